@@ -1,0 +1,87 @@
+"""Files that are whole or not there: atomic writes, hashes, and JSON in one canonical form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from care_bench.errors import CareBenchError
+
+
+def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file through a temporary one beside it: fsync, then rename. A reader never sees half of it.
+
+    Args:
+        path: the file to make or replace; parent folders are made.
+        write: is handed the open binary file.
+
+    Raises:
+        CareBenchError: the folder cannot be written or is full; ``path`` is then as it was before.
+    """
+    temporary = None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
+        temporary = Path(name)
+        with os.fdopen(descriptor, "wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o666 & ~_umask())
+        temporary.replace(path)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise CareBenchError(f"cannot write {path}: {error.strerror or error}; expected a writable folder with space left") from error
+    finally:
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write ``content`` to ``path`` as :func:`write_atomic` does."""
+    write_atomic(path, lambda file: file.write(content))
+
+
+def write_text(path: Path, content: str) -> None:
+    """Write ``content`` to ``path`` in UTF-8 as :func:`write_atomic` does."""
+    write_bytes(path, content.encode())
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write ``content`` as indented JSON with sorted keys; NaN and infinity are refused with a ValueError."""
+    write_text(path, json.dumps(content, indent=2, sort_keys=True, allow_nan=False) + "\n")
+
+
+def canonical_json(content: Any) -> bytes:
+    """Return the one byte string that stands for ``content``: sorted keys, no spaces, no NaN."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def sha256_bytes(content: bytes) -> str:
+    """Return the hex SHA-256 of a byte string."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def sha256_file(path: Path) -> str:
+    """Return the hex SHA-256 of a file, read in blocks."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _umask() -> int:
+    current = os.umask(0)
+    os.umask(current)
+    return current
+
+
+def _sync_folder(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
