@@ -1,0 +1,95 @@
+"""What a data source hands to the store, and how it introduces itself in the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Array: TypeAlias = npt.NDArray[Any]
+Kind: TypeAlias = Literal["image", "point_cloud"]
+
+_LABEL_TYPES = {"i": np.dtype("<i8"), "f": np.dtype("<f4"), "U": None}
+
+
+@dataclass(frozen=True, eq=False)
+class SplitArrays:
+    """One side of a data set.
+
+    Attributes:
+        inputs: images uint8 (n, C, H, W), or point clouds float32 (n, P, 3).
+        labels: name -> array of n rows, int64, float32 or str.
+    """
+
+    inputs: Array
+    labels: Mapping[str, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Built:
+    """A data set in memory, with what a reader of its ``meta.json`` has to know.
+
+    Attributes:
+        train, test: the two sides.
+        inputs: one line on what the inputs are, with their unit.
+        source: where they come from.
+        licence: under which terms.
+        split_rule: how the two sides were told apart.
+    """
+
+    train: SplitArrays
+    test: SplitArrays
+    inputs: str
+    source: str
+    licence: str
+    split_rule: str
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """An entry of the registry.
+
+    Attributes:
+        name: what users write in a config, and the name of the folder in the store.
+        kind: what the inputs are.
+        title: the name to print in a report.
+        how_to_get: one line on where the raw data comes from.
+        labels: names of the labels each side carries.
+        build: makes the arrays; always the same ones.
+        version: raised whenever ``build`` gives other arrays, so that older stores are rebuilt.
+    """
+
+    name: str
+    kind: Kind
+    title: str
+    how_to_get: str
+    labels: tuple[str, ...]
+    build: Callable[[], Built]
+    version: int = 1
+
+
+def check_layout(info: DatasetInfo, built: Built) -> None:
+    """Hold the arrays a source built against what its registry entry promises.
+
+    Raises:
+        ValueError: a shape, dtype or label is not as :class:`SplitArrays` and ``info`` say; the source has a mistake.
+    """
+    dtype, ndim = (np.dtype("u1"), 4) if info.kind == "image" else (np.dtype("<f4"), 3)
+    for split in (built.train, built.test):
+        inputs = split.inputs
+        if inputs.dtype != dtype or inputs.ndim != ndim or 0 in inputs.shape:
+            raise ValueError(
+                f"{info.name}: {info.kind} inputs are {inputs.dtype} {inputs.shape}, not {dtype} with {ndim} axes"
+            )
+        if set(split.labels) != set(info.labels):
+            raise ValueError(f"{info.name}: labels are {sorted(split.labels)}, not {sorted(info.labels)}")
+        for name, label in split.labels.items():
+            if label.dtype.kind not in _LABEL_TYPES or _LABEL_TYPES[label.dtype.kind] not in (None, label.dtype):
+                raise ValueError(f"{info.name}: label {name} is {label.dtype}, not int64, float32 or str")
+            if len(label) != len(inputs):
+                raise ValueError(f"{info.name}: label {name} has {len(label)} rows for {len(inputs)} inputs")
+    if built.train.inputs.shape[1:] != built.test.inputs.shape[1:]:
+        raise ValueError(f"{info.name}: train is {built.train.inputs.shape}, test is {built.test.inputs.shape}")

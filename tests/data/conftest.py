@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from care_bench.data import DATASETS, Built, DatasetInfo, SplitArrays, prepare
+
+
+@pytest.fixture(scope="session")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A store with every data set in it; tests only read it."""
+    root = tmp_path_factory.mktemp("store")
+    for name in ("digits", "tinted_digits", "proteins"):
+        prepare(name, root)
+    return root
+
+
+def build_tiny() -> Built:
+    def side(n: int) -> SplitArrays:
+        return SplitArrays(
+            np.arange(n * 6, dtype=np.float32).reshape(n, 2, 3), {"weight": np.linspace(0, 1, n, dtype=np.float32)}
+        )
+
+    return Built(side(500), side(50), inputs="counts", source="made here", licence="CC0 1.0", split_rule="none")
+
+
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> DatasetInfo:
+    """A data set "tiny" in the registry: float inputs that count up, and weights from 0 to 1."""
+    info = DatasetInfo("tiny", "point_cloud", "Tiny", "nothing to fetch", ("weight",), build_tiny)
+    monkeypatch.setitem(DATASETS, "tiny", info)
+    return info
