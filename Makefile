@@ -1,0 +1,57 @@
+# care_bench. Two commands do everything: make reproduce, make test. They need Python 3.11 or newer, make and git.
+.DELETE_ON_ERROR:
+.PHONY: help setup reproduce test lint bench lock clean
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+THREADS_OFF := OMP_NUM_THREADS=1
+
+help:
+	@echo "make reproduce  set up, run the default profile, print and write the tables"
+	@echo "make test       set up, run the tests"
+	@echo "make setup      set up .venv with everything for development"
+	@echo "make lint       ruff, mypy --strict, snakefmt, snakemake --lint"
+	@echo "make bench      measure speed against the usual ways, as ratios"
+	@echo "make lock       compile the hashed lock files anew"
+
+setup: $(VENV)/dev.stamp
+
+reproduce: $(VENV)/run.stamp
+	@echo "reproduce: running the default profile (workflows/config/smoke.yaml); logs in results/logs"
+	@$(BIN)/snakemake --cores all --quiet rules --show-failed-logs \
+		|| { echo "reproduce: a job failed; its log stands above and in results/logs" >&2; exit 1; }
+	@$(BIN)/python -m care_bench.report results --collection smoke --out results/report/smoke
+
+test: $(VENV)/dev.stamp
+	@echo "test: running the tests"
+	@$(THREADS_OFF) $(BIN)/python -m pytest -q -n auto tests
+
+lint: $(VENV)/dev.stamp
+	@echo "lint: ruff, mypy, snakefmt, snakemake --lint"
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/snakefmt --check --compact-diff Snakefile workflows
+	@$(BIN)/snakemake --lint
+
+bench: $(VENV)/dev.stamp
+	@$(BIN)/python -m benchmarks
+
+lock:
+	@echo "lock: compiling requirements/*.lock from pyproject.toml"
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--all-extras pyproject.toml -o requirements/dev.lock
+	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--extra workflow --extra build -c requirements/dev.lock pyproject.toml -o requirements/run.lock
+
+clean:
+	rm -rf $(VENV) .snakemake
+
+# What dev.lock holds is more than run.lock with the same versions, so a development set-up serves both.
+$(VENV)/run.stamp: requirements/run.lock pyproject.toml
+	@if [ $(VENV)/dev.stamp -nt requirements/dev.lock ] && [ $(VENV)/dev.stamp -nt pyproject.toml ]; \
+		then touch $@; else sh requirements/install.sh run "$(PYTHON)"; fi
+
+$(VENV)/dev.stamp: requirements/dev.lock pyproject.toml
+	@sh requirements/install.sh dev "$(PYTHON)"

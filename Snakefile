@@ -1,0 +1,32 @@
+# care_bench: pretrain CARE and its baselines, evaluate the frozen encoders, aggregate, and write the tables.
+#
+#   snakemake --cores all --use-conda                        the default profile, workflows/config/smoke.yaml
+#   snakemake --cores all --configfile MY_PROFILE.yaml       another matrix of data sets, methods and seeds
+#
+# Without --use-conda the jobs use the environment snakemake runs in, and check its versions themselves.
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+if "profile" not in config:
+
+    configfile: "workflows/config/smoke.yaml"
+
+
+include: "workflows/rules/common.smk"
+include: "workflows/rules/data.smk"
+include: "workflows/rules/pretrain.smk"
+include: "workflows/rules/evaluate.smk"
+include: "workflows/rules/report.smk"
+
+
+localrules:
+    all,
+    configure,
+    evaluation_settings,
+
+
+rule all:
+    input:
+        f"results/report/{PROFILE.profile}/report.md",

@@ -1,0 +1,144 @@
+"""The full configuration of one pretraining run; its hash is the run's identity in every record."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
+
+from care_bench.config.base import Settings
+from care_bench.config.methods import AnyMethodSettings, Weight
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+Strength = Annotated[float, Field(ge=0)]
+
+
+class ConvNetConfig(Settings):
+    """Three 3x3 convolution blocks with BatchNorm and global average pooling, for images of 8 to 32 pixels."""
+
+    name: Literal["convnet"]
+    width: PositiveInt = 32
+    """Channels of the first block; the next have twice and four times as many."""
+
+
+class ResNetConfig(Settings):
+    """A torchvision ResNet without its classifier."""
+
+    name: Literal["resnet18", "resnet50"]
+    stem: Literal["small-image", "imagenet"] = "small-image"
+    """`small-image`: 3x3 convolution, stride 1, no max-pool; `imagenet`: 7x7, stride 2, max-pool."""
+
+
+class DeepSetConfig(Settings):
+    """A DeepSet on point clouds: an MLP per point, mean over points, an MLP on the mean."""
+
+    name: Literal["deepset"]
+    width: PositiveInt = 128
+    """Width of every hidden layer and of the features."""
+
+
+class ProjectorConfig(Settings):
+    """The projection head: Linear, BatchNorm, ReLU for each hidden width, then Linear to the embedding."""
+
+    hidden: tuple[PositiveInt, ...] = (512,)
+    """Widths of the hidden layers."""
+    output: PositiveInt = 128
+    """Dimension d of the embedding on the unit sphere."""
+
+
+class EncoderConfig(Settings):
+    """Backbone and projection head."""
+
+    backbone: Annotated[ConvNetConfig | ResNetConfig | DeepSetConfig, Field(discriminator="name")]
+    projector: ProjectorConfig = ProjectorConfig()
+
+
+class ImageAugmentationConfig(Settings):
+    """SimCLR's image augmentations; the strengths are those of torchvision's transforms."""
+
+    kind: Literal["image"]
+    size: PositiveInt
+    """Side of the square view in pixels."""
+    crop_scale: tuple[PositiveFloat, PositiveFloat] = (0.08, 1.0)
+    flip_probability: Probability = 0.5
+    jitter: tuple[Strength, Strength, Strength, Strength] = (0.4, 0.4, 0.4, 0.1)
+    """Strength of brightness, contrast, saturation and hue."""
+    jitter_probability: Probability = 0.8
+    grayscale_probability: Probability = 0.2
+    blur_probability: Probability = 0.5
+    blur_kernel: PositiveInt = 3
+    """Side of the Gaussian kernel in pixels, odd."""
+    blur_sigma: tuple[PositiveFloat, PositiveFloat] = (0.1, 2.0)
+
+
+class RotationAugmentationConfig(Settings):
+    """Uniform random rotations of point clouds in SO(3)."""
+
+    kind: Literal["rotation"]
+
+
+class AdamConfig(Settings):
+    """Adam with L2 weight decay, as torch.optim.Adam has it."""
+
+    name: Literal["adam"]
+    learning_rate: PositiveFloat = 1e-3
+    weight_decay: Weight = 1e-6
+
+
+class SGDConfig(Settings):
+    """Stochastic gradient descent."""
+
+    name: Literal["sgd"]
+    learning_rate: PositiveFloat
+    momentum: Probability = 0.9
+    weight_decay: Weight = 5e-4
+
+
+class TrainingConfig(Settings):
+    """How a run is trained. Nothing is scaled silently: the learning rate is the one written here."""
+
+    epochs: PositiveInt
+    batch_size: PositiveInt = 256
+    optimizer: Annotated[AdamConfig | SGDConfig, Field(discriminator="name")]
+    schedule: Literal["constant", "cosine"] = "cosine"
+    warmup_epochs: NonNegativeInt = 0
+    """Epochs over which the learning rate rises linearly from 0."""
+    steps: PositiveInt | None = None
+    """Stop after this many steps, to check a profile end to end; the schedule is cut to the same length."""
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    deterministic: bool = True
+    """Deterministic kernels: bit-identical weights for the same config, seed and device."""
+    threads: PositiveInt = 1
+    """CPU threads of the run; part of the config because sums depend on it in the last bit."""
+    checkpoint_every: PositiveInt = 500
+    """Steps between checkpoints."""
+
+
+class RunConfig(Settings):
+    """Everything that decides the weights of one run."""
+
+    profile: str
+    dataset: str
+    variant: str
+    """Name of the method's row within the profile, such as `care-released-code`."""
+    seed: NonNegativeInt
+    method: AnyMethodSettings
+    encoder: EncoderConfig
+    augmentation: Annotated[ImageAugmentationConfig | RotationAugmentationConfig, Field(discriminator="kind")]
+    training: TrainingConfig
+
+    @property
+    def id(self) -> str:
+        """`dataset/variant/seedN`: the run within its profile, and its folder."""
+        return f"{self.dataset}/{self.variant}/seed{self.seed}"
+
+    @model_validator(mode="after")
+    def _parts_fit(self) -> Self:
+        self.method.check_batch(self.training.batch_size)
+        clouds = self.encoder.backbone.name == "deepset"
+        if clouds != (self.augmentation.kind == "rotation"):
+            raise ValueError(
+                f"backbone {self.encoder.backbone.name!r} does not take the inputs of augmentation "
+                f"{self.augmentation.kind!r}; expected deepset with rotation, another backbone with image"
+            )
+        return self

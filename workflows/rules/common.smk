@@ -1,0 +1,56 @@
+"""The matrix of runs, resolved once from the profile; everything a rule needs to know of a run comes from here."""
+
+import shlex
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.settings.types import DeploymentMethod
+
+# The package of this checkout, whether or not one is installed.
+sys.path.insert(0, str(Path(workflow.basedir).resolve()))
+
+from care_bench.config import parse_profile  # noqa: E402
+from care_bench.errors import CareBenchError  # noqa: E402
+from care_bench.machine import nvidia_gpus  # noqa: E402
+
+try:
+    PROFILE = parse_profile(config, "profile")
+    RUNS = {run.id: run for run in PROFILE.runs()}
+except CareBenchError as error:
+    raise WorkflowError(str(error)) from None
+
+# In a conda environment `python` is the environment's own; without one it has to be the one that snakemake runs in.
+if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+    shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
+
+LOGS = f"results/logs/{PROFILE.profile}"
+FOLDER = f"results/runs/{PROFILE.profile}"
+RUN = f"{FOLDER}/{{dataset}}/{{variant}}/seed{{seed}}"
+
+# GPUs a job asks for. A cluster's head node may have none: its profile sets the resource itself. Local jobs take turns
+# on the first GPU, which is the one that every job sees.
+GPU = min(1, nvidia_gpus())
+if GPU and workflow.local_exec and "gpu" not in workflow.global_resources:
+    workflow.register_resource("gpu", GPU)
+
+
+wildcard_constraints:
+    dataset="[^/]+",
+    variant="[^/]+",
+    seed=r"\d+",
+
+
+def run_of(wildcards):
+    """The full configuration of the run that the wildcards name."""
+    return RUNS[f"{wildcards.dataset}/{wildcards.variant}/seed{wildcards.seed}"]
+
+
+def of_every_run(file):
+    """This file of every run in the profile."""
+    return [f"{FOLDER}/{run}/{file}" for run in RUNS]
+
+
+def log_of_run(stage):
+    """The log of a stage of a run."""
+    return f"{LOGS}/{{dataset}}/{{variant}}/seed{{seed}}.{stage}.log"

@@ -1,0 +1,44 @@
+"""Gather the records of all runs and write the tables."""
+
+
+rule collect:
+    input:
+        of_every_run("records.jsonl"),
+    output:
+        parquet=f"results/collected/{PROFILE.profile}/records.parquet",
+        csv=report(
+            f"results/collected/{PROFILE.profile}/records.csv",
+            caption="../report/records.rst",
+            category="Records",
+        ),
+    log:
+        f"{LOGS}/collect.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        folder=subpath(output.parquet, parent=True),
+    shell:
+        "python -m care_bench collect {input} --out {params.folder} > {log} 2>&1"
+
+
+rule report_tables:
+    input:
+        f"results/collected/{PROFILE.profile}/records.parquet",
+    output:
+        markdown=f"results/report/{PROFILE.profile}/report.md",
+        html=report(
+            f"results/report/{PROFILE.profile}/report.html",
+            caption="../report/tables.rst",
+            category="Tables",
+        ),
+        latex=f"results/report/{PROFILE.profile}/report.tex",
+        csv=f"results/report/{PROFILE.profile}/report.csv",
+    log:
+        f"{LOGS}/report.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        folder=subpath(output.markdown, parent=True),
+        collection=PROFILE.profile,
+    shell:
+        "python -m care_bench report results --collection {params.collection} --out {params.folder} > {log} 2>&1"
