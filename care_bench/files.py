@@ -36,7 +36,9 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
         temporary.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        raise CareBenchError(f"cannot write {path}: {error.strerror or error}; expected a writable folder with space left") from error
+        raise CareBenchError(
+            f"cannot write {path}: {error.strerror or error}; expected a writable folder with space left"
+        ) from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)

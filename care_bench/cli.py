@@ -1,0 +1,162 @@
+"""The command ``care-bench``. What a command needs is imported when it runs: ``--help`` never imports torch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from care_bench import __version__
+from care_bench.errors import CareBenchError
+from care_bench.terminal import run as run_app
+
+app = typer.Typer(
+    help="Reproduce, measure and report equivariant contrastive learning (CARE, ICLR 2024).",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Data = Annotated[Path, typer.Option("--data", help="Folder of prepared data sets.")]
+Results = Annotated[Path, typer.Argument(help="Results folder.")]
+DATA, RESULTS = Path("results/data"), Path("results")
+
+
+def main() -> None:
+    """Run the command line."""
+    run_app(app, "care-bench")
+
+
+def _say(line: str) -> None:
+    Console(highlight=False, soft_wrap=True).print(line, markup=False)
+
+
+@app.callback(invoke_without_command=True)
+def top(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+) -> None:
+    """Reproduce, measure and report equivariant contrastive learning (CARE, ICLR 2024)."""
+    if context.invoked_subcommand is None:
+        _say(f"care-bench {__version__}" if version else context.get_help())
+
+
+@app.command()
+def prepare(
+    datasets: Annotated[list[str], typer.Argument(metavar="DATASET...", help="Data sets; `doctor` lists them.")],
+    data: Data = DATA,
+) -> None:
+    """Write data sets as memory-mapped arrays with checksums."""
+    from care_bench.data import load
+    from care_bench.data import prepare as prepare_dataset
+
+    for name in datasets:
+        folder = prepare_dataset(name, data)
+        dataset = load(name, data)
+        sizes = f"{len(dataset.train.inputs)} train, {len(dataset.test.inputs)} test"
+        _say(f"{name}: {sizes}, sha256 {dataset.sha256[:12]}, in {folder}")
+
+
+@app.command()
+def pretrain(
+    config: Annotated[Path, typer.Argument(help="A run's config.json, or a profile together with --run.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
+    run: Annotated[str | None, typer.Option("--run", help="Run of the profile: DATASET/ROW/seedN.")] = None,
+    data: Data = DATA,
+) -> None:
+    """Pretrain one run; started again, it continues where it was stopped."""
+    from care_bench.config import read_run
+
+    settings = read_run(config, run)
+    _check_versions()
+    # After the settings are read: a misspelt key is reported without waiting for torch.
+    from care_bench.training import pretrain as train
+
+    folder = train(settings, data, out)
+    summary = folder.check(settings)
+    speed = f"{summary['images_per_second']} images/s on {summary['device']}"
+    _say(f"{settings.id}: {summary['steps']} steps, {speed}, in {out}")
+
+
+@app.command()
+def evaluate(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    data: Data = DATA,
+    settings: Annotated[Path | None, typer.Option("--settings", help="Evaluation settings (JSON or YAML).")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Records to write; by default RUN/records.jsonl.")] = None,
+) -> None:
+    """Measure the frozen encoder of a finished run; writes one record per metric."""
+    from care_bench.config import EvaluationConfig, read_evaluation
+
+    chosen = EvaluationConfig() if settings is None else read_evaluation(settings)
+    _check_versions()
+    from care_bench.evaluation.run import evaluate_run
+
+    path = run / "records.jsonl" if out is None else out
+    records = evaluate_run(run, data, chosen, path)
+    _say(f"{run}: {len(records)} records in {path}")
+
+
+@app.command()
+def collect(
+    records: Annotated[list[Path], typer.Argument(metavar="RECORDS...", help="Files of records, one per run.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the collection: results/collected/NAME.")],
+) -> None:
+    """Gather records into one Parquet and one CSV file."""
+    from care_bench.report.collect import collect as gather
+
+    gather(records, out)
+    _say(f"collected {len(records)} runs in {out}")
+
+
+@app.command()
+def report(
+    results: Results = RESULTS,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write; by default RESULTS/report.")] = None,
+    formats: Annotated[str, typer.Option("--format", help="Any of md,tex,html,csv.")] = "md,tex,html,csv",
+    collection: Annotated[str | None, typer.Option("--collection", help="Report this collection or pin only.")] = None,
+) -> None:
+    """Print and write the tables, every cell with the records behind it."""
+    from care_bench.report.build import write_report
+
+    write_report(results, out, formats.split(","), collection)
+
+
+@app.command()
+def pin(
+    name: Annotated[str, typer.Argument(help="Name of the pin: results/pinned/NAME.")],
+    collection: Annotated[str, typer.Option("--collection", help="The collection to pin.")],
+    results: Annotated[Path, typer.Option("--results", help="Results folder.")] = RESULTS,
+) -> None:
+    """Copy a collection into results/pinned/NAME with a manifest of checksums."""
+    from care_bench.report.pin import pin as pin_collection
+
+    _say(f"pinned {collection} in {pin_collection(results, name, collection)}")
+
+
+@app.command()
+def verify(results: Results = RESULTS) -> None:
+    """Check every pinned file against its manifest."""
+    from care_bench.report.pin import verify_all
+
+    _say(f"{verify_all(results)} pinned files are as their manifests say")
+
+
+@app.command()
+def doctor(
+    quick: Annotated[bool, typer.Option("--quick", help="Leave out what needs torch.")] = False,
+    data: Data = DATA,
+) -> None:
+    """Show what is installed, which device there is, which data sets are prepared, and the free disk space."""
+    from care_bench.doctor import examine
+
+    if not examine(data, quick, Console()):
+        raise CareBenchError("some installed versions are outside the supported range, see above; run make setup")
+
+
+def _check_versions() -> None:
+    from care_bench.artifacts import check_versions
+
+    check_versions()

@@ -1,0 +1,37 @@
+"""How commands end: one line on standard error and an exit code, never a traceback, for what a user can put right."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from care_bench.errors import CareBenchError
+
+# typer keeps click's exceptions to itself in some versions; BadParameter is public, and its parent is the usage error.
+_UsageError = typer.BadParameter.__bases__[0]
+
+
+def run(app: typer.Typer, name: str) -> None:
+    """Run a typer application and exit.
+
+    Args:
+        app: the application.
+        name: the command, with which every error line begins.
+
+    A :class:`CareBenchError` exits with its own code, wrong usage with 2, an interrupt from the keyboard with 130.
+    """
+    try:
+        code = app(standalone_mode=False, prog_name=name)
+    except CareBenchError as error:
+        code = _complain(name, str(error), error.exit_code)
+    except _UsageError as error:
+        code = _complain(name, f"{error.format_message()} ({name} --help)", 2)
+    except (KeyboardInterrupt, typer.Abort):
+        code = _complain(name, "interrupted", 130)
+    sys.exit(code)
+
+
+def _complain(name: str, message: str, code: int) -> int:
+    print(f"{name}: {' '.join(message.split())}", file=sys.stderr)  # noqa: T201
+    return code

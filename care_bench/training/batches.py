@@ -1,0 +1,45 @@
+"""Batches of a prepared split on the device, and where each step finds its samples."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from care_bench.data import Split
+from care_bench.training.randomness import epoch_order
+
+RESIDENT_BYTES = 2**30
+"""A split up to this size is kept on the device whole; a larger one is read from the memory map batch by batch."""
+
+
+class Batches:
+    """The samples of step s, a fixed function of data set, seed and s; an epoch drops its last incomplete batch.
+
+    Args:
+        split: prepared samples.
+        batch_size: samples per step.
+        dataset: name of the data set, part of the identity of the order.
+        seed: pretraining seed.
+        device: where batches go.
+    """
+
+    def __init__(self, split: Split, batch_size: int, dataset: str, seed: int, device: torch.device) -> None:
+        self.inputs = split.inputs
+        self.batch_size = batch_size
+        self.identity = (dataset, seed)
+        self.device = device
+        self.per_epoch = len(split.inputs) // batch_size
+        resident = split.inputs.nbytes <= RESIDENT_BYTES
+        self._resident = torch.from_numpy(np.array(split.inputs)).to(device) if resident else None
+        self._order: tuple[int, Tensor] | None = None
+
+    def __call__(self, step: int) -> Tensor:
+        """Return the batch of a step, numbered from 0."""
+        epoch, position = divmod(step, self.per_epoch)
+        if self._order is None or self._order[0] != epoch:
+            self._order = epoch, epoch_order(len(self.inputs), *self.identity, epoch)
+        rows = self._order[1][position * self.batch_size : (position + 1) * self.batch_size]
+        if self._resident is not None:
+            return self._resident[rows.to(self.device)]
+        return torch.from_numpy(self.inputs[rows.numpy()]).to(self.device, non_blocking=True)

@@ -1,0 +1,124 @@
+"""Pretraining: views, terms, one step; killed at any point and started again it ends in the same bits (on CPU)."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+import time
+from pathlib import Path
+
+import torch
+
+from care_bench.augmentations import draw
+from care_bench.config import RunConfig
+from care_bench.data import load
+from care_bench.errors import CareBenchError
+from care_bench.files import sha256_bytes, write_bytes, write_json
+from care_bench.methods import View
+from care_bench.training.checkpoint import encoder_bytes
+from care_bench.training.device import describe_device, reproducible
+from care_bench.training.interrupts import RunInterruptedError, StopSignal, stop_signals
+from care_bench.training.optim import learning_rate_factor
+from care_bench.training.progress import training_progress
+from care_bench.training.randomness import generator
+from care_bench.training.run_folder import RunFolder
+from care_bench.training.session import Session
+
+
+def pretrain(config: RunConfig, data: Path, out: Path) -> RunFolder:
+    """Train one run to its end, continuing where an earlier call was stopped.
+
+    Args:
+        config: the run.
+        data: folder of prepared data sets.
+        out: folder of the run. It ends with config.json, encoder.safetensors, log.jsonl and, written last,
+            pretrain.json; until then the state is kept in a subfolder named by the configuration.
+
+    Raises:
+        CareBenchError: unusable data, folder, checkpoint or settings; a loss that is not finite.
+        RunInterruptedError: SIGTERM or SIGINT came; the state is saved.
+    """
+    folder = RunFolder(out)
+    folder.claim(config)
+    if folder.read_summary() is not None:
+        folder.check(config)
+        return folder
+    dataset = load(config.dataset, data)
+    samples = len(dataset.train.inputs)
+    if config.training.batch_size > samples:
+        raise CareBenchError(
+            f"training.batch_size = {config.training.batch_size} exceeds the {samples} training samples of "
+            f"{config.dataset!r}; expected at most that many"
+        )
+    with reproducible(config.training.deterministic, config.training.threads), stop_signals() as stop:
+        session = Session.open(config, dataset, folder)
+        with session.log:
+            _train(session, stop)
+            _finish(session, folder)
+    return folder
+
+
+def _train(session: Session, stop: StopSignal) -> None:
+    config, training = session.config, session.config.training
+    draws = session.module.method.draws(training.batch_size)
+    began = time.perf_counter() - session.seconds
+    session.model.train()
+    with training_progress(config.id, session.step, session.total, training.batch_size) as report:
+        while session.step < session.total:
+            batch = session.batches(session.step)
+            chance = generator(config.dataset, config.seed, "augmentation", session.step)
+            shared = [draw(session.augmentation, len(batch), k, chance) for k in draws]
+            views = [View(session.augmentation.apply(batch, parameters), parameters) for parameters in shared]
+
+            factor = learning_rate_factor(session.step, session.total, session.warmup, training.schedule)
+            learning_rate = training.optimizer.learning_rate * factor
+            for group in session.optimizer.param_groups:
+                group["lr"] = learning_rate
+            loss, terms = session.model(views)
+            session.fabric.backward(loss)
+            session.optimizer.step()
+            session.optimizer.zero_grad()
+
+            session.step += 1
+            session.seconds = time.perf_counter() - began
+            session.log.add(session.step, learning_rate, loss, terms)
+            report(session.step, session.log.last_loss)
+            if session.step < session.total:
+                _save_when_due(session, stop)
+
+
+def _save_when_due(session: Session, stop: StopSignal) -> None:
+    if stop.number is not None:
+        session.save()
+        raise RunInterruptedError(
+            f"{session.config.id} stopped by {signal.Signals(stop.number).name} after step {session.step} of "
+            f"{session.total}; its state is saved, the same command continues it",
+            stop.number,
+        )
+    if session.step % session.config.training.checkpoint_every == 0:
+        session.save()
+
+
+def _finish(session: Session, folder: RunFolder) -> None:
+    config = session.config
+    session.log.sync()
+    weights = encoder_bytes(session.module.encoder, config.sha256(), config.id)
+    log = session.log.path.read_bytes()
+    write_bytes(folder.encoder, weights)
+    write_bytes(folder.log, log)
+    summary = {
+        "run": config.id,
+        "steps": session.total,
+        "images_per_second": round(session.total * config.training.batch_size / session.seconds, 1),
+        "seconds": round(session.seconds, 3),
+        "resumed": session.resumed,
+        "device": describe_device(session.fabric.device),
+        "torch": torch.__version__,
+        "config_sha256": config.sha256(),
+        "data_sha256": session.data_sha256,
+        "weights_sha256": sha256_bytes(weights),
+        "log_sha256": sha256_bytes(log),
+    }
+    write_json(folder.summary, summary)
+    for state in folder.path.glob("state-*"):
+        shutil.rmtree(state, ignore_errors=True)

@@ -1,0 +1,99 @@
+"""The files of one run: what is in them, and whether they belong together."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from care_bench.config import RunConfig, read_run
+from care_bench.errors import CareBenchError
+from care_bench.files import sha256_file, write_json
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of a run; the state of an unfinished one is kept apart from what a finished one leaves."""
+
+    path: Path
+
+    @property
+    def encoder(self) -> Path:
+        """Weights of the encoder after the last step."""
+        return self.path / "encoder.safetensors"
+
+    @property
+    def log(self) -> Path:
+        """Loss terms of every step, JSON lines."""
+        return self.path / "log.jsonl"
+
+    @property
+    def config(self) -> Path:
+        """The run's full configuration, as it was trained."""
+        return self.path / "config.json"
+
+    @property
+    def summary(self) -> Path:
+        """What was run, on what, how fast, and the hashes of the other files; written last."""
+        return self.path / "pretrain.json"
+
+    def state(self, config_sha256: str) -> Path:
+        """Folder of the unfinished run with this configuration."""
+        return self.path / f"state-{config_sha256[:12]}"
+
+    def claim(self, config: RunConfig) -> None:
+        """Write the configuration into the folder, or check that the one in it is the same.
+
+        Raises:
+            CareBenchError: the folder belongs to a run of another configuration, or cannot be written.
+        """
+        if not self.config.exists():
+            write_json(self.config, config.model_dump(mode="json"))
+            return
+        found, expected = read_run(self.config, None).sha256(), config.sha256()
+        if found != expected:
+            raise CareBenchError(
+                f"{self.path} holds a run of config {found[:12]}, expected config {expected[:12]}; "
+                "delete it or use another folder"
+            )
+
+    def read_summary(self) -> dict[str, Any] | None:
+        """Return the summary of a finished run, or None where there is none."""
+        try:
+            content = json.loads(self.summary.read_text())
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise CareBenchError(f"{self.summary} cannot be read: {error}; expected the summary of a run") from None
+        if not isinstance(content, dict) or not {"config_sha256", "weights_sha256", "data_sha256"} <= set(content):
+            raise CareBenchError(f"{self.summary} is not the summary of a run: expected its hashes")
+        return content
+
+    def check(self, config: RunConfig) -> dict[str, Any]:
+        """Return the summary of a finished run after checking that its files belong to it.
+
+        Raises:
+            CareBenchError: the run is not finished, has another configuration, or its weights have changed.
+        """
+        summary = self.read_summary()
+        if summary is None:
+            raise CareBenchError(
+                f"{self.path} holds no finished run: {self.summary.name} is missing; pretrain it first"
+            )
+        expected = config.sha256()
+        if summary["config_sha256"] != expected:
+            raise CareBenchError(
+                f"{self.path} holds a run of config {summary['config_sha256'][:12]}, expected config {expected[:12]}; "
+                "delete it or use another folder"
+            )
+        try:
+            found = sha256_file(self.encoder)
+        except OSError as error:
+            raise CareBenchError(f"cannot read {self.encoder}: {error.strerror}; pretrain the run again") from None
+        if found != summary["weights_sha256"]:
+            raise CareBenchError(
+                f"{self.encoder} is truncated or changed: sha256 {found[:12]}, expected "
+                f"{summary['weights_sha256'][:12]}; delete {self.summary.name} and pretrain the run again"
+            )
+        return summary

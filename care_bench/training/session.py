@@ -1,0 +1,135 @@
+"""What a run consists of while it trains, and how it is saved and taken up again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from care_bench.augmentations import Augmentation
+from care_bench.config import RunConfig
+from care_bench.data import PreparedDataset
+from care_bench.errors import CareBenchError
+from care_bench.methods import Method, View, build_method
+from care_bench.models import Encoder
+from care_bench.training.batches import Batches
+from care_bench.training.build import build_augmentation, build_run_encoder
+from care_bench.training.checkpoint import load_checkpoint, save_checkpoint
+from care_bench.training.optim import build_optimizer
+from care_bench.training.run_folder import RunFolder
+from care_bench.training.term_log import TermLog
+
+FLUSH_EVERY = 50
+"""Steps whose loss terms wait on an accelerator before they are fetched, checked and written."""
+
+
+class Pretraining(nn.Module):
+    """Encoder and method as one module, so that one forward call makes a step and wrappers see every parameter."""
+
+    def __init__(self, encoder: Encoder, method: Method) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.method = method
+
+    def forward(self, views: list[View]) -> tuple[Tensor, dict[str, Tensor]]:
+        """Return the loss and its unweighted terms."""
+        terms = self.method(self.encoder, views)
+        return weighted_sum(terms, self.method.weights), terms
+
+
+def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
+    """Return the loss: the sum of weight times term."""
+    return torch.stack([weights[name] * term for name, term in terms.items()]).sum()
+
+
+@dataclass
+class Session:
+    """One run in training; ``step`` counts the steps done."""
+
+    config: RunConfig
+    fabric: Fabric
+    model: nn.Module
+    module: Pretraining
+    optimizer: torch.optim.Optimizer
+    augmentation: Augmentation
+    batches: Batches
+    log: TermLog
+    checkpoint: Path
+    data_sha256: str
+    total: int
+    warmup: int
+    step: int = 0
+    seconds: float = 0.0
+    resumed: int = 0
+
+    @classmethod
+    def open(cls, config: RunConfig, dataset: PreparedDataset, folder: RunFolder) -> Self:
+        """Build the run, and continue from its checkpoint where there is one.
+
+        Raises:
+            CareBenchError: the checkpoint is damaged or belongs to other data or settings; an unwritable folder.
+        """
+        training = config.training
+        augmentation = build_augmentation(config, dataset)
+        fabric = Fabric(accelerator="auto", devices=1, precision=training.precision)
+        module = Pretraining(build_run_encoder(config, dataset), build_method(config.method))
+        optimizer = build_optimizer(training.optimizer, module.parameters())
+        batches = Batches(dataset.train, training.batch_size, config.dataset, config.seed, fabric.device)
+        total = training.epochs * batches.per_epoch
+        total = total if training.steps is None else min(total, training.steps)
+        checkpoint = folder.state(config.sha256()) / "checkpoint.pt"
+        state = load_checkpoint(checkpoint, config.sha256()) if checkpoint.exists() else None
+        if state is not None and state["data_sha256"] != dataset.sha256:
+            raise CareBenchError(
+                f"checkpoint {checkpoint} was trained on other data ({state['data_sha256'][:12]}, now "
+                f"{dataset.sha256[:12]}); delete it to start the run anew"
+            )
+        log = TermLog(
+            checkpoint.with_name("log.jsonl"),
+            length=state["log_bytes"] if state else 0,
+            every=1 if fabric.device.type == "cpu" else FLUSH_EVERY,
+            run=f"run {config.id} (config {config.sha256()[:12]})",
+        )
+        model, optimizer = fabric.setup(module, optimizer)
+        session = cls(
+            config=config,
+            fabric=fabric,
+            model=model,
+            module=module,
+            optimizer=optimizer,
+            augmentation=augmentation,
+            batches=batches,
+            log=log,
+            checkpoint=checkpoint,
+            data_sha256=dataset.sha256,
+            total=total,
+            warmup=min(training.warmup_epochs * batches.per_epoch, total),
+        )
+        if state is not None:
+            session._restore(state)
+        return session
+
+    def save(self) -> None:
+        """Write everything that the next step depends on; order and draws follow from the step and the config."""
+        state = {
+            "step": self.step,
+            "model": self.module.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),
+            "data_sha256": self.data_sha256,
+            "log_bytes": self.log.sync(),
+            "seconds": self.seconds,
+            "resumed": self.resumed,
+        }
+        save_checkpoint(self.checkpoint, self.config.sha256(), state)
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.module.load_state_dict(state["model"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.fabric.strategy.precision.load_state_dict(state["precision"])
+        self.step, self.seconds, self.resumed = state["step"], state["seconds"], state["resumed"] + 1

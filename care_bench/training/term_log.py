@@ -1,0 +1,95 @@
+"""The log of every loss term at every step, and the check that stops a run that has diverged."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from care_bench.errors import CareBenchError
+
+
+class TermLog:
+    """Appends one JSON line per step: step, learning rate, weighted loss, unweighted terms.
+
+    Values stay on the device until :meth:`flush`, so that a step does not wait for the device. A line holds nothing
+    that differs between two runs of the same config and seed, such as a time.
+
+    Args:
+        path: the log.
+        length: bytes to keep of an existing log; what follows them was written after the checkpoint.
+        every: steps between flushes.
+        run: how the run is named in an error.
+    """
+
+    def __init__(self, path: Path, length: int, every: int, run: str) -> None:
+        self.run = run
+        self.every = every
+        self.last_loss = math.nan
+        self._waiting: list[tuple[int, float, tuple[str, ...], Tensor]] = []
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("ab")
+            self._file.truncate(length)
+        except OSError as error:
+            raise CareBenchError(f"cannot write {path}: {error.strerror}; expected a writable results folder") from None
+        self.path = path
+
+    def add(self, step: int, learning_rate: float, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
+        """Take the values of one step, numbered from 1."""
+        values = torch.stack([loss.detach(), *(term.detach() for term in terms.values())]).double()
+        self._waiting.append((step, learning_rate, ("loss", *terms), values))
+        if len(self._waiting) >= self.every:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write the waiting lines to disk.
+
+        Raises:
+            CareBenchError: a value is NaN or infinite; names step, term and run. Or the disk is full.
+        """
+        lines = []
+        for (step, learning_rate, names, _), values in zip(self._waiting, self._fetch(), strict=True):
+            record = dict(zip(names, values, strict=True))
+            # The loss is the sum of the terms, so a term that went wrong explains it: look at the terms first.
+            for name in (*names[1:], names[0]):
+                if not math.isfinite(record[name]):
+                    raise CareBenchError(
+                        f"step {step} of {self.run}: {name} is {record[name]}; expected finite losses "
+                        "(lower the learning rate or the weights, or use precision 32-true)"
+                    )
+            self.last_loss = record["loss"]
+            lines.append(json.dumps({"step": step, "learning_rate": learning_rate, **record}) + "\n")
+        self._waiting.clear()
+        try:
+            self._file.write("".join(lines).encode())
+            self._file.flush()
+        except OSError as error:
+            raise CareBenchError(f"cannot write {self.path}: {error.strerror}; expected space left") from None
+
+    def sync(self) -> int:
+        """Flush, wait for the disk, and return the length of the log in bytes."""
+        self.flush()
+        os.fsync(self._file.fileno())
+        return self._file.tell()
+
+    def _fetch(self) -> list[list[float]]:
+        if not self._waiting:
+            return []
+        rows: list[list[float]] = torch.stack([values for *_, values in self._waiting]).tolist()
+        return rows
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
