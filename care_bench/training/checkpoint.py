@@ -53,10 +53,14 @@ def load_checkpoint(path: Path, config_sha256: str) -> dict[str, Any]:
     return state
 
 
-def encoder_bytes(encoder: nn.Module, config_sha256: str, run: str) -> bytes:
-    """Return the encoder's weights as a safetensors file that names its run and configuration."""
+def encoder_bytes(encoder: nn.Module, config_sha256: str) -> bytes:
+    """Return the encoder's weights as a safetensors file that names its configuration.
+
+    The name is the only metadata: safetensors writes several entries in an order that changes from call to call, and
+    equal weights are to be equal files.
+    """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
-    return safetensors.torch.save(tensors, {"config_sha256": config_sha256, "run": run})
+    return safetensors.torch.save(tensors, {"config_sha256": config_sha256})
 
 
 def load_encoder_weights(encoder: nn.Module, path: Path, config_sha256: str) -> None:

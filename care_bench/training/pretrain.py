@@ -102,7 +102,7 @@ def _save_when_due(session: Session, stop: StopSignal) -> None:
 def _finish(session: Session, folder: RunFolder) -> None:
     config = session.config
     session.log.sync()
-    weights = encoder_bytes(session.module.encoder, config.sha256(), config.id)
+    weights = encoder_bytes(session.module.encoder, config.sha256())
     log = session.log.path.read_bytes()
     write_bytes(folder.encoder, weights)
     write_bytes(folder.log, log)

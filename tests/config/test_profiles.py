@@ -1,0 +1,164 @@
+"""Profiles: what they resolve to, and the one line each mistake gets."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from care_bench.config import parse_profile, read_profile, read_run
+from care_bench.config.profile import profile_json_schema
+from care_bench.errors import CareBenchError
+
+ROOT = Path(__file__).parents[2]
+PROFILE: dict[str, Any] = {
+    "profile": "tiny",
+    "seeds": [0, 7],
+    "datasets": {
+        "digits": {
+            "preset": "digits",
+            "training": {"batch_size": 64},
+            "methods": {
+                "simclr": {"name": "simclr"},
+                "care": {"name": "care", "base": {"name": "simclr"}, "splits": 16, "weight": 0.3},
+            },
+        },
+        "proteins": {"preset": "proteins", "methods": {"uniformity": {"name": "uniformity"}}},
+    },
+}
+
+
+def edited(path: str, value: Any) -> dict[str, Any]:
+    """The tiny profile with one dotted key set."""
+    profile = copy.deepcopy(PROFILE)
+    *parents, last = path.split(".")
+    place = profile
+    for key in parents:
+        place = place[key]
+    place[last] = value
+    return profile
+
+
+def test_the_matrix_is_resolved_in_its_order() -> None:
+    runs = parse_profile(PROFILE, "here").runs()
+    assert [run.id for run in runs] == [
+        "digits/simclr/seed0",
+        "digits/simclr/seed7",
+        "digits/care/seed0",
+        "digits/care/seed7",
+        "proteins/uniformity/seed0",
+        "proteins/uniformity/seed7",
+    ]
+    assert {run.training.batch_size for run in runs[:4]} == {64}
+    assert runs[0].training.optimizer.learning_rate == 0.001
+    assert runs[0].encoder.backbone.name == "convnet"
+    assert runs[4].encoder.projector.output == 16
+
+
+def test_steps_reach_every_run() -> None:
+    assert {run.training.steps for run in parse_profile(edited("steps", 2), "here").runs()} == {2}
+
+
+@pytest.mark.parametrize(("fidelity", "sharing"), [("paper", "chunk"), ("released-code", "batch")])
+def test_sharing_follows_the_fidelity_unless_it_is_set(fidelity: str, sharing: str) -> None:
+    method = {**PROFILE["datasets"]["digits"]["methods"]["care"], "fidelity": fidelity}
+    other = {"chunk": "batch", "batch": "chunk"}[sharing]
+    for given, expected in (({}, sharing), ({"sharing": other}, other)):
+        runs = parse_profile(edited("datasets.digits.methods.care", {**method, **given}), "here").runs()
+        resolved = runs[2].model_dump(mode="json")["method"]
+        assert resolved["sharing"] == expected
+        assert resolved["fidelity"] == fidelity
+
+
+def test_one_hyperparameter_changes_one_hash() -> None:
+    before = {run.id: run.sha256() for run in parse_profile(PROFILE, "here").runs()}
+    after = {
+        run.id: run.sha256() for run in parse_profile(edited("datasets.digits.methods.care.weight", 0.4), "h").runs()
+    }
+    assert {run for run in before if before[run] != after[run]} == {"digits/care/seed0", "digits/care/seed7"}
+    assert len(set(before.values())) == len(before)
+
+
+def test_a_run_read_back_from_its_file_is_the_same(tmp_path: Path) -> None:
+    for run in parse_profile(PROFILE, "here").runs():
+        path = tmp_path / "config.json"
+        path.write_text(run.model_dump_json())
+        assert read_run(path, None) == run
+        assert read_run(path, None).sha256() == run.sha256()
+
+
+MISTAKES = [
+    ("evaluaton", {}, "unknown key 'evaluaton': did you mean 'evaluation'?"),
+    ("datasets.digits.methods.care.wieght", 1, "unknown key 'wieght': did you mean 'weight'?"),
+    ("datasets.digits.training.epoch", 1, "did you mean 'epochs'?"),
+    ("datasets.digits.methods.care.weight", -0.1, "weight = -0.1: Input should be greater than or equal to 0"),
+    ("datasets.digits.methods.care.base.temperature", -1, "temperature = -1: Input should be greater than 0"),
+    ("datasets.digits.methods.simclr.temperature", 0, "temperature = 0: Input should be greater than 0"),
+    ("datasets.digits.methods.simclr.temperature", float("nan"), "finite"),
+    ("datasets.digits.methods.care.splits", 7, "splits = 7 does not divide batch_size = 64"),
+    ("datasets.digits.methods.care.splits", 64, "splits = 64 leaves chunks of one"),
+    ("datasets.digits.methods.care.base", {"name": "care"}, "settings of 'care'"),
+    ("datasets.digits.methods.care.fidelity", "papr", "Input should be 'paper' or 'released-code'"),
+    ("datasets.digits.methods.simclr.name", "simclir", "unknown method 'simclir': did you mean 'simclr'?"),
+    ("datasets.digits.methods.simclr", {"temperature": 1}, "a method needs the key 'name'"),
+    ("datasets.digits.preset", "digit", "unknown preset 'digit': did you mean 'digits'?"),
+    ("datasets.diggits", {"preset": "digits", "methods": {"a": {"name": "simclr"}}}, "did you mean 'digits'?"),
+    ("datasets.digits.encoder", {"backbone": {"name": "deepset"}}, "does not take the inputs of augmentation 'image'"),
+    ("datasets.digits.methods", {}, "at least 1"),
+    ("datasets.digits.methods", {"a/b": {"name": "simclr"}}, "'a/b' cannot be a folder"),
+    ("profile", "../up", "cannot be a folder"),
+    ("seeds", [], "at least 1"),
+    ("seeds", [1, 1], "expected distinct seeds"),
+    ("seeds", [-1], "greater than or equal to 0"),
+    ("steps", 0, "steps = 0: Input should be greater than 0"),
+    ("evaluation", {"augmentations": 1}, "evaluation.augmentations = 1"),
+]
+
+
+@pytest.mark.parametrize(("path", "value", "message"), MISTAKES)
+def test_a_mistake_is_one_line_that_names_it(path: str, value: Any, message: str) -> None:
+    with pytest.raises(CareBenchError) as caught:
+        parse_profile(edited(path, value), "here").runs()
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_care_around_an_equivariant_method_is_refused() -> None:
+    base = {"name": "equivariance", "splits": 16}
+    with pytest.raises(CareBenchError, match="has an equivariance term of its own"):
+        parse_profile(edited("datasets.digits.methods.care.base", base), "here").runs()
+
+
+def test_a_run_is_picked_out_of_a_profile(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(PROFILE, sort_keys=False))
+    assert read_run(path, "digits/care/seed7").seed == 7
+    with pytest.raises(CareBenchError, match="did you mean 'digits/care/seed0'"):
+        read_run(path, "digits/care/sed0")
+    with pytest.raises(CareBenchError, match="is a profile of 6 runs: pick one, as in --run digits/simclr/seed0"):
+        read_run(path, None)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [("a: [", "is not YAML"), ("- 1", "found list"), ("", "found NoneType"), ("{}", "key 'profile' is missing")],
+)
+def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, content: str, message: str) -> None:
+    path = tmp_path / "broken.yaml"
+    path.write_text(content)
+    with pytest.raises(CareBenchError, match=message) as caught:
+        read_run(path, None)
+    assert str(path) in str(caught.value)
+    with pytest.raises(CareBenchError, match="No such file"):
+        read_profile(tmp_path / "absent.yaml")
+
+
+def test_the_schema_that_editors_read_is_the_one_that_is_enforced() -> None:
+    path = ROOT / "workflows/schemas/profile.schema.json"
+    assert path.read_text() == profile_json_schema(), "write profile_json_schema() to the file"
+    described = json.loads(path.read_text())
+    assert all("description" in key for key in described["properties"].values())

@@ -1,0 +1,243 @@
+"""Pretraining: what the log holds, when it stops, schedules, batches, and what bad input is answered with."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from care_bench.config import RunConfig
+from care_bench.config.run import AdamConfig, SGDConfig
+from care_bench.data import load
+from care_bench.errors import CareBenchError
+from care_bench.training import batches as batches_module
+from care_bench.training import derive_seed, generator, load_encoder_weights, pretrain
+from care_bench.training.batches import Batches
+from care_bench.training.build import build_augmentation, build_run_encoder
+from care_bench.training.optim import build_optimizer, learning_rate_factor
+from care_bench.training.term_log import TermLog
+
+Make = Callable[..., RunConfig]
+
+
+def log_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_every_term_of_every_step_is_logged_and_the_loss_is_their_weighted_sum(
+    tiny: Make, data: Path, tmp_path: Path
+) -> None:
+    lines = log_lines(pretrain(tiny(), data, tmp_path / "run").log)
+    assert [line["step"] for line in lines] == list(range(1, 8))
+    for line in lines:
+        assert set(line) == {"step", "learning_rate", "loss", "attraction", "repulsion", "equivariance"}
+        expected = line["attraction"] + line["repulsion"] + 0.3 * line["equivariance"]
+        assert line["loss"] == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_summary_tells_what_was_run(tiny: Make, data: Path, tmp_path: Path) -> None:
+    config = tiny()
+    folder = pretrain(config, data, tmp_path / "run")
+    summary = folder.check(config)
+    assert summary["steps"] == 7
+    assert summary["images_per_second"] == pytest.approx(7 * 32 / summary["seconds"], rel=0.01)
+    assert summary["device"].startswith(("cpu: ", "cuda: "))
+    assert summary["data_sha256"] == load("digits", data).sha256
+    assert json.loads(folder.config.read_text()) == config.model_dump(mode="json")
+
+
+def test_same_seed_same_bits_other_seed_other_bits(tiny: Make, data: Path, tmp_path: Path) -> None:
+    first, again, other = (pretrain(tiny(seed=s), data, tmp_path / f"{i}") for i, s in enumerate((0, 0, 1)))
+    assert first.encoder.read_bytes() == again.encoder.read_bytes()
+    assert first.log.read_bytes() == again.log.read_bytes()
+    assert first.log.read_bytes() != other.log.read_bytes()
+
+
+def test_methods_of_one_seed_start_from_the_same_weights_and_views(tiny: Make, data: Path, tmp_path: Path) -> None:
+    """The first two views are drawn before the shared ones, so both methods see the same SimCLR terms at step 1."""
+    simclr = pretrain(tiny({"name": "simclr"}), data, tmp_path / "simclr")
+    care = pretrain(tiny(), data, tmp_path / "care")
+    for term in ("attraction", "repulsion"):
+        assert log_lines(simclr.log)[0][term] == log_lines(care.log)[0][term]
+
+
+def test_fidelities_differ_by_scale_and_by_sharing(tiny: Make, data: Path, tmp_path: Path) -> None:
+    care = {"name": "care", "base": {"name": "simclr"}, "splits": 4, "weight": 0.3}
+    first = {}
+    for fidelity in ("paper", "released-code"):
+        config = tiny({**care, "fidelity": fidelity, "sharing": "batch"})
+        first[fidelity] = log_lines(pretrain(config, data, tmp_path / fidelity).log)[0]["equivariance"]
+    assert first["released-code"] / first["paper"] == pytest.approx(2 * (32 // 4 - 1), rel=1e-5)
+    chunked = log_lines(pretrain(tiny(), data, tmp_path / "chunk").log)[0]["equivariance"]
+    assert chunked != pytest.approx(first["paper"], rel=1e-3)
+
+
+def test_trained_weights_come_back(tiny: Make, data: Path, tmp_path: Path) -> None:
+    config = tiny(dataset="proteins")
+    folder = pretrain(config, data, tmp_path / "run")
+    dataset = load("proteins", data)
+    fresh, trained = build_run_encoder(config, dataset), build_run_encoder(config, dataset)
+    load_encoder_weights(trained, folder.encoder, config.sha256())
+    moved = [not torch.equal(a, b) for a, b in zip(fresh.parameters(), trained.parameters(), strict=True)]
+    assert all(moved)
+
+
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "missing"])
+def test_unusable_encoders_are_named(damage: str, tiny: Make, data: Path, tmp_path: Path) -> None:
+    config = tiny()
+    folder = pretrain(config, data, tmp_path / "run")
+    encoder = build_run_encoder(config, load("digits", data))
+    content = folder.encoder.read_bytes()
+    folder.encoder.unlink()
+    if damage != "missing":
+        folder.encoder.write_bytes(content[:-40] if damage == "truncated" else b"PNG, perhaps" * 10)
+    with pytest.raises(CareBenchError, match=str(folder.encoder)):
+        load_encoder_weights(encoder, folder.encoder, config.sha256())
+
+
+def test_an_encoder_of_another_config_is_refused(tiny: Make, data: Path, tmp_path: Path) -> None:
+    config = tiny()
+    folder = pretrain(config, data, tmp_path / "run")
+    encoder = build_run_encoder(config, load("digits", data))
+    with pytest.raises(CareBenchError, match=f"belongs to config {config.sha256()[:12]}"):
+        load_encoder_weights(encoder, folder.encoder, tiny(seed=1).sha256())
+
+
+@pytest.mark.filterwarnings("ignore:overflow encountered")
+def test_a_loss_that_is_not_finite_stops_with_step_term_and_config(tiny: Make, data: Path, tmp_path: Path) -> None:
+    config = tiny(optimizer={"name": "sgd", "learning_rate": 1e30})
+    with pytest.raises(
+        CareBenchError, match=r"step \d of run digits/row/seed0 \(config [0-9a-f]{12}\): \w+ is nan"
+    ) as caught:
+        pretrain(config, data, tmp_path / "run")
+    assert config.sha256()[:12] in str(caught.value)
+    assert not (tmp_path / "run" / "encoder.safetensors").exists()
+
+
+def test_the_log_names_the_first_term_that_went_wrong(tmp_path: Path) -> None:
+    log = TermLog(tmp_path / "log.jsonl", length=0, every=10, run="run r")
+    one, bad = torch.tensor(1.0), torch.tensor(math.inf)
+    with log:
+        log.add(1, 0.1, one, {"a": one, "b": one})
+        log.add(2, 0.1, bad, {"a": one, "b": bad})
+        with pytest.raises(CareBenchError, match="step 2 of run r: b is inf"):
+            log.flush()
+
+
+def test_a_log_waits_until_it_is_flushed_and_forgets_what_followed_the_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with TermLog(path, length=0, every=2, run="r") as log:
+        log.add(1, 0.5, torch.tensor(2.0), {"a": torch.tensor(2.0)})
+        assert path.read_text() == ""
+        length = log.sync()
+        log.add(2, 0.5, torch.tensor(3.0), {"a": torch.tensor(3.0)})
+        log.add(3, 0.5, torch.tensor(4.0), {"a": torch.tensor(4.0)})
+        assert log.last_loss == 4.0
+    assert len(log_lines(path)) == 3
+    with TermLog(path, length=length, every=1, run="r") as log:
+        log.add(2, 0.5, torch.tensor(5.0), {"a": torch.tensor(5.0)})
+    assert log_lines(path) == [
+        {"step": 1, "learning_rate": 0.5, "loss": 2.0, "a": 2.0},
+        {"step": 2, "learning_rate": 0.5, "loss": 5.0, "a": 5.0},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("step", "factor"),
+    # 10 steps, 2 of warm-up: then half a cosine over 8 steps, by hand.
+    [(0, 0.5), (1, 1.0), (2, 1.0), (6, 0.5), (4, (1 + math.sqrt(0.5)) / 2), (9, (1 + math.cos(7 * math.pi / 8)) / 2)],
+)
+def test_cosine_with_warm_up(step: int, factor: float) -> None:
+    assert learning_rate_factor(step, total=10, warmup=2, schedule="cosine") == pytest.approx(factor, abs=1e-12)
+
+
+def test_a_constant_schedule_stays_and_the_log_shows_the_rate_used(tiny: Make, data: Path, tmp_path: Path) -> None:
+    assert [learning_rate_factor(s, 10, 2, "constant") for s in range(4)] == [0.5, 1, 1, 1]
+    lines = log_lines(pretrain(tiny(schedule="constant"), data, tmp_path / "run").log)
+    assert {line["learning_rate"] for line in lines} == {0.001}
+
+
+def test_optimizers_have_the_settings_of_the_config() -> None:
+    weight = torch.nn.Parameter(torch.ones(2))
+    adam = build_optimizer(AdamConfig(name="adam", learning_rate=0.5, weight_decay=0.25), [weight])
+    assert type(adam) is torch.optim.Adam
+    assert (adam.defaults["lr"], adam.defaults["weight_decay"]) == (0.5, 0.25)
+    sgd = build_optimizer(SGDConfig(name="sgd", learning_rate=0.5, momentum=0.0, weight_decay=0.1), [weight])
+    weight.grad = torch.ones(2)
+    sgd.step()
+    # w - lr (grad + decay w) = 1 - 0.5 * 1.1
+    torch.testing.assert_close(weight.detach(), torch.full((2,), 0.45))
+
+
+@pytest.mark.parametrize("resident", [2**30, 0])
+def test_an_epoch_visits_every_sample_at_most_once_and_the_next_in_another_order(
+    resident: int, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batches_module, "RESIDENT_BYTES", resident)
+    split = load("proteins", data).train
+    batches = Batches(split, 50, "proteins", 3, torch.device("cpu"))
+    assert batches.per_epoch == len(split.inputs) // 50 == 5
+    rows = {np.ascontiguousarray(cloud).tobytes(): i for i, cloud in enumerate(split.inputs)}
+    epochs = [[[rows[cloud.numpy().tobytes()] for cloud in batches(5 * e + s)] for s in range(5)] for e in range(2)]
+    for epoch in epochs:
+        assert max(Counter(index for batch in epoch for index in batch).values()) == 1
+    assert epochs[0] != epochs[1]
+    assert [rows[cloud.numpy().tobytes()] for cloud in batches(2)] == epochs[0][2], "a step is found again out of order"
+
+
+def test_seeds_follow_from_the_whole_identity() -> None:
+    assert derive_seed("digits", 1, "order", 23) != derive_seed("digits", 12, "order", 3)
+    assert 0 <= derive_seed("a") < 2**63
+    draws = [torch.rand(3, generator=generator("digits", 0, "augmentation", 4)) for _ in range(2)]
+    assert torch.equal(*draws)
+
+
+def test_training_leaves_the_global_state_as_it_was(tiny: Make, data: Path, tmp_path: Path) -> None:
+    torch.manual_seed(11)
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    pretrain(tiny(), data, tmp_path / "run")
+    assert torch.equal(torch.get_rng_state(), state)
+    assert torch.get_num_threads() == threads
+    assert not torch.are_deterministic_algorithms_enabled()
+
+
+def test_mixed_precision_trains_and_keeps_losses_in_float32(tiny: Make, data: Path, tmp_path: Path) -> None:
+    low = log_lines(pretrain(tiny(precision="bf16-mixed"), data, tmp_path / "low").log)
+    full = log_lines(pretrain(tiny(), data, tmp_path / "full").log)
+    assert low[0]["loss"] != full[0]["loss"]
+    assert low[0]["loss"] == pytest.approx(full[0]["loss"], rel=0.05)
+
+
+def test_unusable_settings_are_named(tiny: Make, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(CareBenchError, match=r"batch_size = 4096 exceeds the 1437 training samples of 'digits'"):
+        pretrain(tiny(batch_size=4096), data, tmp_path / "a")
+    config = tiny().model_copy(update={"dataset": "proteins"})
+    with pytest.raises(CareBenchError, match=r"augmentation\.kind = 'image' does not apply to 'proteins'"):
+        pretrain(config, data, tmp_path / "b")
+    even = tiny().augmentation.model_copy(update={"blur_kernel": 4})
+    with pytest.raises(CareBenchError, match=r"augmentation: .*blur_kernel"):
+        build_augmentation(tiny().model_copy(update={"augmentation": even}), load("digits", data))
+
+
+def test_an_unwritable_folder_is_named(tiny: Make, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CareBenchError, match=r"cannot write .*file"):
+        pretrain(tiny(), data, tmp_path / "file" / "run")
+
+
+def test_progress_in_a_log_is_plain_lines(
+    tiny: Make, data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pretrain(tiny(steps=20), data, tmp_path / "run")
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 10
+    assert lines[-1].startswith("digits/row/seed0: step 20/20  loss ")
+    assert "images/s" in lines[-1]
+    assert "\x1b" not in "".join(lines)

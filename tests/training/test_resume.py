@@ -1,0 +1,194 @@
+"""A run that is killed and started again ends in the bits of one that was not."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import torch
+
+from care_bench.config import RunConfig
+from care_bench.errors import CareBenchError
+from care_bench.training import RunFolder, pretrain
+
+pretrain_module = sys.modules["care_bench.training.pretrain"]
+Make = Callable[..., RunConfig]
+
+
+def bits(folder: RunFolder) -> tuple[bytes, bytes]:
+    return folder.encoder.read_bytes(), folder.log.read_bytes()
+
+
+class PowerCutError(Exception):
+    """Stands for anything that ends the process between two steps."""
+
+
+def cut_after(monkeypatch: pytest.MonkeyPatch, action: Callable[[int], None]) -> None:
+    """Call ``action`` after every step, once its log line has been handed over."""
+
+    @contextmanager
+    def progress(title: str, start: int, total: int, batch_size: int) -> Iterator[Callable[[int, float], None]]:
+        yield lambda step, loss: action(step)
+
+    monkeypatch.setattr(pretrain_module, "training_progress", progress)
+
+
+@pytest.fixture(scope="module")
+def whole(tiny: Make, data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[bytes, bytes]:
+    return bits(pretrain(tiny(), data, tmp_path_factory.mktemp("whole") / "run"))
+
+
+@pytest.mark.parametrize("step", range(1, 7))
+def test_cut_off_after_any_step_it_ends_in_the_same_bits(
+    step: int, tiny: Make, data: Path, tmp_path: Path, whole: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cut(done: int) -> None:
+        if done == step:
+            raise PowerCutError
+
+    with monkeypatch.context() as patch:
+        cut_after(patch, cut)
+        with pytest.raises(PowerCutError):
+            pretrain(tiny(), data, tmp_path / "run")
+    assert not (tmp_path / "run" / "encoder.safetensors").exists()
+    folder = pretrain(tiny(), data, tmp_path / "run")
+    assert bits(folder) == whole
+    assert json.loads(folder.summary.read_text())["resumed"] == (1 if step > 3 else 0)
+    assert not list(folder.path.glob("state-*")), "the state of a finished run is left behind"
+
+
+KILLED = """
+import os, signal, sys
+from contextlib import contextmanager
+from pathlib import Path
+from care_bench.config import read_run
+import care_bench.training
+module = sys.modules["care_bench.training.pretrain"]
+
+@contextmanager
+def progress(title, start, total, batch_size):
+    yield lambda step, loss: step == int(sys.argv[4]) and os.kill(os.getpid(), signal.Signals[sys.argv[5]])
+
+module.training_progress = progress
+care_bench.training.pretrain(read_run(Path(sys.argv[1]), None), Path(sys.argv[2]), Path(sys.argv[3]))
+"""
+
+
+def killed(config: Path, data: Path, out: Path, step: int, name: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-c", KILLED, str(config), str(data), str(out), str(step), name]
+    return subprocess.run(
+        command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
+    )
+
+
+def test_killed_twice_with_sigkill_it_ends_in_the_same_bits(
+    tiny: Make, data: Path, tmp_path: Path, whole: tuple[bytes, bytes]
+) -> None:
+    config = tmp_path / "config.json"
+    config.write_text(tiny().model_dump_json())
+    for step in (4, 6):
+        assert killed(config, data, tmp_path / "run", step, "SIGKILL").returncode == -signal.SIGKILL
+    assert bits(pretrain(tiny(), data, tmp_path / "run")) == whole
+
+
+def test_sigterm_saves_at_the_step_boundary(tiny: Make, data: Path, tmp_path: Path, whole: tuple[bytes, bytes]) -> None:
+    config = tmp_path / "config.json"
+    # No checkpoint is due before the end: what is there afterwards was saved because of the signal.
+    run = tiny(checkpoint_every=1000)
+    config.write_text(run.model_dump_json())
+    ended = killed(config, data, tmp_path / "run", 4, "SIGTERM")
+    assert "stopped by SIGTERM after step 4 of 7" in ended.stderr
+    folder = RunFolder(tmp_path / "run")
+    assert len((folder.state(run.sha256()) / "log.jsonl").read_text().splitlines()) == 4
+    resumed = pretrain(run, data, folder.path)
+    assert json.loads(resumed.summary.read_text())["resumed"] == 1
+    # The checkpoint interval is part of the config and so of the metadata, but not of the weights.
+    assert resumed.log.read_bytes() == whole[1]
+
+
+def test_signal_handlers_are_put_back(tiny: Make, data: Path, tmp_path: Path) -> None:
+    before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
+    pretrain(tiny(), data, tmp_path / "run")
+    assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
+
+
+def interrupted(config: RunConfig, data: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Leave a run with a checkpoint at step 3 and return the checkpoint."""
+
+    def cut(done: int) -> None:
+        if done == 4:
+            raise PowerCutError
+
+    with monkeypatch.context() as patch:
+        cut_after(patch, cut)
+        with pytest.raises(PowerCutError):
+            pretrain(config, data, out)
+    return RunFolder(out).state(config.sha256()) / "checkpoint.pt"
+
+
+def test_a_truncated_checkpoint_is_named(
+    tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = interrupted(tiny(), data, tmp_path / "run", monkeypatch)
+    whole_file = checkpoint.read_bytes()
+    for length in (0, 100, len(whole_file) // 2, len(whole_file) - 1):
+        checkpoint.write_bytes(whole_file[:length])
+        with pytest.raises(CareBenchError, match=f"checkpoint {checkpoint} cannot be read .*truncated") as caught:
+            pretrain(tiny(), data, tmp_path / "run")
+        assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [{"a": 1}, [1, 2]])
+def test_a_foreign_checkpoint_is_named(
+    content: object, tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = interrupted(tiny(), data, tmp_path / "run", monkeypatch)
+    torch.save(content, checkpoint)
+    with pytest.raises(CareBenchError, match="is not a checkpoint of care_bench"):
+        pretrain(tiny(), data, tmp_path / "run")
+
+
+def test_a_checkpoint_that_would_run_code_is_refused(
+    tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = interrupted(tiny(), data, tmp_path / "run", monkeypatch)
+    torch.save({"format": PowerCutError("code")}, checkpoint)
+    with pytest.raises(CareBenchError, match="cannot be read"):
+        pretrain(tiny(), data, tmp_path / "run")
+
+
+def test_a_checkpoint_of_another_config_is_named(
+    tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    checkpoint = interrupted(tiny(), data, tmp_path / "run", monkeypatch)
+    other = tiny(seed=1)
+    place = RunFolder(tmp_path / "other").state(other.sha256()) / "checkpoint.pt"
+    place.parent.mkdir(parents=True)
+    place.write_bytes(checkpoint.read_bytes())
+    with pytest.raises(CareBenchError, match=f"belongs to config {tiny().sha256()[:12]}, this run has config"):
+        pretrain(other, data, tmp_path / "other")
+
+
+def test_a_folder_of_another_config_is_left_alone(tiny: Make, data: Path, tmp_path: Path) -> None:
+    folder = pretrain(tiny(), data, tmp_path / "run")
+    before = bits(folder)
+    with pytest.raises(CareBenchError, match="holds a run of config"):
+        pretrain(tiny(seed=1), data, tmp_path / "run")
+    assert bits(folder) == before
+
+
+def test_a_finished_run_is_not_repeated(tiny: Make, data: Path, tmp_path: Path) -> None:
+    folder = pretrain(tiny(), data, tmp_path / "run")
+    written = folder.summary.stat().st_mtime_ns
+    pretrain(tiny(), data, tmp_path / "run")
+    assert folder.summary.stat().st_mtime_ns == written
+    folder.encoder.write_bytes(folder.encoder.read_bytes()[:-1])
+    with pytest.raises(CareBenchError, match="is truncated or changed"):
+        pretrain(tiny(), data, tmp_path / "run")
