@@ -1,0 +1,103 @@
+"""Colour jitter with an order of its own for every image, and grayscale, on batches of float images."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from care_bench.augmentations.parameters import OPERATIONS
+
+BRIGHTNESS, CONTRAST, SATURATION, HUE = range(len(OPERATIONS))
+LUMA = (0.2989, 0.587, 0.114)  # torchvision's weights of red, green, blue; they sum to 0.9999
+
+
+def draw_order(n: int, generator: torch.Generator) -> Tensor:
+    """Draw n uniform orders of the four operations, (n, 4) int64."""
+    return torch.rand(n, len(OPERATIONS), generator=generator, dtype=torch.float64).argsort(dim=1)
+
+
+def draw_factors(n: int, strengths: tuple[float, float, float, float], generator: torch.Generator) -> Tensor:
+    """Draw factors as ``torchvision.transforms.ColorJitter`` does.
+
+    Args:
+        n: number of images.
+        strengths: b, c, s, h; the first three give a factor U(max(0, 1 - x), 1 + x), the hue is U(-h, h) turns.
+        generator: CPU generator.
+
+    Returns:
+        (n, 4) float32.
+    """
+    strength = torch.tensor(strengths, dtype=torch.float64)
+    centre = torch.tensor([1.0, 1.0, 1.0, 0.0], dtype=torch.float64)
+    low = torch.where(centre > 0, (centre - strength).clamp(min=0.0), -strength)
+    uniform = torch.rand(n, len(OPERATIONS), generator=generator, dtype=torch.float64)
+    return torch.lerp(low, centre + strength, uniform).float()
+
+
+def jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
+    """Apply brightness, contrast, saturation and hue to every image in its own order, as ``F.adjust_*`` do.
+
+    Three of the four are affine in a pixel's colour, followed by a clamp to [0, 1]: factor x + (1 - factor) y, where
+    y is black (brightness), the image's mean gray (contrast) or the pixel's gray (saturation). So each of the four
+    steps is one batched 3 x 3 product over all images, and a shift of the hue for those whose turn it is.
+
+    Args:
+        images: (n, C, h, w) float32 in [0, 1], C = 1 or 3. With one channel saturation and hue change nothing.
+        order: (n, 4) int64 on the CPU, where lists of images are made without waiting for the device.
+        factors: (n, 4) float32 on the CPU.
+
+    Returns:
+        (n, C, h, w) float32 in [0, 1].
+    """
+    channels, device = images.shape[1], images.device
+    luma = _luma(channels)
+    luma_there = luma.to(device)
+    pixels = images.flatten(2)
+    for operation in order.unbind(1):
+        factor = factors.gather(1, operation[:, None]).squeeze(1)
+        factor = torch.where(operation == HUE, 1.0, factor)
+        to_gray = torch.where(operation == SATURATION, 1 - factor, 0.0)
+        to_mean = torch.where(operation == CONTRAST, 1 - factor, 0.0)
+        colours = factor[:, None, None] * torch.eye(channels) + to_gray[:, None, None] * luma
+        mean = (pixels.view(images.shape).mean(3).mean(2) * luma_there).sum(1)
+        shift = to_mean.to(device) * mean
+        pixels = torch.baddbmm(shift[:, None, None], colours.to(device), pixels).clamp_(0.0, 1.0)
+        turned = ((operation == HUE) & (factors[:, HUE] != 0)).nonzero().squeeze(1)
+        if channels == 3 and len(turned):
+            rows = turned.to(device)
+            turns = factors[turned, HUE].to(device)
+            pixels.index_copy_(0, rows, _turn_hue(pixels.index_select(0, rows), turns))
+    return pixels.view(images.shape)
+
+
+def grayscale(images: Tensor) -> Tensor:
+    """Replace every channel by the pixel's gray, as ``F.rgb_to_grayscale`` does; (n, C, h, w) to the same shape."""
+    gray = (images * _luma(images.shape[1]).to(images.device)[:, None, None]).sum(1, keepdim=True)
+    return gray.expand_as(images)
+
+
+def _luma(channels: int) -> Tensor:
+    """Return the weights that make gray of the channels, (C,): a single channel is gray already."""
+    return torch.tensor(LUMA if channels == 3 else (1.0,))
+
+
+def _turn_hue(pixels: Tensor, turns: Tensor) -> Tensor:
+    """Add ``turns`` (n,) to the hue of every pixel (n, 3, p) in HSV, keeping saturation and value.
+
+    Hues are measured in sixths of a turn, which rounds less than turns. With a >= b >= c the channels in order of size
+    the hue is |base + (b - c) / (a - c)|, where base depends on which channel is which; after the turn a channel is
+    c + (a - c) clamp(2 - d, 0, 1), where d is the distance of the hue from the channel's own (red 0, green 2, blue 4).
+    """
+    red, green, blue = pixels.unbind(1)
+    upper, lower = torch.maximum(green, blue), torch.minimum(green, blue)
+    largest, middle = torch.maximum(red, upper), torch.minimum(red, upper)
+    smallest = torch.minimum(middle, lower)
+    chroma = largest.sub_(smallest)
+    blue_over_green = (green < blue).float()
+    not_red = (red < upper).float()
+    base = not_red.mul_((12 * blue_over_green).sub_(2)).sub_(6 * blue_over_green)  # 0 or -6 (red), -2 (green), 4 (blue)
+    hue = middle.sub_(lower).div_(chroma.clamp(min=1e-20)).add_(base).abs_()  # gray has no hue: 0 / 1e-20
+    away = 6 * turns[:, None] - turns.new_tensor([0.0, 2.0, 4.0])
+    distance = hue[:, None] + away[..., None]
+    distance.sub_((distance / 6).round_(), alpha=6).abs_()
+    return torch.addcmul(smallest[:, None], chroma[:, None], distance.neg_().add_(2).clamp_(0.0, 1.0))

@@ -1,0 +1,170 @@
+"""What an augmentation drew: frozen dataclasses of tensors with one row per sample."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass, fields, replace
+from typing import ClassVar, Self
+
+import torch
+from torch import Tensor
+
+OPERATIONS = ("brightness", "contrast", "saturation", "hue")
+"""The colour operations; ``ImageParameters.order`` and the columns of ``factors`` refer to them by position."""
+
+
+@dataclass(frozen=True, eq=False)
+class Parameters(ABC):
+    """Base of the parameter classes: every tensor field has the same leading dimension n, one row per sample.
+
+    Attributes:
+        ROW_SHAPES: shape of one row of every tensor field; a field that is not named is no tensor and is carried along.
+
+    Raises:
+        ValueError: a field's shape is not (n, *its row shape), with one n for all fields.
+    """
+
+    ROW_SHAPES: ClassVar[dict[str, tuple[int, ...]]]
+
+    def __post_init__(self) -> None:
+        first = next(iter(self.ROW_SHAPES))
+        n = len(getattr(self, first))
+        for name, row in self.ROW_SHAPES.items():
+            shape = tuple(getattr(self, name).shape)
+            if shape != (n, *row):
+                raise ValueError(
+                    f"{type(self).__name__}.{name} has shape {shape}, expected {(n, *row)} (n from {first!r})"
+                )
+
+    def __len__(self) -> int:
+        return len(getattr(self, next(iter(self.ROW_SHAPES))))
+
+    def __getitem__(self, rows: int | slice | Tensor) -> Self:
+        """Select rows; an integer keeps the leading dimension, so ``parameters[i]`` is a draw for one sample.
+
+        Args:
+            rows: integer, slice, int64 tensor of indices or bool mask of length n.
+
+        Raises:
+            IndexError: an index is out of range.
+        """
+        if isinstance(rows, int):
+            if not -len(self) <= rows < len(self):
+                raise IndexError(f"row {rows} of {type(self).__name__} with {len(self)} rows")
+            rows = rows % len(self)
+            rows = slice(rows, rows + 1)
+        return self._map(lambda tensor: tensor[rows])
+
+    def repeat_interleave(self, repeats: int) -> Self:
+        """Return k = ``repeats`` copies of every row, side by side: a draw shared by a chunk of k samples."""
+        return self._map(lambda tensor: tensor.repeat_interleave(repeats, dim=0))
+
+    def to(self, device: torch.device | str) -> Self:
+        """Move every tensor to ``device``."""
+        return self._map(lambda tensor: tensor.to(device))
+
+    @abstractmethod
+    def to_vector(self) -> Tensor:
+        """Return the draw as numbers, (n, p) float32: the input of a network that predicts an augmentation's effect."""
+
+    def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
+        changed = {f.name: function(getattr(self, f.name)) for f in fields(self) if f.name in self.ROW_SHAPES}
+        return replace(self, **changed)
+
+
+@dataclass(frozen=True, eq=False)
+class ImageParameters(Parameters):
+    """One image augmentation per row. Values of an operation that is not applied are drawn all the same, but unused.
+
+    Attributes:
+        input_size: (H, W) of the images the boxes refer to, in pixels.
+        box: (n, 4) int64, crop box (top, left, height, width) in pixels.
+        flip: (n,) bool, mirror left and right.
+        jitter: (n,) bool, whether the colour operations are applied.
+        order: (n, 4) int64, ``order[:, k]`` is the position in ``OPERATIONS`` of the operation applied k-th.
+        factors: (n, 4) float32 in the order of ``OPERATIONS``; 1, 1, 1 and 0 change nothing. Hue is in turns.
+        grayscale: (n,) bool, whether the image is turned gray.
+        blur: (n,) bool, whether the image is blurred.
+        sigma: (n,) float32, standard deviation of the blur in pixels of the output.
+    """
+
+    ROW_SHAPES: ClassVar[dict[str, tuple[int, ...]]] = {
+        "box": (4,),
+        "flip": (),
+        "jitter": (),
+        "order": (4,),
+        "factors": (4,),
+        "grayscale": (),
+        "blur": (),
+        "sigma": (),
+    }
+
+    input_size: tuple[int, int]
+    box: Tensor
+    flip: Tensor
+    jitter: Tensor
+    order: Tensor
+    factors: Tensor
+    grayscale: Tensor
+    blur: Tensor
+    sigma: Tensor
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """Return the names of the columns of :meth:`to_vector`."""
+        return (
+            *("top", "left", "height", "width"),
+            *("flip", "jitter"),
+            *OPERATIONS,
+            *(f"rank_{name}" for name in OPERATIONS),
+            *("grayscale", "blur", "sigma"),
+        )
+
+    def to_vector(self) -> Tensor:
+        """Return the draw as numbers, (n, 17) float32, columns as in :meth:`columns`.
+
+        The box is relative to the image (top and height by H, left and width by W); flags are 0 or 1. Where an
+        operation is not applied its columns hold what changes nothing, so that equal effects have equal vectors:
+        factors 1, 1, 1, 0, ranks 0, 1, 2, 3 (the rank of an operation is its place in the order) and sigma 0.
+        """
+        height, width = self.input_size
+        size = self.box.new_tensor([height, width, height, width])
+        neutral = self.factors.new_tensor([1.0, 1.0, 1.0, 0.0])
+        jitter = self.jitter[:, None]
+        ranks = self.order.argsort(dim=1)
+        return torch.cat(
+            [
+                self.box.float() / size,
+                self.flip[:, None].float(),
+                jitter.float(),
+                torch.where(jitter, self.factors, neutral),
+                torch.where(jitter, ranks, torch.arange(4, device=ranks.device)).float(),
+                self.grayscale[:, None].float(),
+                self.blur[:, None].float(),
+                torch.where(self.blur, self.sigma, 0.0)[:, None],
+            ],
+            dim=1,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class RotationParameters(Parameters):
+    """One rotation of space per row.
+
+    Attributes:
+        matrix: (n, 3, 3) float32, orthogonal with determinant 1; a point p (column) goes to ``matrix @ p``.
+    """
+
+    ROW_SHAPES: ClassVar[dict[str, tuple[int, ...]]] = {"matrix": (3, 3)}
+
+    matrix: Tensor
+
+    @classmethod
+    def columns(cls) -> tuple[str, ...]:
+        """Return the names of the columns of :meth:`to_vector`."""
+        return tuple(f"r{row}{column}" for row in range(3) for column in range(3))
+
+    def to_vector(self) -> Tensor:
+        """Return the matrix entries row by row, (n, 9) float32."""
+        return self.matrix.flatten(1)

@@ -1,0 +1,48 @@
+"""One draw for many samples: what CARE's equivariance term (Algorithm 1) and Wahba's problem need."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar
+
+import torch
+from torch import Tensor
+
+from care_bench.augmentations.parameters import Parameters
+
+P = TypeVar("P", bound=Parameters)
+
+
+class Augmentation(Protocol[P]):
+    """What every augmentation offers, whatever it acts on."""
+
+    def sample(self, n: int, generator: torch.Generator, /) -> P:
+        """Draw n independent parameters from a CPU generator."""
+
+    def apply(self, inputs: Tensor, parameters: P, /) -> Tensor:
+        """Apply row i of the parameters to input i: pure, batched, on the device of the inputs."""
+
+    def identity(self, inputs: Tensor, /) -> Tensor:
+        """Return the inputs as an encoder sees them without augmentation."""
+
+
+def draw(augmentation: Augmentation[P], n: int, draws: int, generator: torch.Generator) -> P:
+    """Draw parameters for n samples that are shared within chunks of consecutive samples.
+
+    ``draws = n`` gives every sample its own (InfoNCE), ``draws = splits`` gives every chunk its own (CARE as in the
+    paper), ``draws = 1`` shares one by all (Wahba's problem; CARE as in the released code).
+
+    Args:
+        augmentation: what to draw from.
+        n: number of samples.
+        draws: number of independent draws; divides n.
+        generator: CPU generator.
+
+    Returns:
+        n parameters: each of the ``draws`` repeated n // draws times.
+
+    Raises:
+        ValueError: ``draws`` is not positive or does not divide n.
+    """
+    if draws < 1 or n < 1 or n % draws:
+        raise ValueError(f"draws is {draws} for n = {n} samples, expected a positive divisor of n")
+    return augmentation.sample(draws, generator).repeat_interleave(n // draws)
