@@ -1,0 +1,66 @@
+"""What the metrics ask of their inputs."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+
+def embedded(z: Tensor, name: str, at_least: int = 1) -> Tensor:
+    """Check one matrix of embeddings or features and return it in at least float32.
+
+    Args:
+        z: (n, d), one sample per row.
+        name: what the message calls it.
+        at_least: the smallest n the metric is defined for.
+
+    Raises:
+        ValueError: z is not 2-D, not floating point, too short, or holds a value that is not finite.
+    """
+    if z.ndim != 2 or z.shape[0] < at_least or z.shape[1] < 1:
+        raise ValueError(f"{name} has shape {tuple(z.shape)}; expected (n, d) with n >= {at_least}")
+    _finite(z, name)
+    return z.to(torch.promote_types(z.dtype, torch.float32))
+
+
+def embedded_views(z: Tensor, za: Tensor, at_least: int = 1) -> tuple[Tensor, Tensor]:
+    """Check embeddings and their augmented views; return (n, d) and (A, n, d) with all leading dimensions as one.
+
+    Args:
+        z: (n, d) embeddings of the plain samples.
+        za: (..., n, d) embeddings of the same samples, each leading index under one augmentation.
+        at_least: the smallest n the metric is defined for.
+
+    Raises:
+        ValueError: as :func:`embedded`, or the last two dimensions of za are not z's, or there is no view.
+    """
+    z = embedded(z, "z", at_least)
+    if za.shape[-2:] != z.shape or za.numel() == 0:
+        raise ValueError(f"za has shape {tuple(za.shape)}; expected (..., {z.shape[0]}, {z.shape[1]}), as z")
+    _finite(za, "za")
+    return z, za.to(torch.promote_types(za.dtype, torch.float32)).reshape(-1, *z.shape)
+
+
+def labelled(features: Tensor, labels: Tensor, num_classes: int, name: str) -> Tensor:
+    """Check features with one class label a row and return the features in at least float32.
+
+    Raises:
+        ValueError: as :func:`embedded`, or the labels are not (n,) whole numbers in [0, num_classes).
+    """
+    features = embedded(features, f"{name} features")
+    if labels.shape != features.shape[:1]:
+        raise ValueError(f"{name} labels have shape {tuple(labels.shape)}; expected ({len(features)},), one a row")
+    if labels.dtype != torch.int64:
+        raise ValueError(f"{name} labels have dtype {labels.dtype}; expected torch.int64")
+    low, high = int(labels.min()), int(labels.max())
+    if low < 0 or high >= num_classes:
+        raise ValueError(f"{name} labels run from {low} to {high}; expected them in [0, {num_classes})")
+    return features
+
+
+def _finite(z: Tensor, name: str) -> None:
+    if not z.is_floating_point():
+        raise ValueError(f"{name} has dtype {z.dtype}; expected a floating point type")
+    wrong = z.numel() - int(z.isfinite().sum())
+    if wrong:
+        raise ValueError(f"{name} holds {wrong} of {z.numel()} values that are not finite; expected none")

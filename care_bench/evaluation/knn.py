@@ -1,0 +1,76 @@
+"""Weighted k nearest neighbours on frozen features.
+
+Protocol knn-v1 (Wu et al. 2018, arXiv 1805.01978): cosine similarity, k = 20, votes weighted by exp(similarity / 0.07).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from care_bench.evaluation.checks import embedded, labelled
+
+SIMILARITIES_AT_ONCE = 2**24
+"""Entries of the query-by-bank matrix held at a time (64 MiB in float32)."""
+
+
+@dataclass(frozen=True)
+class Knn:
+    """Accuracy of the vote: ``top1`` in %."""
+
+    top1: float
+
+
+def knn(
+    train_features: Tensor,
+    train_labels: Tensor,
+    test_features: Tensor,
+    test_labels: Tensor,
+    num_classes: int,
+    k: int = 20,
+    temperature: float = 0.07,
+) -> Knn:
+    """Classify the test samples by their neighbours among the train samples and return the accuracy.
+
+    Args:
+        train_features: (n, d), the bank.
+        train_labels: (n,) int64 in [0, num_classes).
+        test_features: (m, d), the queries.
+        test_labels: (m,) int64 in [0, num_classes).
+        num_classes: bounds the labels.
+        k: neighbours that vote, at most n; 20 in knn-v1.
+        temperature: positive; 0.07 in knn-v1.
+
+    Raises:
+        ValueError: shapes or labels are not as described, a feature is not finite, k is not in [1, n], or the
+            temperature is not positive.
+    """
+    labelled(test_features, test_labels, num_classes, "test")
+    predicted = knn_predict(train_features, train_labels, test_features, num_classes, k, temperature)
+    return Knn(top1=100 * (predicted == test_labels).double().mean().item())
+
+
+@torch.no_grad()
+def knn_predict(
+    train_features: Tensor, train_labels: Tensor, queries: Tensor, num_classes: int, k: int, temperature: float
+) -> Tensor:
+    """Return the class with the heaviest vote for each query, (m,) int64; arguments as :func:`knn`."""
+    bank = functional.normalize(labelled(train_features, train_labels, num_classes, "train"), dim=1)
+    queries = functional.normalize(embedded(queries, "queries"), dim=1).to(bank.dtype)
+    if queries.shape[1] != bank.shape[1]:
+        raise ValueError(f"train features have {bank.shape[1]} columns and queries {queries.shape[1]}")
+    if not 1 <= k <= len(bank):
+        raise ValueError(f"k is {k}; expected 1 to {len(bank)}, the number of train samples")
+    if not temperature > 0:
+        raise ValueError(f"temperature is {temperature}; expected a positive number")
+    predicted = []
+    for block in torch.split(queries, max(1, SIMILARITIES_AT_ONCE // len(bank))):
+        similarity, neighbours = (block @ bank.mT).topk(k, dim=1)
+        # Votes relative to the nearest neighbour's: the same winner, and no overflow at a low temperature.
+        votes = ((similarity - similarity[:, :1]) / temperature).exp()
+        scores = votes.new_zeros(len(block), num_classes).scatter_add_(1, train_labels[neighbours], votes)
+        predicted.append(scores.argmax(dim=1))
+    return torch.cat(predicted)

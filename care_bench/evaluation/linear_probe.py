@@ -1,0 +1,167 @@
+"""Linear probes on frozen features: the paper's protocol for small data sets and a quick deterministic one."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from care_bench.evaluation.checks import labelled
+
+EPOCHS = 100
+BATCH = 512
+LEARNING_RATE = 1e-3
+WEIGHT_DECAY = 1e-6
+"""These four are protocol paper-small-v1; the weight decay is Adam's own (L2 added to the gradient)."""
+
+INVERSE_REGULARISATION = 1.0
+"""The C of protocol cached-v1: its loss is the sum over samples plus ||W||^2 / (2 C), the biases left free."""
+LBFGS_ITERATIONS = 5000
+"""Upper limit of cached-v1; scikit-learn warns when it is met before convergence."""
+
+
+@dataclass(frozen=True)
+class LinearProbe:
+    """Accuracy of linear classifiers on the test set.
+
+    Attributes:
+        protocol: "paper-small-v1" or "cached-v1".
+        top1: accuracy in %, one value for each classifier seed (one value alone for cached-v1).
+    """
+
+    protocol: str
+    top1: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        """Mean over the classifier seeds, in %."""
+        return statistics.fmean(self.top1)
+
+    @property
+    def spread(self) -> float | None:
+        """Standard deviation over the classifier seeds (ddof 1), in %; None for a single value."""
+        return statistics.stdev(self.top1) if len(self.top1) > 1 else None
+
+
+def linear_probe(
+    train_features: Tensor,
+    train_labels: Tensor,
+    test_features: Tensor,
+    test_labels: Tensor,
+    num_classes: int,
+    seeds: Sequence[int] = (0, 1, 2),
+) -> LinearProbe:
+    """Train one linear classifier for each seed, all at once, and test them after the last epoch.
+
+    Protocol paper-small-v1 (CIFAR and STL10 in CARE): 100 epochs of Adam, learning rate 1e-3, weight decay 1e-6,
+    batch 512, features as they are. Initialisation and order of the samples come from the seed; the test set is
+    looked at once.
+
+    Args:
+        train_features: (n, d), on the device to train on.
+        train_labels: (n,) int64 in [0, num_classes).
+        test_features: (m, d).
+        test_labels: (m,) int64 in [0, num_classes).
+        num_classes: number of outputs.
+        seeds: one classifier each; all different.
+
+    Raises:
+        ValueError: shapes, labels or seeds are not as described, or a feature is not finite.
+    """
+    test_features = _check(train_features, train_labels, test_features, test_labels, num_classes)
+    weight, bias = train_classifiers(train_features, train_labels, num_classes, seeds)
+    predicted = (test_features.to(weight.dtype) @ weight + bias[:, None]).argmax(dim=2)
+    correct = (predicted == test_labels).double().mean(dim=1)
+    return LinearProbe("paper-small-v1", tuple(100 * share for share in correct.tolist()))
+
+
+@torch.enable_grad()
+def train_classifiers(
+    features: Tensor, labels: Tensor, num_classes: int, seeds: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Train the classifiers of :func:`linear_probe`: logits of seed s are features @ weight[s] + bias[s].
+
+    The S classifiers are one batched tensor. They share nothing: Adam works entry by entry, and the sum of their
+    losses has each one's own gradient. Seed s starts where torch.nn.Linear starts after torch.manual_seed(s), and
+    draws one permutation an epoch from the same generator.
+
+    Returns:
+        weight (S, d, num_classes) and bias (S, num_classes), in the features' dtype, at least float32.
+    """
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"seeds are {tuple(seeds)}; expected at least one, all different")
+    features = labelled(features, labels, num_classes, "train")
+    generators = [torch.Generator().manual_seed(seed) for seed in seeds]
+    weight, bias = _initial(features, num_classes, generators)
+    optimizer = torch.optim.Adam([weight, bias], lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    for _ in range(EPOCHS):
+        order = torch.stack([torch.randperm(len(features), generator=g) for g in generators]).to(features.device)
+        for rows in torch.split(order, BATCH, dim=1):
+            logits = torch.baddbmm(bias[:, None], features[rows], weight)
+            # A mean over all seeds times their number: the sum of each seed's own mean.
+            loss = functional.cross_entropy(logits.flatten(0, 1), labels[rows].flatten()) * len(seeds)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+    return weight.detach(), bias.detach()
+
+
+def cached_linear_probe(
+    train_features: Tensor, train_labels: Tensor, test_features: Tensor, test_labels: Tensor, num_classes: int
+) -> LinearProbe:
+    """Fit a multinomial logistic regression by L-BFGS on standardised features and test it.
+
+    Protocol cached-v1: each feature minus its train mean over its train standard deviation, then scikit-learn's
+    LogisticRegression with C = 1. Deterministic, on the CPU in float64; nothing is chosen on the test set. A
+    companion for quick profiles, not comparable with the paper's numbers.
+
+    Args:
+        train_features: (n, d).
+        train_labels: (n,) int64 in [0, num_classes), at least two classes.
+        test_features: (m, d).
+        test_labels: (m,) int64 in [0, num_classes).
+        num_classes: bounds the labels; a class the train set lacks is never predicted.
+
+    Raises:
+        ValueError: shapes or labels are not as described, or a feature is not finite.
+    """
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    _check(train_features, train_labels, test_features, test_labels, num_classes)
+    if train_labels.min() == train_labels.max():
+        raise ValueError(f"train labels are all {int(train_labels[0])}; expected at least 2 classes")
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=INVERSE_REGULARISATION, max_iter=LBFGS_ITERATIONS))
+    model.fit(train_features.detach().double().cpu().numpy(), train_labels.cpu().numpy())
+    predicted = model.predict(test_features.detach().double().cpu().numpy())
+    return LinearProbe("cached-v1", (100 * float((predicted == test_labels.cpu().numpy()).mean()),))
+
+
+def _check(
+    train_features: Tensor, train_labels: Tensor, test_features: Tensor, test_labels: Tensor, num_classes: int
+) -> Tensor:
+    train_features = labelled(train_features, train_labels, num_classes, "train")
+    test_features = labelled(test_features, test_labels, num_classes, "test")
+    if train_features.shape[1] != test_features.shape[1]:
+        raise ValueError(f"train features have {train_features.shape[1]} columns and test {test_features.shape[1]}")
+    return test_features
+
+
+def _initial(features: Tensor, num_classes: int, generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
+    """Draw weight (S, d, C), then bias (S, C), from U(-1/sqrt(d), 1/sqrt(d)), each seed from its own generator."""
+    d = features.shape[1]
+
+    def draw(*shape: int) -> Tensor:
+        drawn = [
+            torch.empty(shape, dtype=features.dtype).uniform_(-(d**-0.5), d**-0.5, generator=generator)
+            for generator in generators
+        ]
+        return torch.stack(drawn).to(features.device)
+
+    weight = draw(num_classes, d).mT.contiguous()
+    return weight.requires_grad_(), draw(num_classes).requires_grad_()

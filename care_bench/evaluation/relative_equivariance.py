@@ -1,0 +1,130 @@
+"""Relative rotational equivariance (gamma_f): does an augmentation keep distances, measured against how far it moves.
+
+Per augmentation a and pair (x, x'), with D2 the squared Euclidean distance:
+(D2(f(a(x')), f(a(x))) - D2(f(x'), f(x)))^2 / (D2(f(a(x')), f(x')) + D2(f(a(x)), f(x)))^2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from care_bench.evaluation.checks import embedded_views
+
+RATIOS_AT_ONCE = 2**21
+"""Entries of the pair matrix held at a time."""
+RATIOS_KEPT = 2**24
+"""Ratios, over all augmentations, that the median and the trimmed mean are taken over (128 MiB)."""
+TRIM = 0.1
+"""Share left out at each end of the trimmed mean."""
+
+
+@dataclass(frozen=True)
+class RelativeEquivariance:
+    """Gamma_f and what is needed to read it: a mean of ratios that blow up as the encoder becomes invariant.
+
+    Attributes:
+        mean: gamma_f over all pairs and augmentations; lower is more equivariant.
+        median: of the ratios.
+        trimmed_mean: of the ratios between the 10 % lowest and the 10 % highest.
+        invariance: mean ||f(a(x)) - f(x)|| at which it was measured; near zero the ratios say little.
+    """
+
+    mean: float
+    median: float
+    trimmed_mean: float
+    invariance: float
+
+
+def relative_equivariance(z: Tensor, za: Tensor) -> float:
+    """Return gamma_f: the mean ratio over all augmentations and all pairs i < j.
+
+    A pair neither of whose samples moved at all has no ratio and is left out of the mean.
+
+    Args:
+        z: (n, d) embeddings of the plain samples, n >= 2.
+        za: (..., n, d) embeddings of the same samples in the same order, one augmentation per leading index.
+
+    Returns:
+        The mean, at least zero; nan if no pair has a ratio (an exactly invariant encoder).
+
+    Raises:
+        ValueError: shapes do not match, n < 2, or a value is not finite.
+
+    Source: Fig. 8 and its text in CARE (arXiv 2306.13924); protocol relative-equivariance-v1.
+    """
+    return relative_equivariance_summary(z, za).mean
+
+
+def relative_equivariance_summary(z: Tensor, za: Tensor) -> RelativeEquivariance:
+    """Return gamma_f with the median and the trimmed mean of the ratios and the invariance it was measured at.
+
+    Mean and invariance use everything. Median and trimmed mean use every pair as long as there are at most 2^24
+    ratios over all augmentations, else every s-th in the order (augmentation, i, j) with the least s that meets it.
+
+    Args:
+        z: (n, d) embeddings of the plain samples, n >= 2.
+        za: (..., n, d) embeddings of the same samples in the same order, one augmentation per leading index.
+
+    Returns:
+        All ratios' statistics are nan if no pair has a ratio, as in :func:`relative_equivariance`.
+
+    Raises:
+        ValueError: as :func:`relative_equivariance`.
+    """
+    z, views = embedded_views(z, za, at_least=2)
+    n = len(z)
+    stride = math.ceil(len(views) * (n * (n - 1) // 2) / RATIOS_KEPT)
+    total, count, seen = 0.0, 0, 0
+    kept = []
+    for ratios in _ratios(z, views):
+        total += ratios.nansum().item()
+        count += int((~ratios.isnan()).sum())
+        sample = ratios[-seen % stride :: stride]
+        kept.append(sample[~sample.isnan()])
+        seen += len(ratios)
+    ordered = torch.cat(kept).sort().values
+    return RelativeEquivariance(
+        mean=total / count if count else math.nan,
+        median=_middle(ordered, (len(ordered) - 1) // 2),
+        trimmed_mean=_middle(ordered, int(TRIM * len(ordered))),
+        invariance=_invariance(z, views),
+    )
+
+
+@torch.no_grad()
+def _ratios(z: Tensor, views: Tensor) -> Iterator[Tensor]:
+    """Yield the ratios in float64, in the order (augmentation, i, j) with i < j, a block of rows at a time.
+
+    With m = f(a(x)) - f(x) and s = f(a(x)) + f(x) the numerator's root is (m' - m).(s' - s), which does not cancel
+    where the difference of two squared distances would. A pair that did not move gives 0 / 0, which is nan.
+    """
+    n = len(z)
+    plain = z.double()
+    rows = max(1, RATIOS_AT_ONCE // n)
+    for view in views:
+        moved = view.double() - plain
+        sums = view.double() + plain
+        diagonal = (moved * sums).sum(dim=1)
+        distance = moved.square().sum(dim=1)
+        for start in range(0, n - 1, rows):
+            here = slice(start, min(start + rows, n - 1))
+            cross = moved[here] @ sums[start:].mT + sums[here] @ moved[start:].mT
+            change = diagonal[here, None] + diagonal[None, start:] - cross
+            movement = distance[here, None] + distance[None, start:]
+            later = torch.ones_like(cross, dtype=torch.bool).triu(1)
+            yield (change / movement)[later].square()
+
+
+def _invariance(z: Tensor, views: Tensor) -> float:
+    means = [torch.linalg.vector_norm(view.double() - z.double(), dim=1).mean() for view in views]
+    return float(torch.stack(means).mean())
+
+
+def _middle(ordered: Tensor, cut: int) -> float:
+    """Return the mean of sorted values without ``cut`` at each end; nan of none."""
+    return ordered[cut : len(ordered) - cut].mean().item()

@@ -1,0 +1,71 @@
+"""Wahba's problem: the one rotation that best carries the embeddings of a test set to those of its augmented views."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor
+
+from care_bench.evaluation.checks import embedded_views
+
+Group = Literal["SO", "O"]
+
+
+@dataclass(frozen=True)
+class Wahba:
+    """Solution of Wahba's problem; with ``za`` of shape (..., n, d) every field carries the leading dimensions.
+
+    Attributes:
+        rotation: (..., d, d); rows are samples, so za is approximately z @ rotation.T (rotation.mT for a batch).
+        error: (...), the Frobenius norm of za - z @ rotation.T over the whole set (the paper's W_f).
+        error_per_sample: (...), error / sqrt(n): root mean square distance, comparable between test sets.
+    """
+
+    rotation: Tensor
+    error: Tensor
+    error_per_sample: Tensor
+
+
+@torch.no_grad()
+def wahba(z: Tensor, za: Tensor, group: Group = "SO") -> Wahba:
+    """Solve min over R of ||R F - F_a|| with F = z^T and F_a = za^T, for each augmentation.
+
+    R = U diag(1, ..., 1, det U det V) V^T where U Sigma V^T is the SVD of F_a F^T, computed in float64. (The paper's
+    text prints n - 1 ones; the matrix is d x d, so they are d - 1.) The error is the residual itself, not the
+    closed form ||F||^2 + ||F_a||^2 - 2 tr(...), whose terms cancel when the fit is good. Where the embeddings span
+    less than R^d the rotation is one of several with the same error.
+
+    Args:
+        z: (n, d) embeddings of the plain samples.
+        za: (..., n, d) embeddings of the same samples in the same order, one augmentation per leading index.
+        group: "SO" for rotations, as in the paper; "O" allows reflections as well (the determinant is left free).
+
+    Returns:
+        Tensors in the wider dtype of the inputs, at least float32, on their device.
+
+    Raises:
+        ValueError: shapes do not match, a value is not finite, or the group is unknown.
+
+    Source: Fig. 5 and its text in CARE (arXiv 2306.13924); protocol wahba-v1.
+    """
+    if group not in get_args(Group):
+        raise ValueError(f"group is {group!r}; expected one of {', '.join(get_args(Group))}")
+    leading = za.shape[:-2]
+    z, views = embedded_views(z, za)
+    n, d = z.shape
+    dtype = torch.promote_types(z.dtype, views.dtype)
+    plain = z.double()
+    # One augmentation at a time in double precision: memory stays at one copy of the test set.
+    u, _, vh = torch.linalg.svd(torch.stack([view.double().mT @ plain for view in views]))
+    if group == "SO":
+        u[..., -1] *= torch.linalg.det(u @ vh).sign()[:, None]
+    rotation = u @ vh
+    fits = zip(views, rotation, strict=True)
+    error = torch.stack([torch.linalg.matrix_norm(view.double() - plain @ turn.mT) for view, turn in fits])
+    return Wahba(
+        rotation=rotation.to(dtype).reshape(*leading, d, d),
+        error=error.to(dtype).reshape(leading),
+        error_per_sample=(error / n**0.5).to(dtype).reshape(leading),
+    )

@@ -1,0 +1,17 @@
+"""Losses on embeddings: pure functions and small modules on tensors whose rows have unit norm."""
+
+from care_bench.losses.alignment import alignment
+from care_bench.losses.equivariance import Equivariance, Fidelity, equivariance
+from care_bench.losses.info_nce import InfoNCE, info_nce, info_nce_terms
+from care_bench.losses.uniformity import uniformity
+
+__all__ = [
+    "Equivariance",
+    "Fidelity",
+    "InfoNCE",
+    "alignment",
+    "equivariance",
+    "info_nce",
+    "info_nce_terms",
+    "uniformity",
+]

@@ -1,0 +1,51 @@
+"""What every loss asks of its inputs, and the precision it computes in."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def rows(z: Tensor, name: str, at_least: int = 1) -> Tensor:
+    """Check one matrix of embeddings and return it in at least float32.
+
+    Args:
+        z: (n, d), one embedding per row.
+        name: what the message calls it.
+        at_least: the smallest n the loss is defined for.
+
+    Raises:
+        ValueError: z is not 2-D, not floating point, or has too few rows or no columns.
+    """
+    if z.ndim != 2:
+        raise ValueError(f"{name} has shape {tuple(z.shape)}; expected (rows, dimension)")
+    if not z.is_floating_point():
+        raise ValueError(f"{name} has dtype {z.dtype}; expected a floating point type")
+    if z.shape[0] < at_least or z.shape[1] < 1:
+        raise ValueError(f"{name} has shape {tuple(z.shape)}; expected at least {at_least} row(s) and 1 column")
+    return z.to(torch.promote_types(z.dtype, torch.float32))
+
+
+def paired_rows(z1: Tensor, z2: Tensor, at_least: int = 1) -> tuple[Tensor, Tensor]:
+    """Check two matrices whose rows belong together and return both in at least float32.
+
+    Raises:
+        ValueError: as :func:`rows`, or the shapes differ.
+    """
+    if z1.shape != z2.shape:
+        raise ValueError(f"z1 has shape {tuple(z1.shape)} and z2 {tuple(z2.shape)}; expected equal shapes")
+    return rows(z1, "z1", at_least), rows(z2, "z2", at_least)
+
+
+def positive_temperature(temperature: float) -> float:
+    """Return the temperature, or raise ValueError where it is not a positive finite number."""
+    if not (temperature > 0 and math.isfinite(temperature)):
+        raise ValueError(f"temperature is {temperature}; expected a positive finite number")
+    return temperature
+
+
+def autocast_off(z: Tensor) -> torch.autocast:
+    """Return the context in which matrix products keep the precision of ``z`` under mixed-precision training."""
+    return torch.autocast(z.device.type, enabled=False)

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.neighbors import KNeighborsClassifier
+
+from care_bench.evaluation import knn, knn_predict
+
+
+def draw(n, d, classes, seed):
+    generator = np.random.default_rng(seed)
+    return torch.from_numpy(generator.standard_normal((n, d))), torch.from_numpy(generator.integers(classes, size=n))
+
+
+@pytest.mark.parametrize(("k", "temperature"), [(1, 0.07), (20, 0.07), (7, 0.5)])
+def test_agrees_with_scikit_learn(k, temperature):
+    bank, labels = draw(300, 5, 4, 0)
+    queries, query_labels = draw(200, 5, 4, 1)
+    peer = KNeighborsClassifier(
+        k, metric="cosine", algorithm="brute", weights=lambda distance: np.exp((1 - distance) / temperature)
+    ).fit(bank.numpy(), labels.numpy())
+    predicted = knn_predict(bank, labels, queries, 4, k, temperature)
+    assert predicted.tolist() == peer.predict(queries.numpy()).tolist()
+    accuracy = 100 * peer.score(queries.numpy(), query_labels.numpy())
+    assert knn(bank, labels, queries, query_labels, 4, k, temperature).top1 == pytest.approx(accuracy, abs=1e-9)
+
+
+def test_default_is_twenty_neighbours_at_temperature_007():
+    bank, labels = draw(300, 5, 4, 0)
+    queries, query_labels = draw(200, 5, 4, 1)
+    peer = KNeighborsClassifier(20, metric="cosine", weights=lambda distance: np.exp((1 - distance) / 0.07))
+    accuracy = 100 * peer.fit(bank.numpy(), labels.numpy()).score(queries.numpy(), query_labels.numpy())
+    assert knn(bank, labels, queries, query_labels, 4).top1 == pytest.approx(accuracy, abs=1e-9)
+
+
+def test_one_near_neighbour_outvotes_two_far_ones():
+    angles = torch.tensor([0.1, 1.0, -1.0])
+    bank = torch.stack([angles.cos(), angles.sin()], dim=1)
+    labels, query = torch.tensor([1, 0, 0]), torch.tensor([[2.0, 0.0]])
+    # exp(cos(0.1) / T) against 2 exp(cos(1) / T): the near one wins below T = (cos 0.1 - cos 1) / log 2 = 0.656.
+    assert knn_predict(bank, labels, query, 2, 3, 0.6).tolist() == [1]
+    assert knn_predict(bank, labels, query, 2, 3, 0.7).tolist() == [0]
+    assert (math.cos(0.1) - math.cos(1)) / math.log(2) == pytest.approx(0.656, abs=1e-3)
+
+
+def test_no_overflow_at_a_low_temperature():
+    bank, labels = draw(50, 5, 3, 0)
+    queries, _ = draw(40, 5, 3, 1)
+    nearest = (queries / queries.norm(dim=1, keepdim=True) @ (bank / bank.norm(dim=1, keepdim=True)).T).argmax(dim=1)
+    predicted = knn_predict(bank.float(), labels, queries.float(), 3, 20, 1e-4)
+    assert predicted.tolist() == labels[nearest].tolist()
+
+
+def test_blocks_of_queries_change_nothing(monkeypatch):
+    bank, labels = draw(300, 5, 4, 0)
+    queries, _ = draw(200, 5, 4, 1)
+    whole = knn_predict(bank, labels, queries, 4, 20, 0.07)
+    monkeypatch.setitem(knn_predict.__wrapped__.__globals__, "SIMILARITIES_AT_ONCE", 300 * 7)
+    assert knn_predict(bank, labels, queries, 4, 20, 0.07).tolist() == whole.tolist()
+
+
+@pytest.mark.parametrize("k", [0, 5])
+def test_refuses_more_neighbours_than_there_are(k):
+    labels = torch.tensor([0, 1, 0, 1])
+    with pytest.raises(ValueError, match=f"k is {k}; expected 1 to 4"):
+        knn(torch.eye(4), labels, torch.eye(4), labels, 2, k=k)
+
+
+def test_refuses():
+    z, labels = torch.eye(4), torch.tensor([0, 1, 0, 1])
+    with pytest.raises(ValueError, match="temperature is 0; expected"):
+        knn(z, labels, z, labels, 2, k=2, temperature=0)
+    with pytest.raises(ValueError, match="train features have 4 columns and queries 3"):
+        knn(z, labels, z[:, :3], labels, 2, k=2)
+    with pytest.raises(ValueError, match=r"train labels run from 0 to 1; expected them in \[0, 1\)"):
+        knn(z, labels, z, labels * 0, 1, k=2)

@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import math
+from itertools import combinations
+
+import numpy as np
+import pytest
+import torch
+from scipy.stats import ortho_group, trim_mean
+
+from care_bench.evaluation import relative_equivariance, relative_equivariance_summary
+
+
+def all_ratios(z, za):
+    """Every ratio in the order (augmentation, i, j), nan where it is 0 / 0: a loop in extended precision."""
+    z, za = z.astype(np.longdouble), za.astype(np.longdouble)
+
+    def squared(v):
+        return (v * v).sum()
+
+    ratios = []
+    for view in za:
+        for i, j in combinations(range(len(z)), 2):
+            change = squared(view[j] - view[i]) - squared(z[j] - z[i])
+            movement = squared(view[j] - z[j]) + squared(view[i] - z[i])
+            ratios.append((change / movement) ** 2 if movement > 0 else np.nan)
+    return np.array(ratios, dtype=float)
+
+
+def draw(n, d, augmentations, seed, size=0.5):
+    generator = np.random.default_rng(seed)
+    z = generator.standard_normal((n, d))
+    return z, z + size * generator.standard_normal((augmentations, n, d))
+
+
+def measure(z, za):
+    return relative_equivariance_summary(torch.from_numpy(z), torch.from_numpy(za))
+
+
+@pytest.mark.parametrize("rows_at_once", [1, 30, 10**6])
+def test_agrees_with_a_loop_over_pairs(rows_at_once, monkeypatch):
+    monkeypatch.setitem(relative_equivariance.__globals__, "RATIOS_AT_ONCE", rows_at_once)
+    z, za = draw(11, 4, 3, 0)
+    expected = all_ratios(z, za)
+    summary = measure(z, za)
+    assert relative_equivariance(torch.from_numpy(z), torch.from_numpy(za)) == pytest.approx(expected.mean(), rel=1e-12)
+    assert summary.mean == pytest.approx(expected.mean(), rel=1e-12)
+    assert summary.median == pytest.approx(np.median(expected), rel=1e-12)
+    assert summary.trimmed_mean == pytest.approx(trim_mean(expected, 0.1), rel=1e-12)
+    assert summary.invariance == pytest.approx(np.linalg.norm(za - z, axis=2).mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize("kept", [10, 100, 164, 165])
+def test_median_and_trimmed_mean_of_a_sample_of_the_pairs(kept, monkeypatch):
+    monkeypatch.setitem(relative_equivariance.__globals__, "RATIOS_KEPT", kept)
+    monkeypatch.setitem(relative_equivariance.__globals__, "RATIOS_AT_ONCE", 30)
+    z, za = draw(11, 4, 3, 0)
+    everything = all_ratios(z, za)
+    assert len(everything) == 165
+    sample = everything[:: math.ceil(165 / kept)]
+    summary = measure(z, za)
+    assert summary.mean == pytest.approx(everything.mean(), rel=1e-12)
+    assert summary.median == pytest.approx(np.median(sample), rel=1e-12)
+    assert summary.trimmed_mean == pytest.approx(trim_mean(sample, 0.1), rel=1e-12)
+
+
+def test_hand_case():
+    # The pair was sqrt(2) apart and has come together; the second sample moved by sqrt(2): (0 - 2)^2 / (0 + 2)^2.
+    z = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
+    za = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
+    assert relative_equivariance(z, za) == 1.0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_zero_for_an_orthogonal_map_and_for_a_shift(seed):
+    z, _ = draw(20, 5, 1, seed)
+    views = np.stack([z @ ortho_group.rvs(5, random_state=seed).T, z + 3.0])
+    summary = measure(z, views)
+    assert summary.mean < 1e-25
+    assert summary.invariance > 1
+
+
+def test_positive_for_a_map_that_is_not_orthogonal():
+    z, _ = draw(20, 5, 1, 0)
+    assert measure(z, (z @ np.diag([2.0, 1, 1, 1, 1]))[None]).mean > 0.1
+
+
+@pytest.mark.parametrize("size", [1e-4, 1e-8])
+def test_accurate_for_a_nearly_invariant_encoder(size):
+    """A difference of two squared distances would carry an error of about (1e-16 / size^2)^2 into each ratio."""
+    z, za = draw(12, 4, 2, 0, size=size)
+    expected = all_ratios(z, za)
+    summary = measure(z, za)
+    assert expected.mean() > 1
+    assert summary.mean == pytest.approx(expected.mean(), rel=1e-6)
+    assert summary.median == pytest.approx(np.median(expected), rel=1e-6)
+
+
+def test_pairs_that_did_not_move_are_left_out():
+    z, za = draw(8, 3, 2, 0)
+    za[0] = z
+    za[1, :4] = z[:4]
+    expected = all_ratios(z, za)
+    assert np.isnan(expected).sum() == 28 + 6
+    expected = expected[~np.isnan(expected)]
+    summary = measure(z, za)
+    assert summary.mean == pytest.approx(expected.mean(), rel=1e-12)
+    assert summary.median == pytest.approx(np.median(expected), rel=1e-12)
+    assert summary.trimmed_mean == pytest.approx(trim_mean(expected, 0.1), rel=1e-12)
+
+
+def test_an_exactly_invariant_encoder_has_no_ratio():
+    z, _ = draw(5, 3, 1, 0)
+    summary = measure(z, np.stack([z, z]))
+    assert all(math.isnan(value) for value in (summary.mean, summary.median, summary.trimmed_mean))
+    assert summary.invariance == 0.0
+    assert math.isnan(relative_equivariance(torch.from_numpy(z), torch.from_numpy(z)))
+
+
+def test_one_view_without_a_leading_dimension():
+    z, za = draw(9, 4, 1, 0)
+    single = relative_equivariance(torch.from_numpy(z), torch.from_numpy(za[0]))
+    assert single == pytest.approx(all_ratios(z, za).mean(), rel=1e-12)
+
+
+def test_single_precision_inputs():
+    z, za = (x.astype(np.float32) for x in draw(20, 4, 2, 0))
+    assert measure(z, za).mean == pytest.approx(all_ratios(z, za).mean(), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("z", "za", "message"),
+    [((1, 3), (1, 3), r"z has shape \(1, 3\); expected \(n, d\) with n >= 2"), ((4, 3), (3, 3), r"\(3, 3\)")],
+)
+def test_refuses_the_shape(z, za, message):
+    with pytest.raises(ValueError, match=message):
+        relative_equivariance(torch.ones(z), torch.ones(za))

@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from scipy.linalg import expm, orthogonal_procrustes
+from scipy.spatial.transform import Rotation
+from scipy.stats import ortho_group, special_ortho_group
+
+from care_bench.evaluation import wahba
+
+
+def draw(shape, seed):
+    return np.random.default_rng(seed).standard_normal(shape)
+
+
+def test_agrees_with_scipy_for_rotations_of_space():
+    z, za = draw((50, 3), 0), draw((6, 50, 3), 1)
+    za[3:] = za[3:] * [1, 1, -1] + z  # half of them nearer to a reflection
+    result = wahba(torch.from_numpy(z), torch.from_numpy(za))
+    for i, view in enumerate(za):
+        rotation, distance = Rotation.align_vectors(view, z)
+        assert result.rotation[i].numpy() == pytest.approx(rotation.as_matrix(), abs=1e-10)
+        assert result.error[i].item() == pytest.approx(distance, rel=1e-10)
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 7])
+def test_agrees_with_scipy_for_the_whole_orthogonal_group(dimension):
+    z, za = draw((50, dimension), 0), draw((4, 50, dimension), 1)
+    result = wahba(torch.from_numpy(z), torch.from_numpy(za), group="O")
+    for i, view in enumerate(za):
+        right, _ = orthogonal_procrustes(z, view)
+        assert result.rotation[i].numpy() == pytest.approx(right.T, abs=1e-10)
+        assert result.error[i].item() == pytest.approx(np.linalg.norm(z @ right - view), rel=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_rotation_in_higher_dimension_is_special_and_the_best(seed):
+    z, za = draw((40, 6), seed), draw((40, 6), 100 + seed)
+    result = wahba(torch.from_numpy(z), torch.from_numpy(za))
+    rotation = result.rotation.numpy()
+    assert rotation @ rotation.T == pytest.approx(np.eye(6), abs=1e-12)
+    assert np.linalg.det(rotation) == pytest.approx(1, abs=1e-12)
+
+    sigma = np.linalg.svd(za.T @ z, compute_uv=False)
+    sigma[-1] *= np.sign(np.linalg.det(za.T @ z))
+    closed_form = math.sqrt((z**2).sum() + (za**2).sum() - 2 * sigma.sum())
+    assert result.error.item() == pytest.approx(closed_form, rel=1e-12)
+
+    for size in (1e-3, 0.1, 1.0):
+        skew = draw((6, 6), 200 + seed)
+        other = rotation @ expm(size * (skew - skew.T))
+        assert np.linalg.norm(za - z @ other.T) > result.error.item()
+
+
+def test_finds_the_rotation_that_was_applied():
+    z, turn = draw((30, 5), 0), special_ortho_group.rvs(5, random_state=1)
+    result = wahba(torch.from_numpy(z), torch.from_numpy(z @ turn.T))
+    assert result.rotation.numpy() == pytest.approx(turn, abs=1e-12)
+    assert result.error.item() < 1e-12  # the closed form's cancellation would leave about 1e-6
+
+
+def test_reflection_is_in_o_and_not_in_so():
+    z, za = torch.eye(2, dtype=torch.float64), torch.tensor([[-1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    assert wahba(z, za, group="O").error.item() == pytest.approx(0, abs=1e-14)
+    # A rotation times a reflection of the plane has trace zero: the squared error is 2 + 2 - 2 * 0.
+    special = wahba(z, za, group="SO")
+    assert special.error.item() == pytest.approx(2, abs=1e-14)
+    assert special.error_per_sample.item() == pytest.approx(math.sqrt(2), abs=1e-14)
+
+
+def test_reflection_of_a_subspace_is_a_rotation_of_the_whole():
+    z = np.zeros((20, 4))
+    z[:, :2] = draw((20, 2), 0)
+    result = wahba(torch.from_numpy(z), torch.from_numpy(z * [-1, 1, 1, 1]), group="SO")
+    assert result.error.item() == pytest.approx(0, abs=1e-12)
+    assert torch.linalg.det(result.rotation).item() == pytest.approx(1, abs=1e-12)
+
+
+def test_error_per_sample_does_not_grow_with_the_set():
+    z, za = draw((30, 4), 0), draw((30, 4), 1)
+    once = wahba(torch.from_numpy(z), torch.from_numpy(za))
+    thrice = wahba(torch.from_numpy(np.tile(z, (3, 1))), torch.from_numpy(np.tile(za, (3, 1))))
+    assert thrice.error_per_sample.item() == pytest.approx(once.error_per_sample.item(), rel=1e-12)
+    assert thrice.error.item() == pytest.approx(once.error.item() * math.sqrt(3), rel=1e-12)
+
+
+def test_leading_dimensions_are_kept():
+    z, za = draw((10, 3), 0), draw((2, 5, 10, 3), 1)
+    result = wahba(torch.from_numpy(z), torch.from_numpy(za))
+    assert (result.rotation.shape, result.error.shape) == ((2, 5, 3, 3), (2, 5))
+    assert result.error[1, 2].item() == pytest.approx(Rotation.align_vectors(za[1, 2], z)[1], rel=1e-10)
+    assert wahba(torch.from_numpy(z), torch.from_numpy(za[0, 0])).error.shape == ()
+
+
+def test_single_precision_stays_single_and_is_accurate():
+    z, turn = draw((500, 8), 0).astype(np.float32), ortho_group.rvs(8, random_state=3).astype(np.float32)
+    noise = 1e-3 * draw((500, 8), 1).astype(np.float32)
+    za = z @ turn.T + noise
+    result = wahba(torch.from_numpy(z), torch.from_numpy(za), group="O")
+    right, _ = orthogonal_procrustes(z.astype(float), za.astype(float))
+    assert result.rotation.dtype == result.error.dtype == torch.float32
+    assert result.error.item() == pytest.approx(np.linalg.norm(z.astype(float) @ right - za), rel=1e-6)
+    assert (torch.from_numpy(z) @ result.rotation.T).numpy() == pytest.approx(z @ right, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("z", "za", "message"),
+    [
+        ((5, 3), (4, 3), r"za has shape \(4, 3\); expected \(\.\.\., 5, 3\)"),
+        ((5, 3), (5,), r"za has shape \(5,\)"),
+        ((5,), (5,), r"z has shape \(5,\)"),
+        ((5, 3), (0, 5, 3), r"za has shape \(0, 5, 3\)"),
+    ],
+)
+def test_refuses_the_shape(z, za, message):
+    with pytest.raises(ValueError, match=message):
+        wahba(torch.ones(z), torch.ones(za))
+
+
+def test_refuses_what_is_not_finite_and_an_unknown_group():
+    bad = torch.eye(3)
+    bad[0, 1] = torch.nan
+    with pytest.raises(ValueError, match="za holds 1 of 9 values that are not finite"):
+        wahba(torch.eye(3), bad)
+    with pytest.raises(ValueError, match=r"z has dtype torch\.int64"):
+        wahba(torch.eye(3, dtype=torch.int64), torch.eye(3))
+    with pytest.raises(ValueError, match="group is 'U'; expected one of SO, O"):
+        wahba(torch.eye(3), torch.eye(3), group="U")
