@@ -25,7 +25,7 @@ reproduce: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	@echo "test: running the tests"
-	@$(THREADS_OFF) $(BIN)/python -m pytest -q -n auto tests
+	@$(THREADS_OFF) $(BIN)/python -m pytest -q -n auto --dist loadfile tests
 
 lint: $(VENV)/dev.stamp
 	@echo "lint: ruff, mypy, snakefmt, snakemake --lint"

@@ -88,14 +88,15 @@ def evaluate(
     out: Annotated[Path | None, typer.Option("--out", help="Records to write; by default RUN/records.jsonl.")] = None,
 ) -> None:
     """Measure the frozen encoder of a finished run; writes one record per metric."""
-    from care_bench.config import EvaluationConfig, read_evaluation
+    from care_bench.config import EvaluationConfig
+    from care_bench.config.profile import read_evaluation
 
     chosen = EvaluationConfig() if settings is None else read_evaluation(settings)
     _check_versions()
-    from care_bench.evaluation.run import evaluate_run
+    from care_bench.evaluate import evaluate as measure
 
     path = run / "records.jsonl" if out is None else out
-    records = evaluate_run(run, data, chosen, path)
+    records = measure(run, data, chosen, path)
     _say(f"{run}: {len(records)} records in {path}")
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from typing import cast
 
 import typer
 
 from care_bench.errors import CareBenchError
 
 # typer keeps click's exceptions to itself in some versions; BadParameter is public, and its parent is the usage error.
-_UsageError = typer.BadParameter.__bases__[0]
+_UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
 
 
 def run(app: typer.Typer, name: str) -> None:

@@ -102,6 +102,11 @@ class UniformityEquivarianceSettings(SharedDraw):
     weight: Weight
     """Weight of the equivariance term."""
 
+    @property
+    def base(self) -> MethodSettings:
+        """What the equivariance term is added to; not a choice here."""
+        return UniformitySettings(name="uniformity")
+
 
 class CareSettings(SharedDraw):
     """A base method plus weight times the equivariance term."""

@@ -7,7 +7,7 @@ from typing import Self
 
 from torch import Tensor
 
-from care_bench.config.methods import CareSettings, MethodSettings
+from care_bench.config.methods import CareSettings, MethodSettings, UniformityEquivarianceSettings
 from care_bench.methods.base import Method, View
 from care_bench.methods.equivariance import EquivarianceOnly
 from care_bench.models import Encoder
@@ -29,7 +29,9 @@ class Care(Method):
         self.weights = {**base.weights, "equivariance": weight}
 
     @classmethod
-    def from_settings(cls, settings: CareSettings, build: Callable[[MethodSettings], Method]) -> Self:
+    def from_settings(
+        cls, settings: CareSettings | UniformityEquivarianceSettings, build: Callable[[MethodSettings], Method]
+    ) -> Self:
         """Build from settings."""
         return cls(build(settings.base), EquivarianceOnly.shared(settings), settings.weight)
 

@@ -57,18 +57,18 @@ def build_encoder(config: EncoderConfig, channels: int, seed: int) -> Encoder:
     """
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone = _build_backbone(config.backbone, channels)
-        dimension = backbone.dimension
-        assert isinstance(dimension, int)
+        backbone, dimension = _build_backbone(config.backbone, channels)
         return Encoder(backbone, projection_head(dimension, config.projector.hidden, config.projector.output))
 
 
-def _build_backbone(config: ConvNetConfig | ResNetConfig | DeepSetConfig, channels: int) -> nn.Module:
+def _build_backbone(config: ConvNetConfig | ResNetConfig | DeepSetConfig, channels: int) -> tuple[nn.Module, int]:
     match config:
         case ConvNetConfig():
-            return ConvNet(channels, config.width)
+            convnet = ConvNet(channels, config.width)
+            return convnet, convnet.dimension
         case ResNetConfig():
             return resnet(config.name, config.stem, channels)
         case DeepSetConfig():
-            return DeepSet(config.width)
+            deepset = DeepSet(config.width)
+            return deepset, deepset.dimension
     assert_never(config)

@@ -7,7 +7,9 @@ from typing import Literal
 from torch import nn
 
 
-def resnet(name: Literal["resnet18", "resnet50"], stem: Literal["small-image", "imagenet"], channels: int) -> nn.Module:
+def resnet(
+    name: Literal["resnet18", "resnet50"], stem: Literal["small-image", "imagenet"], channels: int
+) -> tuple[nn.Module, int]:
     """Build a ResNet without its classifier.
 
     Args:
@@ -17,7 +19,7 @@ def resnet(name: Literal["resnet18", "resnet50"], stem: Literal["small-image", "
         channels: channels of the images.
 
     Returns:
-        A module (n, channels, H, W) -> (n, dimension) whose attribute ``dimension`` is 512 or 2048.
+        A module (n, channels, H, W) -> (n, dimension), and the dimension: 512 or 2048.
     """
     # Importing torchvision's models takes over a second, and only ResNets need them.
     from torchvision import models
@@ -30,6 +32,5 @@ def resnet(name: Literal["resnet18", "resnet50"], stem: Literal["small-image", "
         network.conv1 = nn.Conv2d(channels, 64, 7, stride=2, padding=3, bias=False)
     classifier = network.fc
     assert isinstance(classifier, nn.Linear)
-    network.dimension = classifier.in_features
     network.fc = nn.Identity()
-    return network
+    return network, classifier.in_features

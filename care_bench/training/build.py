@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from care_bench.augmentations import Augmentation, ImageAugmentation, RandomRotation3D
 from care_bench.config import RunConfig
 from care_bench.config.run import ImageAugmentationConfig
@@ -11,7 +13,7 @@ from care_bench.models import Encoder, build_encoder
 from care_bench.training.randomness import derive_seed
 
 
-def build_augmentation(config: RunConfig, dataset: PreparedDataset) -> Augmentation:
+def build_augmentation(config: RunConfig, dataset: PreparedDataset) -> Augmentation[Any]:
     """Build the augmentation of a run for the images or point clouds of a data set.
 
     Raises:
@@ -32,8 +34,8 @@ def build_augmentation(config: RunConfig, dataset: PreparedDataset) -> Augmentat
         return ImageAugmentation(
             input_size=(height, width),
             size=(settings.size, settings.size),
-            mean=dataset.mean,
-            std=dataset.std,
+            mean=tuple(dataset.mean),
+            std=tuple(dataset.std),
             **values,
         )
     except ValueError as error:

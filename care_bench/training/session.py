@@ -56,7 +56,7 @@ class Session:
     model: nn.Module
     module: Pretraining
     optimizer: torch.optim.Optimizer
-    augmentation: Augmentation
+    augmentation: Augmentation[Any]
     batches: Batches
     log: TermLog
     checkpoint: Path

@@ -1,0 +1,174 @@
+"""The command line: what it prints, how it ends, and what it does not import."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from care_bench.artifacts import read_records
+from care_bench.data import prepare
+
+ROOT = Path(__file__).parents[1]
+PROFILE: dict[str, Any] = {
+    "profile": "tiny",
+    "seeds": [0],
+    "steps": 2,
+    "datasets": {
+        "proteins": {
+            "preset": "proteins",
+            "encoder": {"backbone": {"name": "deepset", "width": 4}},
+            "methods": {"simclr": {"name": "simclr"}},
+        }
+    },
+}
+RUN = "proteins/simclr/seed0"
+
+
+def care_bench(*arguments: str, cwd: Path = ROOT, **options: Any) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "care_bench", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False, **options)
+
+
+def fails(*arguments: str, **options: Any) -> str:
+    """Run a command that has to fail and return its one line."""
+    ended = care_bench(*arguments, **options)
+    assert ended.returncode == 2, ended.stderr
+    lines = [line for line in ended.stderr.splitlines() if not line.startswith("proteins/simclr/seed0: step")]
+    assert len(lines) == 1, ended.stderr
+    assert lines[0].startswith("care-bench: ")
+    return lines[0]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    prepare("proteins", root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("profile") / "tiny.yaml"
+    path.write_text(yaml.safe_dump(PROFILE))
+    return path
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, profile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, made by the command line."""
+    out = tmp_path_factory.mktemp("run") / "run"
+    ended = care_bench("pretrain", str(profile), "--run", RUN, "--data", str(data), "--out", str(out))
+    assert ended.returncode == 0, ended.stderr
+    assert f"{RUN}: 2 steps" in ended.stdout
+    return out
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("pretrain", "--help"), ("doctor", "--quick"), ("--version",), ()])
+def test_quick_commands_do_not_import_torch(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    code = (
+        "import sys; from care_bench.cli import app; app(sys.argv[1:], standalone_mode=False)\n"
+        "slow = {'torch', 'sklearn', 'scipy', 'pandas', 'lightning_fabric'} & set(sys.modules)\n"
+        "sys.exit(f'imported {slow}' if slow else 0)"
+    )
+    command = [sys.executable, "-c", code, *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.strip()
+
+
+def test_doctor_tells_versions_device_data_and_disk(data: Path) -> None:
+    ended = care_bench("doctor", "--data", str(data))
+    assert ended.returncode == 0, ended.stderr
+    for expected in (
+        "torch",
+        "numpy",
+        "device: c",
+        "proteins",
+        "ready",
+        "digits",
+        "not prepared",
+        "free disk space",
+        "GB",
+    ):
+        assert expected in ended.stdout
+
+
+def test_a_data_set_is_prepared_and_its_checksum_shown(tmp_path: Path) -> None:
+    ended = care_bench("prepare", "digits", "--data", str(tmp_path / "d"))
+    assert ended.returncode == 0, ended.stderr
+    digest = json.loads((tmp_path / "d/digits/meta.json").read_text())["sha256"]
+    assert f"digits: 1437 train, 360 test, sha256 {digest[:12]}" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("pretrian",), "No such command 'pretrian'"),
+        (("pretrain",), "Missing"),
+        (("doctor", "--quik"), "No such option: --quik"),
+        (("prepare", "digts"), "unknown data set 'digts': did you mean 'digits'?"),
+        (("pretrain", "absent.yaml", "--out", "x"), "cannot read absent.yaml: No such file or directory"),
+        (("evaluate", "absent"), "absent holds no run: config.json is missing"),
+        (("report", "absent"), "absent"),
+        (("verify", "absent"), "absent"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exit_code_2(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:
+    assert message in fails(*arguments, cwd=tmp_path)
+    assert list(tmp_path.iterdir()) == [], "a failed command left something behind"
+
+
+def test_a_finished_run_is_evaluated_into_records(run: Path, data: Path) -> None:
+    settings = run.parent / "evaluation.json"
+    settings.write_text(json.dumps({"augmentations": 2}))
+    ended = care_bench("evaluate", str(run), "--data", str(data), "--settings", str(settings))
+    assert ended.returncode == 0, ended.stderr
+    records = read_records(run / "records.jsonl")
+    assert f"{len(records)} records in {run}/records.jsonl" in ended.stdout
+    assert {record.variant for record in records} == {"simclr"}
+    assert {record.profile for record in records} == {"tiny"}
+
+
+def test_unprepared_data_says_how_to_prepare_it(profile: Path, tmp_path: Path) -> None:
+    arguments = ("pretrain", str(profile), "--run", RUN, "--data", str(tmp_path / "none"), "--out", str(tmp_path / "o"))
+    line = fails(*arguments)
+    assert "is missing" in line
+    assert "care-bench prepare proteins" in line
+
+
+def test_a_full_results_folder_is_named_and_nothing_is_half_written(profile: Path, data: Path, tmp_path: Path) -> None:
+    """A limit on the size of files stands for a disk without space: writing beyond it fails the same way."""
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+
+    out = tmp_path / "out"
+    arguments = ("pretrain", str(profile), "--run", RUN, "--data", str(data), "--out", str(out))
+    line = fails(*arguments, preexec_fn=limit)
+    assert f"cannot write {out}/encoder.safetensors" in line
+    assert {path.name for path in out.iterdir() if path.is_file()} == {"config.json"}
+    # With space again, the same command ends well.
+    assert care_bench(*arguments).returncode == 0
+
+
+def test_a_changed_encoder_is_not_evaluated(run: Path, data: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    copy.mkdir()
+    for name in ("config.json", "pretrain.json"):
+        (copy / name).write_bytes((run / name).read_bytes())
+    (copy / "encoder.safetensors").write_bytes((run / "encoder.safetensors").read_bytes()[:-4])
+    assert "encoder.safetensors is truncated or changed" in fails("evaluate", str(copy), "--data", str(data))
+    config = json.loads((copy / "config.json").read_text())
+    (copy / "config.json").write_text(json.dumps({**config, "seed": 5}))
+    assert "holds a run of config" in fails("evaluate", str(copy), "--data", str(data))
+    assert not (copy / "records.jsonl").exists()

@@ -1,0 +1,82 @@
+"""Atomic writes: whole or not at all, with one line when they fail."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import resource
+import stat
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from care_bench.errors import CareBenchError, unknown
+from care_bench.files import canonical_json, sha256_bytes, sha256_file, write_atomic, write_json, write_text
+
+
+def test_a_file_is_written_whole_with_its_folders_and_usual_permissions(tmp_path: Path) -> None:
+    path = tmp_path / "a" / "b" / "file.txt"
+    umask = os.umask(0o027)
+    try:
+        write_text(path, "λ")
+    finally:
+        os.umask(umask)
+    assert path.read_bytes() == "λ".encode()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+    assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_text(path, "before")
+
+    def breaks(file: BinaryIO) -> None:
+        file.write(b"half")
+        raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        write_atomic(path, breaks)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_one_line_that_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    write_text(path, "before")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, hard))
+    try:
+        with pytest.raises(CareBenchError, match=f"cannot write {path}: .*expected a writable folder with space left"):
+            write_text(path, "x" * 2000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CareBenchError, match=r"cannot write .*file/below"):
+        write_text(tmp_path / "file" / "below", "x")
+
+
+def test_nan_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="JSON"):
+        write_json(tmp_path / "a.json", {"value": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_canonical_json_and_hashes(tmp_path: Path) -> None:
+    assert canonical_json({"b": [1.5, None], "a": "x"}) == b'{"a":"x","b":[1.5,null]}'
+    write_text(tmp_path / "f", "abc")
+    # SHA-256 of "abc", FIPS 180-2, appendix B.1.
+    expected = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+    assert sha256_file(tmp_path / "f") == sha256_bytes(b"abc") == hashlib.sha256(b"abc").hexdigest() == expected
+
+
+def test_an_unknown_name_suggests_the_nearest() -> None:
+    error = unknown("data set", "digts", ["digits", "proteins"])
+    assert str(error) == "unknown data set 'digts': did you mean 'digits'? known: digits, proteins"
+    assert error.exit_code == 2
+    assert str(unknown("method", "zzz", ["a"])) == "unknown method 'zzz': known: a"

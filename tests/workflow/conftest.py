@@ -1,0 +1,73 @@
+"""The real workflow on a tiny matrix, in a folder of its own."""
+
+from __future__ import annotations
+
+import copy
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+TINY: dict[str, Any] = {
+    "profile": "tiny",
+    "seeds": [0],
+    "steps": 2,
+    "evaluation": {"augmentations": 2, "classifier_seeds": 2},
+    "datasets": {
+        "digits": {
+            "preset": "digits",
+            "encoder": {"backbone": {"name": "convnet", "width": 4}},
+            "methods": {
+                "simclr": {"name": "simclr"},
+                "care": {"name": "care", "base": {"name": "simclr"}, "splits": 16, "weight": 0.3},
+            },
+        },
+    },
+}
+
+
+@dataclass(frozen=True)
+class Workflow:
+    """Runs snakemake on a profile in ``folder``."""
+
+    folder: Path
+
+    def run(self, profile: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Call snakemake on the real Snakefile and return what it did."""
+        (self.folder / "profile.yaml").write_text(yaml.safe_dump(profile, sort_keys=False))
+        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
+        command += ["--configfile", "profile.yaml", "--cores", "2", "--directory", str(self.folder), *arguments]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+        return subprocess.run(command, capture_output=True, text=True, cwd=self.folder, env=environment, check=False)
+
+
+Edit = Callable[..., dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def edit() -> Edit:
+    """A function that returns the tiny profile with one method's settings changed."""
+
+    def edited(**methods: dict[str, Any]) -> dict[str, Any]:
+        profile = copy.deepcopy(TINY)
+        for row, changes in methods.items():
+            profile["datasets"]["digits"]["methods"][row].update(changes)
+        return profile
+
+    return edited
+
+
+@pytest.fixture(scope="session")
+def finished(tmp_path_factory: pytest.TempPathFactory, edit: Edit) -> Workflow:
+    """The tiny matrix, run to its end."""
+    workflow = Workflow(tmp_path_factory.mktemp("workflow"))
+    ended = workflow.run(edit(), "--show-failed-logs")
+    assert ended.returncode == 0, ended.stderr
+    return workflow

@@ -1,0 +1,96 @@
+"""The DAG: it ends with tables, a second run finds nothing to do, one change reruns one run."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+Edit = Callable[..., dict[str, Any]]
+
+
+def jobs(text: str) -> set[str]:
+    """What snakemake would run: rule names, with the row where a rule has one."""
+    found = set()
+    for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", text, re.MULTILINE):
+        row = re.search(r"variant=(\w+)", block)
+        found.add(f"{rule} {row.group(1)}" if row else rule)
+    return found
+
+
+@pytest.fixture(scope="session")
+def folder(finished: Any) -> Path:
+    return Path(finished.folder)
+
+
+def test_every_run_leaves_its_files_and_the_tables_cite_them(folder: Path) -> None:
+    for row in ("simclr", "care"):
+        run = folder / "results/runs/tiny/digits" / row / "seed0"
+        names = {path.name for path in run.iterdir()}
+        assert names == {"config.json", "encoder.safetensors", "log.jsonl", "pretrain.json", "records.jsonl"}
+        assert json.loads((run / "pretrain.json").read_text())["steps"] == 2
+    frame = pd.read_parquet(folder / "results/collected/tiny/records.parquet")
+    assert set(frame["variant"]) == {"simclr", "care"}
+    assert set(frame["device"].str.split(":").str[0]) <= {"cpu", "cuda"}
+    report = (folder / "results/report/tiny/report.md").read_text()
+    cited = set(re.findall(r"r[0-9a-f]{10}", report))
+    assert cited
+    assert cited <= set(frame["id"])
+
+
+def test_every_job_wrote_a_log(folder: Path) -> None:
+    kept = folder / "results/logs/tiny"
+    logs = {str(path.relative_to(kept)) for path in kept.rglob("*.log")}
+    stages = ("configure", "pretrain", "evaluate")
+    of_runs = {f"digits/{row}/seed0.{stage}.log" for row in ("simclr", "care") for stage in stages}
+    assert logs == of_runs | {"digits/prepare.log", "evaluation_settings.log", "collect.log", "report.log"}
+    assert "step 2/2" in (kept / "digits/care/seed0.pretrain.log").read_text()
+
+
+def test_a_second_run_finds_nothing_to_do(finished: Any, edit: Edit) -> None:
+    again = finished.run(edit(), "--dry-run")
+    assert again.returncode == 0, again.stderr
+    assert "Nothing to be done" in again.stdout + again.stderr
+    assert jobs(again.stdout) == set()
+
+
+def test_one_changed_hyperparameter_reruns_that_run_and_what_follows(finished: Any, edit: Edit) -> None:
+    planned = finished.run(edit(care={"weight": 0.5}), "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    follows = {"configure care", "pretrain care", "evaluate care", "collect", "report_tables"}
+    assert jobs(planned.stdout) - {"all"} == follows
+
+
+def test_the_changed_run_is_trained_anew_and_the_other_left_alone(finished: Any, edit: Edit, folder: Path) -> None:
+    runs = {row: folder / "results/runs/tiny/digits" / row / "seed0/pretrain.json" for row in ("simclr", "care")}
+    before = {row: (path.stat().st_mtime_ns, json.loads(path.read_text())) for row, path in runs.items()}
+    changed = edit(care={"weight": 0.5})
+    ended = finished.run(changed, "--show-failed-logs")
+    assert ended.returncode == 0, ended.stderr
+    after = {row: (path.stat().st_mtime_ns, json.loads(path.read_text())) for row, path in runs.items()}
+    assert after["simclr"] == before["simclr"]
+    assert after["care"][1]["config_sha256"] != before["care"][1]["config_sha256"]
+    assert after["care"][1]["weights_sha256"] != before["care"][1]["weights_sha256"]
+    assert "Nothing to be done" in finished.run(changed, "--dry-run").stdout
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"care": {"wieght": 1}}, "unknown key 'wieght': did you mean 'weight'?"),
+        ({"care": {"splits": 7}}, "splits = 7 does not divide batch_size = 256"),
+        ({"simclr": {"name": "simclir"}}, "unknown method 'simclir': did you mean 'simclr'?"),
+    ],
+)
+def test_a_mistake_in_the_profile_stops_before_anything_runs(
+    change: dict[str, dict[str, Any]], message: str, finished: Any, edit: Edit
+) -> None:
+    ended = finished.run(edit(**change), "--dry-run")
+    assert ended.returncode != 0
+    assert message in ended.stdout + ended.stderr
+    assert "Traceback" not in ended.stdout + ended.stderr
