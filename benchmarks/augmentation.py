@@ -1,56 +1,30 @@
 """Throughput of the image augmentation against the usual one: PIL images one by one through torchvision's transforms.
 
-Run ``python benchmarks/augmentation.py``: 256 images of 3 x 32 x 32, one thread, batches of both in turn, medians. Ours
-is ``sample`` and ``apply`` on the uint8 batch as it comes from the store; theirs starts from PIL images that are made
-beforehand and ends with the stacked batch.
+256 images of 3 x 32 x 32, one thread, batches of both in turn. Ours is ``sample`` and ``apply`` on the uint8 batch as
+it comes from the store; theirs starts from PIL images that are made beforehand and ends with the stacked batch.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
-from statistics import median
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torchvision import transforms
 from torchvision.transforms.functional import to_pil_image
 
+from benchmarks.timing import Row, speedup
 from care_bench.augmentations import ImageAugmentation
 
 BATCH, SIDE = 256, 32
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 
 
-class Row(NamedTuple):
-    """One comparison: medians in seconds, the median over pairs of reference / ours, and the ratio to reach."""
-
-    name: str
-    ours_seconds: float
-    reference_seconds: float
-    ratio: float
-    target: float
-
-
-def measure(pairs: int = 15) -> list[Row]:
-    """Time both pipelines in interleaved pairs on one thread, after one pair that does not count."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        ours, reference = _pipelines()
-        times = [(_seconds(ours), _seconds(reference)) for _ in range(pairs + 1)][1:]
-    finally:
-        torch.set_num_threads(threads)
-    return [
-        Row(
-            name=f"augment {BATCH} images of 3x{SIDE}x{SIDE}",
-            ours_seconds=median(mine for mine, _ in times),
-            reference_seconds=median(theirs for _, theirs in times),
-            ratio=median(theirs / mine for mine, theirs in times),
-            target=4.0,
-        )
-    ]
+def measure() -> list[Row]:
+    """Time both pipelines."""
+    ours, reference = _pipelines()
+    name = f"augmentation of {BATCH} images of 3x{SIDE}x{SIDE}, against PIL and torchvision image by image"
+    return [speedup(name, ours, reference, at_least=4, pairs=15)]
 
 
 def _pipelines() -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
@@ -78,16 +52,3 @@ def _pipelines() -> tuple[Callable[[], Tensor], Callable[[], Tensor]]:
         return torch.stack([usual(picture) for picture in pictures])
 
     return ours, reference
-
-
-def _seconds(function: Callable[[], Tensor]) -> float:
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
-
-
-if __name__ == "__main__":
-    print(f"{'what':<32} {'ours':>10} {'reference':>10} {'ratio':>7} {'target':>7}")
-    for row in measure():
-        times = f"{row.ours_seconds * 1e3:7.2f} ms {row.reference_seconds * 1e3:7.2f} ms"
-        print(f"{row.name:<32} {times} {row.ratio:6.1f}x {row.target:6.1f}x")

@@ -2,36 +2,21 @@
 
 The setting is CIFAR10's in the paper: batch 256, dimension 128, 16 splits, float32. The peer is written in the habit
 of the released code: chunk after chunk a whole Gram matrix for each view, the diagonal taken out with masked_select,
-squared row norms, a mean over rows. Runs alternate, so a busy machine slows both.
-
-Run: python benchmarks/equivariance_loss.py
+squared row norms, a mean over rows.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
 from collections.abc import Callable
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from benchmarks.timing import Row, speedup
 from care_bench.losses import Equivariance
 
 BATCH, DIMENSION, SPLITS = 256, 128, 16
-TARGET = 5.0
-
-
-class Row(NamedTuple):
-    """One comparison: median seconds a call, the median of the paired ratios, and the ratio to reach."""
-
-    name: str
-    ours_seconds: float
-    reference_seconds: float
-    ratio: float
-    target: float
 
 
 def loop_over_chunks(z1: Tensor, z2: Tensor) -> Tensor:
@@ -48,39 +33,26 @@ def _chunk_loss(z1: Tensor, z2: Tensor) -> Tensor:
     return 2 * (gram1 - gram2).square().sum(dim=1).mean()
 
 
-def measure(rounds: int = 30, calls: int = 20) -> list[Row]:
-    """Time both losses on the same embeddings in alternating blocks of calls.
-
-    Args:
-        rounds: pairs of blocks; the medians are taken over them.
-        calls: calls in a block.
+def measure() -> list[Row]:
+    """Time both losses on the same embeddings.
 
     Raises:
         RuntimeError: the two losses or their gradients differ, so their times cannot be compared.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        generator = torch.Generator().manual_seed(0)
-        z1, z2 = functional.normalize(torch.randn(2, BATCH, DIMENSION, generator=generator), dim=-1)
-        z1.requires_grad_()
-        z2.requires_grad_()
-        ours = Equivariance(SPLITS, fidelity="released-code")
-        _require_agreement(ours, z1, z2)
-        times = [(_seconds(ours, z1, z2, calls), _seconds(loop_over_chunks, z1, z2, calls)) for _ in range(rounds)]
-    finally:
-        torch.set_num_threads(threads)
-    fast, slow = zip(*times, strict=True)
-    ratio = statistics.median(reference / own for own, reference in times)
-    name = f"equivariance loss, forward + backward, batch {BATCH}, d {DIMENSION}, {SPLITS} splits, 1 thread"
-    return [Row(name, statistics.median(fast), statistics.median(slow), ratio, TARGET)]
+    generator = torch.Generator().manual_seed(0)
+    z1, z2 = functional.normalize(torch.randn(2, BATCH, DIMENSION, generator=generator), dim=-1)
+    z1.requires_grad_()
+    z2.requires_grad_()
+    ours = Equivariance(SPLITS, fidelity="released-code")
+    _require_agreement(ours, z1, z2)
 
+    def gradients(loss: Callable[[Tensor, Tensor], Tensor]) -> Callable[[], object]:
+        return lambda: torch.autograd.grad(loss(z1, z2), (z1, z2))
 
-def _seconds(loss: Callable[[Tensor, Tensor], Tensor], z1: Tensor, z2: Tensor, calls: int) -> float:
-    start = time.perf_counter()
-    for _ in range(calls):
-        torch.autograd.grad(loss(z1, z2), (z1, z2))
-    return (time.perf_counter() - start) / calls
+    name = (
+        f"equivariance loss, {BATCH} x {DIMENSION}, {SPLITS} splits, forward and backward, against a loop over chunks"
+    )
+    return [speedup(name, gradients(ours), gradients(loop_over_chunks), at_least=5, pairs=30, calls=20)]
 
 
 def _require_agreement(ours: Callable[[Tensor, Tensor], Tensor], z1: Tensor, z2: Tensor) -> None:
@@ -89,9 +61,3 @@ def _require_agreement(ours: Callable[[Tensor, Tensor], Tensor], z1: Tensor, z2:
     for what, (own, reference) in {"values": values, "gradients": gradients}.items():
         if not torch.allclose(own, reference, rtol=1e-4, atol=1e-6):
             raise RuntimeError(f"the {what} of the two losses differ by {(own - reference).abs().max().item():.2e}")
-
-
-if __name__ == "__main__":
-    for row in measure():
-        print(f"{row.name}: {row.ours_seconds * 1e6:.0f} us against {row.reference_seconds * 1e6:.0f} us")
-        print(f"{row.ratio:.1f} times as fast (target {row.target:.0f})")

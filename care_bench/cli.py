@@ -72,7 +72,7 @@ def pretrain(
     settings = read_run(config, run)
     _check_versions()
     # After the settings are read: a misspelt key is reported without waiting for torch.
-    from care_bench.training import pretrain as train
+    from care_bench.training.pretrain import pretrain as train
 
     folder = train(settings, data, out)
     summary = folder.check(settings)
@@ -142,7 +142,10 @@ def verify(results: Results = RESULTS) -> None:
     """Check every pinned file against its manifest."""
     from care_bench.report.pin import verify_all
 
-    _say(f"{verify_all(results)} pinned files are as their manifests say")
+    verified = verify_all(results)
+    if not verified:
+        raise CareBenchError(f"{results} holds no pinned results to verify: expected folders in {results / 'pinned'}")
+    _say(f"{verified} pinned files are as their manifests say")
 
 
 @app.command()
@@ -158,6 +161,6 @@ def doctor(
 
 
 def _check_versions() -> None:
-    from care_bench.artifacts import check_versions
+    from care_bench.artifacts import SUPPORTED, TRAINING, check_versions
 
-    check_versions()
+    check_versions({name: SUPPORTED[name] for name in TRAINING})

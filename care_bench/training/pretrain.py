@@ -58,30 +58,35 @@ def pretrain(config: RunConfig, data: Path, out: Path) -> RunFolder:
     return folder
 
 
-def _train(session: Session, stop: StopSignal) -> None:
+def train_step(session: Session) -> None:
+    """Do the next step of a run: views, terms, gradients, update, log."""
     config, training = session.config, session.config.training
-    draws = session.module.method.draws(training.batch_size)
+    batch = session.batches(session.step)
+    chance = generator(config.dataset, config.seed, "augmentation", session.step)
+    drawn = [draw(session.augmentation, len(batch), k, chance) for k in session.module.method.draws(len(batch))]
+    views = [View(session.augmentation.apply(batch, parameters), parameters) for parameters in drawn]
+
+    factor = learning_rate_factor(session.step, session.total, session.warmup, training.schedule)
+    learning_rate = training.optimizer.learning_rate * factor
+    for group in session.optimizer.param_groups:
+        group["lr"] = learning_rate
+    loss, terms = session.model(views)
+    session.fabric.backward(loss)
+    session.optimizer.step()
+    session.optimizer.zero_grad()
+
+    session.step += 1
+    session.log.add(session.step, learning_rate, loss, terms)
+
+
+def _train(session: Session, stop: StopSignal) -> None:
+    config, batch_size = session.config, session.config.training.batch_size
     began = time.perf_counter() - session.seconds
     session.model.train()
-    with training_progress(config.id, session.step, session.total, training.batch_size) as report:
+    with training_progress(config.id, session.step, session.total, batch_size) as report:
         while session.step < session.total:
-            batch = session.batches(session.step)
-            chance = generator(config.dataset, config.seed, "augmentation", session.step)
-            shared = [draw(session.augmentation, len(batch), k, chance) for k in draws]
-            views = [View(session.augmentation.apply(batch, parameters), parameters) for parameters in shared]
-
-            factor = learning_rate_factor(session.step, session.total, session.warmup, training.schedule)
-            learning_rate = training.optimizer.learning_rate * factor
-            for group in session.optimizer.param_groups:
-                group["lr"] = learning_rate
-            loss, terms = session.model(views)
-            session.fabric.backward(loss)
-            session.optimizer.step()
-            session.optimizer.zero_grad()
-
-            session.step += 1
+            train_step(session)
             session.seconds = time.perf_counter() - began
-            session.log.add(session.step, learning_rate, loss, terms)
             report(session.step, session.log.last_loss)
             if session.step < session.total:
                 _save_when_due(session, stop)

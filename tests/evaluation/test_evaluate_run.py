@@ -21,7 +21,8 @@ from care_bench.evaluation.embed import Embedded, embed_dataset
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.run import Evaluation, evaluate_run
 from care_bench.models import Encoder
-from care_bench.training import RunFolder, pretrain
+from care_bench.training import RunFolder
+from care_bench.training.pretrain import pretrain
 
 SETTINGS = EvaluationConfig(augmentations=4, classifier_seeds=2, batch_size=100)
 CPU = torch.device("cpu")

@@ -37,17 +37,17 @@ def test_deepset_does_not_see_the_order_of_the_points_but_sees_a_rotation() -> N
     ("name", "dimension", "builder"), [("resnet18", 512, "resnet18"), ("resnet50", 2048, "resnet50")]
 )
 def test_resnets_are_torchvisions_without_the_classifier(name: str, dimension: int, builder: str) -> None:
-    usual = resnet(name, "imagenet", 3)  # type: ignore[arg-type]
+    usual, found = resnet(name, "imagenet", 3)  # type: ignore[arg-type]
     peer = getattr(torchvision.models, builder)(weights=None)
-    assert usual.dimension == dimension
+    assert found == dimension
     assert count(usual) == count(peer) - count(peer.fc)
-    small = resnet(name, "small-image", 3)  # type: ignore[arg-type]
+    small, _ = resnet(name, "small-image", 3)  # type: ignore[arg-type]
     # 3x3 instead of 7x7: 64 * 3 * (49 - 9) fewer weights.
     assert count(usual) - count(small) == 64 * 3 * 40
 
 
 def test_the_small_image_stem_keeps_the_resolution() -> None:
-    model = resnet("resnet18", "small-image", 1).eval()
+    model = resnet("resnet18", "small-image", 1)[0].eval()
     shapes: list[torch.Size] = []
     model.layer1.register_forward_hook(lambda module, inputs, output: shapes.append(output.shape))  # type: ignore[union-attr]
     with torch.no_grad():
@@ -56,7 +56,7 @@ def test_the_small_image_stem_keeps_the_resolution() -> None:
 
 
 def test_the_usual_stem_divides_the_resolution_by_four() -> None:
-    model = resnet("resnet18", "imagenet", 1).eval()
+    model = resnet("resnet18", "imagenet", 1)[0].eval()
     shapes: list[torch.Size] = []
     model.layer1.register_forward_hook(lambda module, inputs, output: shapes.append(output.shape))  # type: ignore[union-attr]
     with torch.no_grad():

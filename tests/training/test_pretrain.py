@@ -18,10 +18,11 @@ from care_bench.config.run import AdamConfig, SGDConfig
 from care_bench.data import load
 from care_bench.errors import CareBenchError
 from care_bench.training import batches as batches_module
-from care_bench.training import derive_seed, generator, load_encoder_weights, pretrain
+from care_bench.training import derive_seed, generator, load_encoder_weights
 from care_bench.training.batches import Batches
 from care_bench.training.build import build_augmentation, build_run_encoder
 from care_bench.training.optim import build_optimizer, learning_rate_factor
+from care_bench.training.pretrain import pretrain
 from care_bench.training.term_log import TermLog
 
 Make = Callable[..., RunConfig]

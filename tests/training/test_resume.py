@@ -16,9 +16,10 @@ import torch
 
 from care_bench.config import RunConfig
 from care_bench.errors import CareBenchError
-from care_bench.training import RunFolder, pretrain
+from care_bench.training import RunFolder
+from care_bench.training import pretrain as pretrain_module
+from care_bench.training.pretrain import pretrain
 
-pretrain_module = sys.modules["care_bench.training.pretrain"]
 Make = Callable[..., RunConfig]
 
 
@@ -69,15 +70,14 @@ import os, signal, sys
 from contextlib import contextmanager
 from pathlib import Path
 from care_bench.config import read_run
-import care_bench.training
-module = sys.modules["care_bench.training.pretrain"]
+from care_bench.training import pretrain as module
 
 @contextmanager
 def progress(title, start, total, batch_size):
     yield lambda step, loss: step == int(sys.argv[4]) and os.kill(os.getpid(), signal.Signals[sys.argv[5]])
 
 module.training_progress = progress
-care_bench.training.pretrain(read_run(Path(sys.argv[1]), None), Path(sys.argv[2]), Path(sys.argv[3]))
+module.pretrain(read_run(Path(sys.argv[1]), None), Path(sys.argv[2]), Path(sys.argv[3]))
 """
 
 

@@ -1,0 +1,37 @@
+"""``make bench``: measurements as ratios within one run, in a table; exit code 1 if a target is missed."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import augmentation, default_profile, equivariance_loss, training_step
+from benchmarks.timing import Row
+from care_bench.training.device import best_device, describe_device
+
+
+def main() -> int:
+    """Measure and print; return the exit code."""
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    rows: list[Row] = []
+    for benchmark in (augmentation, equivariance_loss, training_step, default_profile):
+        console.print(f"measuring {benchmark.__name__.partition('.')[2]} ...", style="dim")
+        rows += benchmark.measure()
+    table = Table("measurement", "ours", "reference", "ratio", "target", "kept", show_lines=True)
+    for row in rows:
+        kept = "yes" if row.kept else "NO"
+        table.add_row(row.name, _time(row.ours), _time(row.reference), f"{row.ratio:.2f}", row.target, kept)
+    console.print(table)
+    console.print(f"device: {describe_device(best_device())}, {os.cpu_count()} cores; medians", highlight=False)
+    return 0 if all(row.kept for row in rows) else 1
+
+
+def _time(seconds: float) -> str:
+    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1e3:.2f} ms"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

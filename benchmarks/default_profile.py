@@ -1,0 +1,56 @@
+"""The default profile from nothing: wall time, and how much of it goes into starting processes and importing.
+
+Start-up is measured for each kind of job as the time the same process takes to import what the job imports and do
+nothing; with two jobs at a time it counts by half. The workflow runs in a temporary folder.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from benchmarks.timing import Row
+from care_bench.config import read_profile
+
+ROOT = Path(__file__).parents[1]
+PROFILE = ROOT / "workflows/config/smoke.yaml"
+IMPORTS = {
+    "prepare": "import care_bench.cli, care_bench.data",
+    "pretrain": "import care_bench.cli, care_bench.artifacts, care_bench.training",
+    "evaluate": "import care_bench.cli, care_bench.evaluate, sklearn.linear_model",
+    "collect": "import care_bench.cli, care_bench.report.collect",
+    "report": "import care_bench.cli, care_bench.report.build",
+}
+AT_MOST = 1 / 3
+
+
+def measure() -> list[Row]:
+    """Run the profile once and time the start of its processes."""
+    profile = read_profile(PROFILE)
+    runs = len(profile.runs())
+    counts = {"prepare": len(profile.datasets), "pretrain": runs, "evaluate": runs, "collect": 1, "report": 1}
+    with tempfile.TemporaryDirectory() as folder:
+        workflow = ["-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", folder]
+        workflow += ["--configfile", str(PROFILE), "--cores", "all"]
+        planning = _seconds([*workflow, "--dry-run"])
+        wall = _seconds(workflow)
+    jobs = sum(count * _start(IMPORTS[kind]) for kind, count in counts.items())
+    start = planning + jobs / min(os.cpu_count() or 1, runs)
+    name = f"default profile, {runs} runs: start of processes and imports, against the wall time of it all"
+    return [Row(name, start, wall, start / wall, f"at most {AT_MOST:.2f} of it", start / wall <= AT_MOST)]
+
+
+def _start(code: str) -> float:
+    return statistics.median(_seconds(["-c", code]) for _ in range(3))
+
+
+def _seconds(arguments: list[str]) -> float:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    began = time.perf_counter()
+    subprocess.run([sys.executable, *arguments], check=True, capture_output=True, env=environment, cwd=ROOT)
+    return time.perf_counter() - began

@@ -1,0 +1,121 @@
+"""Which code and which packages made a result, asked of package metadata and git without importing anything heavy."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import tomllib
+from collections.abc import Mapping
+from functools import cache
+from importlib import metadata
+from pathlib import Path
+
+from packaging.specifiers import SpecifierSet
+
+import care_bench
+from care_bench.errors import CareBenchError
+
+SUPPORTED: dict[str, str] = {
+    "jinja2": ">=3.1",
+    "lightning-fabric": ">=2.5",
+    "numpy": ">=2.0,<2.4",
+    "packaging": ">=23",
+    "pandas": ">=2.2",
+    "pyarrow": ">=17",
+    "pydantic": ">=2.8",
+    "pyyaml": ">=6",
+    "rich": ">=13",
+    "safetensors": ">=0.5",
+    "scikit-learn": ">=1.5",
+    "scipy": ">=1.13",
+    "tabulate": ">=0.9",
+    "torch": ">=2.11",
+    "torchvision": ">=0.26",
+    "typer": ">=0.15",
+}
+"""Package -> versions care_bench works with; the dependencies of pyproject.toml, which a test compares."""
+
+TRAINING = (
+    *("lightning-fabric", "numpy", "pydantic", "pyyaml", "safetensors"),
+    *("scikit-learn", "scipy", "torch", "torchvision", "typer"),
+)
+"""What a job that pretrains or evaluates needs; its conda environment has no more."""
+
+RECORDED = ("numpy", "torch", "torchvision", "scipy", "scikit-learn")
+"""Packages whose version can move a number, and therefore stands in every record."""
+
+
+def code_version() -> str:
+    """Version of care_bench: `0.1.0`, and in a git checkout of its own `0.1.0+g1a2b3c4d5e6f`, with `.dirty` if edited.
+
+    Dirty means that a file below care_bench/ is changed, or is not committed. The answer is that of the first call in
+    a process, which stands for the code the process has loaded.
+    """
+    return _code_version(Path(care_bench.__file__).resolve().parent.parent)
+
+
+def environment() -> dict[str, str]:
+    """Versions that can move a number: Python, the packages of ``RECORDED``, and the platform."""
+    packages = {name: _installed(name) or "not installed" for name in RECORDED}
+    return {"python": platform.python_version(), **packages, "platform": platform.platform()}
+
+
+def check_versions(supported: Mapping[str, str] = SUPPORTED) -> None:
+    """Compare the installed packages with the versions that are supported.
+
+    Args:
+        supported: package -> version specifier.
+
+    Raises:
+        CareBenchError: one line naming every package that is absent or out of range.
+    """
+    problems = []
+    for name, expected in supported.items():
+        found = _installed(name)
+        if found is None:
+            problems.append(f"{name} is not installed (expected {expected})")
+        elif not SpecifierSet(expected).contains(found, prereleases=True):
+            problems.append(f"{name} is {found} (expected {expected})")
+    if problems:
+        raise CareBenchError(f"unsupported packages: {'; '.join(problems)}")
+
+
+def _installed(name: str) -> str | None:
+    try:
+        return metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+@cache
+def _code_version(root: Path) -> str:
+    version = care_bench.__version__
+    commit = _git(root, "rev-parse", "--short=12", "HEAD")
+    if not commit or not _own_checkout(root):
+        return version
+    changes = _git(root, "status", "--porcelain", "--", "care_bench")
+    return f"{version}+g{commit}{'.dirty' if changes else ''}"
+
+
+def _own_checkout(root: Path) -> bool:
+    """Tell care_bench's own repository from one that merely contains an installed or copied care_bench."""
+    top = _git(root, "rev-parse", "--show-toplevel")
+    if not top or Path(top).resolve() != root or _git(root, "ls-files", "care_bench/__init__.py") == "":
+        return False
+    try:
+        project = tomllib.loads((root / "pyproject.toml").read_text()).get("project", {})
+    except (OSError, ValueError):
+        return False
+    return bool(project.get("name") == "care-bench")
+
+
+def _git(root: Path, *arguments: str) -> str | None:
+    """Run git in ``root``, untouched by a GIT_DIR of the caller; None where git is absent or declines."""
+    clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
+    command = ["git", "--no-optional-locks", *arguments]
+    try:
+        done = subprocess.run(command, cwd=root, env=clean, capture_output=True, text=True, check=False)
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None

@@ -1,0 +1,164 @@
+"""One metric of one run = one flat record; a file of records is JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from care_bench.errors import CareBenchError
+from care_bench.files import canonical_json, sha256_bytes, write_bytes
+
+Name = Annotated[str, Field(min_length=1)]
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Identity(NamedTuple):
+    """What a record measures; two records of one collection never share it."""
+
+    profile: str
+    dataset: str
+    backbone: str
+    method: str
+    base: str
+    fidelity: str
+    variant: str
+    seed: int
+    protocol: str
+    representation: str
+    metric: str
+
+
+class Record(BaseModel):
+    """One measured number, or the reason why there is none, with everything needed to trace it.
+
+    Types are strict: nothing is coerced, NaN and infinity are refused (give ``reason`` instead of a value).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    profile: Name
+    dataset: Name
+    method: Name
+    base: Name | None = None
+    fidelity: Literal["paper", "released-code"] | None = None
+    variant: Name
+    backbone: Name
+    seed: Annotated[int, Field(ge=0)]
+    protocol: Name
+    protocol_version: Annotated[int, Field(ge=1)]
+    representation: Literal["projection", "features"]
+    metric: Name
+    value: float | None = None
+    reason: Name | None = None
+    unit: Literal["%", "1", "degree"]
+    n: Annotated[int, Field(ge=0)]
+    spread: Annotated[float, Field(ge=0)] | None = None
+    higher_is_better: bool | None = None
+    config_sha256: Sha256
+    data_sha256: Sha256
+    weights_sha256: Sha256 | Literal[""]
+    code_version: Name
+    environment: dict[str, str]
+    device: Name
+    duration_s: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="after")
+    def _value_or_reason(self) -> Self:
+        if (self.value is None) == (self.reason is None):
+            found = "neither" if self.value is None else "both"
+            raise ValueError(f"found {found} of value and reason; expected exactly one of the two")
+        if self.value is None and self.spread is not None:
+            raise ValueError("found a spread without a value; expected null")
+        if self.value is not None and self.n < 1:
+            raise ValueError(f"found n = {self.n} with a value; expected at least 1 repeat")
+        if self.spread is not None and self.n < 2:
+            raise ValueError(f"found a spread with n = {self.n}; expected at least 2 repeats, or null")
+        if self.value is not None and not self.weights_sha256:
+            raise ValueError("found a value without weights_sha256; only a missing value may lack weights")
+        return self
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hex SHA-256 of the record's canonical JSON."""
+        return sha256_bytes(canonical_json(self.model_dump()))
+
+    @property
+    def id(self) -> str:
+        """Short name of the record: "r" and the first ten hex digits of its SHA-256."""
+        return f"r{self.sha256[:10]}"
+
+    @property
+    def identity(self) -> Identity:
+        """What is measured, apart from how it came out; also the sorting key of a collection."""
+        return Identity(
+            self.profile,
+            self.dataset,
+            self.backbone,
+            self.method,
+            self.base or "",
+            self.fidelity or "",
+            self.variant,
+            self.seed,
+            self.protocol,
+            self.representation,
+            self.metric,
+        )
+
+    @classmethod
+    def parse(cls, content: dict[str, Any] | str, where: str) -> Self:
+        """Validate one record that was read from a file, where every key has to be present.
+
+        Args:
+            content: the record as a dict of plain Python values, or as a line of JSON.
+            where: file and line or row, named in the error.
+
+        Raises:
+            CareBenchError: not a whole, valid record; one line naming the first wrong key.
+        """
+        try:
+            record = cls.model_validate_json(content) if isinstance(content, str) else cls.model_validate(content)
+        except ValidationError as error:
+            raise CareBenchError(f"{where}: damaged record: {_first_line(error)}") from None
+        missing = [key for key in cls.model_fields if key not in record.model_fields_set]
+        if missing:
+            raise CareBenchError(f"{where}: damaged record: missing {', '.join(missing)}; expected every key")
+        return record
+
+
+def write_records(path: Path, records: Iterable[Record]) -> None:
+    """Write records as JSON lines, one canonical line each, whole or not at all."""
+    write_bytes(path, b"".join(canonical_json(record.model_dump()) + b"\n" for record in records))
+
+
+def read_records(path: Path) -> list[Record]:
+    """Read a file written by :func:`write_records`.
+
+    Raises:
+        CareBenchError: no such file, or a damaged line, named as file:line.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise CareBenchError(f"cannot read records {path}: {error.strerror or error}") from None
+    lines = content.removesuffix(b"\n").split(b"\n") if content else []
+    return [_parse_line(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
+
+
+def _parse_line(line: bytes, where: str) -> Record:
+    try:
+        return Record.parse(line.decode(), where)
+    except UnicodeDecodeError as error:
+        raise CareBenchError(f"{where}: damaged record: not UTF-8 ({error.reason}); expected one JSON object") from None
+
+
+def _first_line(error: ValidationError) -> str:
+    found = error.errors(include_url=False)
+    first = found[0]
+    key = ".".join(str(part) for part in first["loc"])
+    message = " ".join(first["msg"].removeprefix("Value error, ").split())
+    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    return f"{key}: {message}{more}" if key else f"{message}{more}"

@@ -1,0 +1,169 @@
+"""Collections: the records of one profile as one tidy frame, written to and read from a folder."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from care_bench.artifacts import Record, read_records
+from care_bench.errors import CareBenchError
+from care_bench.files import canonical_json, write_bytes
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+PARQUET = "records.parquet"
+CSV = "records.csv"
+COLLECTED = "collected"
+PINNED = "pinned"
+HOW_TO_COLLECT = "make one with `care-bench collect RECORDS... --out results/collected/NAME`"
+
+_DTYPES = {"value": "float64", "spread": "float64", "duration_s": "float64", "higher_is_better": "boolean"}
+_DTYPES |= dict.fromkeys(("seed", "protocol_version", "n"), "int64")
+
+
+@dataclass(frozen=True)
+class Collection:
+    """The records of one profile, fresh (results/collected) or pinned (results/pinned), sorted by identity."""
+
+    name: str
+    records: tuple[Record, ...]
+    pinned_on: str | None = None
+
+    @property
+    def key(self) -> str:
+        """`collected/NAME` or `pinned/NAME`: where it lies below the results folder."""
+        return f"{COLLECTED if self.pinned_on is None else PINNED}/{self.name}"
+
+    @property
+    def profile(self) -> str:
+        """The profile all records belong to."""
+        return self.records[0].profile
+
+
+def collect(files: Iterable[Path], folder: Path) -> Path:
+    """Gather files of records into ``folder``: `records.parquet` and `records.csv`, one row per record.
+
+    The same records give the same bytes, whatever the order and number of files; a record found twice counts once.
+
+    Args:
+        files: files of records (JSON lines).
+        folder: the collection to make or replace, `results/collected/<profile>`.
+
+    Returns:
+        Path of the parquet file.
+
+    Raises:
+        CareBenchError: no records, a damaged line, records that contradict each other (see :func:`check`), or a
+            folder that cannot be written.
+    """
+    unique = {record.sha256: record for path in files for record in read_records(path)}
+    records = sorted(unique.values(), key=lambda record: (record.identity, record.sha256))
+    check(records, str(folder))
+    for name, content in encode(records).items():
+        write_bytes(folder / name, content)
+    return folder / PARQUET
+
+
+def encode(records: Sequence[Record]) -> dict[str, bytes]:
+    """Return the files of a collection: name -> content. The parquet file comes last, since readers look for it."""
+    tidy = frame(records)
+    parquet = io.BytesIO()
+    tidy.to_parquet(parquet, index=False)
+    return {CSV: tidy.to_csv(index=False, lineterminator="\n").encode(), PARQUET: parquet.getvalue()}
+
+
+def frame(records: Sequence[Record]) -> pd.DataFrame:
+    """One row per record: its id, then its keys; the environment as canonical JSON."""
+    import pandas as pd  # half a second that reading records does not need
+
+    rows = [
+        {"id": record.id, **record.model_dump(), "environment": canonical_json(record.environment).decode()}
+        for record in records
+    ]
+    columns = ["id", *Record.model_fields]
+    kinds = {name: _DTYPES.get(name, "object") for name in columns}
+    return pd.DataFrame(rows, columns=pd.Index(columns)).astype(kinds)
+
+
+def read_collection(folder: Path, pinned_on: str | None = None) -> Collection:
+    """Read a collection and check every record against its id.
+
+    Args:
+        folder: holds `records.parquet`; its name is the collection's.
+        pinned_on: the date of the pin, for a pinned collection.
+
+    Raises:
+        CareBenchError: not a readable parquet file, a damaged record, a record that does not match its id, or
+            records that contradict each other.
+    """
+    records = []
+    for number, row in enumerate(_rows(folder / PARQUET), start=1):
+        where = f"{folder / PARQUET} row {number}"
+        name = row.pop("id", None)
+        record = Record.parse(_with_environment(row, where), where)
+        if record.id != name:
+            raise CareBenchError(f"{where}: the record is {record.id}, found id {name!r}: it was changed by hand")
+        records.append(record)
+    check(records, str(folder))
+    return Collection(folder.name, tuple(records), pinned_on)
+
+
+def check(records: Sequence[Record], where: str) -> None:
+    """Check that records can stand in one table.
+
+    Raises:
+        CareBenchError: no records; two measurements of the same thing; several profiles; one protocol at two
+            versions; one data set with two contents; one metric with two units or directions.
+    """
+    if not records:
+        raise CareBenchError(f"{where}: found no records to collect; expected files of records with at least one")
+    _one_per("outcome of one measurement", records, lambda r: r.identity, lambda r: r.id, where)
+    _one_per("profile", records, lambda r: "one collection", lambda r: r.profile, where)
+    _one_per("version", records, lambda r: f"protocol {r.protocol}", lambda r: r.protocol_version, where)
+    _one_per("content", records, lambda r: f"data set {r.dataset}", lambda r: r.data_sha256, where)
+    _one_per("unit", records, lambda r: f"metric {r.metric}", lambda r: r.unit, where)
+    _one_per("direction", records, lambda r: f"metric {r.metric}", lambda r: r.higher_is_better, where)
+
+
+def _one_per(
+    what: str,
+    records: Sequence[Record],
+    group: Callable[[Record], Hashable],
+    value: Callable[[Record], Hashable],
+    where: str,
+) -> None:
+    first: dict[Hashable, Record] = {}
+    for record in records:
+        name = group(record)
+        before = first.setdefault(name, record)
+        if value(before) != value(record):
+            shown = " ".join(str(part) for part in name if part != "") if isinstance(name, tuple) else name
+            raise CareBenchError(
+                f"{where}: found more than one {what} in {shown}: {value(before)} and {value(record)} "
+                f"(records {before.id} and {record.id}); expected one"
+            )
+
+
+def _rows(path: Path) -> list[dict[str, Any]]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(path.read_bytes())).to_pylist()
+    except OSError as error:
+        raise CareBenchError(f"cannot read {path}: {error.strerror or error}; {HOW_TO_COLLECT}") from None
+    except pa.ArrowException as error:
+        raise CareBenchError(f"{path} is damaged: {' '.join(str(error).split())}; collect it again") from None
+    return rows
+
+
+def _with_environment(row: dict[str, Any], where: str) -> dict[str, Any]:
+    try:
+        return {**row, "environment": json.loads(row["environment"])}
+    except (KeyError, TypeError, ValueError):
+        raise CareBenchError(f"{where}: damaged record: environment is not a JSON string") from None

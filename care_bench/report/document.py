@@ -1,0 +1,121 @@
+"""A report before it is written: per collection its statements, its tables and the evidence behind their cells."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from care_bench.artifacts import Record
+from care_bench.report.collect import Collection
+from care_bench.report.labels import METRICS, variant_of
+from care_bench.report.layouts import lay_out
+from care_bench.report.paper import PaperValue
+from care_bench.report.tables import Table
+
+TITLE = "care_bench report"
+FIDELITY = (
+    "Fidelity: `paper` is the equivariance loss as printed, a mean over pairs, with an augmentation pair of its own "
+    "for every chunk of the batch; `released-code` is the loss as the authors' code has it, 2 (chunk size - 1) times "
+    "that mean, with one pair for the whole batch."
+)
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """One record behind a cell, as a line of the list of evidence; hashes are whole."""
+
+    id: str
+    run: str
+    measurement: str
+    value: str
+    sha256: str
+    config: str
+    data: str
+    weights: str
+    code: str
+    device: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """Everything a report says about one collection.
+
+    ``absent`` has a line for each table the collection cannot fill.
+    """
+
+    key: str
+    statements: tuple[str, ...]
+    tables: tuple[Table, ...]
+    absent: tuple[str, ...]
+    evidence: tuple[Evidence, ...]
+
+    @property
+    def slug(self) -> str:
+        """The collection's key as a name for anchors, distinct for distinct collections."""
+        return re.sub(r"[^A-Za-z0-9_.]", "-", self.key)
+
+    @property
+    def title(self) -> str:
+        """Heading."""
+        return f"Collection {self.key}"
+
+
+def build_section(collection: Collection, paper: list[PaperValue] | str) -> Section:
+    """Lay out one collection.
+
+    Args:
+        collection: fresh or pinned records.
+        paper: the paper's values, or the reason why there are none.
+    """
+    layout = lay_out(collection, paper)
+    cited = {name for table in layout.tables for row in table.cells for cell in row for name in cell.ids}
+    evidence = sorted(
+        (_evidence(record, layout.labels[variant_of(record)]) for record in collection.records if record.id in cited),
+        key=lambda line: line.id,
+    )
+    return Section(
+        collection.key, tuple(_statements(collection)), tuple(layout.tables), tuple(layout.absent), tuple(evidence)
+    )
+
+
+def _statements(collection: Collection) -> list[str]:
+    records = collection.records
+    seeds = sorted({record.seed for record in records})
+    versions = sorted({record.code_version for record in records})
+    lone = " One seed proves nothing: no ranking follows from these tables." if len(seeds) == 1 else ""
+    lines = [
+        f"Profile {collection.profile}; records: {len(records)}; code version {', '.join(versions)}.",
+        f"Number of pretraining seeds: {len(seeds)} ({', '.join(map(str, seeds))}).{lone}",
+        _pinned(collection),
+    ]
+    if any(version.endswith(".dirty") for version in versions):
+        lines.append("Some records come from code that was not committed (.dirty): they cannot be traced to a commit.")
+    if any(record.fidelity for record in records):
+        lines.append(FIDELITY)
+    return lines
+
+
+def _pinned(collection: Collection) -> str:
+    if collection.pinned_on is not None:
+        return f"Pinned on {collection.pinned_on}; every file matches the manifest."
+    return f"Not pinned: pin it with `care-bench pin NAME --collection {collection.name}`."
+
+
+def _evidence(record: Record, label: str) -> Evidence:
+    metric = METRICS.get(record.metric, record.metric)
+    unit = "" if record.unit == "1" else f" {record.unit}"
+    value = f"no value: {record.reason}" if record.value is None else f"{record.value:.6g}{unit}"
+    if record.spread is not None:
+        value += f" (std {record.spread:.3g} over {record.n})"
+    return Evidence(
+        id=record.id,
+        run=f"{record.dataset} ({record.backbone}), {label}, seed {record.seed}",
+        measurement=f"{metric}, {record.representation}, {record.protocol}",
+        value=value,
+        sha256=record.sha256,
+        config=record.config_sha256,
+        data=record.data_sha256,
+        weights=record.weights_sha256,
+        code=record.code_version,
+        device=record.device,
+    )

@@ -1,0 +1,165 @@
+"""From records to cells: an index of a collection, and tables cut out of it by keys."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple
+
+from care_bench.artifacts import Record
+from care_bench.report.collect import Collection
+from care_bench.report.labels import METRICS, Variant, labels, order, variant_of
+from care_bench.report.statistics import summarise
+from care_bench.report.tables import Cell, Column, Table, mark_best, sizes, summary_text
+
+SELECTION = "Selection: last checkpoint; nothing selected on test data."
+
+
+class Key(NamedTuple):
+    """What a column shows, for every variant."""
+
+    dataset: str
+    backbone: str
+    protocol: str
+    representation: str
+    metric: str
+
+    @property
+    def data(self) -> str:
+        """Data set and backbone, such as `digits (convnet)`."""
+        return f"{self.dataset} ({self.backbone})"
+
+
+class Grid:
+    """The records of a collection by row (variant) and column (key).
+
+    A protocol that could not be applied to a data set at all, every record having the same reason, has no keys: its
+    reason is a line in ``unmeasured``.
+    """
+
+    def __init__(self, collection: Collection) -> None:
+        self.profile = collection.profile
+        self._cells: dict[tuple[Variant, Key], list[Record]] = defaultdict(list)
+        self._columns: dict[Key, list[Record]] = defaultdict(list)
+        measured, self.unmeasured = _without_inapplicable(collection.records)
+        for record in measured:
+            key = Key(record.dataset, record.backbone, record.protocol, record.representation, record.metric)
+            self._cells[variant_of(record), key].append(record)
+            self._columns[key].append(record)
+        self.variants = sorted({variant for variant, _ in self._cells}, key=order)
+        self.labels = labels(self.variants)
+        self.keys = sorted(self._columns)
+
+    def column(self, key: Key, group: str, name: str | None = None) -> Column:
+        """The column of a key, under a spanning header; it is named after its metric unless ``name`` is given."""
+        first = self._columns[key][0]
+        return Column(group, name or METRICS.get(key.metric, key.metric), first.unit, first.higher_is_better)
+
+    def rows(self, keys: Iterable[Key]) -> list[Variant]:
+        """Variants with a record under any of the keys."""
+        wanted = set(keys)
+        present = {variant for variant, key in self._cells if key in wanted}
+        return [variant for variant in self.variants if variant in present]
+
+    def cell(self, variant: Variant | None, key: Key) -> Cell:
+        """Mean over the pretraining seeds of a variant, or a blank that says why there is none."""
+        records = [] if variant is None else self._cells.get((variant, key), [])
+        if not records:
+            return Cell(notes=(f"not part of profile {self.profile}",))
+        ids = tuple(record.id for record in records)
+        values = [record.value for record in records if record.value is not None]
+        notes = (*_failures(records), *self._absent_seeds(records, key))
+        if not values:
+            return Cell(ids=ids, notes=notes)
+        summary = summarise(values)
+        return Cell(summary_text(summary, records[0].unit), summary, ids=ids, notes=notes)
+
+    def table(
+        self,
+        title: str,
+        caption: str,
+        columns: Sequence[tuple[Key, Column]],
+        rows: Sequence[tuple[str, Variant | None]] | None = None,
+    ) -> Table:
+        """Build a table with its best cells marked.
+
+        Args:
+            title: heading.
+            caption: what is shown; protocols, selection and the reading of the numbers are added to it.
+            columns: a key and a header for each column.
+            rows: a label and a variant each, None for a row that the profile lacks; by default the variants that have
+                a record under any of the keys.
+        """
+        keys = [key for key, _ in columns]
+        shown = [(self.labels[variant], variant) for variant in self.rows(keys)] if rows is None else rows
+        cells = mark_best(
+            tuple(column for _, column in columns), [[self.cell(variant, key) for key in keys] for _, variant in shown]
+        )
+        sentences = (caption, self.protocols(keys), SELECTION, *_reading(cells))
+        headers = tuple(column for _, column in columns)
+        return Table(title, sentences, headers, tuple(label for label, _ in shown), cells)
+
+    def protocols(self, keys: Iterable[Key]) -> str:
+        """Name the protocols behind some columns, and over how many repeats each gives its value for a seed."""
+        repeats: dict[str, set[int]] = defaultdict(set)
+        versions: dict[str, int] = {}
+        for key in keys:
+            for record in self._columns[key]:
+                versions[record.protocol] = record.protocol_version
+                repeats[record.protocol] |= {record.n} if record.value is not None else set()
+        named = [f"{name} (version {versions[name]}{_repeats(repeats[name])})" for name in sorted(versions)]
+        return f"Protocol: {', '.join(named)}."
+
+    def _absent_seeds(self, records: Sequence[Record], key: Key) -> list[str]:
+        absent = {record.seed for record in self._columns[key]} - {record.seed for record in records}
+        seeds = ", ".join(str(seed) for seed in sorted(absent))
+        return [f"no record of seed {seeds} in profile {self.profile}"] if absent else []
+
+
+def _without_inapplicable(records: Iterable[Record]) -> tuple[list[Record], list[str]]:
+    places: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    for record in records:
+        places[record.dataset, record.backbone, record.protocol].append(record)
+    kept, lines = [], []
+    for (dataset, backbone, protocol), found in sorted(places.items()):
+        reasons = {record.reason for record in found}
+        if len(reasons) == 1 and None not in reasons:
+            lines.append(
+                f"{protocol}, {dataset} ({backbone}): {reasons.pop()} (records without a value: {len(found)})."
+            )
+        else:
+            kept += found
+    return kept, lines
+
+
+def _failures(records: Sequence[Record]) -> list[str]:
+    """Reasons of the records without a value; the seeds are named unless all of them share one reason."""
+    seeds: dict[str, list[int]] = defaultdict(list)
+    for record in records:
+        if record.reason is not None:
+            seeds[record.reason].append(record.seed)
+    if len(seeds) == 1 and len(next(iter(seeds.values()))) == len(records):
+        return list(seeds)
+    return [f"seed {', '.join(map(str, failed))}: {reason}" for reason, failed in seeds.items()]
+
+
+def _repeats(counts: set[int]) -> str:
+    if not counts or counts == {1}:
+        return ""
+    return f"; the value of one seed is a mean of {', '.join(map(str, sorted(counts)))} repeats"
+
+
+def _reading(cells: tuple[tuple[Cell, ...], ...]) -> list[str]:
+    """How to read the numbers, depending on how many seeds they rest on."""
+    lines = []
+    if max(sizes(cells), default=0) > 1:
+        lines.append("Mean over n pretraining seeds ± half-width of its 95 % t-interval.")
+        lines.append("Bold: best of its column, its interval apart from every other one.")
+    return [*lines, *lone_seeds(cells)]
+
+
+def lone_seeds(cells: tuple[tuple[Cell, ...], ...]) -> list[str]:
+    """The sentence that cells resting on one seed call for; none where there is no such cell."""
+    found = sizes(cells)
+    which = "this table" if set(found) == {1} else "the cells with n=1"
+    return [f"n=1: one seed proves nothing: no ranking follows from {which}."] if found[1] else []

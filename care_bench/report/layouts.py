@@ -1,0 +1,155 @@
+"""The tables of a report: a line for each that a collection cannot fill, and one for what no other table shows."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from care_bench.report.collect import Collection
+from care_bench.report.grid import Grid, Key
+from care_bench.report.labels import (
+    METRICS,
+    REPRESENTATIONS,
+    Variant,
+    method_label,
+    metric_order,
+    probe_order,
+)
+from care_bench.report.paper import PaperValue, paper_table
+from care_bench.report.tables import Table
+
+EQUIVARIANCE = (
+    *("wahba_error", "wahba_error_worst", "wahba_error_per_sample"),
+    *("gamma", "gamma_median", "gamma_trimmed", "invariance"),
+    *("cosine_mean", "cosine_variance", "cosine_opposed", "alignment", "uniformity"),
+)
+ABLATION = ("invariance", "uniformity", "equivariance", "uniformity_equivariance", "simclr", "care")
+ABLATION_METRICS = ("top1", "wahba_error", "gamma")
+PROTEIN_METRICS = ("first_pc_r2", "first_pc_angle", "wahba_error")
+GAMMA = "γ is a mean of ratios without bound near invariance: read it beside its median and the invariance."
+
+
+@dataclass
+class Layout:
+    """Tables of one collection, a line for each table it cannot fill, and the keys that have been shown."""
+
+    labels: dict[Variant, str]
+    tables: list[Table] = field(default_factory=list)
+    absent: list[str] = field(default_factory=list)
+    shown: set[Key] = field(default_factory=set)
+
+    def add(self, table: Table, keys: Iterable[Key]) -> None:
+        """Take a table, and remember which keys it shows."""
+        self.tables.append(table)
+        self.shown |= set(keys)
+
+
+def lay_out(collection: Collection, paper: list[PaperValue] | str) -> Layout:
+    """Build every table of a collection.
+
+    Args:
+        collection: the records.
+        paper: the paper's values, or the reason why there are none.
+    """
+    grid = Grid(collection)
+    layout = Layout(grid.labels)
+    for build in (_probes, _equivariance, _ablation, _proteins):
+        before = len(layout.tables)
+        name = build(grid, layout)
+        if len(layout.tables) == before:
+            layout.absent.append(f"{name}: nothing measured in profile {grid.profile}.")
+    found = paper_table(grid, paper)
+    if isinstance(found, Table):
+        layout.tables.append(found)
+    else:
+        layout.absent.append(found)
+    layout.absent += grid.unmeasured
+    _others(grid, layout)
+    return layout
+
+
+def _probes(grid: Grid, layout: Layout) -> str:
+    """One table per probing protocol: data sets as spanning headers, representations below them."""
+    keys = [key for key in grid.keys if key.metric == "top1"]
+    for protocol in sorted({key.protocol for key in keys}, key=probe_order):
+        chosen = sorted((key for key in keys if key.protocol == protocol), key=_by_data)
+        columns = [(key, grid.column(key, key.data, f"top-1, {key.representation}")) for key in chosen]
+        caption = "Top-1 accuracy on the test split of a classifier on the frozen encoder."
+        layout.add(grid.table(f"Probe accuracy, {protocol}", caption, columns), chosen)
+    return "Probe accuracy"
+
+
+def _equivariance(grid: Grid, layout: Layout) -> str:
+    """One table per data set and representation: a column per metric, protocols as spanning headers."""
+    keys = [key for key in grid.keys if key.metric in EQUIVARIANCE]
+    for data, representation in _places(keys):
+        chosen = [key for key in keys if (key.data, key.representation) == (data, representation)]
+        chosen.sort(key=lambda key: (metric_order(key.metric), key.protocol))
+        absent = [METRICS[metric] for metric in EQUIVARIANCE if metric not in {key.metric for key in chosen}]
+        caption = f"Equivariance of the {representation} to augmentations of the test split of {data}."
+        if any(key.metric == "gamma" for key in chosen):
+            caption += " " + GAMMA
+        if absent:
+            caption += f" Not part of profile {grid.profile}: {'; '.join(absent)}."
+        columns = [(key, grid.column(key, key.protocol)) for key in chosen]
+        layout.add(grid.table(f"Equivariance, {data}, {representation}", caption, columns), chosen)
+    return "Equivariance"
+
+
+def _ablation(grid: Grid, layout: Layout) -> str:
+    """One table per data set with a probe: the terms of the loss as rows, up to CARE with SimCLR as its base."""
+    terms = {variant.method for variant in grid.variants} & (set(ABLATION) - {"simclr", "care"})
+    for data in dict.fromkeys(key.data for key in grid.keys if key.metric == "top1"):
+        chosen = [key for key in grid.keys if key.data == data and key.metric in ABLATION_METRICS]
+        chosen.sort(key=lambda key: (*_by_data(key), ABLATION_METRICS.index(key.metric), probe_order(key.protocol)))
+        if not terms & {variant.method for variant in grid.rows(chosen)}:
+            continue
+        rows = [row for method in ABLATION for row in _ablation_rows(grid, method, grid.rows(chosen))]
+        columns = [(key, grid.column(key, key.representation, _probe_name(key))) for key in chosen]
+        caption = f"Which terms of the loss do what on {data}: alone, in pairs, and all three together (CARE)."
+        layout.add(grid.table(f"Loss ablation, {data}", caption, columns, rows), chosen)
+    return "Loss ablation"
+
+
+def _ablation_rows(grid: Grid, method: str, present: list[Variant]) -> list[tuple[str, Variant | None]]:
+    found = [variant for variant in present if variant.method == method and variant.base in (None, "simclr")]
+    suffix = " = InfoNCE" if method == "simclr" else ""
+    if not found:
+        return [(f"{method_label(method)}{suffix}", None)]
+    return [(f"{grid.labels[variant]}{suffix}", variant) for variant in found]
+
+
+def _proteins(grid: Grid, layout: Layout) -> str:
+    """Prediction of the first principal component of a rotated point cloud, beside Wahba's error."""
+    predicted = {key.data for key in grid.keys if key.metric.startswith("first_pc")}
+    for data in sorted(predicted):
+        chosen = [key for key in grid.keys if key.data == data and key.metric in PROTEIN_METRICS]
+        chosen.sort(key=lambda key: (*_by_data(key), PROTEIN_METRICS.index(key.metric), key.protocol))
+        columns = [(key, grid.column(key, key.representation)) for key in chosen]
+        caption = f"First principal component of rotated point clouds of {data}, predicted from the frozen encoder."
+        layout.add(grid.table(f"First principal component, {data}", caption, columns), chosen)
+    return "First principal component of proteins"
+
+
+def _others(grid: Grid, layout: Layout) -> None:
+    """Whatever no other table shows: nothing that was measured is left out."""
+    keys = [key for key in grid.keys if key not in layout.shown]
+    for data, representation in _places(keys):
+        chosen = [key for key in keys if (key.data, key.representation) == (data, representation)]
+        chosen.sort(key=lambda key: (key.protocol, metric_order(key.metric)))
+        columns = [(key, grid.column(key, key.protocol)) for key in chosen]
+        title = f"Other measurements, {data}, {representation}"
+        layout.add(grid.table(title, "Metrics that no other table shows.", columns), chosen)
+
+
+def _places(keys: list[Key]) -> list[tuple[str, str]]:
+    """Data and representation of some keys, in the order of the tables."""
+    return list(dict.fromkeys((key.data, key.representation) for key in sorted(keys, key=_by_data)))
+
+
+def _by_data(key: Key) -> tuple[str, int]:
+    return key.data, REPRESENTATIONS.index(key.representation)
+
+
+def _probe_name(key: Key) -> str | None:
+    return f"top-1, {key.protocol}" if key.metric == "top1" else None

@@ -1,0 +1,132 @@
+"""The paper's Table 1 beside ours, for the data sets that both have."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import NamedTuple, cast
+
+from care_bench.errors import CareBenchError
+from care_bench.report.grid import SELECTION, Grid, lone_seeds
+from care_bench.report.labels import METHODS, REPRESENTATIONS, Variant, method_label, probe_order
+from care_bench.report.tables import Cell, Column, Source, Table, number
+
+REFERENCE = Path("reference") / "table1.csv"
+DATASETS = ("cifar10", "cifar100", "stl10", "imagenet100")
+TITLE = "The paper's Table 1 beside ours"
+_HEADER = ["method", "base", "kind", "dataset", "top1_percent", "std", "source"]
+
+
+class PaperValue(NamedTuple):
+    """One entry of the paper's Table 1; ``top1`` in percent, ``std`` over three classifier initialisations."""
+
+    method: str
+    base: str | None
+    dataset: str
+    top1: float | None
+    std: float | None
+    source: Source
+
+
+def read_paper(results: Path) -> list[PaperValue] | str:
+    """Read `reference/table1.csv`.
+
+    Returns:
+        The values, or the sentence that says why there are none: the results folder has no such file.
+
+    Raises:
+        CareBenchError: a damaged file; one line naming file and line.
+    """
+    path = results / REFERENCE
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return f"{TITLE}: the results folder has no {REFERENCE.as_posix()}."
+    except (OSError, UnicodeDecodeError) as error:
+        raise CareBenchError(f"cannot read {path}: {error}") from None
+    rows = list(csv.reader(io.StringIO(text)))
+    if not rows or rows[0] != _HEADER:
+        raise CareBenchError(f"{path}:1: found the header {rows[0] if rows else None}; expected {_HEADER}")
+    return [_parse(row, f"{path}:{line}") for line, row in enumerate(rows[1:], start=2)]
+
+
+def paper_table(grid: Grid, paper: list[PaperValue] | str) -> Table | str:
+    """Build the comparison, or return the sentence that says why there is none."""
+    if isinstance(paper, str):
+        return paper
+    names = list(dict.fromkeys(value.dataset for value in paper))
+    names.sort(key=lambda name: (DATASETS.index(name) if name in DATASETS else len(DATASETS), name))
+    ours = [key for key in grid.keys if key.metric == "top1" and key.dataset in names and key.protocol != "knn-v1"]
+    if not ours:
+        listed = ", ".join(names)
+        return f"{TITLE}: profile {grid.profile} has no linear probe on a data set of it ({listed})."
+    ours.sort(key=lambda key: (probe_order(key.protocol), REPRESENTATIONS.index(key.representation), key.backbone))
+    by_place = {(value.method, value.base, value.dataset): value for value in paper}
+
+    columns: list[Column] = []
+    by_column: list[list[Cell]] = []
+    rows = _rows(grid, grid.rows(ours), paper)
+    for name in names:
+        columns.append(Column(name, "paper", "%"))
+        by_column.append([_paper_cell(by_place.get((method, base, name))) for _, (method, base), _ in rows])
+        for key in (key for key in ours if key.dataset == name):
+            columns.append(Column(name, f"ours: {key.protocol}, {key.representation}, {key.backbone}", "%"))
+            by_column.append([grid.cell(variant, key) for _, _, variant in rows])
+        if not any(key.dataset == name for key in ours):
+            columns.append(Column(name, "ours", "%"))
+            blank = Cell(notes=(f"data set {name} is not linearly probed in profile {grid.profile}",))
+            by_column.append([blank] * len(rows))
+    cells = tuple(zip(*by_column, strict=True))
+    caption = (
+        "Linear probing, top-1. Paper: ± is the standard deviation over 3 initialisations of the classifier, not over "
+        "pretraining seeds; (cited) marks values the paper takes from other papers. Ours: mean over n pretraining "
+        "seeds ± half-width of its 95 % t-interval. The two ± measure different things: nothing is set in bold.",
+        grid.protocols(ours),
+        SELECTION,
+        *lone_seeds(cells),
+    )
+    return Table(
+        TITLE, caption, tuple(columns), tuple(label for label, _, _ in rows), tuple(zip(*by_column, strict=True))
+    )
+
+
+def _rows(
+    grid: Grid, present: list[Variant], paper: list[PaperValue]
+) -> list[tuple[str, tuple[str, str | None], Variant | None]]:
+    """The paper's methods in its order, each once per variant of ours, and once where we have none."""
+    rows: list[tuple[str, tuple[str, str | None], Variant | None]] = []
+    for method, base in dict.fromkeys((value.method, value.base) for value in paper):
+        found = [variant for variant in present if (variant.method, variant.base) == (method, base)]
+        rows += [(grid.labels[variant], (method, base), variant) for variant in found]
+        rows += [] if found else [(method_label(method, base), (method, base), None)]
+    return rows
+
+
+def _paper_cell(value: PaperValue | None) -> Cell:
+    if value is None:
+        return Cell(notes=(f"not an entry of {REFERENCE.as_posix()}",), source="gap")
+    if value.top1 is None:
+        return Cell(notes=("gap: the text of the paper at hand does not show this value",), source="gap")
+    spread = "" if value.std is None else f" ± {number(value.std, '%')}"
+    return Cell(f"{number(value.top1, '%')}{spread} ({value.source})", source=value.source, quoted=value.top1)
+
+
+def _parse(row: list[str], where: str) -> PaperValue:
+    try:
+        method, base, _, dataset, top1, std, source = row
+        value = PaperValue(method, base or None, dataset, _number(top1), _number(std), cast(Source, source))
+    except ValueError:
+        raise CareBenchError(f"{where}: found {','.join(row)!r}; expected {','.join(_HEADER)}") from None
+    if method not in METHODS or source not in ("paper", "cited", "gap") or (source == "gap") != (value.top1 is None):
+        raise CareBenchError(
+            f"{where}: found {','.join(row)!r}; expected a known method and the source paper, cited, or gap (no value)"
+        )
+    return value
+
+
+def _number(text: str) -> float | None:
+    if text and not math.isfinite(float(text)):
+        raise ValueError(text)
+    return float(text) if text else None

@@ -1,0 +1,72 @@
+"""Mean and Student's t-interval over pretraining seeds, and when a best value may be called best."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+
+LEVEL = 0.95
+"""Confidence level of every interval in a report."""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Mean over n pretraining seeds; ``low`` and ``high`` bound the mean's t-interval and are None where n = 1."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+
+    @property
+    def half_width(self) -> float | None:
+        """Distance from the mean to either end of the interval."""
+        return None if self.high is None else self.high - self.mean
+
+
+def summarise(values: Sequence[float]) -> Summary:
+    """Mean and two-sided 95 % t-interval of it, with the standard deviation at ddof = 1.
+
+    Args:
+        values: one value per pretraining seed.
+
+    Raises:
+        ValueError: no values.
+    """
+    n = len(values)
+    if n == 0:
+        raise ValueError("found no values; expected one per pretraining seed")
+    mean = fmean(values)
+    if n == 1:
+        return Summary(mean, None, None, 1)
+    from scipy.special import stdtrit  # slow to import, and a report of single seeds never needs it
+
+    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * stdev(values) / math.sqrt(n)
+    return Summary(mean, mean - half, mean + half, n)
+
+
+def best(summaries: Sequence[Summary | None], higher_is_better: bool | None) -> int | None:
+    """Index of the one value that may be called best: its interval touches no other interval.
+
+    Args:
+        summaries: the values to compare; None where there is none.
+        higher_is_better: direction of the metric; None means that no value is better than another.
+
+    Returns:
+        The index, or None: no direction, fewer than two values, a value resting on one seed, or intervals that meet.
+    """
+    found = [(index, summary) for index, summary in enumerate(summaries) if summary is not None]
+    if higher_is_better is None or len(found) < 2:
+        return None
+    sign = 1 if higher_is_better else -1
+    winner, top = max(found, key=lambda pair: sign * pair[1].mean)
+    apart = all(_apart(top, other) for index, other in found if index != winner)
+    return winner if apart else None
+
+
+def _apart(one: Summary, other: Summary) -> bool:
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return False
+    return one.low > other.high or one.high < other.low

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from care_bench.artifacts import Record, read_records, write_records
+from care_bench.errors import CareBenchError
+
+Make = Callable[..., Record]
+
+
+def test_the_id_is_the_hash_of_the_canonical_json(content: dict[str, Any], make: Make) -> None:
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    digest = hashlib.sha256(canonical).hexdigest()
+    assert make().sha256 == digest
+    assert make().id == "r" + digest[:10]
+
+
+@pytest.mark.parametrize("change", [{"value": 91.26}, {"seed": 4}, {"fidelity": None}, {"duration_s": 1.6}])
+def test_any_change_changes_the_id(make: Make, change: dict[str, Any]) -> None:
+    assert make(**change).id != make().id
+
+
+def test_the_identity_is_blind_to_the_outcome(make: Make) -> None:
+    outcome = {"value": 1.0, "spread": None, "duration_s": 9.0, "weights_sha256": "d" * 64, "device": "another"}
+    assert make(**outcome).identity == make().identity
+    for change in ({"seed": 0}, {"variant": "x"}, {"base": None}, {"representation": "projection"}, {"metric": "y"}):
+        assert make(**change).identity != make().identity
+
+
+def test_what_is_written_is_read_back(tmp_path: Path, make: Make) -> None:
+    records = [make(), make(value=0.1 + 0.2), make(value=None, reason="diverged\nat step 3", spread=None, n=0)]
+    write_records(tmp_path / "records.jsonl", records)
+    assert read_records(tmp_path / "records.jsonl") == records
+    assert [record.id for record in read_records(tmp_path / "records.jsonl")] == [record.id for record in records]
+
+
+def test_an_empty_file_holds_no_records(tmp_path: Path) -> None:
+    write_records(tmp_path / "records.jsonl", [])
+    assert read_records(tmp_path / "records.jsonl") == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"value": float("nan")},
+        {"value": float("inf")},
+        {"value": "91.25"},
+        {"value": True},
+        {"value": None},
+        {"reason": "and a value"},
+        {"seed": -1},
+        {"seed": 1.0},
+        {"n": 0},
+        {"n": 1},
+        {"spread": -0.1},
+        {"unit": "percent"},
+        {"fidelity": "released"},
+        {"representation": "output"},
+        {"profile": ""},
+        {"config_sha256": "abc"},
+        {"weights_sha256": ""},
+        {"environment": {"python": 3}},
+        {"color": "red"},
+        {"value": None, "reason": "failed"},
+    ],
+    ids=str,
+)
+def test_what_a_record_may_not_be(make: Make, change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        make(**change)
+
+
+def test_a_run_without_weights_can_still_give_a_reason(make: Make) -> None:
+    record = make(value=None, reason="the run failed", spread=None, n=0, weights_sha256="")
+    assert record.reason == "the run failed"
+
+
+def test_a_record_does_not_change(make: Make) -> None:
+    record = make()
+    with pytest.raises(ValidationError):
+        record.value = 99.0
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda line: line[: len(line) // 2], "Invalid JSON"),
+        (lambda line: line.replace(b'"seed":3', b'"seed":"3"'), "seed"),
+        (lambda line: line.replace(b'"base":"simclr",', b""), "missing base"),
+        (lambda line: line.replace(b'"value":91.25', b'"value":NaN'), "value"),
+        (lambda line: line.replace(b'"seed":3', b'"seed":3,"colour":1'), "colour"),
+        (lambda line: line.replace(b"simclr", b"sim\xff"), "UTF-8"),
+        (lambda line: b"", "Invalid JSON"),
+        (lambda line: b"[]", "object"),
+    ],
+)
+def test_a_damaged_line_is_named(tmp_path: Path, make: Make, damage: Callable[[bytes], bytes], expected: str) -> None:
+    path = tmp_path / "records.jsonl"
+    write_records(path, [make(seed=1), make(), make(seed=2)])
+    lines = path.read_bytes().split(b"\n")
+    assert damage(lines[1]) != lines[1]
+    path.write_bytes(b"\n".join([lines[0], damage(lines[1]), *lines[2:]]))
+    with pytest.raises(CareBenchError) as caught:
+        read_records(path)
+    assert str(caught.value).startswith(f"{path}:2: damaged record: ")
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CareBenchError, match=r"no\.jsonl: No such file"):
+        read_records(tmp_path / "no.jsonl")

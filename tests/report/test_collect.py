@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from care_bench.artifacts import Record, write_records
+from care_bench.errors import CareBenchError
+from care_bench.report.collect import collect, frame, read_collection
+
+Make = Callable[..., Record]
+
+
+def _files(folder: Path, *groups: list[Record]) -> list[Path]:
+    paths = [folder / f"{index}.jsonl" for index in range(len(groups))]
+    for path, group in zip(paths, groups, strict=True):
+        write_records(path, group)
+    return paths
+
+
+def test_what_is_collected_is_read_back(tmp_path: Path, records: list[Record]) -> None:
+    folder = tmp_path / "collected" / "small"
+    assert collect(_files(tmp_path, records[:7], records[7:]), folder) == folder / "records.parquet"
+    collection = read_collection(folder)
+    assert (collection.name, collection.key, collection.profile) == ("small", "collected/small", "small")
+    assert {record.sha256 for record in collection.records} == {record.sha256 for record in records}
+
+
+def test_the_frame_is_tidy(tmp_path: Path, record: Make) -> None:
+    kept = [record(value=0.1 + 0.2), record(seed=1, value=None, n=0, reason='failed, "badly"')]
+    collect(_files(tmp_path, kept), tmp_path / "out")
+    for found in (
+        pd.read_parquet(tmp_path / "out" / "records.parquet"),
+        pd.read_csv(tmp_path / "out" / "records.csv", float_precision="round_trip"),
+    ):
+        assert list(found.columns) == ["id", *Record.model_fields]
+        assert found["id"].tolist() == [line.id for line in kept]
+        assert found["value"].tolist()[0] == 0.1 + 0.2
+        assert found["value"].isna().tolist() == [False, True]
+        assert found["reason"].tolist()[1] == 'failed, "badly"'
+        assert found["environment"].tolist()[0] == '{"numpy":"2.3.5","python":"3.11.7"}'
+        assert found["seed"].dtype == "int64"
+        assert found["higher_is_better"].tolist() == [True, True]
+
+
+def test_order_and_split_do_not_matter(tmp_path: Path, records: list[Record]) -> None:
+    collect(_files(tmp_path / "a", records), tmp_path / "one")
+    collect(_files(tmp_path / "b", records[20:][::-1], records[:30]), tmp_path / "two")  # ten records twice
+    for name in ("records.parquet", "records.csv"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    assert len(frame(read_collection(tmp_path / "two").records)) == len(records)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ({"value": 91.0}, "more than one outcome of one measurement in small digits convnet simclr simclr 0 cached-v1"),
+        ({"duration_s": 9.0}, "more than one outcome"),
+        ({"profile": "other"}, "more than one profile in one collection: other and small"),
+        ({"seed": 1, "protocol_version": 2}, "more than one version in protocol cached-v1: 1 and 2"),
+        ({"seed": 1, "data_sha256": "d" * 64}, "more than one content in data set digits"),
+        ({"seed": 1, "unit": "1"}, "more than one unit in metric top1: % and 1"),
+        ({"seed": 1, "higher_is_better": False}, "more than one direction in metric top1: True and False"),
+    ],
+)
+def test_records_that_contradict_each_other_are_refused(
+    tmp_path: Path, record: Make, change: dict[str, Any], expected: str
+) -> None:
+    with pytest.raises(CareBenchError) as caught:
+        collect(_files(tmp_path, [record()], [record(**change)]), tmp_path / "out")
+    assert expected in str(caught.value)
+    assert record().id in str(caught.value)
+    assert record(**change).id in str(caught.value)
+    assert not (tmp_path / "out").exists()
+
+
+def test_nothing_to_collect(tmp_path: Path) -> None:
+    with pytest.raises(CareBenchError, match="found no records"):
+        collect([], tmp_path / "out")
+    with pytest.raises(CareBenchError, match="found no records"):
+        collect(_files(tmp_path, []), tmp_path / "out")
+
+
+def test_a_damaged_line_is_named_and_nothing_is_written(tmp_path: Path, record: Make) -> None:
+    (path,) = _files(tmp_path, [record(), record(seed=1)])
+    path.write_bytes(path.read_bytes()[:-40])
+    with pytest.raises(CareBenchError) as caught:
+        collect([path], tmp_path / "out")
+    assert str(caught.value).startswith(f"{path}:2: damaged record")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_target_that_cannot_be_written(tmp_path: Path, record: Make) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CareBenchError, match="cannot write"):
+        collect(_files(tmp_path, [record()]), tmp_path / "file" / "out")
+
+
+def _edit(folder: Path, change: Callable[[pd.DataFrame], pd.DataFrame]) -> None:
+    edited = io.BytesIO()
+    change(pd.read_parquet(folder / "records.parquet")).to_parquet(edited, index=False)
+    (folder / "records.parquet").write_bytes(edited.getvalue())
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (lambda table: table.assign(value=[99.0, 99.5]), "row 1: the record is r.*it was changed by hand"),
+        (lambda table: table.drop(columns="device"), "row 1: damaged record: device"),
+        (lambda table: table.assign(environment="x"), "row 1: damaged record: environment"),
+        (lambda table: table.assign(note="x"), "row 1: damaged record: note"),
+        (lambda table: table.iloc[:0], "found no records"),
+    ],
+)
+def test_a_record_edited_in_a_collection_is_refused(
+    tmp_path: Path, record: Make, change: Callable[[pd.DataFrame], pd.DataFrame], expected: str
+) -> None:
+    collect(_files(tmp_path, [record(), record(seed=1)]), tmp_path / "out")
+    _edit(tmp_path / "out", change)
+    with pytest.raises(CareBenchError, match=expected):
+        read_collection(tmp_path / "out")
+
+
+def test_a_truncated_collection_is_named(tmp_path: Path, record: Make) -> None:
+    collect(_files(tmp_path, [record()]), tmp_path / "out")
+    path = tmp_path / "out" / "records.parquet"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(CareBenchError) as caught:
+        read_collection(tmp_path / "out")
+    assert str(caught.value).startswith(f"{path} is damaged: ")
+    assert "\n" not in str(caught.value)
+
+
+def test_no_collection(tmp_path: Path) -> None:
+    with pytest.raises(CareBenchError, match="care-bench collect"):
+        read_collection(tmp_path)

@@ -1,0 +1,95 @@
+"""The golden files byte for byte, and the numbers in them worked out apart from the code that wrote them."""
+
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+import scipy.stats
+from rich.console import Console
+
+from care_bench.report.build import write_report
+
+GOLDEN = Path(__file__).parent / "golden"
+FORMATS = ["md", "tex", "html", "csv"]
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_the_report_is_the_golden_one(results: Path, tmp_path: Path, suffix: str) -> None:
+    (path,) = write_report(results, tmp_path / "out", [suffix], console=Console(file=io.StringIO()))
+    golden = (GOLDEN / path.name).read_bytes()
+    assert path.read_bytes() == golden, "regenerate with: python tests/report/regenerate_golden.py"
+
+
+def _cells() -> dict[tuple[str, str, str, str], dict[str, str]]:
+    rows = csv.DictReader(io.StringIO((GOLDEN / "report.csv").read_text(encoding="utf-8")))
+    return {(row["collection"], row["table"], row["row"], row["column"]): row for row in rows}
+
+
+CARE = "CARE (SimCLR), paper fidelity"
+RELEASED = "CARE (SimCLR), released-code fidelity"
+PROBE, ABLATION = "Probe accuracy, cached-v1", "Loss ablation, digits (convnet)"
+EQUIVARIANCE = "Equivariance, digits (convnet), projection"
+PROTEINS = "First principal component, proteins (deepset)"
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "column", "values"),
+    [
+        (PROBE, "SimCLR", "top-1, projection", [80, 81, 82]),
+        (PROBE, CARE, "top-1, projection", [90, 92, 94]),
+        (PROBE, RELEASED, "top-1, projection", [88, 90]),
+        (PROBE, "SimCLR", "top-1, features", [84, 85, 86]),
+        (PROBE, CARE, "top-1, features", [95, 95.5, 96]),
+        (ABLATION, "invariance only", "top-1, cached-v1", [60, 61, 62]),
+        (EQUIVARIANCE, "SimCLR", "Wahba, mean", [0.5, 0.6, 0.7]),
+        (EQUIVARIANCE, "SimCLR", "γ, mean", [100, 200, 300]),
+        (EQUIVARIANCE, CARE, "γ, mean", [0.0001, 0.0002, 0.0003]),
+    ],
+)
+def test_means_and_intervals_are_scipys(table: str, row: str, column: str, values: list[float]) -> None:
+    found = _cells()["collected/small", table, row, column]
+    sem = scipy.stats.sem(values, ddof=1)
+    low, high = scipy.stats.t.interval(0.95, len(values) - 1, loc=sum(values) / len(values), scale=sem)
+    assert float(found["value"]) == pytest.approx(sum(values) / len(values), rel=1e-12)
+    assert float(found["low"]) == pytest.approx(low, rel=1e-9)
+    assert float(found["high"]) == pytest.approx(high, rel=1e-9)
+    assert int(found["n"]) == len(values)
+
+
+@pytest.mark.parametrize(
+    ("table", "row", "column", "text"),
+    [
+        # half-widths by hand: t(0.975; 2) = 4.3027, t(0.975; 1) = 12.7062, times s / sqrt(n)
+        (PROBE, "SimCLR", "top-1, projection", "81.00 ± 2.48 (n=3)"),  # 4.3027 * 1 / 1.7321
+        (PROBE, CARE, "top-1, projection", "92.00 ± 4.97 (n=3)"),  # 4.3027 * 2 / 1.7321
+        (PROBE, RELEASED, "top-1, projection", "89.00 ± 12.71 (n=2)"),  # 12.7062 * 1.4142 / 1.4142
+        (PROBE, CARE, "top-1, features", "95.50 ± 1.24 (n=3)"),  # 4.3027 * 0.5 / 1.7321
+        (PROBE, "invariance only", "top-1, projection", ""),
+        (PROBE, "equivariance only, paper fidelity", "top-1, features", ""),
+        (EQUIVARIANCE, CARE, "Wahba, mean", "0.2000 ± 0.0000 (n=3)"),
+        (EQUIVARIANCE, "SimCLR", "γ, mean", "200.0 ± 248.4 (n=3)"),  # 4.3027 * 100 / 1.7321
+        (EQUIVARIANCE, CARE, "invariance", "1.250 (n=1)"),
+        (PROTEINS, "SimCLR", "first PC, R²", "0.0200 (n=1)"),
+        (PROTEINS, CARE, "first PC, angle error", "12.35 (n=1)"),
+    ],
+)
+def test_texts_are_those_worked_out_by_hand(table: str, row: str, column: str, text: str) -> None:
+    assert _cells()["collected/small", table, row, column]["text"] == text
+
+
+def test_bold_where_intervals_are_apart_and_nowhere_else() -> None:
+    # features: CARE [94.26, 96.74] against SimCLR's [82.52, 87.48] and lower ones. In the projection the released-code
+    # row reaches from 76.29 to 101.71 and meets CARE's; Wahba's 0.2 lies in the interval [0.15, 0.65] of weight 3.
+    bold = {(key[0], key[1], key[2], key[3]) for key, row in _cells().items() if row["bold"] == "1"}
+    assert bold == {
+        ("collected/small", PROBE, CARE, "top-1, features"),
+        ("collected/small", ABLATION, CARE, "top-1, cached-v1"),
+    }
+
+
+def test_collections_are_not_mixed() -> None:
+    pinned = [row for key, row in _cells().items() if key[0] == "pinned/old"]
+    assert [(row["row"], row["text"]) for row in pinned] == [("SimCLR", "90.00 (n=1)")]

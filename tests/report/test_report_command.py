@@ -1,0 +1,155 @@
+"""``python -m care_bench.report`` as a user runs it."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from care_bench.errors import CareBenchError
+from care_bench.report.build import write_report
+
+ROOT = Path(__file__).parents[2]
+
+
+def _run(*arguments: str | Path, code: str = "-m care_bench.report") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, *code.split(maxsplit=1), *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120", "PYTHONUTF8": "1"}
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def _refused(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith("care_bench.report: ")
+    assert done.stderr.count("\n") == 1
+    return done.stderr
+
+
+def test_it_prints_the_tables_and_names_the_files(results: Path, tmp_path: Path) -> None:
+    done = _run(results, "--out", tmp_path / "out", "--format", "md,csv", "--collection", "small")
+    assert done.stderr == ""
+    assert done.returncode == 0
+    assert "Probe accuracy, cached-v1" in done.stdout
+    assert "*95.50 ± 1.24 (n=3)*" in done.stdout
+    assert "collected/small" in done.stdout
+    assert "pinned/old" not in done.stdout
+    assert max(map(len, done.stdout.splitlines()[:-2])) <= 120
+    assert done.stdout.splitlines()[-2:] == [f"wrote {tmp_path / 'out' / name}" for name in ("report.md", "report.csv")]
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["report.csv", "report.md"]
+
+
+def test_every_changed_pinned_file_is_named(results: Path) -> None:
+    pinned = results / "pinned"
+    shutil.copytree(pinned / "old", pinned / "another")
+    (pinned / "old" / "records.csv").unlink()
+    (pinned / "old" / "notes.txt").write_text("x")
+    table = pinned / "another" / "records.csv"
+    table.write_text(table.read_text().replace("90.0", "99.0"))
+    message = _refused(_run(results))
+    assert f"missing {pinned / 'old' / 'records.csv'}" in message
+    assert f"added {pinned / 'old' / 'notes.txt'}" in message
+    assert f"changed {table}" in message
+    assert not (results / "report").exists()
+
+
+def test_pins_are_verified_whatever_is_reported(results: Path) -> None:
+    (results / "pinned" / "old" / "records.csv").unlink()
+    with pytest.raises(CareBenchError, match="missing"):
+        write_report(results, collection="small")
+
+
+@pytest.mark.parametrize("folders", [[], ["collected", "pinned"]])
+def test_an_empty_folder_says_what_to_run(tmp_path: Path, folders: list[str]) -> None:
+    for name in folders:
+        (tmp_path / name).mkdir()
+    assert f"no collection in {tmp_path}; make one with `care-bench collect" in _refused(_run(tmp_path))
+
+
+def test_no_folder(tmp_path: Path) -> None:
+    assert "no does not exist" in _refused(_run(tmp_path / "no"))
+
+
+def test_a_misspelt_format_is_met_with_a_suggestion(results: Path) -> None:
+    assert "unknown format 'htm': did you mean 'html'?" in _refused(_run(results, "--format", "md,htm"))
+    assert not (results / "report").exists()
+
+
+def test_no_format(results: Path) -> None:
+    with pytest.raises(CareBenchError, match="found no format; expected some of md,tex,html,csv"):
+        write_report(results, formats=["", " "])
+
+
+def test_a_misspelt_collection_is_met_with_a_suggestion(results: Path) -> None:
+    with pytest.raises(CareBenchError, match="did you mean 'small'"):
+        write_report(results, collection="smal")
+
+
+def test_a_target_that_cannot_be_written(results: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("a regular file")
+    message = _refused(_run(results, "--out", tmp_path / "file" / "out"))
+    assert f"cannot write {tmp_path / 'file' / 'out' / 'report.md'}" in message
+
+
+def test_a_record_changed_in_a_fresh_collection_is_refused(results: Path) -> None:
+    path = results / "collected" / "small" / "records.parquet"
+    path.write_bytes(path.read_bytes()[:-100])
+    assert f"{path} is damaged" in _refused(_run(results))
+
+
+@pytest.mark.parametrize(
+    ("line", "damage"), [(1, "method,top1"), (3, "simclr,,invariant"), (3, "simclr,,invariant,cifar100,x,,paper")]
+)
+def test_a_damaged_reference_is_named(results: Path, line: int, damage: str) -> None:
+    path = results / "reference" / "table1.csv"
+    lines = path.read_text().splitlines()
+    lines[line - 1] = damage
+    path.write_text("\n".join(lines))
+    with pytest.raises(CareBenchError) as caught:
+        write_report(results)
+    assert str(caught.value).startswith(f"{path}:{line}: ")
+
+
+def test_without_the_papers_values_the_report_says_so(results: Path) -> None:
+    (results / "reference" / "table1.csv").unlink()
+    (path,) = write_report(results, formats=["md"], console=Console(file=io.StringIO()))
+    assert "the results folder has no reference/table1.csv" in path.read_text()
+
+
+def test_a_pin_and_a_fresh_collection_of_one_name(results: Path) -> None:
+    shutil.copytree(results / "pinned" / "old", results / "collected" / "old")
+    (results / "collected" / "old" / "MANIFEST.json").unlink()
+    quiet = Console(file=io.StringIO())
+    for name, key in (("old", "collected/old"), ("pinned/old", "pinned/old"), ("collected/old", "collected/old")):
+        (path,) = write_report(results, formats=["md"], collection=name, console=quiet)
+        assert [line for line in path.read_text().splitlines() if line.startswith("## Coll")] == [
+            f"## Collection {key}"
+        ]
+
+
+def test_the_same_records_give_the_same_bytes(results: Path, tmp_path: Path) -> None:
+    assert _run(results, "--out", tmp_path / "one").returncode == 0
+    assert _run(results, "--out", tmp_path / "two").returncode == 0
+    names = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert names == ["report.csv", "report.html", "report.md", "report.tex"]
+    for name in names:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_torch_is_never_imported(results: Path) -> None:
+    code = (
+        "import runpy, sys; sys.argv = ['report', sys.argv[1]]\n"
+        "try: runpy.run_module('care_bench.report', run_name='__main__')\n"
+        "except SystemExit as end: assert not end.code, end.code\n"
+        "assert not {'torch', 'torchvision'} & set(sys.modules)\n"
+    )
+    command = [sys.executable, "-c", code, str(results)]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "wrote" in done.stdout
