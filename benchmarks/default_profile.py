@@ -22,7 +22,7 @@ PROFILE = ROOT / "workflows/config/smoke.yaml"
 IMPORTS = {
     "prepare": "import care_bench.cli, care_bench.data",
     "pretrain": "import care_bench.cli, care_bench.artifacts, care_bench.training",
-    "evaluate": "import care_bench.cli, care_bench.evaluate, sklearn.linear_model",
+    "evaluate": "import care_bench.cli, care_bench.evaluate, sklearn.linear_model, torch._dynamo",
     "collect": "import care_bench.cli, care_bench.report.collect",
     "report": "import care_bench.cli, care_bench.report.build",
 }

@@ -31,4 +31,5 @@ fi
     || fail "installing $lock failed: $(tail -n 1 "$log") (all of it in $log)"
 "$uv" pip install --python .venv/bin/python --no-deps --no-build-isolation -e . >>"$log" 2>&1 \
     || fail "installing care_bench failed: $(tail -n 1 "$log") (all of it in $log)"
+.venv/bin/python -m compileall -q care_bench
 touch ".venv/$1.stamp"

@@ -77,7 +77,7 @@ def evaluate_run(folder: Path, data: Path, settings: EvaluationConfig) -> Evalua
     encoder = build_run_encoder(config, dataset)
     load_encoder_weights(encoder, run.encoder, config.sha256())
     device = best_device()
-    with reproducible(config.training.deterministic, config.training.threads):
+    with reproducible(config.training.deterministic, config.training.threads, device):
         embedded = embed_dataset(encoder, build_augmentation(config, dataset), dataset, settings, device)
         for representation in REPRESENTATIONS:
             _check_finite(embedded[representation], representation, config)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
@@ -25,23 +25,39 @@ def describe_device(device: torch.device) -> str:
 
 
 @contextmanager
-def reproducible(deterministic: bool, threads: int) -> Iterator[None]:
-    """Set threads and deterministic kernels, and put back what was there.
+def reproducible(deterministic: bool, threads: int, device: torch.device) -> Iterator[None]:
+    """Set threads and, on an accelerator, deterministic kernels; put back what was there.
 
     Args:
         deterministic: refuse kernels whose results vary from run to run.
         threads: CPU threads of an operation.
+        device: where the work is done. The CPU kernels used here are deterministic as they are, and the switch costs
+            the import of torch's compiler.
     """
-    before = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
-    # cuBLAS reads this when its first handle is made; without it deterministic matrix products are refused.
-    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    with _threads(threads), _deterministic_kernels() if deterministic and device.type != "cpu" else nullcontext():
+        yield
+
+
+@contextmanager
+def _threads(threads: int) -> Iterator[None]:
+    before = torch.get_num_threads()
     torch.set_num_threads(threads)
-    torch.use_deterministic_algorithms(deterministic)
     try:
         yield
     finally:
-        torch.set_num_threads(before[0])
-        torch.use_deterministic_algorithms(before[1])
+        torch.set_num_threads(before)
+
+
+@contextmanager
+def _deterministic_kernels() -> Iterator[None]:
+    before = torch.are_deterministic_algorithms_enabled()
+    # cuBLAS reads this when its first handle is made; without it deterministic matrix products are refused.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    try:
+        yield
+    finally:
+        torch.use_deterministic_algorithms(before)
 
 
 def _processor() -> str:

@@ -16,7 +16,7 @@ from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes, write_bytes, write_json
 from care_bench.methods import View
 from care_bench.training.checkpoint import encoder_bytes
-from care_bench.training.device import describe_device, reproducible
+from care_bench.training.device import best_device, describe_device, reproducible
 from care_bench.training.interrupts import RunInterruptedError, StopSignal, stop_signals
 from care_bench.training.optim import learning_rate_factor
 from care_bench.training.progress import training_progress
@@ -50,7 +50,8 @@ def pretrain(config: RunConfig, data: Path, out: Path) -> RunFolder:
             f"training.batch_size = {config.training.batch_size} exceeds the {samples} training samples of "
             f"{config.dataset!r}; expected at most that many"
         )
-    with reproducible(config.training.deterministic, config.training.threads), stop_signals() as stop:
+    training = config.training
+    with reproducible(training.deterministic, training.threads, best_device()), stop_signals() as stop:
         session = Session.open(config, dataset, folder)
         with session.log:
             _train(session, stop)

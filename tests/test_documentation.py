@@ -1,0 +1,52 @@
+"""The documentation names what there is: every setting, every command, every protocol."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from care_bench.cli import app
+from care_bench.config import METHOD_SETTINGS, EvaluationConfig, Profile
+from care_bench.config import run as run_module
+from care_bench.evaluation.protocols import PROTOCOLS
+from care_bench.methods import METHODS
+
+ROOT = Path(__file__).parents[1]
+README = (ROOT / "README.md").read_text()
+CONFIG = (ROOT / "workflows/config/README.md").read_text()
+SETTINGS: list[type[BaseModel]] = [
+    *(value for name, value in vars(run_module).items() if name.endswith("Config") and name != "RunConfig"),
+    *METHOD_SETTINGS.values(),
+    EvaluationConfig,
+    Profile,
+]
+
+
+@pytest.mark.parametrize("model", SETTINGS, ids=lambda model: model.__name__)
+def test_every_key_of_a_profile_is_documented(model: type[BaseModel]) -> None:
+    missing = [key for key in model.model_fields if not re.search(rf"[`.{{ ]{key}[`:.]", CONFIG)]
+    assert not missing
+
+
+def test_every_command_and_protocol_is_in_the_readme() -> None:
+    commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert commands == set(re.findall(r"^care-bench (\w+)", README, re.MULTILINE))
+    assert all(f"`{protocol.id}`" in README for protocol in PROTOCOLS)
+    assert all(f"`{method}`" in README and f"`{method}`" in CONFIG for method in METHODS)
+
+
+def test_links_lead_somewhere() -> None:
+    for path in (ROOT / "README.md", ROOT / "workflows/config/README.md"):
+        for target in re.findall(r"\]\((?!https?:)([^)]+)\)", path.read_text()):
+            assert (path.parent / target).exists(), target
+
+
+def test_the_example_in_the_readme_runs() -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    found: dict[str, object] = {}
+    exec(example, found)
+    assert 0 < float(found["loss"]) < 1  # type: ignore[arg-type]
+    assert float(found["gamma"]) > 0  # type: ignore[arg-type]
