@@ -13,7 +13,7 @@ import pytest
 from rich.console import Console
 
 from care_bench.errors import CareBenchError
-from care_bench.report.build import write_report
+from care_bench.report.build import LOG_WIDTH, write_report
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,7 +40,7 @@ def test_it_prints_the_tables_and_names_the_files(results: Path, tmp_path: Path)
     assert "*95.50 ± 1.24 (n=3)*" in done.stdout
     assert "collected/small" in done.stdout
     assert "pinned/old" not in done.stdout
-    assert max(map(len, done.stdout.splitlines()[:-2])) <= 120
+    assert max(map(len, done.stdout.splitlines()[:-2])) <= LOG_WIDTH
     assert done.stdout.splitlines()[-2:] == [f"wrote {tmp_path / 'out' / name}" for name in ("report.md", "report.csv")]
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["report.csv", "report.md"]
 
