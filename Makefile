@@ -1,6 +1,6 @@
 # care_bench. Two commands do everything: make reproduce, make test. They need Python 3.11 or newer, make and git.
 .DELETE_ON_ERROR:
-.PHONY: help setup reproduce test lint bench lock clean
+.PHONY: help setup reproduce test theory lint bench lock clean
 
 PYTHON ?= python3
 VENV := .venv
@@ -10,6 +10,7 @@ THREADS_OFF := OMP_NUM_THREADS=1
 help:
 	@echo "make reproduce  set up, run the default profile, print and write the tables"
 	@echo "make test       set up, run the tests"
+	@echo "make theory     set up, check every statement of the theory; the next report has its table"
 	@echo "make setup      set up .venv with everything for development"
 	@echo "make lint       ruff, mypy --strict, snakefmt, snakemake --lint"
 	@echo "make bench      measure speed against the usual ways, as ratios"
@@ -26,6 +27,10 @@ reproduce: $(VENV)/run.stamp
 test: $(VENV)/dev.stamp
 	@echo "test: running the tests"
 	@$(THREADS_OFF) $(BIN)/python -m pytest -q -n auto --dist loadfile tests
+
+theory: $(VENV)/dev.stamp
+	@echo "theory: checking the statements of the paper"
+	@$(THREADS_OFF) $(BIN)/python -m pytest -q -p no:cacheprovider theory_checks --ledger results/theory/ledger.jsonl
 
 lint: $(VENV)/dev.stamp
 	@echo "lint: ruff, mypy, snakefmt, snakemake --lint"

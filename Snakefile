@@ -2,6 +2,7 @@
 #
 #   snakemake --cores all --use-conda                        the default profile, workflows/config/smoke.yaml
 #   snakemake --cores all --configfile MY_PROFILE.yaml       another matrix of data sets, methods and seeds
+#   snakemake --cores all --use-conda theory                 check the theory; the next report has its table
 #
 # Without --use-conda the jobs use the environment snakemake runs in, and check its versions themselves.
 
@@ -9,7 +10,7 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-if "profile" not in config:
+if "datasets" not in config:
 
     configfile: "workflows/config/smoke.yaml"
 
@@ -19,6 +20,7 @@ include: "workflows/rules/data.smk"
 include: "workflows/rules/pretrain.smk"
 include: "workflows/rules/evaluate.smk"
 include: "workflows/rules/report.smk"
+include: "workflows/rules/theory.smk"
 
 
 localrules:

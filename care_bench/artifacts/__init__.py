@@ -1,6 +1,7 @@
-"""Results as files: records, manifests that protect pinned ones, and the environment they were made in."""
+"""Results as files: records, the ledger of the theory, manifests that protect pins, and the environment."""
 
 from care_bench.artifacts.environment import SUPPORTED, TRAINING, check_versions, code_version, environment
+from care_bench.artifacts.ledger import LedgerRow, read_ledger, write_ledger
 from care_bench.artifacts.manifest import Differences, FileEntry, Manifest
 from care_bench.artifacts.record import Record, read_records, write_records
 
@@ -9,11 +10,14 @@ __all__ = [
     "TRAINING",
     "Differences",
     "FileEntry",
+    "LedgerRow",
     "Manifest",
     "Record",
     "check_versions",
     "code_version",
     "environment",
+    "read_ledger",
     "read_records",
+    "write_ledger",
     "write_records",
 ]

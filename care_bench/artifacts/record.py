@@ -7,10 +7,10 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from care_bench.errors import CareBenchError
-from care_bench.files import canonical_json, sha256_bytes, write_bytes
+from care_bench.artifacts.json_lines import parse, read_lines, write_lines
+from care_bench.files import canonical_json, sha256_bytes
 
 Name = Annotated[str, Field(min_length=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -119,19 +119,12 @@ class Record(BaseModel):
         Raises:
             CareBenchError: not a whole, valid record; one line naming the first wrong key.
         """
-        try:
-            record = cls.model_validate_json(content) if isinstance(content, str) else cls.model_validate(content)
-        except ValidationError as error:
-            raise CareBenchError(f"{where}: damaged record: {_first_line(error)}") from None
-        missing = [key for key in cls.model_fields if key not in record.model_fields_set]
-        if missing:
-            raise CareBenchError(f"{where}: damaged record: missing {', '.join(missing)}; expected every key")
-        return record
+        return parse(cls, content, where, "record")
 
 
 def write_records(path: Path, records: Iterable[Record]) -> None:
     """Write records as JSON lines, one canonical line each, whole or not at all."""
-    write_bytes(path, b"".join(canonical_json(record.model_dump()) + b"\n" for record in records))
+    write_lines(path, records)
 
 
 def read_records(path: Path) -> list[Record]:
@@ -140,25 +133,4 @@ def read_records(path: Path) -> list[Record]:
     Raises:
         CareBenchError: no such file, or a damaged line, named as file:line.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CareBenchError(f"cannot read records {path}: {error.strerror or error}") from None
-    lines = content.removesuffix(b"\n").split(b"\n") if content else []
-    return [_parse_line(line, f"{path}:{number}") for number, line in enumerate(lines, start=1)]
-
-
-def _parse_line(line: bytes, where: str) -> Record:
-    try:
-        return Record.parse(line.decode(), where)
-    except UnicodeDecodeError as error:
-        raise CareBenchError(f"{where}: damaged record: not UTF-8 ({error.reason}); expected one JSON object") from None
-
-
-def _first_line(error: ValidationError) -> str:
-    found = error.errors(include_url=False)
-    first = found[0]
-    key = ".".join(str(part) for part in first["loc"])
-    message = " ".join(first["msg"].removeprefix("Value error, ").split())
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    return f"{key}: {message}{more}" if key else f"{message}{more}"
+    return read_lines(path, Record, "record")

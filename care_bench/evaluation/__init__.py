@@ -1,5 +1,6 @@
 """Metrics on embeddings: pure functions on tensors that know no files and no configuration."""
 
+from care_bench.evaluation.composition import Composition, composition_error
 from care_bench.evaluation.cosine_histogram import CosineStatistics, cosine_statistics
 from care_bench.evaluation.knn import Knn, knn, knn_predict
 from care_bench.evaluation.linear_probe import LinearProbe, cached_linear_probe, linear_probe
@@ -16,6 +17,7 @@ from care_bench.evaluation.relative_equivariance import (
 from care_bench.evaluation.wahba import Wahba, wahba
 
 __all__ = [
+    "Composition",
     "CosineStatistics",
     "Knn",
     "LinearProbe",
@@ -23,6 +25,7 @@ __all__ = [
     "RelativeEquivariance",
     "Wahba",
     "cached_linear_probe",
+    "composition_error",
     "cosine_statistics",
     "first_component_projectors",
     "knn",

@@ -18,6 +18,7 @@ from care_bench.report.latex import write_latex
 from care_bench.report.markdown import write_markdown
 from care_bench.report.paper import read_paper
 from care_bench.report.pin import collected, pinned, read_pin, verify_all
+from care_bench.report.theory import theory_section
 from care_bench.report.tidy import write_csv
 
 FORMATS: dict[str, Callable[[Sequence[Section]], str]] = {
@@ -38,10 +39,10 @@ def write_report(
     collection: str | None = None,
     console: Console | None = None,
 ) -> list[Path]:
-    """Verify the pins, print the tables, and write them as `report.<format>`.
+    """Verify the pins, print the tables, and write them as `report.<format>`; the theory stands last, if checked.
 
     Args:
-        results: the results folder, with `collected/` or `pinned/` in it.
+        results: the results folder, with `collected/` or `pinned/` in it, or a ledger of the theory checks.
         out: folder to write to; by default `report` in the results folder.
         formats: keys of ``FORMATS``.
         collection: report this collection only: `collected/NAME`, `pinned/NAME`, or `NAME`, which is the fresh one
@@ -53,8 +54,8 @@ def write_report(
 
     Raises:
         CareBenchError: an unknown format or collection, a pinned file that is missing, added or changed (all are
-            named), a damaged collection, no collection at all, or a folder that cannot be written. Nothing is printed
-            then.
+            named), a damaged collection or ledger, neither of the two, or a folder that cannot be written. Nothing
+            is printed then.
     """
     wanted = parse_formats(formats)
     if not results.is_dir():
@@ -63,7 +64,10 @@ def write_report(
         )
     verify_all(results)
     paper = read_paper(results)
-    sections = [build_section(found, paper) for found in read_collections(results, collection)]
+    theory = theory_section(results)
+    alone = theory is not None and collection is None and not collected(results) and not pinned(results)
+    collections = [] if alone else read_collections(results, collection)
+    sections = [build_section(found, paper) for found in collections] + ([theory] if theory else [])
     folder = results / "report" if out is None else out
     files = {folder / f"report.{name}": FORMATS[name](sections) for name in wanted}
     for path, content in files.items():

@@ -12,6 +12,8 @@ from care_bench.report.document import Section
 from care_bench.report.tables import Cell, Column, Table
 
 _PADDING = 3
+_PROSE = (24, 40)
+"""Fewest and most characters of a line of a sentence."""
 
 
 def print_sections(sections: Sequence[Section], console: Console) -> None:
@@ -53,14 +55,20 @@ def _pages(table: Table, width: int) -> Iterator[range]:
 def _width(table: Table, index: int) -> int:
     texts = [*_header(table.columns[index]).split("\n")]
     texts += [line for row in table.cells for line in _cell(row[index], table.marks(row[index])).plain.split("\n")]
-    return max(map(len, texts))
+    longest = max(map(len, texts))
+    return min(longest, _PROSE[0]) if table.columns[index].prose else longest
 
 
 def _page(table: Table, columns: range) -> RichTable:
     page = RichTable()
-    page.add_column("")
+    page.add_column("", no_wrap=any(column.prose for column in table.columns))
     for index in columns:
-        page.add_column(Text(_header(table.columns[index])), justify="right")
+        column = table.columns[index]
+        header = Text(_header(column))
+        if column.prose:
+            page.add_column(header, justify="left", min_width=min(_PROSE[0], _width(table, index)), max_width=_PROSE[1])
+        else:
+            page.add_column(header, justify="right")
     for label, row in zip(table.rows, table.cells, strict=True):
         page.add_row(Text(label), *(_cell(row[index], table.marks(row[index])) for index in columns))
     return page

@@ -13,6 +13,7 @@ from care_bench.report.paper import PaperValue
 from care_bench.report.tables import Table
 
 TITLE = "care_bench report"
+DIRTY = "Some records come from code that was not committed (.dirty): they cannot be traced to a commit."
 FIDELITY = (
     "Fidelity: `paper` is the equivariance loss as printed, a mean over pairs, with an augmentation pair of its own "
     "for every chunk of the batch; `released-code` is the loss as the authors' code has it, 2 (chunk size - 1) times "
@@ -21,43 +22,56 @@ FIDELITY = (
 
 
 @dataclass(frozen=True)
+class EvidenceHeader:
+    """What the parts of a line of evidence are called; the first hash is the record's own."""
+
+    texts: tuple[str, ...]
+    hashes: tuple[str, ...]
+    origin: tuple[str, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Header of the list of evidence as a table."""
+        return ("record", *self.texts, *self.hashes, *self.origin)
+
+
+RECORDS = EvidenceHeader(("run", "measurement", "value"), ("sha256", "config", "data", "weights"), ("code", "device"))
+
+
+@dataclass(frozen=True)
 class Evidence:
     """One record behind a cell, as a line of the list of evidence; hashes are whole."""
 
     id: str
-    run: str
-    measurement: str
-    value: str
-    sha256: str
-    config: str
-    data: str
-    weights: str
-    code: str
-    device: str
+    texts: tuple[str, ...]
+    hashes: tuple[str, ...]
+    origin: tuple[str, ...]
+
+    @property
+    def sha256(self) -> str:
+        """The record's own hash."""
+        return self.hashes[0]
 
 
 @dataclass(frozen=True)
 class Section:
-    """Everything a report says about one collection.
+    """Everything a report says about one collection, or about the theory.
 
     ``absent`` has a line for each table the collection cannot fill.
     """
 
     key: str
+    title: str
     statements: tuple[str, ...]
     tables: tuple[Table, ...]
     absent: tuple[str, ...]
     evidence: tuple[Evidence, ...]
+    header: EvidenceHeader = RECORDS
 
     @property
     def slug(self) -> str:
-        """The collection's key as a name for anchors, distinct for distinct collections."""
+        """The key as a name for anchors, distinct for distinct collections."""
         return re.sub(r"[^A-Za-z0-9_.]", "-", self.key)
-
-    @property
-    def title(self) -> str:
-        """Heading."""
-        return f"Collection {self.key}"
 
 
 def build_section(collection: Collection, paper: list[PaperValue] | str) -> Section:
@@ -74,7 +88,12 @@ def build_section(collection: Collection, paper: list[PaperValue] | str) -> Sect
         key=lambda line: line.id,
     )
     return Section(
-        collection.key, tuple(_statements(collection)), tuple(layout.tables), tuple(layout.absent), tuple(evidence)
+        key=collection.key,
+        title=f"Collection {collection.key}",
+        statements=tuple(_statements(collection)),
+        tables=tuple(layout.tables),
+        absent=tuple(layout.absent),
+        evidence=tuple(evidence),
     )
 
 
@@ -89,7 +108,7 @@ def _statements(collection: Collection) -> list[str]:
         _pinned(collection),
     ]
     if any(version.endswith(".dirty") for version in versions):
-        lines.append("Some records come from code that was not committed (.dirty): they cannot be traced to a commit.")
+        lines.append(DIRTY)
     if any(record.fidelity for record in records):
         lines.append(FIDELITY)
     return lines
@@ -109,13 +128,11 @@ def _evidence(record: Record, label: str) -> Evidence:
         value += f" (std {record.spread:.3g} over {record.n})"
     return Evidence(
         id=record.id,
-        run=f"{record.dataset} ({record.backbone}), {label}, seed {record.seed}",
-        measurement=f"{metric}, {record.representation}, {record.protocol}",
-        value=value,
-        sha256=record.sha256,
-        config=record.config_sha256,
-        data=record.data_sha256,
-        weights=record.weights_sha256,
-        code=record.code_version,
-        device=record.device,
+        texts=(
+            f"{record.dataset} ({record.backbone}), {label}, seed {record.seed}",
+            f"{metric}, {record.representation}, {record.protocol}",
+            value,
+        ),
+        hashes=(record.sha256, record.config_sha256, record.data_sha256, record.weights_sha256),
+        origin=(record.code_version, record.device),
     )

@@ -22,7 +22,10 @@ def write_html(sections: Sequence[Section]) -> str:
     )
     environment.filters["code"] = _code
     source = resources.files("care_bench.report").joinpath(TEMPLATE).read_text(encoding="utf-8")
-    return environment.from_string(source).render(title=TITLE, sections=sections, tooltip=_tooltip, spans=spans)
+    prose = any(column.prose for section in sections for table in section.tables for column in table.columns)
+    return environment.from_string(source).render(
+        title=TITLE, sections=sections, tooltip=_tooltip, spans=spans, prose=prose
+    )
 
 
 def _code(text: str) -> Markup:

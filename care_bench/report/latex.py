@@ -6,13 +6,16 @@ import re
 import unicodedata
 from collections.abc import Sequence
 
-from care_bench.report.document import TITLE, Evidence, Section
+from care_bench.report.document import TITLE, Evidence, EvidenceHeader, Section
 from care_bench.report.tables import Cell, Column, Table, spans
 
 SHORT = 12
 """Hex digits of a hash that the list of evidence shows; the collection's files have all of them."""
 IDS_PER_LINE = 2
 COLUMNS_PER_PART = 4
+PROSE_ROWS_PER_PART = 6
+"""Rows of sentences that fit on a page."""
+PROSE_WIDTH = "0.22\\textwidth"
 
 _SPECIAL = {
     **{character: f"\\{character}" for character in "&%$#_{}"},
@@ -29,8 +32,23 @@ _SPECIAL = {
     "*": "{*}",
     "±": r"$\pm$",
     "γ": r"$\gamma$",
+    "ε": r"$\varepsilon$",
     "λ": r"$\lambda$",
+    "π": r"$\pi$",
+    "ρ": r"$\rho$",
+    "σ": r"$\sigma$",
+    "Σ": r"$\Sigma$",
+    "Ā": r"$\bar{A}$",
+    "√": r"$\surd$",
+    "‖": r"$\|$",
+    "†": r"$^\dagger$",
+    "ᵀ": r"$^\top$",
+    "∘": r"$\circ$",
+    "→": r"$\to$",
+    "⇔": r"$\Leftrightarrow$",
+    "≠": r"$\neq$",
     "²": "$^2$",
+    "⁴": "$^4$",
     "×": r"$\times$",
     "·": r"$\cdot$",
     "↑": r"$\uparrow$",
@@ -56,7 +74,8 @@ def write_latex(sections: Sequence[Section]) -> str:
     for section in sections:
         blocks += _section(section)
     for section in sections:
-        blocks += [f"\\section*{{Evidence, {escape(section.key)}}}", *map(_evidence, section.evidence)]
+        lines = (_evidence(line, section.header) for line in section.evidence)
+        blocks += [f"\\section*{{Evidence, {escape(section.key)}}}", *lines]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -91,22 +110,31 @@ def _list(lines: Sequence[str]) -> str:
 
 
 def _table(table: Table) -> str:
-    """Cut the columns into parts that fit on a page; every part repeats the row labels."""
-    starts = range(0, len(table.columns), COLUMNS_PER_PART)
-    return "\n\n".join(_part(table, slice(start, start + COLUMNS_PER_PART)) for start in starts)
+    """Cut columns, and rows of prose, into parts that fit on a page; every part repeats the row labels."""
+    rows = PROSE_ROWS_PER_PART if any(column.prose for column in table.columns) else len(table.rows)
+    return "\n\n".join(
+        _part(table, slice(start, start + COLUMNS_PER_PART), slice(first, first + rows))
+        for first in range(0, len(table.rows), rows)
+        for start in range(0, len(table.columns), COLUMNS_PER_PART)
+    )
 
 
-def _part(table: Table, part: slice) -> str:
+def _part(table: Table, part: slice, rows: slice) -> str:
     columns = table.columns[part]
-    lines = [f"\\begin{{tabular}}{{l{'r' * len(columns)}}}", "\\toprule"]
+    kinds = "".join(f"p{{{PROSE_WIDTH}}}" if column.prose else "r" for column in columns)
+    lines = [f"\\begin{{tabular}}{{l{kinds}}}", "\\toprule"]
     groups = spans(columns)
     if groups:
         headers = (f"\\multicolumn{{{width}}}{{c}}{{{escape(name)}}}" for name, width in groups)
         lines.append(f"& {' & '.join(headers)} \\\\")
         lines.append(_rules([width for _, width in groups]))
     lines += [f"& {' & '.join(map(_header, columns))} \\\\", "\\midrule"]
-    for label, row in zip(table.rows, table.cells, strict=True):
-        lines.append(" & ".join([escape(label), *(_cell(cell, table.marks(cell)) for cell in row[part])]) + " \\\\")
+    for label, row in zip(table.rows[rows], table.cells[rows], strict=True):
+        cells = (
+            _prose(cell) if column.prose else _cell(cell, table.marks(cell))
+            for column, cell in zip(columns, row[part], strict=True)
+        )
+        lines.append(" & ".join([escape(label), *cells]) + " \\\\")
         lines.append("\\addlinespace")
     lines += ["\\bottomrule", "\\end{tabular}"]
     inside = "\n".join(["\\scriptsize\\setlength{\\tabcolsep}{3pt}%", *lines])
@@ -134,10 +162,16 @@ def _cell(cell: Cell, marks: tuple[int, ...]) -> str:
     return "\\begin{tabular}[t]{@{}r@{}}" + " \\\\ ".join(stack) + "\\end{tabular}"
 
 
-def _evidence(line: Evidence) -> str:
-    hashes = (("record", line.sha256), ("config", line.config), ("data", line.data), ("weights", line.weights))
-    parts = [line.run, line.measurement, line.value, *(f"{name} {digest[:SHORT] or 'none'}" for name, digest in hashes)]
-    text = "; ".join([*parts, f"code {line.code}", line.device])
+def _prose(cell: Cell) -> str:
+    ids = f" {{\\tiny {' '.join(cell.ids)}}}" if cell.ids else ""
+    return f"{{\\raggedright {escape(cell.text)}{ids}\\par}}"
+
+
+def _evidence(line: Evidence, header: EvidenceHeader) -> str:
+    hashes = zip(("record", *header.hashes[1:]), line.hashes, strict=True)
+    parts = [*line.texts, *(f"{name} {digest[:SHORT] or 'none'}" for name, digest in hashes)]
+    code, *device = line.origin
+    text = "; ".join([*parts, f"code {code}", *device])
     return f"\\noindent{{\\scriptsize\\raggedright {line.id}: {escape(text)}\\par}}"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from tabulate import tabulate
 
-from care_bench.report.document import TITLE, Evidence, Section
+from care_bench.report.document import TITLE, Section
 from care_bench.report.tables import Cell, Table
 
 SHORT = 12
@@ -20,7 +20,7 @@ def write_markdown(sections: Sequence[Section]) -> str:
     for section in sections:
         blocks += _section(section)
     for section in sections:
-        blocks += [f"## Evidence, {escape(section.key)}", _evidence(section.evidence)]
+        blocks += [f"## Evidence, {escape(section.key)}", _evidence(section)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -48,7 +48,7 @@ def _table(table: Table) -> str:
         [escape(label), *(_cell(cell, table.marks(cell)) for cell in row)]
         for label, row in zip(table.rows, table.cells, strict=True)
     ]
-    alignment = ["left", *["right"] * len(table.columns)]
+    alignment = ["left", *("left" if column.prose else "right" for column in table.columns)]
     return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True, colalign=alignment)
 
 
@@ -60,15 +60,9 @@ def _cell(cell: Cell, marks: tuple[int, ...]) -> str:
     return f"{shown}{notes}{ids}"
 
 
-def _evidence(lines: Sequence[Evidence]) -> str:
-    headers = ["record", "run", "measurement", "value", "sha256", "config", "data", "weights", "code", "device"]
+def _evidence(section: Section) -> str:
     rows = [
-        [
-            line.id,
-            *(escape(text) for text in (line.run, line.measurement, line.value)),
-            *(digest[:SHORT] for digest in (line.sha256, line.config, line.data, line.weights)),
-            *(escape(text) for text in (line.code, line.device)),
-        ]
-        for line in lines
+        [line.id, *map(escape, line.texts), *(digest[:SHORT] for digest in line.hashes), *map(escape, line.origin)]
+        for line in section.evidence
     ]
-    return tabulate(rows, headers, tablefmt="pipe", disable_numparse=True)
+    return tabulate(rows, section.header.names, tablefmt="pipe", disable_numparse=True)

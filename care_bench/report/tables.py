@@ -10,17 +10,21 @@ from typing import Literal
 
 from care_bench.report.statistics import Summary, best
 
-Source = Literal["records", "paper", "cited", "gap"]
+Source = Literal["records", "paper", "cited", "gap", "theory"]
 
 
 @dataclass(frozen=True)
 class Column:
-    """A column under a spanning header; ``higher_is_better`` None means that no value in it is marked best."""
+    """A column under a spanning header; ``higher_is_better`` None means that no value in it is marked best.
+
+    ``prose`` says that the column holds sentences, which are set flush left and broken into lines.
+    """
 
     group: str
     name: str
     unit: str = "1"
     higher_is_better: bool | None = None
+    prose: bool = False
 
     @property
     def header(self) -> str:
@@ -34,8 +38,8 @@ class Cell:
     """A number with the records behind it, or a blank whose ``notes`` say why.
 
     ``notes`` of a filled cell say what is missing from it, such as a seed. ``source`` tells our records from values
-    of the paper (`paper`), values the paper cites (`cited`) and values its text does not show (`gap`); ``quoted`` is
-    the number of such a value.
+    of the paper (`paper`), values the paper cites (`cited`), values its text does not show (`gap`) and what the theory
+    checks found (`theory`); ``quoted`` is the number of such a value.
     """
 
     text: str = ""

@@ -26,6 +26,7 @@ if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
 
 LOGS = f"results/logs/{PROFILE.profile}"
 FOLDER = f"results/runs/{PROFILE.profile}"
+LEDGER = "results/theory/ledger.jsonl"
 RUN = f"{FOLDER}/{{dataset}}/{{variant}}/seed{{seed}}"
 
 # GPUs a job asks for. A cluster's head node may have none: its profile sets the resource itself. Local jobs take turns
@@ -49,6 +50,11 @@ def run_of(wildcards):
 def of_every_run(file):
     """This file of every run in the profile."""
     return [f"{FOLDER}/{run}/{file}" for run in RUNS]
+
+
+def modules(folder):
+    """The Python files of a folder of this checkout."""
+    return sorted(str(path) for path in Path(workflow.basedir, folder).glob("*.py"))
 
 
 def log_of_run(stage):

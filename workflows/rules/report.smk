@@ -23,7 +23,9 @@ rule collect:
 
 rule report_tables:
     input:
-        f"results/collected/{PROFILE.profile}/records.parquet",
+        records=f"results/collected/{PROFILE.profile}/records.parquet",
+        # The theory stands in the report as soon as it has been checked.
+        theory=lambda wildcards: [LEDGER] if Path(LEDGER).exists() else [],
     output:
         markdown=f"results/report/{PROFILE.profile}/report.md",
         html=report(

@@ -1,0 +1,114 @@
+"""The ledger of the theory checks: one row per statement, what was tried and how it came out; a file is JSON lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from care_bench.artifacts.json_lines import read_lines, write_lines
+from care_bench.errors import CareBenchError
+from care_bench.files import canonical_json, sha256_bytes
+
+Text = Annotated[str, Field(min_length=1)]
+Size = Annotated[float, Field(ge=0)]
+
+HOLDS = "holds"
+ASSUMPTION = "holds with assumption"
+COUNTEREXAMPLE = "counterexample to the text as printed"
+VIOLATED = "violated"
+NOT_OBSERVED = "not observed"
+VERDICTS = (HOLDS, ASSUMPTION, COUNTEREXAMPLE, VIOLATED, NOT_OBSERVED)
+"""How a verdict begins. An assumption and a counterexample are told after a colon."""
+
+
+class LedgerRow(BaseModel):
+    """What the theory checks found about one statement.
+
+    In a file the name of the statement is the key ``id``. Types are strict; NaN and infinity are refused.
+
+    Attributes:
+        name: the statement's own name, such as `prop-1`.
+        statement: the statement in one sentence.
+        source: where it stands.
+        examples: how many were tried.
+        worst_residual: the largest distance from exact; None where no example was measured.
+        tightest_ratio: the largest residual / bound; None where the statement sets no bound.
+        ratio_quartiles: of all residual / bound; None where there are fewer than two.
+        smallest_case: the smallest example, or the one that decides; None where there is none.
+        verdict: begins with one of ``VERDICTS``.
+        seconds: time the statement's tests took.
+        code_version: the code that was checked.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    name: Annotated[str, Field(alias="id", pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+    statement: Text
+    source: Text
+    examples: Annotated[int, Field(ge=0)]
+    worst_residual: Size | None
+    tightest_ratio: Size | None
+    ratio_quartiles: tuple[Size, Size, Size] | None
+    smallest_case: Text | None
+    verdict: Text
+    seconds: Size
+    code_version: Text
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.outcome not in VERDICTS or (self.outcome in (ASSUMPTION, COUNTEREXAMPLE)) != (":" in self.verdict):
+            raise ValueError(
+                f"found the verdict {self.verdict!r}; expected one of {', '.join(VERDICTS)}, the second and third "
+                "followed by a colon and which one"
+            )
+        if (self.examples == 0) != (self.worst_residual is None):
+            raise ValueError(
+                f"found {self.examples} examples with worst_residual {self.worst_residual}; "
+                "expected a residual exactly where there are examples"
+            )
+        if self.examples == 0 and self.outcome not in (VIOLATED, NOT_OBSERVED):
+            raise ValueError(f"found the verdict {self.verdict!r} without examples; expected {NOT_OBSERVED!r}")
+        return self
+
+    @property
+    def outcome(self) -> str:
+        """The verdict without what follows its colon: one of ``VERDICTS``."""
+        return self.verdict.partition(":")[0]
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hex SHA-256 of the row's canonical JSON."""
+        return sha256_bytes(canonical_json(self.model_dump(by_alias=True)))
+
+    @property
+    def id(self) -> str:
+        """Short name of the row in citations: "t" and the first ten hex digits of its SHA-256."""
+        return f"t{self.sha256[:10]}"
+
+
+def write_ledger(path: Path, rows: Iterable[LedgerRow]) -> None:
+    """Write a ledger as JSON lines, one canonical line per statement, whole or not at all."""
+    write_lines(path, rows)
+
+
+def read_ledger(path: Path) -> list[LedgerRow]:
+    """Read a ledger.
+
+    Raises:
+        CareBenchError: no such file, a damaged line or a statement's second row, named as file:line, or no rows.
+    """
+    rows = read_lines(path, LedgerRow, "ledger row")
+    if not rows:
+        raise CareBenchError(f"{path}:1: found an empty ledger; expected a row per statement")
+    first: dict[str, int] = {}
+    for number, row in enumerate(rows, start=1):
+        before = first.setdefault(row.name, number)
+        if before != number:
+            raise CareBenchError(
+                f"{path}:{number}: found statement {row.name} again; expected it in line {before} only"
+            )
+    return rows

@@ -1,0 +1,86 @@
+"""Composition: is the map of a'∘a, fitted on its own, the product of the map of a' and the map of a?
+
+Wahba's problem is solved three times: R_a from f(x) to f(a(x)), R_a' from f(a(x)) to f(a'(a(x))) and R_a'a from f(x) to
+f(a'(a(x))). Cor. 1 of CARE says that R_a'a = R_a' R_a where the equivariance loss is zero.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from care_bench.evaluation.checks import embedded_views
+from care_bench.evaluation.wahba import Group, wahba
+
+
+@dataclass(frozen=True)
+class Composition:
+    """How far rho(a'∘a) is from rho(a') rho(a); every field carries the leading dimensions of the views.
+
+    Attributes:
+        frobenius: (...), the Frobenius norm of R_a'a - R_a' R_a, from 0 to 2 sqrt(d).
+        spectral: (...), its largest singular value, from 0 to 2.
+        per_sample: (...), root mean square over the samples of ||(R_a'a - R_a' R_a) f(x)||; unlike the two norms it
+            does not look where no embedding lies.
+    """
+
+    frobenius: Tensor
+    spectral: Tensor
+    per_sample: Tensor
+
+
+@torch.no_grad()
+def composition_error(z: Tensor, za: Tensor, zaa: Tensor, group: Group = "O") -> Composition:
+    """Compare the orthogonal map of a composed augmentation with the product of the maps of its parts.
+
+    R_a' is fitted on the embeddings of a(x), where a' acts in the composition. Fitted on those of x it can be another
+    map altogether when no a(x) looks like an x, and the theory promises nothing.
+
+    Where the embeddings do not span R^d the three maps are not unique; then ``frobenius`` and ``spectral`` say nothing
+    and ``per_sample`` still does.
+
+    Args:
+        z: (n, d) embeddings of the plain samples.
+        za: (..., n, d) embeddings of a(x), same samples in the same order, one a per leading index.
+        zaa: (..., n, d) embeddings of a'(a(x)), of za's shape: one pair (a, a') per leading index.
+        group: "O" as in the corollary, which cannot promise rotations; "SO" to compare the rotations of Wahba's error.
+
+    Returns:
+        Tensors in the widest dtype of the inputs, at least float32, on their device.
+
+    Raises:
+        ValueError: shapes do not match, a value is not finite, or the group is unknown.
+
+    Source: Cor. 1 and 2 of CARE (arXiv 2306.13924).
+
+    Example:
+        >>> import torch
+        >>> z, quarter_turn = torch.eye(2), torch.tensor([[0.0, -1.0], [1.0, 0.0]])
+        >>> za = z @ quarter_turn.T
+        >>> f"{composition_error(z, za, za @ quarter_turn.T).frobenius.item():.3f}"
+        '0.000'
+    """
+    if zaa.shape != za.shape:
+        raise ValueError(f"zaa has shape {tuple(zaa.shape)}; expected {tuple(za.shape)}, as za")
+    leading = za.shape[:-2]
+    z, first = embedded_views(z, za)
+    _, second = embedded_views(z, zaa)
+    n = len(z)
+    whole = wahba(z, second, group).rotation.double()
+    part_a = wahba(z, first, group).rotation.double()
+    part_b = torch.stack([wahba(a, b, group).rotation for a, b in zip(first, second, strict=True)]).double()
+    defect = whole - part_b @ part_a
+    plain = z.double()
+    per_sample = torch.stack([torch.linalg.matrix_norm(plain @ one.mT) for one in defect]) / n**0.5
+    dtype = torch.promote_types(torch.promote_types(z.dtype, first.dtype), second.dtype)
+
+    def shaped(values: Tensor) -> Tensor:
+        return values.to(dtype).reshape(leading)
+
+    return Composition(
+        frobenius=shaped(torch.linalg.matrix_norm(defect)),
+        spectral=shaped(torch.linalg.matrix_norm(defect, ord=2)),
+        per_sample=shaped(per_sample),
+    )

@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from care_bench.artifacts import LedgerRow, read_ledger, write_ledger
+from care_bench.errors import CareBenchError
+
+CONTENT: dict[str, Any] = {
+    "id": "prop-3",
+    "statement": "A small loss leaves a small residual: at most (1 + √2) ‖A†‖ ε².",
+    "source": "Prop. 3",
+    "examples": 40,
+    "worst_residual": 0.125,
+    "tightest_ratio": 0.5,
+    "ratio_quartiles": [0.1, 0.2, 0.3],
+    "smallest_case": "n=2 d=1 seed=0",
+    "verdict": "holds with assumption: the embeddings span R^d",
+    "seconds": 1.25,
+    "code_version": "0.1.0+g0123456789ab",
+}
+
+
+def line(**changes: Any) -> str:
+    return json.dumps({**CONTENT, **changes})
+
+
+def row(**changes: Any) -> LedgerRow:
+    return LedgerRow.model_validate_json(line(**changes))
+
+
+def test_the_id_is_the_hash_of_the_canonical_json() -> None:
+    canonical = json.dumps(CONTENT, sort_keys=True, separators=(",", ":")).encode()
+    digest = hashlib.sha256(canonical).hexdigest()
+    assert row().sha256 == digest
+    assert row().id == "t" + digest[:10]
+    assert row().name == "prop-3"
+
+
+@pytest.mark.parametrize(
+    "change", [{"examples": 41}, {"worst_residual": 0.25}, {"seconds": 1.5}, {"code_version": "2"}]
+)
+def test_any_change_changes_the_id(change: dict[str, Any]) -> None:
+    assert row(**change).id != row().id
+
+
+def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+    equality = row(id="cor-3", tightest_ratio=None, ratio_quartiles=None, verdict="holds", worst_residual=0.1 + 0.2)
+    broken = row(id="a", verdict="violated", examples=0, worst_residual=None, tightest_ratio=None, smallest_case=None)
+    rows = [row(), equality, broken]
+    write_ledger(tmp_path / "ledger.jsonl", rows)
+    assert read_ledger(tmp_path / "ledger.jsonl") == rows
+    assert [json.loads(found)["id"] for found in (tmp_path / "ledger.jsonl").read_text().splitlines()] == [
+        *("prop-3", "cor-3", "a"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "outcome"),
+    [
+        ("holds", "holds"),
+        ("holds with assumption: full rank: no less", "holds with assumption"),
+        ("counterexample to the text as printed: d - 1 ones, not n - 1", "counterexample to the text as printed"),
+        ("violated", "violated"),
+    ],
+)
+def test_the_outcome_is_the_verdict_without_its_details(verdict: str, outcome: str) -> None:
+    assert row(verdict=verdict).outcome == outcome
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"worst_residual": float("nan")},
+        {"worst_residual": float("inf")},
+        {"worst_residual": -1.0},
+        {"worst_residual": "0.1"},
+        {"worst_residual": None},
+        {"tightest_ratio": -0.5},
+        {"ratio_quartiles": [0.1, 0.2]},
+        {"examples": 0},
+        {"examples": 1.5},
+        {"examples": -1},
+        {"id": "Prop. 3"},
+        {"statement": ""},
+        {"source": None},
+        {"verdict": "true"},
+        {"verdict": "holds: always"},
+        {"verdict": "holds with assumption"},
+        {"verdict": "not observed", "examples": 0},
+        {"verdict": "holds", "examples": 0, "worst_residual": None},
+        {"seconds": -1.0},
+        {"colour": "red"},
+    ],
+    ids=str,
+)
+def test_what_a_row_may_not_be(change: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        row(**change)
+
+
+@pytest.mark.parametrize(
+    ("damage", "expected"),
+    [
+        (lambda text: text[: len(text) // 2], "Invalid JSON"),
+        (lambda text: text.replace(b'"examples": 40', b'"examples": "40"'), "examples"),
+        (lambda text: text.replace(b'"source": "Prop. 3", ', b""), "source: Field required"),
+        (lambda text: text.replace(b'"id": "prop-3"', b'"name": "prop-3"'), "id"),
+        (lambda text: text.replace(b"0.125", b"Infinity"), "worst_residual"),
+        (lambda text: text.replace(b"prop-3", b"prop-\xff"), "UTF-8"),
+        (lambda text: b"", "Invalid JSON"),
+    ],
+)
+def test_a_damaged_line_is_named(tmp_path: Path, damage: Callable[[bytes], bytes], expected: str) -> None:
+    path = tmp_path / "ledger.jsonl"
+    lines = [line(id="a").encode(), damage(line().encode()), line(id="b").encode()]
+    assert lines[1] != line().encode()
+    path.write_bytes(b"\n".join(lines))
+    with pytest.raises(CareBenchError) as caught:
+        read_ledger(path)
+    assert str(caught.value).startswith(f"{path}:2: damaged ledger row: ")
+    assert expected in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_statement_has_one_row(tmp_path: Path) -> None:
+    path = tmp_path / "ledger.jsonl"
+    path.write_text("\n".join([line(), line(id="a"), line(seconds=2.0)]))
+    with pytest.raises(
+        CareBenchError, match=r"ledger\.jsonl:3: found statement prop-3 again; expected it in line 1 only"
+    ):
+        read_ledger(path)
+
+
+def test_an_empty_ledger_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ledger.jsonl").write_bytes(b"")
+    with pytest.raises(CareBenchError, match=r"ledger\.jsonl:1: found an empty ledger"):
+        read_ledger(tmp_path / "ledger.jsonl")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(CareBenchError, match=r"cannot read ledger rows .*no\.jsonl: No such file"):
+        read_ledger(tmp_path / "no.jsonl")

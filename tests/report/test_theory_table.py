@@ -1,0 +1,268 @@
+"""The ledger of the theory checks as the last section of a report."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from care_bench.artifacts import read_ledger
+from care_bench.errors import CareBenchError
+from care_bench.report import FORMATS
+from care_bench.report.build import LOG_WIDTH, write_report
+
+ROOT = Path(__file__).parents[2]
+GOLDEN = Path(__file__).parent / "golden"
+VERSION = "0.1.0+g0123456789ab"
+
+
+def line(name: str, **changes: Any) -> str:
+    content = {
+        "id": name,
+        "statement": "Equal Gram matrices A Aᵀ = B Bᵀ mean that A = B R with one R in O(d).",
+        "source": "Cor. 3",
+        "examples": 40,
+        "worst_residual": 1.5e-13,
+        "tightest_ratio": None,
+        "ratio_quartiles": None,
+        "smallest_case": "n=1 d=1 seed=0",
+        "verdict": "holds",
+        "seconds": 0.5,
+        "code_version": VERSION,
+    }
+    return json.dumps({**content, **changes}, ensure_ascii=False)
+
+
+LINES = [
+    line("cor-3"),
+    line(
+        "prop-3",
+        statement="A loss of at most ε⁴ leaves a residual of at most (1 + √2) ‖A†‖ ε² | n_i & 100%.",
+        source="Prop. 3",
+        examples=200,
+        worst_residual=0.0625,
+        tightest_ratio=0.8125,
+        ratio_quartiles=[0.125, 0.25, 0.5],
+        verdict="holds with assumption: A has full rank <d>",
+    ),
+    line(
+        "cor-2-printed",
+        source="Cor. 2",
+        worst_residual=1.25,
+        tightest_ratio=1.5,
+        verdict="counterexample to the text as printed: the constant lacks ‖Ā†‖",
+        smallest_case="n=3 d=2 seed=7 [worst] *of all*",
+    ),
+    line("point-6", examples=0, worst_residual=None, smallest_case=None, verdict="violated"),
+]
+
+
+def write_ledger_lines(results: Path, *lines: str) -> Path:
+    path = results / "theory" / "ledger.jsonl"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{text}\n" for text in lines), encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def ledger(results: Path) -> Path:
+    return write_ledger_lines(results, *LINES)
+
+
+def written(results: Path, suffix: str, console: Console | None = None, **options: Any) -> str:
+    (path,) = write_report(results, formats=[suffix], console=console or Console(file=io.StringIO()), **options)
+    return path.read_text(encoding="utf-8")
+
+
+def theory_part(text: str, suffix: str) -> tuple[str, str]:
+    """The theory's table and its evidence."""
+    start = {"md": "\n## Theory checks", "tex": "\\section*{Theory checks}", "html": '<h2 id="theory">'}[suffix]
+    evidence = {"md": "\n## Evidence, ", "tex": "\\section*{Evidence, ", "html": '--evidence">Evidence, '}[suffix]
+    assert text.count(start) == 1
+    table = text.partition(start)[2].partition(evidence)[0]
+    return table, text.partition(evidence + "theory")[2]
+
+
+@pytest.mark.parametrize("suffix", ["md", "tex", "html"])
+def test_every_row_is_cited_and_resolved_with_hash_and_code_version(results: Path, ledger: Path, suffix: str) -> None:
+    table, evidence = theory_part(written(results, suffix), suffix)
+    rows = read_ledger(ledger)
+    assert sorted(set(re.findall(r"\bt[0-9a-f]{10}\b", table))) == sorted(row.id for row in rows)
+    for row in rows:
+        (block,) = (block for block in re.split(r"\n(?=<tr id|\||\\noindent)", evidence) if row.id in block)
+        assert row.sha256[:12] in block.replace(row.id, "", 1)
+        assert VERSION in block
+
+
+def test_the_theory_stands_after_the_collections_and_before_all_evidence(results: Path, ledger: Path) -> None:
+    headings = [text for text in written(results, "md").splitlines() if text.startswith("## ")]
+    assert headings == [
+        "## Collection collected/small",
+        "## Collection pinned/old",
+        "## Theory checks",
+        "## Evidence, collected/small",
+        "## Evidence, pinned/old",
+        "## Evidence, theory",
+    ]
+
+
+def test_markdown_rows_say_what_the_ledger_says(results: Path, ledger: Path) -> None:
+    table, evidence = theory_part(written(results, "md"), "md")
+    rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", text)[1:-1]] for text in table.splitlines() if "|" in text]
+    ids = [row.id for row in read_ledger(ledger)]
+    assert rows[0] == ["", "statement", "source", "examples", "worst residual", "tightest ratio", "verdict"]
+    assert [text.endswith(":") for text in rows[1]] == [False, False, False, True, True, True, False]  # flush right
+    assert [row[0] for row in rows[2:]] == ["cor-3", "prop-3", "cor-2-printed", "point-6"]
+    assert rows[2][2:] == ["Cor. 3", "40", "1.5e-13", "<sup>1</sup>", f"holds<br><sub>{ids[0]}</sub>"]
+    assert rows[3][1] == "A loss of at most ε⁴ leaves a residual of at most (1 + √2) ‖A†‖ ε² \\| n_i &amp; 100%."
+    assert rows[3][3:5] == ["200", "0.0625"]
+    assert rows[3][5] == "0.8125"
+    assert rows[3][6].startswith("holds with assumption: A has full rank &lt;d&gt;<br>")
+    assert rows[4][4:6] == ["1.250", "1.500"]
+    assert rows[5][3:6] == ["0", "<sup>2</sup>", "<sup>2</sup>"]
+    assert "<sup>1</sup> the statement sets no bound<br>\n<sup>2</sup> no example was measured" in table
+    assert "- Statements: 4; examples: 280; code version 0.1.0+g0123456789ab." in table
+    counts = "holds: 1; holds with assumption: 1; counterexample to the text as printed: 1; violated: 1"
+    assert f"- Verdicts: {counts}." in table
+    assert "n=3 d=2 seed=7 \\[worst\\] \\*of all\\*" in evidence
+    assert "quartiles 0.125, 0.25, 0.5" in evidence
+
+
+def test_csv_has_the_numbers_at_full_precision(results: Path, ledger: Path) -> None:
+    rows = [row for row in csv.DictReader(io.StringIO(written(results, "csv"))) if row["collection"] == "theory"]
+    found = {(row["row"], row["column"]): row for row in rows}
+    assert len(found) == len(rows) == 4 * 6
+    assert {row["source"] for row in rows} == {"theory"}
+    assert float(found["cor-3", "worst residual"]["value"]) == 1.5e-13
+    assert float(found["prop-3", "tightest ratio"]["value"]) == 0.8125
+    assert found["prop-3", "examples"]["value"] == "200"
+    assert found["cor-3", "tightest ratio"]["reason"] == "the statement sets no bound"
+    assert found["point-6", "worst residual"]["reason"] == "no example was measured"
+    assert found["cor-2-printed", "verdict"]["text"].endswith("the constant lacks ‖Ā†‖")
+    assert [found[row.name, "verdict"]["ids"] for row in read_ledger(ledger)] == [row.id for row in read_ledger(ledger)]
+
+
+def test_latex_is_balanced_and_ascii(results: Path, ledger: Path) -> None:
+    write_ledger_lines(results, *LINES, *(line(f"more-{number}") for number in range(20)))
+    text = written(results, "tex")
+    table, _ = theory_part(text, "tex")
+    assert text.isascii()
+    assert "U+" not in table
+    stripped = re.sub(r"\\[{}]", "", text)
+    assert stripped.count("{") == stripped.count("}")
+    parts = re.findall(r"\\begin\{tabular\}\{l((?:p\{[^}]*\}|r)+)\}\n(.*?)^\\end\{tabular\}$", table, re.M | re.S)
+    assert len(parts) == 8  # 24 rows in four parts, six columns in two
+    for kinds, body in parts:
+        rows = [text for text in body.splitlines() if text.endswith(r"\\")]
+        columns = len(re.sub(r"\{[^}]*\}", "", kinds))
+        assert {len(re.findall(r"(?<!\\)&", text)) for text in rows} == {columns}
+        assert len(rows) == 1 + 6
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.open: list[str] = []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = dict(attributes)
+        self.ids += [found["id"] or ""] if "id" in found else []
+        self.links += [(found["href"] or "").removeprefix("#")] if tag == "a" else []
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
+def test_html_links_lead_to_the_evidence(results: Path, ledger: Path) -> None:
+    text = written(results, "html")
+    page = _Page()
+    page.feed(text)
+    assert page.open == []
+    assert len(page.ids) == len(set(page.ids))
+    assert set(page.links) <= set(page.ids)
+    assert {f"theory--{row.id}" for row in read_ledger(ledger)} <= set(page.links)
+    assert "full rank &lt;d&gt;" in text
+    assert all(f'title="{row.sha256}"' in text for row in read_ledger(ledger))
+
+
+def test_the_terminal_shows_every_row(results: Path, ledger: Path) -> None:
+    shown = io.StringIO()
+    written(results, "md", Console(file=shown, width=LOG_WIDTH))
+    table = shown.getvalue().partition("\nTheory checks\n")[2]
+    assert max(map(len, shown.getvalue().splitlines()[:-1])) <= LOG_WIDTH
+    for row in read_ledger(ledger):
+        assert row.name in table
+        assert row.id in table
+    assert "the constant lacks" in table
+    assert "0.8125" in table
+    assert len(re.findall(r"\bprop-3\b", table)) == 1  # all columns stand side by side
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_any_terminal_is_wide_enough(results: Path, ledger: Path, width: int) -> None:
+    shown = io.StringIO()
+    written(results, "md", Console(file=shown, width=width))
+    table = shown.getvalue().partition("\nTheory checks\n")[2]
+    assert max(map(len, table.splitlines()[:-1])) <= width
+    assert all(row.id in table for row in read_ledger(ledger))
+
+
+def test_one_collection_still_has_the_theory(results: Path, ledger: Path) -> None:
+    text = written(results, "md", collection="small")
+    assert "## Theory checks" in text
+    assert "pinned/old" not in text
+
+
+def test_the_theory_needs_no_collection(tmp_path: Path) -> None:
+    write_ledger_lines(tmp_path, *LINES)
+    headings = [text for text in written(tmp_path, "md").splitlines() if text.startswith("## ")]
+    assert headings == ["## Theory checks", "## Evidence, theory"]
+    with pytest.raises(CareBenchError, match="no collection in"):
+        write_report(tmp_path, collection="small")
+
+
+def test_uncommitted_code_is_named(tmp_path: Path) -> None:
+    write_ledger_lines(tmp_path, line("a", code_version=f"{VERSION}.dirty"))
+    assert "not committed (.dirty)" in written(tmp_path, "md")
+
+
+@pytest.mark.parametrize("suffix", sorted(FORMATS))
+def test_without_a_ledger_the_report_is_the_golden_one(results: Path, ledger: Path, suffix: str) -> None:
+    golden = (GOLDEN / f"report.{suffix}").read_text(encoding="utf-8")
+    assert written(results, suffix) != golden
+    ledger.unlink()
+    assert written(results, suffix) == golden
+
+
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        (LINES[1][:40], "damaged ledger row: Invalid JSON"),
+        (LINES[1].replace("0.0625", '"small"'), "damaged ledger row: worst_residual"),
+        (LINES[1].replace("prop-3", "cor-3"), "found statement cor-3 again"),
+    ],
+)
+def test_a_damaged_ledger_is_one_line_with_file_and_line(results: Path, damage: str, message: str) -> None:
+    path = write_ledger_lines(results, LINES[0], damage, LINES[2])
+    command = [sys.executable, "-m", "care_bench.report", str(results)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.startswith(f"care_bench.report: {path}:2: {message}")
+    assert done.stderr.count("\n") == 1
+    assert not (results / "report").exists()

@@ -1,0 +1,257 @@
+"""The theory checks watch the code: each of these slips, made in a copy of the repository, makes them fail.
+
+A copy gets one slip and runs the checks that speak for it, with few examples; without any slip the same checks pass.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FEW_EXAMPLES = """
+from hypothesis import HealthCheck, Phase, settings
+
+settings.register_profile(
+    "few",
+    max_examples=8,
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate),
+    suppress_health_check=list(HealthCheck),
+)
+"""
+EQUIVARIANCE = "care_bench/losses/equivariance.py"
+UNIFORMITY = "care_bench/losses/uniformity.py"
+FORMS = "care_bench/losses/bilinear_forms.py"
+INFO_NCE = "care_bench/losses/info_nce.py"
+WAHBA = "care_bench/evaluation/wahba.py"
+COMPOSITION = "care_bench/evaluation/composition.py"
+GAMMA = "care_bench/evaluation/relative_equivariance.py"
+
+
+@dataclass(frozen=True)
+class Slip:
+    """Replacements in one file, and the checks (file, and tests in it by -k) that have to notice."""
+
+    name: str
+    file: str
+    replacements: tuple[tuple[str, str], ...]
+    checks: str
+    tests: str
+
+
+SLIPS = (
+    Slip(
+        "the square is dropped",
+        EQUIVARIANCE,
+        (("difference.dot(difference)", "difference.abs().sum()"),),
+        "test_orthogonal_maps.py",
+        "finite_sample_sum_of_squares",
+    ),
+    Slip(
+        "the Gram matrices are transposed: dimensions are compared in place of samples",
+        EQUIVARIANCE,
+        (
+            (
+                "torch.bmm((z1 + z2).reshape(chunks), (z1 - z2).reshape(chunks).mT)",
+                "torch.bmm((z1 + z2).reshape(chunks).mT, (z1 - z2).reshape(chunks))",
+            ),
+            ("torch.eye(chunks[1],", "torch.eye(chunks[2],"),
+        ),
+        "test_orthogonal_maps.py",
+        "orthogonal_map_gives_zero_loss",
+    ),
+    Slip(
+        "the views are paired one way only",
+        EQUIVARIANCE,
+        (("(product + product.mT)", "(product + product)"),),
+        "test_orthogonal_maps.py",
+        "every_augmentation_may_have_its_own_map",
+    ),
+    Slip(
+        "the diagonal is not masked",
+        EQUIVARIANCE,
+        ((".masked_fill(itself, 0.0)", ""),),
+        "test_orthogonal_maps.py",
+        "off_the_sphere_zero_loss",
+    ),
+    Slip(
+        "the batch is not divided into chunks",
+        EQUIVARIANCE,
+        (("divmod(batch, splits)", "divmod(batch, splits := 1)"),),
+        "test_orthogonal_maps.py",
+        "every_augmentation_may_have_its_own_map",
+    ),
+    Slip(
+        "Procrustes is solved over SO(d) in place of O(d)",
+        WAHBA,
+        (('if group == "SO":', "if group:"),),
+        "test_orthogonal_maps.py",
+        "recovers_the_map_in_its_coset",
+    ),
+    Slip(
+        "Wahba's problem is solved over O(d) in place of SO(d)",
+        WAHBA,
+        (('if group == "SO":', "if not group:"),),
+        "test_wahba.py",
+        "solution_in_space_is_as_good_as_scipys",
+    ),
+    Slip(
+        "the sign goes to the largest singular value",
+        WAHBA,
+        (("u[..., -1] *=", "u[..., 0] *="),),
+        "test_wahba.py",
+        "solution_in_space_is_as_good_as_scipys",
+    ),
+    Slip(
+        "the rotation goes back in place of forth",
+        WAHBA,
+        (("rotation = u @ vh", "rotation = (u @ vh).mT"),),
+        "test_wahba.py",
+        "solution_over_the_whole_group",
+    ),
+    Slip(
+        "a sample repels itself",
+        UNIFORMITY,
+        (("similarity.diagonal(start).fill_(-torch.inf)", "pass"),),
+        "test_contrastive_limits.py",
+        "random_starts_end_in_a_regular_simplex",
+    ),
+    Slip(
+        "the ratio is not squared",
+        GAMMA,
+        (("(change / movement)[later].square()", "(change / movement)[later].abs()"),),
+        "test_metrics.py",
+        "numerator_of_gamma",
+    ),
+    Slip(
+        "the ratio pairs the samples one way only",
+        GAMMA,
+        (
+            (
+                "moved[here] @ sums[start:].mT + sums[here] @ moved[start:].mT",
+                "2 * moved[here] @ sums[start:].mT",
+            ),
+        ),
+        "test_metrics.py",
+        "gamma_is_zero_for_an_exact_orthogonal_map",
+    ),
+    Slip(
+        "two augmentations are composed in the wrong order",
+        COMPOSITION,
+        (("part_b @ part_a", "part_a @ part_b"),),
+        "test_composition_bounds.py",
+        "procrustes_maps_is_within_the_bounds",
+    ),
+    Slip(
+        "a form is taken to be symmetric",
+        FORMS,
+        (("form(total, difference) + form(difference, total)", "2 * form(total, difference)"),),
+        "test_other_groups.py",
+        "one_element_of_the_group_gives_zero",
+    ),
+    Slip(
+        "a view is its own negative",
+        INFO_NCE,
+        (("logits.masked_fill(itself, -torch.inf)", "logits"),),
+        "test_contrastive_limits.py",
+        "info_nce_lies_below",
+    ),
+)
+OPTIONS = (
+    "-v",
+    "-p",
+    "no:cacheprovider",
+    "-p",
+    "few_examples",
+    "--hypothesis-profile=few",
+    "--tb=line",
+    "--assert=plain",
+)
+
+
+class Outcome(NamedTuple):
+    """How pytest ended and what it printed."""
+
+    code: int
+    output: str
+
+
+Check = Callable[..., Outcome]
+
+
+@pytest.fixture
+def copy(tmp_path: Path) -> Path:
+    """What the theory checks need of the repository."""
+    skip = shutil.ignore_patterns("assets", ".*")
+    for name in ("care_bench", "theory_checks"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=skip)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / "few_examples.py").write_text(FEW_EXAMPLES)
+    return tmp_path
+
+
+@pytest.fixture(scope="module")
+def check() -> Iterator[Check]:
+    """Run theory checks of the copy in a folder; one process has the slow imports behind it for all of them."""
+    environment = {**os.environ, "GEOMSTATS_BACKEND": "numpy", "OMP_NUM_THREADS": "1"}
+    environment.pop("PYTHONPATH", None)
+    command = [sys.executable, str(Path(__file__).with_name("warm_pytest.py"))]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdin
+        assert process.stdout
+        requests, answers = process.stdin, process.stdout
+
+        def run(folder: Path, *arguments: str) -> Outcome:
+            request = {"folder": str(folder), "arguments": [*OPTIONS, *arguments]}
+            requests.write(json.dumps(request) + "\n")
+            requests.flush()
+            return Outcome(**json.loads(answers.readline()))
+
+        yield run
+
+
+def make(slip: Slip, folder: Path) -> None:
+    """Change the copy in ``folder``."""
+    path = folder / slip.file
+    text = path.read_text()
+    for old, new in slip.replacements:
+        assert text.count(old) == 1, f"{slip.file} has {old!r} {text.count(old)} times; expected it once"
+        text = text.replace(old, new)
+    path.write_text(text)
+
+
+@pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: slip.name)
+def test_the_checks_notice(copy: Path, check: Check, slip: Slip) -> None:
+    make(slip, copy)
+    outcome = check(copy, "-x", "-k", slip.tests, f"theory_checks/{slip.checks}")
+    assert outcome.code == pytest.ExitCode.TESTS_FAILED, outcome.output
+    assert re.search(r"=== 1 failed, \d+ deselected", outcome.output), outcome.output
+    assert "violated" in outcome.output
+
+
+def test_without_a_slip_they_pass(copy: Path, check: Check) -> None:
+    tests = sorted({slip.tests for slip in SLIPS})
+    files = sorted({f"theory_checks/{slip.checks}" for slip in SLIPS})
+    outcome = check(copy, "-k", " or ".join(tests), *files)
+    assert outcome.code == pytest.ExitCode.OK, outcome.output
+    assert all(len(re.findall(rf"::test_\w*{name}", outcome.output)) > 0 for name in tests)
+
+
+def test_a_slip_is_made_exactly_once(copy: Path) -> None:
+    with pytest.raises(AssertionError, match="2 times; expected it once"):
+        make(Slip("twice", WAHBA, (("torch.linalg.svd", ""), ("u @ vh", "")), "", ""), copy)

@@ -1,0 +1,65 @@
+"""The theory is checked on demand, and stands in the report once it has been."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LEDGER = Path("results/theory/ledger.jsonl")
+
+
+def planned(folder: Path, *targets: str) -> dict[str, str]:
+    """Rule -> what snakemake says about the job it would run, in ``folder``."""
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--dry-run", "--cores", "1"]
+    command += ["--configfile", str(ROOT / "workflows/config/smoke.yaml")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(
+        [*command, "--directory", str(folder), *targets],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        env=environment,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return dict(re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", done.stdout, re.MULTILINE))
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    path = tmp_path / LEDGER
+    path.parent.mkdir(parents=True)
+    path.write_text("as if the checks had run\n")
+    return path
+
+
+def test_the_target_runs_the_checks_and_nothing_else(tmp_path: Path) -> None:
+    jobs = planned(tmp_path, "theory")
+    assert list(jobs) == ["theory"]
+    for checked in ("theory_checks/conftest.py", "care_bench/losses/equivariance.py", "care_bench/evaluation/wahba.py"):
+        assert str(ROOT / checked) in jobs["theory"]
+    assert f"output: {LEDGER}" in jobs["theory"]
+
+
+def test_the_default_target_does_without_the_theory(tmp_path: Path) -> None:
+    jobs = planned(tmp_path)
+    assert "theory" not in jobs
+    assert str(LEDGER) not in jobs["report_tables"]
+
+
+def test_a_ledger_that_is_there_goes_into_the_report(tmp_path: Path, ledger: Path) -> None:
+    jobs = planned(tmp_path)
+    assert "theory" not in jobs
+    assert re.search(rf"input: .*{LEDGER}", jobs["report_tables"])
+
+
+def test_a_ledger_older_than_the_code_is_made_anew_on_demand(tmp_path: Path, ledger: Path) -> None:
+    assert planned(tmp_path, "theory") == {}
+    os.utime(ledger, (10**9, 10**9))
+    assert "theory" in planned(tmp_path, "theory")

@@ -1,0 +1,199 @@
+"""Theory checks as a product: profiles, one verdict a statement, a table at the end, and the ledger as a file.
+
+pytest theory_checks/                                  40 examples a check, the same ones every time
+pytest theory_checks/ --hypothesis-profile=thorough    400 examples, new ones every time
+pytest theory_checks/ --ledger PATH                    one JSON line a statement
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import time
+import warnings
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import rich.box
+from hypothesis import HealthCheck, settings
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from care_bench.artifacts import LedgerRow, code_version, write_ledger
+from care_bench.artifacts.ledger import NOT_OBSERVED, VIOLATED
+from care_bench.errors import CareBenchError
+from theory_checks.ledger import Ledger, Page, Statement, open_page
+
+# geomstats picks its backend when first imported, announces it, and trips over its own import hook on Python 3.11.
+os.environ["GEOMSTATS_BACKEND"] = "numpy"
+logging.getLogger("geomstats").setLevel(logging.WARNING)
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    importlib.import_module("geomstats")
+
+_COMMON: dict[str, Any] = {
+    "deadline": None,
+    "print_blob": True,
+    "suppress_health_check": [HealthCheck.too_slow],
+}
+settings.register_profile("default", max_examples=40, derandomize=True, **_COMMON)
+settings.register_profile("thorough", max_examples=400, derandomize=False, **_COMMON)
+settings.load_profile("default")  # --hypothesis-profile is applied later and wins
+
+_PAGE = pytest.StashKey[Page]()
+_ENDED = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
+_STYLES = {VIOLATED: "bold red", NOT_OBSERVED: "bold yellow"}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --ledger."""
+    parser.addoption("--ledger", metavar="PATH", type=Path, help="write one JSON line for every statement checked")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Declare the mark and start the ledger."""
+    config.addinivalue_line("markers", "statement(id): the statement of the theory that a check speaks for")
+    config.pluginmanager.register(LedgerPlugin(config), "theory-ledger")
+
+
+class LedgerPlugin:
+    """Opens a page for every test, gathers the pages from the tests' reports, and ends with the table and the file."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        self.config = config
+        self.ledger = Ledger()
+        self.version = code_version()
+        self.left_out = 0
+        self.started = time.perf_counter()
+        self.trouble: str | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Give every item its page: the statements it is marked with, and those of its module that no item is.
+
+        This comes before -k and -m take items away, so a statement whose tests they took is simply left out; one that
+        has no test at all is in the ledger as not observed, unless single tests were asked for by name.
+        """
+        declared = _declared(items)
+        marked = {mark for item in items for mark in _marks(item)}
+        if unknown := sorted(marked - declared.keys()):
+            raise pytest.UsageError(f"statement marks {', '.join(unknown)}: not in STATEMENTS of any module collected")
+        by_name = any("::" in argument for argument in self.config.args)
+        for item in items:
+            orphans = [] if by_name else [orphan for orphan in _statements(item) if orphan.id not in marked]
+            item.stash[_PAGE] = Page((*(declared[mark] for mark in _marks(item)), *orphans))
+
+    def pytest_deselected(self, items: list[pytest.Item]) -> None:
+        """Count what -k and -m took away."""
+        self.left_out += len(items)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, object, object]:
+        """Let observe() write to the item's page."""
+        open_page(item.stash[_PAGE])
+        try:
+            return (yield)
+        finally:
+            open_page(None)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Send the page along with the report of the test's call, which pytest-xdist carries between processes."""
+        report = yield
+        page = item.stash[_PAGE] if report.when == "call" else Page(item.stash[_PAGE].statements)
+        report.theory = {"page": page.plain(), "marked": _marks(item)}
+        return report
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Add the page to the ledger."""
+        theory = getattr(report, "theory", None)
+        if theory is not None:
+            self.ledger.add(theory["page"], seconds=report.duration, failed=report.failed, marked=theory["marked"])
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Fail the session for statements not observed, and write the ledger of a session that ran to its end."""
+        if hasattr(self.config, "workerinput"):
+            return
+        status = session.exitstatus
+        if status == pytest.ExitCode.OK and self.ledger.not_observed:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+        path: Path | None = self.config.getoption("--ledger")
+        if path is None:
+            return
+        if status not in _ENDED or session.shouldfail or session.shouldstop:
+            self.trouble = f"ledger {path} not written: the run did not come to its end"
+            return
+        try:
+            write_ledger(path, self.rows())
+        except CareBenchError as error:
+            self.trouble = str(error)
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def rows(self) -> list[LedgerRow]:
+        """Return the lines of the ledger."""
+        return self.ledger.rows(self.version)
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Print the ledger as a table."""
+        rows = self.rows()
+        if rows:
+            width = None if terminalreporter.isatty else 160
+            console = Console(file=terminalreporter._tw, width=width, highlight=False)
+            terminalreporter.section("theory")
+            console.print(table(rows))
+            examples, seconds = sum(row.examples for row in rows), time.perf_counter() - self.started
+            terminalreporter.write_line(
+                f"{len(rows)} statements, {examples} examples in {seconds:.1f} s: {examples / seconds:.0f} a second"
+            )
+            if self.left_out:
+                terminalreporter.write_line(f"{self.left_out} tests were left out, and what they would have seen")
+        if missing := self.ledger.not_observed:
+            terminalreporter.write_line(f"not observed, so the session fails: {', '.join(missing)}", red=True)
+        if self.trouble:
+            terminalreporter.write_line(self.trouble, red=True)
+
+
+def table(rows: list[LedgerRow]) -> Table:
+    """Return the ledger as a table: a row a statement."""
+    grid = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
+    grid.add_column("statement", no_wrap=True)
+    grid.add_column("source", max_width=14)
+    for name in ("examples", "a second", "worst\nresidual", "tightest\nratio"):
+        grid.add_column(name, justify="right", no_wrap=True)
+    grid.add_column("smallest case", max_width=26)
+    grid.add_column("verdict", min_width=48)
+    for row in rows:
+        grid.add_row(
+            row.name,
+            row.source,
+            str(row.examples),
+            f"{row.examples / row.seconds:.0f}" if row.seconds else "-",
+            *("-" if number is None else f"{number:.1e}" for number in (row.worst_residual, row.tightest_ratio)),
+            Text(row.smallest_case or "-"),
+            Text(row.verdict, style=_STYLES.get(row.verdict, "")),
+        )
+    return grid
+
+
+def _declared(items: list[pytest.Item]) -> dict[str, Statement]:
+    """Return the statements of all modules by id, refusing two that share one."""
+    declared: dict[str, Statement] = {}
+    for module_statements in {id(found): found for found in map(_statements, items)}.values():
+        for statement in module_statements:
+            if declared.setdefault(statement.id, statement) is not statement:
+                raise pytest.UsageError(f"two statements have the id {statement.id}; expected one")
+    return declared
+
+
+def _statements(item: pytest.Item) -> tuple[Statement, ...]:
+    return getattr(item.module, "STATEMENTS", ()) if isinstance(item, pytest.Function) else ()
+
+
+def _marks(item: pytest.Item) -> list[str]:
+    """Return the ids of the statements that an item is marked with, the nearest mark last."""
+    return [identifier for mark in item.iter_markers("statement") for identifier in mark.args]

@@ -1,0 +1,367 @@
+"""Other groups than O(d): the loss under the form that a group preserves, and where the span must be non-degenerate."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import torch
+from geomstats.geometry.hyperboloid import Hyperboloid
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from torch import Tensor
+
+from care_bench.losses import Form, euclidean, form_equivariance, gram, hermitian, minkowski, symplectic
+from theory_checks import strategies
+from theory_checks.ledger import Statement, observe
+from theory_checks.measures import smallest_singular_value
+from theory_checks.measures_minimisation import MACHINE_ZERO, minimise
+from theory_checks.measures_other_groups import (
+    form_defect,
+    lorentz_extension,
+    lorentz_rows,
+    null_to_null,
+    recovered_map,
+    symplectic_rows,
+    unitary_procrustes,
+    unitary_rows,
+)
+from theory_checks.tolerances import TOLERANCE
+
+TEXT = "The loss with the {} form is zero exactly when the views differ by one {} map."
+SPAN = "holds with assumption: the embeddings span a non-degenerate subspace (Witt)"
+STATEMENTS = (
+    Statement("other-groups-lorentz", TEXT.format("Minkowski", "Lorentz"), "other groups", SPAN),
+    Statement("other-groups-symplectic", TEXT.format("symplectic", "symplectic"), "other groups", SPAN),
+    Statement("other-groups-unitary", TEXT.format("Hermitian", "unitary"), "other groups", "holds"),
+    Statement(
+        "point-5-degenerate-span",
+        "Under an indefinite or alternating form equal Gram matrices need not come from an element of the group.",
+        "PAPER point 5",
+        "counterexample to the text as printed: a null vector and the zero vector; holds on non-degenerate spans",
+    ),
+)
+EXACT = TOLERANCE[torch.float64]
+CONDITION = 100.0
+"""Squared condition number up to which the drawn points (smallest singular value >= 0.1) can magnify rounding."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread() -> Iterator[None]:
+    """Many products of tiny matrices: a second thread only waits, and makes a busy machine many times slower."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@dataclass(frozen=True)
+class Group:
+    """A group: its form in d dimensions, the form's matrix J, its elements, and rows that have a given Gram matrix."""
+
+    name: str
+    dimensions: st.SearchStrategy[int]
+    form: Callable[[int], Form]
+    matrix: Callable[[int], Tensor]
+    elements: Callable[[int], st.SearchStrategy[Tensor]]
+    rows: Callable[[Tensor, int], Tensor]
+
+    @property
+    def statement(self) -> str:
+        """Id of the statement about the group."""
+        return f"other-groups-{self.name}"
+
+    def points(self, n: int, d: int, seed: int) -> Tensor:
+        """Rows that span the whole space, smallest singular value >= 0.1; complex where the group is."""
+        rows = strategies.make_full_rank_points(n, d, seed)
+        if self.name != "unitary":
+            return rows
+        rng = strategies.generator("complex", seed)
+        basis = np.linalg.qr(rng.standard_normal((d, d)) + 1j * rng.standard_normal((d, d))).Q
+        phases = np.exp(2j * math.pi * rng.random((n, 1)))
+        return torch.from_numpy(phases * (rows.numpy() @ basis))
+
+
+def signs(*values: float) -> Tensor:
+    return torch.diag(torch.tensor(values, dtype=torch.float64))
+
+
+GROUPS = {
+    group.name: group
+    for group in (
+        Group(
+            "lorentz",
+            st.integers(2, 6),
+            lambda d: minkowski(d - 1, 1),
+            lambda d: signs(*[1.0] * (d - 1), -1.0),
+            lambda d: strategies.lorentz(d - 1, 1),
+            lambda gram, d: lorentz_rows(gram, d - 1, 1),
+        ),
+        Group(
+            "symplectic",
+            st.sampled_from((2, 4, 6)),
+            lambda d: symplectic,
+            lambda d: torch.kron(torch.tensor([[0.0, 1], [-1, 0]]), torch.eye(d // 2)).double(),
+            lambda d: strategies.symplectic(d // 2),
+            lambda gram, d: symplectic_rows(gram),
+        ),
+        Group(
+            "unitary",
+            st.integers(1, 6),
+            lambda d: hermitian,
+            lambda d: torch.eye(d, dtype=torch.complex128),
+            strategies.unitary,
+            unitary_rows,
+        ),
+    )
+}
+EACH_GROUP = [
+    pytest.param(group, id=name, marks=pytest.mark.statement(group.statement)) for name, group in GROUPS.items()
+]
+
+
+@st.composite
+def sizes(draw: st.DrawFn, group: Group) -> tuple[int, int, int]:
+    """Rows n >= d, dimension d of the group, and a seed."""
+    d = draw(group.dimensions)
+    return draw(st.integers(d, 16)), d, draw(strategies.seeds())
+
+
+def root_of_sum(form: Form, z: Tensor, za: Tensor) -> float:
+    """Return the Frobenius norm of the Gram difference, from the loss."""
+    return len(z) * math.sqrt(form_equivariance(form, z, za).item())
+
+
+def hold_element(gap: float, z: Tensor, za: Tensor, J: Tensor) -> float:
+    """Fail where the loss is zero and the views do not differ by one element; return how far they are from it."""
+    G, misfit = recovered_map(z, za)
+    distance = max(form_defect(J, G), misfit)
+    size = CONDITION * max(1.0, float(G.abs().max()) ** 2)
+    assert gap > EXACT or distance <= EXACT * size, f"zero loss, yet {distance} away from the group"
+    return distance / size
+
+
+@pytest.mark.parametrize("group", EACH_GROUP)
+@given(data=st.data())
+def test_one_element_of_the_group_gives_zero(group: Group, data: st.DataObject) -> None:
+    n, d, seed = data.draw(sizes(group))
+    z, G = group.points(n, d, seed), data.draw(group.elements(d))
+    residual = root_of_sum(group.form(d), z, z @ G.mT) / (n * float(torch.linalg.matrix_norm(G)) ** 2)
+    observe(group.statement, residual=residual, case=f"n={n} d={d} seed={seed}")
+    assert residual <= EXACT
+
+
+@pytest.mark.parametrize("group", EACH_GROUP)
+@given(data=st.data())
+def test_zero_gives_one_element_of_the_group(group: Group, data: st.DataObject) -> None:
+    """The second view comes from the eigenvectors of the Gram matrix: no element went into it."""
+    n, d, seed = data.draw(sizes(group))
+    form, z = group.form(d), group.points(n, d, seed)
+    za = group.rows(gram(form, z), d)
+    gap = root_of_sum(form, z, za)
+    assert gap <= EXACT * n
+    assert (z - za).abs().max() > 1e-9  # another view, not the same one found again
+    residual = hold_element(0.0, z, za, group.matrix(d))
+    observe(group.statement, residual=residual, case=f"n={n} d={d} seed={seed}")
+
+
+@pytest.mark.parametrize("group", EACH_GROUP)
+@given(data=st.data(), size=st.sampled_from((1e-6, 1e-3, 1.0)))
+def test_off_zero_the_loss_measures_how_far_the_map_is_from_the_group(
+    group: Group, data: st.DataObject, size: float
+) -> None:
+    """For za = z M^T the Gram difference is z (J - M^T J conj M) z^H, so the smallest singular value bounds it."""
+    n, d, seed = data.draw(sizes(group))
+    z, G, J = group.points(n, d, seed), data.draw(group.elements(d)), group.matrix(d)
+    M = G + size * torch.from_numpy(strategies.generator("off the group", seed).standard_normal((d, d)))
+    gap, defect = root_of_sum(group.form(d), z, z @ M.mT), form_defect(J, M)
+    slack = EXACT * max(1.0, float(torch.linalg.matrix_norm(M)) ** 2)
+    bound = gap / smallest_singular_value(z) ** 2
+    observe(group.statement, residual=max(0.0, defect - bound), case=f"n={n} d={d} seed={seed} off by {size}")
+    assert gap > 0
+    assert defect <= bound + CONDITION * slack
+    assert gap <= float(torch.linalg.matrix_norm(z, ord=2)) ** 2 * defect + n * slack
+
+
+@pytest.mark.parametrize("group", EACH_GROUP)
+def test_minimising_from_random_starts_ends_at_an_element_of_the_group(group: Group) -> None:
+    n, d, reached = 8, 4, 0
+    form = group.form(d)
+    for seed in range(4):
+        z = group.points(n, d, seed)
+        start = torch.view_as_real(z) if z.is_complex() else z
+        start = start + torch.from_numpy(strategies.generator("start", seed).standard_normal(tuple(start.shape)))
+        rows = torch.view_as_complex if z.is_complex() else torch.clone
+        descent = minimise(lambda x, z=z, rows=rows: form_equivariance(form, z, rows(x)), start, steps=500)
+        if descent.loss <= MACHINE_ZERO:
+            reached += 1
+            G, misfit = recovered_map(z, rows(descent.iterates[-1]))
+            residual = max(form_defect(group.matrix(d), G), misfit)
+            observe(group.statement, residual=residual, bound=1e-6, case=f"n={n} d={d} seed={seed} minimised")
+            assert residual <= 1e-6
+    assert reached >= 2
+
+
+@pytest.mark.statement("other-groups-lorentz")
+@given(dimension=st.integers(2, 4), data=st.data(), seed=strategies.seeds())
+def test_the_lorentz_group_moves_geomstats_hyperboloid(dimension: int, data: st.DataObject, seed: int) -> None:
+    space = Hyperboloid(dimension)  # time first; here time is last
+    intrinsic = strategies.generator("hyperboloid", seed).uniform(-1, 1, (dimension + 4, dimension))
+    first = space.from_coordinates(intrinsic, "intrinsic")
+    z, form = torch.from_numpy(np.roll(first, -1, axis=1)), minkowski(dimension, 1)
+    inner = space.embedding_space.metric.inner_product(first[:, None], first[None])
+    assert gram(form, z).numpy() == pytest.approx(inner, abs=EXACT)
+    assert gram(form, z).diagonal().numpy() == pytest.approx(-1, abs=EXACT)
+
+    G = data.draw(strategies.lorentz(dimension, 1))
+    moved = np.roll((z @ G.mT).numpy(), 1, axis=1)
+    assert space.belongs(moved, atol=1e-8).all()
+    before, after = (space.metric.dist(points[0], points[1:]) for points in (first, moved))
+    residual = float(np.abs(before - after).max())
+    observe("other-groups-lorentz", residual=residual, case=f"n={len(z)} d={dimension + 1} seed={seed} hyperboloid")
+    assert residual <= 1e-6  # arccosh loses half of the digits where points are close
+    assert root_of_sum(form, z, z @ G.mT) <= EXACT * len(z) * float(G.norm()) ** 2
+
+    pushed = moved.copy()
+    pushed[0] = space.metric.exp(space.to_tangent(np.ones(dimension + 1), moved[0]), moved[0])
+    assert space.belongs(pushed, atol=1e-8).all()  # its Gram diagonal is as before
+    assert root_of_sum(form, z, torch.from_numpy(np.roll(pushed, -1, axis=1))) > 1e-3
+
+
+@pytest.mark.statement("point-5-degenerate-span")
+@pytest.mark.parametrize(
+    ("form", "null"),
+    [
+        (minkowski(1, 1), [1.0, 1.0]),
+        (minkowski(3, 1), [0.6, 0.0, 0.8, 1.0]),
+        (minkowski(2, 2), [1.0, 0.0, 0.0, 1.0]),
+        (symplectic, [0.3, -2.0]),
+        (symplectic, [1.0, 2.0, 3.0, 4.0]),
+    ],
+)
+@pytest.mark.parametrize(("first", "second"), [((0.0,), (1.0,)), ((1.0, 2.0), (1.0, 3.0)), ((0.0, 1.0), (2.0, 1.0))])
+def test_witt_null_vectors_with_equal_gram_matrices_that_no_linear_map_relates(form, null, first, second) -> None:
+    """Zero and a null vector, or a null vector twice at different lengths: every linear map keeps the proportions."""
+    vector = torch.tensor(null, dtype=torch.float64)
+    z, za = (torch.tensor(lengths, dtype=torch.float64)[:, None] * vector for lengths in (first, second))
+    loss, misfit = form_equivariance(form, z, za).item(), recovered_map(z, za)[1]
+    observe("point-5-degenerate-span", residual=loss, case=f"n={len(first)} d={len(null)}")
+    assert loss == pytest.approx(0, abs=1e-30)
+    # Rows (s_i v) to (t_i v): the least misfit is |v| times the part of t that s does not explain.
+    s, t = np.array(first), np.array(second)
+    left = t - s * (s @ t) / max(s @ s, 1e-300)
+    assert misfit == pytest.approx(float(np.linalg.norm(left) * np.linalg.norm(null)), rel=1e-12)
+    assert misfit > 0.1
+    with pytest.raises(AssertionError, match="zero loss, yet"):
+        hold_element(loss, z, za, torch.zeros(len(null), len(null), dtype=torch.float64))
+
+
+@pytest.mark.statement("point-5-degenerate-span")
+@pytest.mark.parametrize("name", ["lorentz", "symplectic"])
+@given(seed=strategies.seeds(), data=st.data())
+def test_witt_a_spanning_set_beside_the_null_vector_tells_it_from_zero(
+    name: str, seed: int, data: st.DataObject
+) -> None:
+    group, d = GROUPS[name], 4
+    basis, null = group.points(d, d, seed), torch.tensor([[0.6, 0.0, 0.8, 1.0]], dtype=torch.float64)
+    z = torch.cat([basis, torch.zeros_like(null)])
+    za = torch.cat([basis, null]) @ data.draw(group.elements(d)).mT
+    gap = root_of_sum(group.form(d), z, za)
+    # All that changes is the row form(null, basis), twice: at least sigma_min(basis) |J null|.
+    least = math.sqrt(2) * smallest_singular_value(basis) * float(null.norm())
+    observe("point-5-degenerate-span", residual=max(0.0, least - gap), case=f"n={d + 1} d={d} seed={seed}")
+    assert gap >= least * (1 - 1e-6)
+
+
+@pytest.mark.statement("point-5-degenerate-span")
+@given(d=st.integers(2, 6), seed=strategies.seeds())
+def test_witt_two_null_vectors_that_are_not_zero_do_differ_by_a_lorentz_map(d: int, seed: int) -> None:
+    """Degenerate spans fail only where the rows are dependent in one view and not in the other."""
+    directions, lengths = (
+        strategies.make_points(2, d - 1, seed),
+        strategies.generator("lengths", seed).uniform(0.5, 2, 2),
+    )
+    start, end = (
+        torch.cat([directions, torch.ones(2, 1, dtype=torch.float64)], dim=1) * torch.from_numpy(lengths)[:, None]
+    )
+    G = null_to_null(start, end)
+    residual = max(form_defect(GROUPS["lorentz"].matrix(d), G), float((G @ start - end).norm()))
+    observe("point-5-degenerate-span", residual=residual, case=f"n=1 d={d} seed={seed} null to null")
+    assert form_equivariance(minkowski(d - 1, 1), start[None], end[None]).item() <= EXACT**2
+    assert residual <= EXACT
+
+
+@pytest.mark.statement("point-5-degenerate-span")
+@given(p=st.integers(1, 4), q=st.integers(1, 3), seed=strategies.seeds(), data=st.data())
+def test_witt_on_a_non_degenerate_span_the_map_extends_to_an_element(
+    p: int, q: int, seed: int, data: st.DataObject
+) -> None:
+    d, form = p + q, minkowski(p, q)
+    k = data.draw(st.integers(1, d - 1))
+    z = torch.from_numpy(strategies.generator("subspace", seed).standard_normal((k, d)))
+    assume(torch.linalg.eigvalsh(gram(form, z)).abs().min() > 0.2)
+    za = lorentz_rows(gram(form, z), p, q) @ data.draw(strategies.lorentz(p, q)).mT
+    G = lorentz_extension(z, za, p, q)
+    size = max(1.0, float(G.abs().max())) ** 2
+    J = signs(*[1.0] * p, *[-1.0] * q)
+    residual = max(form_defect(J, G), float((z @ G.mT - za).norm())) / size
+    observe("point-5-degenerate-span", residual=residual, case=f"n={k} d={d} seed={seed} p={p} q={q}")
+    assert residual <= EXACT * CONDITION
+
+
+@pytest.mark.statement("other-groups-unitary")
+@given(
+    n=st.integers(1, 12),
+    d=st.integers(1, 6),
+    seed=strategies.seeds(),
+    kind=st.sampled_from(("uniform", "collinear", "rank_deficient")),
+)
+def test_a_definite_form_asks_nothing_of_the_span(n: int, d: int, seed: int, kind: str) -> None:
+    phases = strategies.generator("phases", seed).uniform(0, 2 * math.pi, (n, 1))
+    z = strategies.make_points(n, d, seed, kind) * torch.from_numpy(np.exp(1j * phases))
+    za = unitary_rows(gram(hermitian, z), d)
+    G, misfit = unitary_procrustes(z, za)
+    observe("other-groups-unitary", residual=misfit, case=f"n={n} d={d} seed={seed} {kind}")
+    assert root_of_sum(hermitian, z, za) <= EXACT
+    assert form_defect(torch.eye(d, dtype=torch.complex128), G) <= EXACT
+    assert misfit <= 1e-6  # the square root of a Gram eigenvalue that is zero but for rounding
+
+
+def transposed(form: Form, z: Tensor, za: Tensor) -> Tensor:
+    """The loss against the transposed Gram matrix."""
+    return (gram(form, z).mT - gram(form, za)).abs().square().mean()
+
+
+def of_another_form(form: Form, z: Tensor, za: Tensor) -> Tensor:
+    """The loss that forgets the minus sign of time."""
+    return form_equivariance(euclidean, z, za)
+
+
+def without_diagonal(form: Form, z: Tensor, za: Tensor) -> Tensor:
+    """The loss over the pairs i != j only."""
+    difference = gram(form, z) - gram(form, za)
+    return (difference - torch.diag(difference.diagonal())).abs().square().mean()
+
+
+@pytest.mark.parametrize(
+    ("name", "planted", "broken"),
+    [
+        ("lorentz", lambda z: z[:, [0, 1, 3, 2]], of_another_form),  # space and time change places
+        ("lorentz", lambda z: z @ signs(1.0, 1.0, 1.0, 2.0), without_diagonal),
+        ("symplectic", lambda z: z @ signs(1.0, 1.0, -1.0, -1.0), transposed),  # momenta run backwards
+        ("unitary", lambda z: z.conj(), transposed),
+        ("unitary", lambda z: z * torch.tensor([2.0, 1, 1, 1]), without_diagonal),
+    ],
+)
+def test_a_planted_loss_is_zero_where_no_element_relates_the_views_and_is_caught(name, planted, broken) -> None:
+    group, d = GROUPS[name], 4
+    z = torch.eye(d, dtype=group.matrix(d).dtype) if broken is without_diagonal else group.points(8, d, seed=0)
+    za, form = planted(z), group.form(d)
+    gap = len(z) * math.sqrt(broken(form, z, za).item())
+    assert gap <= EXACT
+    with pytest.raises(AssertionError, match="zero loss, yet"):
+        hold_element(gap, z, za, group.matrix(d))
+    assert root_of_sum(form, z, za) > 0.1

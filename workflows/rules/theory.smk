@@ -1,0 +1,21 @@
+"""Check the theory: one row per statement. Only on demand (snakemake theory), since it needs packages of its own."""
+
+
+rule theory:
+    input:
+        checks=modules("theory_checks"),
+        checked=modules("care_bench/losses") + modules("care_bench/evaluation"),
+    output:
+        report(
+            LEDGER,
+            caption="../report/theory.rst",
+            category="Theory",
+        ),
+    log:
+        "results/logs/theory.log",
+    conda:
+        "../envs/theory.yaml"
+    params:
+        folder=lambda wildcards, input: Path(input.checks[0]).parent,
+    shell:
+        "python -m pytest {params.folder:q} --ledger {output} -q -p no:cacheprovider > {log} 2>&1"
