@@ -31,4 +31,5 @@ localrules:
 
 rule all:
     input:
-        f"results/report/{PROFILE.profile}/report.md",
+        f"results/collected/{PROFILE.name}/records.parquet",
+        f"results/report/{PROFILE.name}/report.md",

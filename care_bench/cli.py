@@ -9,7 +9,7 @@ import typer
 from rich.console import Console
 
 from care_bench import __version__
-from care_bench.errors import CareBenchError
+from care_bench.errors import CareBenchError, unknown
 from care_bench.terminal import run as run_app
 
 app = typer.Typer(
@@ -49,9 +49,12 @@ def prepare(
     data: Data = DATA,
 ) -> None:
     """Write data sets as memory-mapped arrays with checksums."""
-    from care_bench.data import load
+    from care_bench.data import DATASETS, load
     from care_bench.data import prepare as prepare_dataset
 
+    for name in datasets:
+        if name not in DATASETS:
+            raise unknown("data set", name, DATASETS)
     for name in datasets:
         folder = prepare_dataset(name, data)
         dataset = load(name, data)

@@ -7,6 +7,7 @@ from pathlib import Path
 from care_bench.artifacts import Record, code_version, environment, write_records
 from care_bench.config import EvaluationConfig
 from care_bench.evaluation.run import evaluate_run
+from care_bench.files import canonical_json
 
 
 def evaluate(folder: Path, data: Path, settings: EvaluationConfig, out: Path) -> list[Record]:
@@ -44,6 +45,7 @@ def evaluate(folder: Path, data: Path, settings: EvaluationConfig, out: Path) ->
             n=measured.measurement.n,
             spread=measured.measurement.spread,
             higher_is_better=measured.metric.higher_is_better,
+            config=canonical_json(config.model_dump(mode="json")).decode(),
             config_sha256=summary["config_sha256"],
             data_sha256=summary["data_sha256"],
             weights_sha256=summary["weights_sha256"],

@@ -24,6 +24,8 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
         CareBenchError: the folder cannot be written or is full; ``path`` is then as it was before.
     """
     temporary = None
+    if path.exists() and not path.is_file():
+        raise CareBenchError(f"cannot write {path}: it is not a regular file")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")

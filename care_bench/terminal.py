@@ -28,6 +28,8 @@ def run(app: typer.Typer, name: str) -> None:
         code = _complain(name, str(error), error.exit_code)
     except _UsageError as error:
         code = _complain(name, f"{error.format_message()} ({name} --help)", 2)
+    except (OSError, UnicodeEncodeError) as error:
+        code = _complain(name, f"cannot print or write: {error}", 2)
     except (KeyboardInterrupt, typer.Abort):
         code = _complain(name, "interrupted", 130)
     sys.exit(code)

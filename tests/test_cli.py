@@ -136,7 +136,7 @@ def test_a_finished_run_is_evaluated_into_records(run: Path, data: Path) -> None
     records = read_records(run / "records.jsonl")
     assert f"{len(records)} records in {run}/records.jsonl" in ended.stdout
     assert {record.variant for record in records} == {"simclr"}
-    assert {record.profile for record in records} == {"tiny"}
+    assert {record.profile for record in records} == {"tiny-steps2"}
 
 
 def test_unprepared_data_says_how_to_prepare_it(profile: Path, tmp_path: Path) -> None:

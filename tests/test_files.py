@@ -61,6 +61,12 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
         write_text(tmp_path / "file" / "below", "x")
 
 
+def test_a_device_is_not_replaced_by_a_file() -> None:
+    with pytest.raises(CareBenchError, match="cannot write /dev/null: it is not a regular file"):
+        write_text(Path("/dev/null"), "x")
+    assert Path("/dev/null").is_char_device()
+
+
 def test_nan_is_refused_before_anything_is_written(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="JSON"):
         write_json(tmp_path / "a.json", {"value": float("nan")})

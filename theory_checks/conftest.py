@@ -18,6 +18,7 @@ from typing import Any
 
 import pytest
 import rich.box
+import torch
 from hypothesis import HealthCheck, settings
 from rich.console import Console
 from rich.table import Table
@@ -197,3 +198,12 @@ def _statements(item: pytest.Item) -> tuple[Statement, ...]:
 def _marks(item: pytest.Item) -> list[str]:
     """Return the ids of the statements that an item is marked with, the nearest mark last."""
     return [identifier for mark in item.iter_markers("statement") for identifier in mark.args]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Generator[None]:
+    """Many products of tiny matrices: a second thread only waits, and makes a busy machine many times slower."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)

@@ -1,124 +1,104 @@
-"""Groups that act on data and on embeddings: finite ones by their multiplication table, rotations by an encoder."""
+"""The groups of the checks: each the stabiliser of a form, with its elements and rows that have a given Gram matrix."""
 
 from __future__ import annotations
 
-import itertools
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from hypothesis import strategies as st
 from torch import Tensor
 
-from theory_checks.strategies import make_full_rank_points, make_orthogonal
+from care_bench.losses import Form, form_equivariance, hermitian, minkowski, symplectic
+from theory_checks import strategies
+from theory_checks.measures_other_groups import (
+    form_defect,
+    lorentz_rows,
+    recovered_map,
+    symplectic_rows,
+    unitary_rows,
+)
+from theory_checks.tolerances import TOLERANCE
+
+EXACT = TOLERANCE[torch.float64]
+CONDITION = 100.0
+"""Squared condition number up to which the drawn points (smallest singular value >= 0.1) can magnify rounding."""
 
 
 @dataclass(frozen=True)
-class FiniteGroup:
-    """A finite group and one of its orthogonal representations.
-
-    Attributes:
-        name: such as "dihedral 3".
-        table: (G, G) int64; table[a, b] is the element ab (first b, then a).
-        representation: (G, d, d) orthogonal float64 matrices.
-    """
+class Group:
+    """A group: its form in d dimensions, the form's matrix J, its elements, and rows that have a given Gram matrix."""
 
     name: str
-    table: Tensor
-    representation: Tensor
+    dimensions: st.SearchStrategy[int]
+    form: Callable[[int], Form]
+    matrix: Callable[[int], Tensor]
+    elements: Callable[[int], st.SearchStrategy[Tensor]]
+    rows: Callable[[Tensor, int], Tensor]
 
-    def orbits(self, count: int, seed: int) -> Tensor:
-        """Return embeddings of ``count`` >= d free orbits, (count, G, d) unit rows that span R^d, in a random basis.
+    @property
+    def statement(self) -> str:
+        """Id of the statement about the group."""
+        return f"other-groups-{self.name}"
 
-        The data are the pairs (orbit, g), and an augmentation a takes (orbit, g) to (orbit, ag). An encoder with
-        f(orbit, g) = Q rho(g) v has loss zero for every a; which rho and Q it uses is hidden from whoever fits R_a.
-        """
-        d = self.representation.shape[-1]
-        start = make_full_rank_points(count, d, seed)
-        hidden = make_orthogonal(d, seed)
-        return torch.einsum("ij,gjk,ck->cgi", hidden, self.representation, start)
-
-    def augmented(self, embeddings: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the embeddings as (n, d) rows and, for every element a, those of the augmented data, (G, n, d)."""
-        count, order, d = embeddings.shape
-        moved = embeddings[:, self.table]  # (count, G, G, d): orbit, augmentation, element
-        return embeddings.reshape(-1, d), moved.transpose(0, 1).reshape(order, count * order, d)
-
-
-def cyclic(m: int) -> FiniteGroup:
-    """Return the cyclic group of order m: a turn by 2 pi / m, one by twice that, and the trivial representation."""
-    elements = torch.arange(m)
-    turn = block(*(angle_matrix(2 * np.pi * k / m) for k in (1, 2)), torch.ones(1, 1).double())
-    powers = torch.stack([torch.linalg.matrix_power(turn, int(k)) for k in elements])
-    return FiniteGroup(f"cyclic {m}", (elements[:, None] + elements) % m, powers)
+    def points(self, n: int, d: int, seed: int) -> Tensor:
+        """Rows that span the whole space, smallest singular value >= 0.1; complex where the group is."""
+        rows = strategies.make_full_rank_points(n, d, seed)
+        if self.name != "unitary":
+            return rows
+        rng = strategies.generator("complex", seed)
+        basis = np.linalg.qr(rng.standard_normal((d, d)) + 1j * rng.standard_normal((d, d))).Q
+        phases = np.exp(2j * math.pi * rng.random((n, 1)))
+        return torch.from_numpy(phases * (rows.numpy() @ basis))
 
 
-def dihedral(m: int) -> FiniteGroup:
-    """Return the symmetries of the regular m-gon, order 2m: the plane, and the sign that a reflection has."""
-    turn, flip = angle_matrix(2 * np.pi / m), torch.diag(torch.tensor([1.0, -1.0], dtype=torch.float64))
-    plane = [torch.linalg.matrix_power(turn, k) @ torch.linalg.matrix_power(flip, s) for s in (0, 1) for k in range(m)]
-    k, s = torch.arange(m).repeat(2), torch.arange(2).repeat_interleave(m)
-    sign = 1 - 2 * s
-    table = (k[:, None] + sign[:, None] * k) % m + m * ((s[:, None] + s) % 2)  # F T = T^-1 F
-    maps = torch.stack([block(map_, sign_.double().reshape(1, 1)) for map_, sign_ in zip(plane, sign, strict=True)])
-    return FiniteGroup(f"dihedral {m}", table, maps)
+def signs(*values: float) -> Tensor:
+    """Return the diagonal matrix of the values."""
+    return torch.diag(torch.tensor(values, dtype=torch.float64))
 
 
-def permutations(m: int) -> FiniteGroup:
-    """Return all m! permutations of coordinates, acting on R^m by permutation matrices."""
-    words = list(itertools.permutations(range(m)))
-    index = {word: place for place, word in enumerate(words)}
-    table = torch.tensor([[index[tuple(a[i] for i in b)] for b in words] for a in words])
-    maps = torch.zeros(len(words), m, m, dtype=torch.float64)
-    for place, word in enumerate(words):
-        maps[place, list(word), list(range(m))] = 1.0
-    return FiniteGroup(f"permutations {m}", table, maps)
+GROUPS = {
+    group.name: group
+    for group in (
+        Group(
+            "lorentz",
+            st.integers(2, 6),
+            lambda d: minkowski(d - 1, 1),
+            lambda d: signs(*[1.0] * (d - 1), -1.0),
+            lambda d: strategies.lorentz(d - 1, 1),
+            lambda gram, d: lorentz_rows(gram, d - 1, 1),
+        ),
+        Group(
+            "symplectic",
+            st.sampled_from((2, 4, 6)),
+            lambda d: symplectic,
+            lambda d: torch.kron(torch.tensor([[0.0, 1], [-1, 0]]), torch.eye(d // 2)).double(),
+            lambda d: strategies.symplectic(d // 2),
+            lambda gram, d: symplectic_rows(gram),
+        ),
+        Group(
+            "unitary",
+            st.integers(1, 6),
+            lambda d: hermitian,
+            lambda d: torch.eye(d, dtype=torch.complex128),
+            strategies.unitary,
+            unitary_rows,
+        ),
+    )
+}
 
 
-def encode_circle(angles: Tensor, frequencies: tuple[int, ...], hidden: Tensor) -> Tensor:
-    """Embed angles x by (cos kx, sin kx) for each frequency k, equal weights, in the basis ``hidden``.
-
-    Turning the circle by t acts by a rotation of each plane by kt.
-
-    Args:
-        angles: (n,) radians.
-        frequencies: k of each plane.
-        hidden: (2 len(frequencies), same) orthogonal.
-
-    Returns:
-        (n, 2 len(frequencies)) unit rows.
-    """
-    multiples = angles[:, None] * torch.tensor(frequencies, dtype=angles.dtype)
-    planes = torch.stack([multiples.cos(), multiples.sin()], dim=2).flatten(1)
-    return planes / len(frequencies) ** 0.5 @ hidden.mT
+def root_of_sum(form: Form, z: Tensor, za: Tensor) -> float:
+    """Return the Frobenius norm of the Gram difference, from the loss."""
+    return len(z) * math.sqrt(form_equivariance(form, z, za).item())
 
 
-def encode_directions(directions: Tensor, hidden: Tensor) -> Tensor:
-    """Embed unit vectors x of R^3 by x beside the entries of x x^T - I / 3, in the basis ``hidden``: degrees 1 and 2.
-
-    Turning space by T acts by T on the first three and by M -> T M T^T on the symmetric, traceless rest, written in an
-    orthonormal basis of the 5 dimensions it fills.
-
-    Args:
-        directions: (n, 3) unit rows.
-        hidden: (8, 8) orthogonal.
-
-    Returns:
-        (n, 8) unit rows.
-    """
-    square = directions[:, :, None] * directions[:, None, :]
-    x, y, z = (square[:, i, i] for i in range(3))
-    off = 2**0.5 * torch.stack([square[:, 0, 1], square[:, 0, 2], square[:, 1, 2]], dim=1)
-    on = torch.stack([(x - y) / 2**0.5, (x + y - 2 * z) / 6**0.5], dim=1)
-    rows = torch.cat([directions, off, on], dim=1)
-    return rows / rows.norm(dim=1, keepdim=True) @ hidden.mT
-
-
-def angle_matrix(angle: float) -> Tensor:
-    """Return the rotation of the plane by ``angle`` radians."""
-    c, s = np.cos(angle), np.sin(angle)
-    return torch.tensor([[c, -s], [s, c]], dtype=torch.float64)
-
-
-def block(*matrices: Tensor) -> Tensor:
-    """Return the block diagonal matrix."""
-    return torch.block_diag(*matrices)
+def hold_element(gap: float, z: Tensor, za: Tensor, J: Tensor) -> float:
+    """Fail where the loss is zero and the views do not differ by one element; return how far they are from it."""
+    G, misfit = recovered_map(z, za)
+    distance = max(form_defect(J, G), misfit)
+    size = CONDITION * max(1.0, float(G.abs().max()) ** 2)
+    assert gap > EXACT or distance <= EXACT * size, f"zero loss, yet {distance} away from the group"
+    return distance / size

@@ -73,7 +73,7 @@ class Descent:
         """How it ended: "zero", "local minimum" (flat, and not zero) or "on the way"."""
         if self.loss <= MACHINE_ZERO:
             return "zero"
-        return "local minimum" if self.slope <= 1e-7 and self.loss > 1e-8 else "on the way"
+        return "local minimum" if self.slope <= 1e-7 and self.loss > 1e-4 else "on the way"
 
 
 def summary(descents: Sequence[Descent]) -> str:

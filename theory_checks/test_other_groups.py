@@ -3,33 +3,27 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import torch
 from geomstats.geometry.hyperboloid import Hyperboloid
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from care_bench.losses import Form, euclidean, form_equivariance, gram, hermitian, minkowski, symplectic
+from care_bench.losses import Form, euclidean, form_equivariance, gram, hermitian, minkowski
 from theory_checks import strategies
+from theory_checks.groups import CONDITION, EXACT, GROUPS, Group, hold_element, root_of_sum, signs
 from theory_checks.ledger import Statement, observe
 from theory_checks.measures import smallest_singular_value
 from theory_checks.measures_minimisation import MACHINE_ZERO, minimise
 from theory_checks.measures_other_groups import (
     form_defect,
-    lorentz_extension,
-    lorentz_rows,
-    null_to_null,
     recovered_map,
-    symplectic_rows,
     unitary_procrustes,
     unitary_rows,
 )
-from theory_checks.tolerances import TOLERANCE
 
 TEXT = "The loss with the {} form is zero exactly when the views differ by one {} map."
 SPAN = "holds with assumption: the embeddings span a non-degenerate subspace (Witt)"
@@ -37,87 +31,9 @@ STATEMENTS = (
     Statement("other-groups-lorentz", TEXT.format("Minkowski", "Lorentz"), "other groups", SPAN),
     Statement("other-groups-symplectic", TEXT.format("symplectic", "symplectic"), "other groups", SPAN),
     Statement("other-groups-unitary", TEXT.format("Hermitian", "unitary"), "other groups", "holds"),
-    Statement(
-        "point-5-degenerate-span",
-        "Under an indefinite or alternating form equal Gram matrices need not come from an element of the group.",
-        "PAPER point 5",
-        "counterexample to the text as printed: a null vector and the zero vector; holds on non-degenerate spans",
-    ),
 )
-EXACT = TOLERANCE[torch.float64]
-CONDITION = 100.0
-"""Squared condition number up to which the drawn points (smallest singular value >= 0.1) can magnify rounding."""
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """Many products of tiny matrices: a second thread only waits, and makes a busy machine many times slower."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@dataclass(frozen=True)
-class Group:
-    """A group: its form in d dimensions, the form's matrix J, its elements, and rows that have a given Gram matrix."""
-
-    name: str
-    dimensions: st.SearchStrategy[int]
-    form: Callable[[int], Form]
-    matrix: Callable[[int], Tensor]
-    elements: Callable[[int], st.SearchStrategy[Tensor]]
-    rows: Callable[[Tensor, int], Tensor]
-
-    @property
-    def statement(self) -> str:
-        """Id of the statement about the group."""
-        return f"other-groups-{self.name}"
-
-    def points(self, n: int, d: int, seed: int) -> Tensor:
-        """Rows that span the whole space, smallest singular value >= 0.1; complex where the group is."""
-        rows = strategies.make_full_rank_points(n, d, seed)
-        if self.name != "unitary":
-            return rows
-        rng = strategies.generator("complex", seed)
-        basis = np.linalg.qr(rng.standard_normal((d, d)) + 1j * rng.standard_normal((d, d))).Q
-        phases = np.exp(2j * math.pi * rng.random((n, 1)))
-        return torch.from_numpy(phases * (rows.numpy() @ basis))
-
-
-def signs(*values: float) -> Tensor:
-    return torch.diag(torch.tensor(values, dtype=torch.float64))
-
-
-GROUPS = {
-    group.name: group
-    for group in (
-        Group(
-            "lorentz",
-            st.integers(2, 6),
-            lambda d: minkowski(d - 1, 1),
-            lambda d: signs(*[1.0] * (d - 1), -1.0),
-            lambda d: strategies.lorentz(d - 1, 1),
-            lambda gram, d: lorentz_rows(gram, d - 1, 1),
-        ),
-        Group(
-            "symplectic",
-            st.sampled_from((2, 4, 6)),
-            lambda d: symplectic,
-            lambda d: torch.kron(torch.tensor([[0.0, 1], [-1, 0]]), torch.eye(d // 2)).double(),
-            lambda d: strategies.symplectic(d // 2),
-            lambda gram, d: symplectic_rows(gram),
-        ),
-        Group(
-            "unitary",
-            st.integers(1, 6),
-            lambda d: hermitian,
-            lambda d: torch.eye(d, dtype=torch.complex128),
-            strategies.unitary,
-            unitary_rows,
-        ),
-    )
-}
 EACH_GROUP = [
     pytest.param(group, id=name, marks=pytest.mark.statement(group.statement)) for name, group in GROUPS.items()
 ]
@@ -128,20 +44,6 @@ def sizes(draw: st.DrawFn, group: Group) -> tuple[int, int, int]:
     """Rows n >= d, dimension d of the group, and a seed."""
     d = draw(group.dimensions)
     return draw(st.integers(d, 16)), d, draw(strategies.seeds())
-
-
-def root_of_sum(form: Form, z: Tensor, za: Tensor) -> float:
-    """Return the Frobenius norm of the Gram difference, from the loss."""
-    return len(z) * math.sqrt(form_equivariance(form, z, za).item())
-
-
-def hold_element(gap: float, z: Tensor, za: Tensor, J: Tensor) -> float:
-    """Fail where the loss is zero and the views do not differ by one element; return how far they are from it."""
-    G, misfit = recovered_map(z, za)
-    distance = max(form_defect(J, G), misfit)
-    size = CONDITION * max(1.0, float(G.abs().max()) ** 2)
-    assert gap > EXACT or distance <= EXACT * size, f"zero loss, yet {distance} away from the group"
-    return distance / size
 
 
 @pytest.mark.parametrize("group", EACH_GROUP)
@@ -229,87 +131,6 @@ def test_the_lorentz_group_moves_geomstats_hyperboloid(dimension: int, data: st.
     pushed[0] = space.metric.exp(space.to_tangent(np.ones(dimension + 1), moved[0]), moved[0])
     assert space.belongs(pushed, atol=1e-8).all()  # its Gram diagonal is as before
     assert root_of_sum(form, z, torch.from_numpy(np.roll(pushed, -1, axis=1))) > 1e-3
-
-
-@pytest.mark.statement("point-5-degenerate-span")
-@pytest.mark.parametrize(
-    ("form", "null"),
-    [
-        (minkowski(1, 1), [1.0, 1.0]),
-        (minkowski(3, 1), [0.6, 0.0, 0.8, 1.0]),
-        (minkowski(2, 2), [1.0, 0.0, 0.0, 1.0]),
-        (symplectic, [0.3, -2.0]),
-        (symplectic, [1.0, 2.0, 3.0, 4.0]),
-    ],
-)
-@pytest.mark.parametrize(("first", "second"), [((0.0,), (1.0,)), ((1.0, 2.0), (1.0, 3.0)), ((0.0, 1.0), (2.0, 1.0))])
-def test_witt_null_vectors_with_equal_gram_matrices_that_no_linear_map_relates(form, null, first, second) -> None:
-    """Zero and a null vector, or a null vector twice at different lengths: every linear map keeps the proportions."""
-    vector = torch.tensor(null, dtype=torch.float64)
-    z, za = (torch.tensor(lengths, dtype=torch.float64)[:, None] * vector for lengths in (first, second))
-    loss, misfit = form_equivariance(form, z, za).item(), recovered_map(z, za)[1]
-    observe("point-5-degenerate-span", residual=loss, case=f"n={len(first)} d={len(null)}")
-    assert loss == pytest.approx(0, abs=1e-30)
-    # Rows (s_i v) to (t_i v): the least misfit is |v| times the part of t that s does not explain.
-    s, t = np.array(first), np.array(second)
-    left = t - s * (s @ t) / max(s @ s, 1e-300)
-    assert misfit == pytest.approx(float(np.linalg.norm(left) * np.linalg.norm(null)), rel=1e-12)
-    assert misfit > 0.1
-    with pytest.raises(AssertionError, match="zero loss, yet"):
-        hold_element(loss, z, za, torch.zeros(len(null), len(null), dtype=torch.float64))
-
-
-@pytest.mark.statement("point-5-degenerate-span")
-@pytest.mark.parametrize("name", ["lorentz", "symplectic"])
-@given(seed=strategies.seeds(), data=st.data())
-def test_witt_a_spanning_set_beside_the_null_vector_tells_it_from_zero(
-    name: str, seed: int, data: st.DataObject
-) -> None:
-    group, d = GROUPS[name], 4
-    basis, null = group.points(d, d, seed), torch.tensor([[0.6, 0.0, 0.8, 1.0]], dtype=torch.float64)
-    z = torch.cat([basis, torch.zeros_like(null)])
-    za = torch.cat([basis, null]) @ data.draw(group.elements(d)).mT
-    gap = root_of_sum(group.form(d), z, za)
-    # All that changes is the row form(null, basis), twice: at least sigma_min(basis) |J null|.
-    least = math.sqrt(2) * smallest_singular_value(basis) * float(null.norm())
-    observe("point-5-degenerate-span", residual=max(0.0, least - gap), case=f"n={d + 1} d={d} seed={seed}")
-    assert gap >= least * (1 - 1e-6)
-
-
-@pytest.mark.statement("point-5-degenerate-span")
-@given(d=st.integers(2, 6), seed=strategies.seeds())
-def test_witt_two_null_vectors_that_are_not_zero_do_differ_by_a_lorentz_map(d: int, seed: int) -> None:
-    """Degenerate spans fail only where the rows are dependent in one view and not in the other."""
-    directions, lengths = (
-        strategies.make_points(2, d - 1, seed),
-        strategies.generator("lengths", seed).uniform(0.5, 2, 2),
-    )
-    start, end = (
-        torch.cat([directions, torch.ones(2, 1, dtype=torch.float64)], dim=1) * torch.from_numpy(lengths)[:, None]
-    )
-    G = null_to_null(start, end)
-    residual = max(form_defect(GROUPS["lorentz"].matrix(d), G), float((G @ start - end).norm()))
-    observe("point-5-degenerate-span", residual=residual, case=f"n=1 d={d} seed={seed} null to null")
-    assert form_equivariance(minkowski(d - 1, 1), start[None], end[None]).item() <= EXACT**2
-    assert residual <= EXACT
-
-
-@pytest.mark.statement("point-5-degenerate-span")
-@given(p=st.integers(1, 4), q=st.integers(1, 3), seed=strategies.seeds(), data=st.data())
-def test_witt_on_a_non_degenerate_span_the_map_extends_to_an_element(
-    p: int, q: int, seed: int, data: st.DataObject
-) -> None:
-    d, form = p + q, minkowski(p, q)
-    k = data.draw(st.integers(1, d - 1))
-    z = torch.from_numpy(strategies.generator("subspace", seed).standard_normal((k, d)))
-    assume(torch.linalg.eigvalsh(gram(form, z)).abs().min() > 0.2)
-    za = lorentz_rows(gram(form, z), p, q) @ data.draw(strategies.lorentz(p, q)).mT
-    G = lorentz_extension(z, za, p, q)
-    size = max(1.0, float(G.abs().max())) ** 2
-    J = signs(*[1.0] * p, *[-1.0] * q)
-    residual = max(form_defect(J, G), float((z @ G.mT - za).norm())) / size
-    observe("point-5-degenerate-span", residual=residual, case=f"n={k} d={d} seed={seed} p={p} q={q}")
-    assert residual <= EXACT * CONDITION
 
 
 @pytest.mark.statement("other-groups-unitary")

@@ -35,6 +35,8 @@ class Identity(NamedTuple):
 class Record(BaseModel):
     """One measured number, or the reason why there is none, with everything needed to trace it.
 
+    ``config`` is the run's full configuration as canonical JSON, whose SHA-256 is ``config_sha256``.
+
     Types are strict: nothing is coerced, NaN and infinity are refused (give ``reason`` instead of a value).
     """
 
@@ -47,7 +49,7 @@ class Record(BaseModel):
     fidelity: Literal["paper", "released-code"] | None = None
     variant: Name
     backbone: Name
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**63)]
     protocol: Name
     protocol_version: Annotated[int, Field(ge=1)]
     representation: Literal["projection", "features"]
@@ -55,9 +57,10 @@ class Record(BaseModel):
     value: float | None = None
     reason: Name | None = None
     unit: Literal["%", "1", "degree"]
-    n: Annotated[int, Field(ge=0)]
+    n: Annotated[int, Field(ge=0, lt=2**63)]
     spread: Annotated[float, Field(ge=0)] | None = None
     higher_is_better: bool | None = None
+    config: str = ""
     config_sha256: Sha256
     data_sha256: Sha256
     weights_sha256: Sha256 | Literal[""]
@@ -77,6 +80,8 @@ class Record(BaseModel):
             raise ValueError(f"found n = {self.n} with a value; expected at least 1 repeat")
         if self.spread is not None and self.n < 2:
             raise ValueError(f"found a spread with n = {self.n}; expected at least 2 repeats, or null")
+        if self.config and sha256_bytes(self.config.encode()) != self.config_sha256:
+            raise ValueError("found a config whose SHA-256 is not config_sha256; expected the run's own")
         if self.value is not None and not self.weights_sha256:
             raise ValueError("found a value without weights_sha256; only a missing value may lack weights")
         return self

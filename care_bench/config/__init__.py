@@ -2,7 +2,7 @@
 
 from care_bench.config.evaluation import EvaluationConfig
 from care_bench.config.methods import METHOD_SETTINGS, MethodSettings
-from care_bench.config.profile import Profile, parse_profile, read_profile, read_run
+from care_bench.config.profile import Profile, parse_profile, read_profile, read_run, read_yaml
 from care_bench.config.run import RunConfig
 
 __all__ = [
@@ -14,4 +14,5 @@ __all__ = [
     "parse_profile",
     "read_profile",
     "read_run",
+    "read_yaml",
 ]

@@ -39,7 +39,8 @@ class Settings(BaseModel):
 
 
 def _first_line(error: ValidationError, model: type[BaseModel]) -> str:
-    found = error.errors(include_url=False)
+    # A misspelt key is often missing under its right name as well: name the misspelling.
+    found = sorted(error.errors(include_url=False), key=lambda entry: entry["type"] != "extra_forbidden")
     first = found[0]
     key = ".".join(str(part) for part in first["loc"]) or "top level"
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, NonNegativeInt, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator
 
 from care_bench.config.base import Settings
 from care_bench.config.evaluation import EvaluationConfig
-from care_bench.config.run import RunConfig
+from care_bench.config.run import RunConfig, Seed
 from care_bench.data import DATASETS
 from care_bench.errors import CareBenchError, unknown
 
@@ -42,14 +42,14 @@ class Profile(Settings):
 
     profile: str
     """Name of the profile; results are kept under it."""
-    seeds: list[NonNegativeInt] = Field(min_length=1)
+    seeds: list[Seed] = Field(min_length=1)
     """Pretraining seeds; every row is run once with each."""
     datasets: dict[str, DatasetPlan] = Field(min_length=1)
     """Data set -> its runs."""
     evaluation: EvaluationConfig = EvaluationConfig()
     """How every run is evaluated."""
     steps: PositiveInt | None = None
-    """Cut every run to this many steps, to check a profile end to end."""
+    """Cut every run to this many steps, to check a profile end to end; results are kept apart, as NAME-stepsN."""
 
     @field_validator("seeds")
     @classmethod
@@ -57,6 +57,11 @@ class Profile(Settings):
         if len(set(seeds)) < len(seeds):
             raise ValueError("a seed stands twice; expected distinct seeds")
         return seeds
+
+    @property
+    def name(self) -> str:
+        """Under which results are kept: the profile, and the steps where runs are cut."""
+        return self.profile if self.steps is None else f"{self.profile}-steps{self.steps}"
 
     def runs(self) -> list[RunConfig]:
         """Resolve the matrix, in the order in which it is written.
@@ -77,9 +82,15 @@ class Profile(Settings):
             for variant, method in plan.methods.items():
                 check_name("method row", variant)
                 for seed in self.seeds:
-                    content = {"profile": self.profile, "dataset": dataset, "variant": variant, "seed": seed}
+                    content = {"profile": self.name, "dataset": dataset, "variant": variant, "seed": seed}
                     where = f"profile {self.profile!r}, data set {dataset!r}, method row {variant!r}"
-                    runs.append(RunConfig.parse({**content, "method": method, **parts}, where))
+                    run = RunConfig.parse({**content, "method": method, **parts}, where)
+                    if (run.augmentation.kind == "image") != (DATASETS[dataset].kind == "image"):
+                        raise CareBenchError(
+                            f"{where}: preset {plan.preset!r} with augmentation {run.augmentation.kind!r} does not fit "
+                            f"{dataset!r}, whose samples are of kind {DATASETS[dataset].kind!r}"
+                        )
+                    runs.append(run)
         return runs
 
 
@@ -96,7 +107,7 @@ def read_profile(path: Path) -> Profile:
     Raises:
         CareBenchError: no such file, not YAML, or not a profile.
     """
-    return parse_profile(_read_yaml(path), str(path))
+    return parse_profile(read_yaml(path), str(path))
 
 
 def read_run(path: Path, run: str | None) -> RunConfig:
@@ -109,7 +120,7 @@ def read_run(path: Path, run: str | None) -> RunConfig:
     Raises:
         CareBenchError: the file is neither, or the run is not in the profile.
     """
-    content = _read_yaml(path)
+    content = read_yaml(path)
     if isinstance(content, Mapping) and "datasets" in content:
         runs = {config.id: config for config in parse_profile(content, str(path)).runs()}
         if run is None:
@@ -126,7 +137,7 @@ def read_run(path: Path, run: str | None) -> RunConfig:
 
 def read_evaluation(path: Path) -> EvaluationConfig:
     """Read evaluation settings from a JSON or YAML file."""
-    content = _read_yaml(path)
+    content = read_yaml(path)
     if not isinstance(content, Mapping):
         raise CareBenchError(f"{path}: expected evaluation settings, found {type(content).__name__}")
     return EvaluationConfig.parse(content, str(path))
@@ -158,10 +169,32 @@ def load_preset(name: str) -> dict[str, dict[str, Any]]:
     return content
 
 
-def _read_yaml(path: Path) -> Any:
+class _Loader(yaml.SafeLoader):
+    """A safe loader that refuses a key which stands twice in one mapping, where YAML would keep the last."""
+
+
+def _mapping_without_repetition(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    seen: set[str] = set()
+    for key, _ in node.value:
+        if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
+            raise yaml.YAMLError(f"key {key.value!r} stands twice, the second time in line {key.start_mark.line + 1}")
+        seen.add(str(key.value))
+    loader.flatten_mapping(node)
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_repetition)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file.
+
+    Raises:
+        CareBenchError: no such file, not YAML, or a key that stands twice.
+    """
     try:
-        return yaml.safe_load(path.read_text())
+        return yaml.load(path.read_text(), _Loader)  # a subclass of SafeLoader
     except OSError as error:
         raise CareBenchError(f"cannot read {path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
         raise CareBenchError(f"{path} is not YAML: {' '.join(str(error).split())}") from None

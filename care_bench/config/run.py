@@ -11,13 +11,15 @@ from care_bench.config.methods import AnyMethodSettings, Weight
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Strength = Annotated[float, Field(ge=0)]
+Width = Annotated[int, Field(ge=1, le=16384)]
+Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
 class ConvNetConfig(Settings):
     """Three 3x3 convolution blocks with BatchNorm and global average pooling, for images of 8 to 32 pixels."""
 
     name: Literal["convnet"]
-    width: PositiveInt = 32
+    width: Width = 32
     """Channels of the first block; the next have twice and four times as many."""
 
 
@@ -33,16 +35,16 @@ class DeepSetConfig(Settings):
     """A DeepSet on point clouds: an MLP per point, mean over points, an MLP on the mean."""
 
     name: Literal["deepset"]
-    width: PositiveInt = 128
+    width: Width = 128
     """Width of every hidden layer and of the features."""
 
 
 class ProjectorConfig(Settings):
     """The projection head: Linear, BatchNorm, ReLU for each hidden width, then Linear to the embedding."""
 
-    hidden: tuple[PositiveInt, ...] = (512,)
+    hidden: tuple[Width, ...] = (512,)
     """Widths of the hidden layers."""
-    output: PositiveInt = 128
+    output: Width = 128
     """Dimension d of the embedding on the unit sphere."""
 
 
@@ -57,7 +59,7 @@ class ImageAugmentationConfig(Settings):
     """SimCLR's image augmentations; the strengths are those of torchvision's transforms."""
 
     kind: Literal["image"]
-    size: PositiveInt
+    size: Annotated[int, Field(ge=1, le=4096)]
     """Side of the square view in pixels."""
     crop_scale: tuple[PositiveFloat, PositiveFloat] = (0.08, 1.0)
     flip_probability: Probability = 0.5
@@ -69,6 +71,18 @@ class ImageAugmentationConfig(Settings):
     blur_kernel: PositiveInt = 3
     """Side of the Gaussian kernel in pixels, odd."""
     blur_sigma: tuple[PositiveFloat, PositiveFloat] = (0.1, 2.0)
+
+    @model_validator(mode="after")
+    def _usable(self) -> Self:
+        if self.jitter[3] > 0.5:
+            raise ValueError(f"hue jitter {self.jitter[3]:g} expected at most 0.5")
+        if self.blur_kernel % 2 == 0 or self.blur_kernel // 2 >= self.size:
+            raise ValueError(f"blur_kernel = {self.blur_kernel} expected odd and smaller than twice the size")
+        for key in ("crop_scale", "blur_sigma"):
+            low, high = getattr(self, key)
+            if low > high:
+                raise ValueError(f"{key} = [{low:g}, {high:g}] expected the smaller first")
+        return self
 
 
 class RotationAugmentationConfig(Settings):
@@ -98,7 +112,7 @@ class TrainingConfig(Settings):
     """How a run is trained. Nothing is scaled silently: the learning rate is the one written here."""
 
     epochs: PositiveInt
-    batch_size: PositiveInt = 256
+    batch_size: Annotated[int, Field(ge=2)] = 256
     optimizer: Annotated[AdamConfig | SGDConfig, Field(discriminator="name")]
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup_epochs: NonNegativeInt = 0
@@ -108,7 +122,7 @@ class TrainingConfig(Settings):
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     deterministic: bool = True
     """Deterministic kernels: bit-identical weights for the same config, seed and device."""
-    threads: PositiveInt = 1
+    threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """CPU threads of the run; part of the config because sums depend on it in the last bit."""
     checkpoint_every: PositiveInt = 500
     """Steps between checkpoints."""
@@ -121,7 +135,7 @@ class RunConfig(Settings):
     dataset: str
     variant: str
     """Name of the method's row within the profile, such as `care-released-code`."""
-    seed: NonNegativeInt
+    seed: Seed
     method: AnyMethodSettings
     encoder: EncoderConfig
     augmentation: Annotated[ImageAugmentationConfig | RotationAugmentationConfig, Field(discriminator="kind")]

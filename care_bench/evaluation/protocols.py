@@ -186,8 +186,8 @@ PROTOCOLS: tuple[Protocol, ...] = (
         1,
         (
             Metric("cosine_mean", "1", None),
-            Metric("cosine_variance", "1", False),
-            Metric("cosine_opposed", "1", False),
+            Metric("cosine_variance", "1", None),
+            Metric("cosine_opposed", "1", None),
         ),
         _never,
         _measure_cosines,

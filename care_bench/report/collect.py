@@ -154,7 +154,7 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     import pyarrow.parquet as pq
 
     try:
-        rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(path.read_bytes())).to_pylist()
+        rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(path.read_bytes()), use_threads=False).to_pylist()
     except OSError as error:
         raise CareBenchError(f"cannot read {path}: {error.strerror or error}; {HOW_TO_COLLECT}") from None
     except pa.ArrowException as error:

@@ -65,7 +65,7 @@ class Grid:
         """Mean over the pretraining seeds of a variant, or a blank that says why there is none."""
         records = [] if variant is None else self._cells.get((variant, key), [])
         if not records:
-            return Cell(notes=(f"not part of profile {self.profile}",))
+            return Cell(notes=(f"not part of this collection of profile {self.profile}",))
         ids = tuple(record.id for record in records)
         values = [record.value for record in records if record.value is not None]
         notes = (*_failures(records), *self._absent_seeds(records, key))
@@ -113,7 +113,7 @@ class Grid:
     def _absent_seeds(self, records: Sequence[Record], key: Key) -> list[str]:
         absent = {record.seed for record in self._columns[key]} - {record.seed for record in records}
         seeds = ", ".join(str(seed) for seed in sorted(absent))
-        return [f"no record of seed {seeds} in profile {self.profile}"] if absent else []
+        return [f"no record of seed {seeds} in this collection of profile {self.profile}"] if absent else []
 
 
 def _without_inapplicable(records: Iterable[Record]) -> tuple[list[Record], list[str]]:

@@ -26,6 +26,7 @@ EQUIVARIANCE = (
 ABLATION = ("invariance", "uniformity", "equivariance", "uniformity_equivariance", "simclr", "care")
 ABLATION_METRICS = ("top1", "wahba_error", "gamma")
 PROTEIN_METRICS = ("first_pc_r2", "first_pc_angle", "wahba_error")
+WAHBA = "Wahba's error is small for a collapsed or invariant encoder too: read it beside invariance and uniformity."
 GAMMA = "γ is a mean of ratios without bound near invariance: read it beside its median and the invariance."
 
 
@@ -57,7 +58,7 @@ def lay_out(collection: Collection, paper: list[PaperValue] | str) -> Layout:
         before = len(layout.tables)
         name = build(grid, layout)
         if len(layout.tables) == before:
-            layout.absent.append(f"{name}: nothing measured in profile {grid.profile}.")
+            layout.absent.append(f"{name}: nothing measured in this collection of profile {grid.profile}.")
     found = paper_table(grid, paper)
     if isinstance(found, Table):
         layout.tables.append(found)
@@ -87,6 +88,8 @@ def _equivariance(grid: Grid, layout: Layout) -> str:
         chosen.sort(key=lambda key: (metric_order(key.metric), key.protocol))
         absent = [METRICS[metric] for metric in EQUIVARIANCE if metric not in {key.metric for key in chosen}]
         caption = f"Equivariance of the {representation} to augmentations of the test split of {data}."
+        if any(key.metric == "wahba_error" for key in chosen):
+            caption += " " + WAHBA
         if any(key.metric == "gamma" for key in chosen):
             caption += " " + GAMMA
         if absent:
@@ -106,7 +109,10 @@ def _ablation(grid: Grid, layout: Layout) -> str:
             continue
         rows = [row for method in ABLATION for row in _ablation_rows(grid, method, grid.rows(chosen))]
         columns = [(key, grid.column(key, key.representation, _probe_name(key))) for key in chosen]
-        caption = f"Which terms of the loss do what on {data}: alone, in pairs, and all three together (CARE)."
+        caption = (
+            f"Which terms of the loss do what on {data}. InfoNCE and CARE weigh invariance and uniformity as InfoNCE "
+            "does, at its temperature; the rows of single terms are the terms as the paper writes them."
+        )
         layout.add(grid.table(f"Loss ablation, {data}", caption, columns, rows), chosen)
     return "Loss ablation"
 

@@ -76,7 +76,9 @@ def paper_table(grid: Grid, paper: list[PaperValue] | str) -> Table | str:
             by_column.append([grid.cell(variant, key) for _, _, variant in rows])
         if not any(key.dataset == name for key in ours):
             columns.append(Column(name, "ours", "%"))
-            blank = Cell(notes=(f"data set {name} is not linearly probed in profile {grid.profile}",))
+            blank = Cell(
+                notes=(f"data set {name} is not linearly probed in this collection of profile {grid.profile}",)
+            )
             by_column.append([blank] * len(rows))
     cells = tuple(zip(*by_column, strict=True))
     caption = (

@@ -12,9 +12,10 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from care_bench.errors import CareBenchError
-from care_bench.files import write_bytes
+from care_bench.files import sha256_bytes, write_bytes
 
-FORMAT = "care_bench.checkpoint.v1"
+MAGIC = b"care_bench checkpoint 1 "
+"""Every checkpoint begins with this, the SHA-256 of what follows the line, and a line feed."""
 
 
 def save_checkpoint(path: Path, config_sha256: str, state: dict[str, Any]) -> None:
@@ -26,25 +27,29 @@ def save_checkpoint(path: Path, config_sha256: str, state: dict[str, Any]) -> No
         state: tensors and plain values.
     """
     buffer = io.BytesIO()
-    torch.save({"format": FORMAT, "config_sha256": config_sha256, **state}, buffer)
-    write_bytes(path, buffer.getvalue())
+    torch.save({"config_sha256": config_sha256, **state}, buffer)
+    content = buffer.getvalue()
+    write_bytes(path, MAGIC + sha256_bytes(content).encode() + b"\n" + content)
 
 
 def load_checkpoint(path: Path, config_sha256: str) -> dict[str, Any]:
     """Read the state of a run to the CPU, never executing what a file may hold.
 
     Raises:
-        CareBenchError: the file is truncated, foreign, or belongs to another configuration.
+        CareBenchError: the file is truncated, changed, foreign, or belongs to another configuration.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # torch.load raises a dozen types for a damaged file
+        header, _, content = path.read_bytes().partition(b"\n")
+    except OSError as error:
+        raise CareBenchError(f"checkpoint {path} cannot be read: {error.strerror}") from None
+    if not header.startswith(MAGIC):
+        raise CareBenchError(f"{path} is not a checkpoint of care_bench; delete it to start the run anew")
+    if header.removeprefix(MAGIC).decode(errors="replace") != sha256_bytes(content):
         raise CareBenchError(
-            f"checkpoint {path} cannot be read ({type(error).__name__}): truncated or not a checkpoint; "
+            f"checkpoint {path} is truncated or changed: its SHA-256 is not the one it was written with; "
             "delete it to start the run anew"
-        ) from None
-    if not isinstance(state, dict) or state.get("format") != FORMAT:
-        raise CareBenchError(f"{path} is not a checkpoint of care_bench: expected format {FORMAT!r}")
+        )
+    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     if state["config_sha256"] != config_sha256:
         raise CareBenchError(
             f"checkpoint {path} belongs to config {state['config_sha256'][:12]}, this run has config "

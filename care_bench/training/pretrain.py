@@ -39,10 +39,15 @@ def pretrain(config: RunConfig, data: Path, out: Path) -> RunFolder:
         RunInterruptedError: SIGTERM or SIGINT came; the state is saved.
     """
     folder = RunFolder(out)
-    folder.claim(config)
-    if folder.read_summary() is not None:
+    with folder.lock():
+        folder.check_unclaimed(config)
+        if folder.read_summary() is None:
+            _pretrain(config, data, folder)
         folder.check(config)
-        return folder
+    return folder
+
+
+def _pretrain(config: RunConfig, data: Path, folder: RunFolder) -> None:
     dataset = load(config.dataset, data)
     samples = len(dataset.train.inputs)
     if config.training.batch_size > samples:
@@ -53,10 +58,11 @@ def pretrain(config: RunConfig, data: Path, out: Path) -> RunFolder:
     training = config.training
     with reproducible(training.deterministic, training.threads, best_device()), stop_signals() as stop:
         session = Session.open(config, dataset, folder)
+        if not folder.config.exists():
+            write_json(folder.config, config.model_dump(mode="json"))
         with session.log:
             _train(session, stop)
             _finish(session, folder)
-    return folder
 
 
 def train_step(session: Session) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from care_bench.config import RunConfig, read_run
 from care_bench.errors import CareBenchError
-from care_bench.files import sha256_file, write_json
+from care_bench.files import sha256_file
 
 
 @dataclass(frozen=True)
@@ -42,14 +46,34 @@ class RunFolder:
         """Folder of the unfinished run with this configuration."""
         return self.path / f"state-{config_sha256[:12]}"
 
-    def claim(self, config: RunConfig) -> None:
-        """Write the configuration into the folder, or check that the one in it is the same.
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep other processes out of the folder; the lock goes with the process, however it ends.
 
         Raises:
-            CareBenchError: the folder belongs to a run of another configuration, or cannot be written.
+            CareBenchError: another process has it, or the folder cannot be made.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self.path, os.O_RDONLY)
+        except OSError as error:
+            raise CareBenchError(f"cannot write {self.path}: {error.strerror}; expected a folder") from None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            raise CareBenchError(f"another process is working on {self.path}; expected one at a time") from None
+        else:
+            yield
+        finally:
+            os.close(descriptor)
+
+    def check_unclaimed(self, config: RunConfig) -> None:
+        """Check that the folder holds no run of another configuration.
+
+        Raises:
+            CareBenchError: it does.
         """
         if not self.config.exists():
-            write_json(self.config, config.model_dump(mode="json"))
             return
         found, expected = read_run(self.config, None).sha256(), config.sha256()
         if found != expected:

@@ -20,6 +20,7 @@ from care_bench.models import Encoder
 from care_bench.training.batches import Batches
 from care_bench.training.build import build_augmentation, build_run_encoder
 from care_bench.training.checkpoint import load_checkpoint, save_checkpoint
+from care_bench.training.device import best_device
 from care_bench.training.optim import build_optimizer
 from care_bench.training.run_folder import RunFolder
 from care_bench.training.term_log import TermLog
@@ -76,6 +77,11 @@ class Session:
         """
         training = config.training
         augmentation = build_augmentation(config, dataset)
+        if training.precision == "16-mixed" and best_device().type == "cpu":
+            raise CareBenchError(
+                f"run {config.id}: training.precision = '16-mixed' needs a GPU and there is none; "
+                "expected 32-true or bf16-mixed"
+            )
         fabric = Fabric(accelerator="auto", devices=1, precision=training.precision)
         module = Pretraining(build_run_encoder(config, dataset), build_method(config.method))
         optimizer = build_optimizer(training.optimizer, module.parameters())

@@ -6,6 +6,7 @@ import json
 import math
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -36,6 +37,11 @@ class TermLog:
         self._waiting: list[tuple[int, float, tuple[str, ...], Tensor]] = []
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            size = path.stat().st_size if path.exists() else 0
+            if size < length:
+                raise CareBenchError(
+                    f"{path} has {size} bytes, its checkpoint counts on {length}; delete {path.parent} to start anew"
+                )
             self._file = path.open("ab")
             self._file.truncate(length)
         except OSError as error:
@@ -77,7 +83,10 @@ class TermLog:
     def sync(self) -> int:
         """Flush, wait for the disk, and return the length of the log in bytes."""
         self.flush()
-        os.fsync(self._file.fileno())
+        try:
+            os.fsync(self._file.fileno())
+        except OSError as error:
+            raise CareBenchError(f"cannot write {self.path}: {error.strerror}; expected space left") from None
         return self._file.tell()
 
     def _fetch(self) -> list[list[float]]:
@@ -92,4 +101,6 @@ class TermLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        # What could not be written has been reported where it was written; closing tries once more.
+        with suppress(OSError):
+            self._file.close()

@@ -30,6 +30,7 @@ def content() -> dict[str, Any]:
         "n": 3,
         "spread": 0.5,
         "higher_is_better": True,
+        "config": "",
         "config_sha256": "a" * 64,
         "data_sha256": "b" * 64,
         "weights_sha256": "c" * 64,

@@ -27,6 +27,14 @@ def test_any_change_changes_the_id(make: Make, change: dict[str, Any]) -> None:
     assert make(**change).id != make().id
 
 
+def test_a_configuration_is_the_one_that_was_hashed(make: Make) -> None:
+    # SHA-256 of "{}".
+    digest = "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+    assert make(config="{}", config_sha256=digest).config == "{}"
+    with pytest.raises(ValidationError, match="config whose SHA-256 is not config_sha256"):
+        make(config="{ }", config_sha256=digest)
+
+
 def test_the_identity_is_blind_to_the_outcome(make: Make) -> None:
     outcome = {"value": 1.0, "spread": None, "duration_s": 9.0, "weights_sha256": "d" * 64, "device": "another"}
     assert make(**outcome).identity == make().identity

@@ -60,7 +60,9 @@ def test_the_matrix_is_resolved_in_its_order() -> None:
 
 
 def test_steps_reach_every_run() -> None:
-    assert {run.training.steps for run in parse_profile(edited("steps", 2), "here").runs()} == {2}
+    runs = parse_profile(edited("steps", 2), "here").runs()
+    assert {run.training.steps for run in runs} == {2}
+    assert {run.profile for run in runs} == {"tiny-steps2"}, "cut runs would overwrite whole ones"
 
 
 @pytest.mark.parametrize(("fidelity", "sharing"), [("paper", "chunk"), ("released-code", "batch")])
@@ -94,6 +96,18 @@ def test_a_run_read_back_from_its_file_is_the_same(tmp_path: Path) -> None:
 MISTAKES = [
     ("evaluaton", {}, "unknown key 'evaluaton': did you mean 'evaluation'?"),
     ("datasets.digits.methods.care.wieght", 1, "unknown key 'wieght': did you mean 'weight'?"),
+    (
+        "datasets.digits.methods.care",
+        {"name": "care", "base": {"name": "simclr"}, "splits": 16, "wieght": 1},
+        "unknown key 'wieght': did you mean 'weight'?",
+    ),
+    ("datasets.proteins.preset", "digits", "preset 'digits' with augmentation 'image' does not fit 'proteins'"),
+    ("datasets.digits.training.batch_size", 1, "batch_size = 1: Input should be greater than or equal to 2"),
+    ("datasets.digits.training.threads", 10**8, "threads = 100000000: Input should be less than or equal to 1024"),
+    ("datasets.digits.augmentation", {"jitter": [0, 0, 0, 0.6]}, "hue jitter 0.6 expected at most 0.5"),
+    ("datasets.digits.augmentation", {"crop_scale": [1, 0.5]}, "crop_scale = [1, 0.5] expected the smaller first"),
+    ("datasets.digits.augmentation", {"blur_kernel": 4}, "blur_kernel = 4 expected odd"),
+    ("seeds", [2**63], "less than"),
     ("datasets.digits.training.epoch", 1, "did you mean 'epochs'?"),
     ("datasets.digits.methods.care.weight", -0.1, "weight = -0.1: Input should be greater than or equal to 0"),
     ("datasets.digits.methods.care.base.temperature", -1, "temperature = -1: Input should be greater than 0"),
@@ -145,7 +159,13 @@ def test_a_run_is_picked_out_of_a_profile(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("a: [", "is not YAML"), ("- 1", "found list"), ("", "found NoneType"), ("{}", "key 'profile' is missing")],
+    [
+        ("a: [", "is not YAML"),
+        ("a: 1\nb: 2\na: 3\n", "key 'a' stands twice, the second time in line 3"),
+        ("- 1", "found list"),
+        ("", "found NoneType"),
+        ("{}", "key 'profile' is missing"),
+    ],
 )
 def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "broken.yaml"

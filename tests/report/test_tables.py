@@ -141,10 +141,10 @@ def test_a_cell_cites_the_records_behind_it(per_seed: PerSeed) -> None:
 def test_a_table_that_cannot_be_filled_is_a_line(record: Make) -> None:
     layout = lay_out(Collection("small", (record(metric="composition_error", value=0.1),)), NO_PAPER)
     assert layout.absent == [
-        "Probe accuracy: nothing measured in profile small.",
-        "Equivariance: nothing measured in profile small.",
-        "Loss ablation: nothing measured in profile small.",
-        "First principal component of proteins: nothing measured in profile small.",
+        "Probe accuracy: nothing measured in this collection of profile small.",
+        "Equivariance: nothing measured in this collection of profile small.",
+        "Loss ablation: nothing measured in this collection of profile small.",
+        "First principal component of proteins: nothing measured in this collection of profile small.",
         NO_PAPER,
     ]
 
@@ -187,10 +187,10 @@ def test_blanks_and_gaps_are_explained(record: Make, per_seed: PerSeed) -> None:
         ]
     )["Probe accuracy, cached-v1"]
     notes = {label: [cell.notes for cell in row] for label, row in zip(table.rows, table.cells, strict=True)}
-    elsewhere = ("not part of profile small",)
+    elsewhere = ("not part of this collection of profile small",)
     assert notes == {
         "SimCLR": [(), elsewhere],
-        "CARE (SimCLR), paper fidelity": [("no record of seed 1 in profile small",), elsewhere],
+        "CARE (SimCLR), paper fidelity": [("no record of seed 1 in this collection of profile small",), elsewhere],
         "invariance only": [("diverged",), elsewhere],
         "uniformity only": [("seed 0: diverged", "seed 2: killed"), elsewhere],
         "equivariance only, paper fidelity": [elsewhere, ()],
@@ -280,10 +280,10 @@ def test_the_papers_values_stand_beside_ours(per_seed: PerSeed) -> None:
     }
     assert [cell.notes for cell in table.cells[0][2:]] == [
         ("gap: the text of the paper at hand does not show this value",),
-        ("data set stl10 is not linearly probed in profile small",),
+        ("data set stl10 is not linearly probed in this collection of profile small",),
     ]
     assert [cell.notes for cell in table.cells[1][1:3]] == [
-        ("not part of profile small",),
+        ("not part of this collection of profile small",),
         ("not an entry of reference/table1.csv",),
     ]
     assert not any(cell.bold for row in table.cells for cell in row)

@@ -222,7 +222,7 @@ def test_unusable_settings_are_named(tiny: Make, data: Path, tmp_path: Path) -> 
     config = tiny().model_copy(update={"dataset": "proteins"})
     with pytest.raises(CareBenchError, match=r"augmentation\.kind = 'image' does not apply to 'proteins'"):
         pretrain(config, data, tmp_path / "b")
-    even = tiny().augmentation.model_copy(update={"blur_kernel": 4})
+    even = tiny().augmentation.model_copy(update={"blur_kernel": 4})  # past the validation of the config
     with pytest.raises(CareBenchError, match=r"augmentation: .*blur_kernel"):
         build_augmentation(tiny().model_copy(update={"augmentation": even}), load("digits", data))
 
@@ -242,3 +242,11 @@ def test_progress_in_a_log_is_plain_lines(
     assert lines[-1].startswith("digits/row/seed0: step 20/20  loss ")
     assert "images/s" in lines[-1]
     assert "\x1b" not in "".join(lines)
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="16-mixed is refused where there is no accelerator")
+def test_half_precision_is_not_replaced_by_another_behind_the_users_back(
+    tiny: Make, data: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(CareBenchError, match=r"training\.precision = '16-mixed' needs a GPU"):
+        pretrain(tiny(precision="16-mixed"), data, tmp_path / "run")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -16,8 +18,10 @@ import torch
 
 from care_bench.config import RunConfig
 from care_bench.errors import CareBenchError
+from care_bench.files import sha256_bytes
 from care_bench.training import RunFolder
 from care_bench.training import pretrain as pretrain_module
+from care_bench.training.checkpoint import MAGIC
 from care_bench.training.pretrain import pretrain
 
 Make = Callable[..., RunConfig]
@@ -133,14 +137,16 @@ def interrupted(config: RunConfig, data: Path, out: Path, monkeypatch: pytest.Mo
     return RunFolder(out).state(config.sha256()) / "checkpoint.pt"
 
 
-def test_a_truncated_checkpoint_is_named(
+def test_a_truncated_or_changed_checkpoint_is_named(
     tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = interrupted(tiny(), data, tmp_path / "run", monkeypatch)
     whole_file = checkpoint.read_bytes()
-    for length in (0, 100, len(whole_file) // 2, len(whole_file) - 1):
-        checkpoint.write_bytes(whole_file[:length])
-        with pytest.raises(CareBenchError, match=f"checkpoint {checkpoint} cannot be read .*truncated") as caught:
+    middle = len(whole_file) // 2
+    flipped = whole_file[:middle] + bytes([whole_file[middle] ^ 1]) + whole_file[middle + 1 :]
+    for damaged in (b"", whole_file[:100], whole_file[:middle], whole_file[:-1], flipped):
+        checkpoint.write_bytes(damaged)
+        with pytest.raises(CareBenchError, match=f"{checkpoint} is ") as caught:
             pretrain(tiny(), data, tmp_path / "run")
         assert "\n" not in str(caught.value)
 
@@ -159,9 +165,34 @@ def test_a_checkpoint_that_would_run_code_is_refused(
     tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checkpoint = interrupted(tiny(), data, tmp_path / "run", monkeypatch)
-    torch.save({"format": PowerCutError("code")}, checkpoint)
-    with pytest.raises(CareBenchError, match="cannot be read"):
+    hostile = io.BytesIO()
+    torch.save({"config_sha256": PowerCutError("code")}, hostile)
+    digest = sha256_bytes(hostile.getvalue()).encode()
+    checkpoint.write_bytes(MAGIC + digest + b"\n" + hostile.getvalue())
+    with pytest.raises(pickle.UnpicklingError, match="weights_only"):
         pretrain(tiny(), data, tmp_path / "run")
+
+
+def test_a_log_that_lost_lines_the_checkpoint_counts_on_is_named(
+    tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = interrupted(tiny(), data, tmp_path / "run", monkeypatch).with_name("log.jsonl")
+    log.write_bytes(log.read_bytes()[:100])
+    with pytest.raises(CareBenchError, match=f"{log} has 100 bytes, its checkpoint counts on"):
+        pretrain(tiny(), data, tmp_path / "run")
+
+
+def test_two_processes_do_not_share_a_run(tiny: Make, data: Path, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with folder.lock(), pytest.raises(CareBenchError, match="another process is working on"):
+        pretrain(tiny(), data, folder.path)
+    pretrain(tiny(), data, folder.path)
+
+
+def test_a_start_that_failed_does_not_claim_the_folder(tiny: Make, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(CareBenchError, match="exceeds the 1437 training samples"):
+        pretrain(tiny(batch_size=4096), data, tmp_path / "run")
+    pretrain(tiny(), data, tmp_path / "run")
 
 
 def test_a_checkpoint_of_another_config_is_named(

@@ -30,21 +30,21 @@ def folder(finished: Any) -> Path:
 
 def test_every_run_leaves_its_files_and_the_tables_cite_them(folder: Path) -> None:
     for row in ("simclr", "care"):
-        run = folder / "results/runs/tiny/digits" / row / "seed0"
+        run = folder / "results/runs/tiny-steps2/digits" / row / "seed0"
         names = {path.name for path in run.iterdir()}
         assert names == {"config.json", "encoder.safetensors", "log.jsonl", "pretrain.json", "records.jsonl"}
         assert json.loads((run / "pretrain.json").read_text())["steps"] == 2
-    frame = pd.read_parquet(folder / "results/collected/tiny/records.parquet")
+    frame = pd.read_parquet(folder / "results/collected/tiny-steps2/records.parquet")
     assert set(frame["variant"]) == {"simclr", "care"}
     assert set(frame["device"].str.split(":").str[0]) <= {"cpu", "cuda"}
-    report = (folder / "results/report/tiny/report.md").read_text()
+    report = (folder / "results/report/tiny-steps2/report.md").read_text()
     cited = set(re.findall(r"r[0-9a-f]{10}", report))
     assert cited
     assert cited <= set(frame["id"])
 
 
 def test_every_job_wrote_a_log(folder: Path) -> None:
-    kept = folder / "results/logs/tiny"
+    kept = folder / "results/logs/tiny-steps2"
     logs = {str(path.relative_to(kept)) for path in kept.rglob("*.log")}
     stages = ("configure", "pretrain", "evaluate")
     of_runs = {f"digits/{row}/seed0.{stage}.log" for row in ("simclr", "care") for stage in stages}
@@ -67,7 +67,7 @@ def test_one_changed_hyperparameter_reruns_that_run_and_what_follows(finished: A
 
 
 def test_the_changed_run_is_trained_anew_and_the_other_left_alone(finished: Any, edit: Edit, folder: Path) -> None:
-    runs = {row: folder / "results/runs/tiny/digits" / row / "seed0/pretrain.json" for row in ("simclr", "care")}
+    runs = {row: folder / "results/runs/tiny-steps2/digits" / row / "seed0/pretrain.json" for row in ("simclr", "care")}
     before = {row: (path.stat().st_mtime_ns, json.loads(path.read_text())) for row, path in runs.items()}
     changed = edit(care={"weight": 0.5})
     ended = finished.run(changed, "--show-failed-logs")

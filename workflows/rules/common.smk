@@ -10,11 +10,13 @@ from snakemake.settings.types import DeploymentMethod
 # The package of this checkout, whether or not one is installed.
 sys.path.insert(0, str(Path(workflow.basedir).resolve()))
 
-from care_bench.config import parse_profile  # noqa: E402
+from care_bench.config import parse_profile, read_yaml  # noqa: E402
 from care_bench.errors import CareBenchError  # noqa: E402
 from care_bench.machine import nvidia_gpus  # noqa: E402
 
 try:
+    for path in workflow.configfiles:
+        read_yaml(Path(path))
     PROFILE = parse_profile(config, "profile")
     RUNS = {run.id: run for run in PROFILE.runs()}
 except CareBenchError as error:
@@ -24,8 +26,8 @@ except CareBenchError as error:
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
-LOGS = f"results/logs/{PROFILE.profile}"
-FOLDER = f"results/runs/{PROFILE.profile}"
+LOGS = f"results/logs/{PROFILE.name}"
+FOLDER = f"results/runs/{PROFILE.name}"
 LEDGER = "results/theory/ledger.jsonl"
 RUN = f"{FOLDER}/{{dataset}}/{{variant}}/seed{{seed}}"
 

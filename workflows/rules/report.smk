@@ -5,9 +5,9 @@ rule collect:
     input:
         of_every_run("records.jsonl"),
     output:
-        parquet=f"results/collected/{PROFILE.profile}/records.parquet",
+        parquet=f"results/collected/{PROFILE.name}/records.parquet",
         csv=report(
-            f"results/collected/{PROFILE.profile}/records.csv",
+            f"results/collected/{PROFILE.name}/records.csv",
             caption="../report/records.rst",
             category="Records",
         ),
@@ -23,24 +23,24 @@ rule collect:
 
 rule report_tables:
     input:
-        records=f"results/collected/{PROFILE.profile}/records.parquet",
+        records=f"results/collected/{PROFILE.name}/records.parquet",
         # The theory stands in the report as soon as it has been checked.
         theory=lambda wildcards: [LEDGER] if Path(LEDGER).exists() else [],
     output:
-        markdown=f"results/report/{PROFILE.profile}/report.md",
+        markdown=f"results/report/{PROFILE.name}/report.md",
         html=report(
-            f"results/report/{PROFILE.profile}/report.html",
+            f"results/report/{PROFILE.name}/report.html",
             caption="../report/tables.rst",
             category="Tables",
         ),
-        latex=f"results/report/{PROFILE.profile}/report.tex",
-        csv=f"results/report/{PROFILE.profile}/report.csv",
+        latex=f"results/report/{PROFILE.name}/report.tex",
+        csv=f"results/report/{PROFILE.name}/report.csv",
     log:
         f"{LOGS}/report.log",
     conda:
         "../envs/report.yaml"
     params:
         folder=subpath(output.markdown, parent=True),
-        collection=PROFILE.profile,
+        collection=PROFILE.name,
     shell:
         "python -m care_bench report results --collection {params.collection} --out {params.folder} > {log} 2>&1"

@@ -1,0 +1,66 @@
+"""The settings behind the labels of a collection's rows."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Any
+
+from care_bench.artifacts import Record
+from care_bench.report.settings import settings_lines
+
+SIMCLR = {"name": "simclr", "temperature": 0.5, "invariance_weight": 1.0}
+
+
+def record(dataset: str, method: dict[str, Any], steps: int | None = None) -> Record:
+    config = json.dumps({"method": method, "training": {"steps": steps}}, sort_keys=True, separators=(",", ":"))
+    base = method.get("base")
+    return Record(
+        profile="p",
+        dataset=dataset,
+        method=method["name"],
+        base=base["name"] if base else None,
+        fidelity=method.get("fidelity"),
+        variant=method["name"],
+        backbone="convnet",
+        seed=0,
+        protocol="knn-v1",
+        protocol_version=1,
+        representation="features",
+        metric="top1",
+        value=90.0,
+        unit="%",
+        n=1,
+        config=config,
+        config_sha256=hashlib.sha256(config.encode()).hexdigest(),
+        data_sha256="d" * 64,
+        weights_sha256="e" * 64,
+        code_version="0.1.0",
+        environment={},
+        device="cpu",
+        duration_s=1.0,
+    )
+
+
+def test_data_sets_with_the_same_settings_share_a_line_and_others_do_not() -> None:
+    care = {"name": "care", "splits": 16, "fidelity": "paper", "sharing": "chunk", "base": SIMCLR, "weight": 0.3}
+    strong = {**care, "weight": 10.0, "base": {**SIMCLR, "invariance_weight": 0.1}}
+    records = [record("a", SIMCLR), record("a", care), record("b", SIMCLR), record("b", care), record("c", strong)]
+    simclr = "SimCLR: invariance_weight 1, temperature 0.5"
+    care_line = (
+        "CARE (SimCLR), paper fidelity: base.invariance_weight {}, base.temperature 0.5, sharing chunk, splits 16"
+    )
+    assert settings_lines(records) == [
+        f"Settings on a and b: {simclr}; {care_line.format(1)}, weight 0.3.",
+        f"Settings on c: {care_line.format(0.1)}, weight 10.",
+    ]
+
+
+def test_a_run_that_was_cut_short_says_so() -> None:
+    (line,) = settings_lines([record("a", SIMCLR, steps=2)])
+    assert line.endswith("invariance_weight 1, temperature 0.5, cut to 2 steps.")
+
+
+def test_records_without_a_configuration_are_passed_over() -> None:
+    bare = record("a", SIMCLR).model_copy(update={"config": ""})
+    assert settings_lines([bare]) == []
