@@ -15,7 +15,7 @@ from torch import Tensor
 from care_bench.evaluation import wahba
 from care_bench.losses import Equivariance
 from theory_checks import measures
-from theory_checks.groups import FiniteGroup, cyclic, dihedral, encode_circle, encode_directions, permutations
+from theory_checks.acting_groups import FiniteGroup, cyclic, dihedral, encode_circle, encode_directions, permutations
 from theory_checks.ledger import Statement, observe
 from theory_checks.strategies import generator, make_orthogonal, make_points, seeds
 from theory_checks.tolerances import TOLERANCE

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from care_bench.losses import Form, euclidean, form_equivariance, gram, hermitian, minkowski
 from theory_checks import strategies
-from theory_checks.groups import CONDITION, EXACT, GROUPS, Group, hold_element, root_of_sum, signs
+from theory_checks.form_groups import CONDITION, EXACT, GROUPS, Group, hold_element, root_of_sum, signs
 from theory_checks.ledger import Statement, observe
 from theory_checks.measures import smallest_singular_value
 from theory_checks.measures_minimisation import MACHINE_ZERO, minimise

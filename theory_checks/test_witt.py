@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from care_bench.losses import form_equivariance, gram, minkowski, symplectic
 from theory_checks import strategies
-from theory_checks.groups import CONDITION, EXACT, GROUPS, hold_element, root_of_sum, signs
+from theory_checks.form_groups import CONDITION, EXACT, GROUPS, hold_element, root_of_sum, signs
 from theory_checks.ledger import Statement, observe
 from theory_checks.measures import smallest_singular_value
 from theory_checks.measures_other_groups import (
