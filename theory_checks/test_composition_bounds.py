@@ -70,8 +70,7 @@ STATEMENTS = (
         "cor-2-printed-procrustes",
         "‖ρ(a'∘a) - ρ(a')ρ(a)‖ <= (1+√2)‖A†‖ √d ‖B^-1‖ ε² for the Procrustes maps.",
         "Cor. 2, last line of its proof",
-        "holds with assumption: every ρ is the Procrustes map (proved for ‖A†‖ε <= 1/2; up to 1/√2 a search found no "
-        "violation)",
+        "holds with assumption: every ρ is the Procrustes map (a search up to ‖A†‖ε = 1/√2 found no violation)",
     ),
     Statement(
         "cor-2-printed-any-maps",

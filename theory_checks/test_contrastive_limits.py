@@ -33,26 +33,26 @@ STATEMENTS = (
         id="info-nce-limit",
         text="InfoNCE - log(2B - 1) tends to -E f(a(x)).f(a'(x)) / tau + E_x log E_x' exp(f(x).f(x') / tau), "
         "the gap falling like B^-1/2 or faster (like B^-1 where embeddings are uniform).",
-        source="PAPER point 6",
+        source="point 6",
         verdict="holds with assumption: the logarithm stands inside the expectation over anchors",
     ),
     Statement(
         id="info-nce-log-outside",
         text="InfoNCE = alignment + uniformity in the limit, uniformity = log E_x E_x' exp(f(x).f(x')).",
-        source="PAPER point 6",
-        verdict="counterexample to the text as printed: by Jensen uniformity is an upper bound, reached only where all "
-        "anchors see the same E_x' exp(f(x).f(x'))",
+        source="point 6",
+        verdict="holds with assumption: all anchors see the same E_x' exp(f(x).f(x')); else, by Jensen, uniformity is "
+        "only an upper bound",
     ),
     Statement(
         id="point-6",
         text="At finite batch InfoNCE is not alignment + uniformity: it lies below by Jensen's gap over the anchors.",
-        source="PAPER point 6",
+        source="point 6",
         verdict="holds",
     ),
     Statement(
         id="info-nce-alignment",
         text="InfoNCE's alignment part at tau = 1 is E|f(a(x)) - f(a'(x))|^2 / 2 - 1, so at least alignment^2 / 2 - 1.",
-        source="PAPER point 6",
+        source="point 6",
         verdict="holds with assumption: the two agree only where all pairs are equally far apart",
     ),
     Statement(

@@ -34,58 +34,58 @@ STATEMENTS = (
     Statement(
         "point-1-support",
         "Zero loss on X for a, a' and a'∘a and a span of R^d do not give ρ(a'∘a) = ρ(a')ρ(a) when a(X) lies outside X.",
-        "PAPER point 1, Cor. 1",
+        "point 1, Cor. 1",
         "counterexample to the text as printed: a' turns X one way and a(X) another",
     ),
     Statement(
         "cor-2-fitted-on-x",
         "With ρ(a') fitted on the embeddings of x and not of a(x), zero loss of a, a' and a'∘a on X allows "
         "‖ρ(a'∘a) - ρ(a')ρ(a)‖ = 2√d, the largest distance in O(d).",
-        "Cor. 2, PAPER point 1",
-        "counterexample to the text as printed: ρ(a') has to be fitted on the embeddings of a(x)",
+        "Cor. 2, point 1",
+        "holds",
     ),
     Statement(
         "point-1-repaired",
         "With zero loss of a' on a(X) as well and ρ(a') fitted there, ρ(a'∘a) = ρ(a')ρ(a).",
-        "PAPER point 1, Cor. 1 and 2",
+        "point 1, Cor. 1 and 2",
         "holds with assumption: a(X) lies in the support of the loss",
     ),
     Statement(
         "point-2-homomorphism",
         "An idempotent augmentation a has ‖ρ(a∘a) - ρ(a)ρ(a)‖ = ‖ρ(a) - I‖: the only homomorphic ρ is ρ(a) = I.",
-        "PAPER point 2",
+        "point 2",
         "holds",
     ),
     Statement(
         "point-2-invariance",
         "For an idempotent augmentation, a loss of ε^4 on X and a(X) together bounds the whole motion: "
         "(Σ ‖f(a(x)) - f(x)‖²)^(1/2) <= ‖Ā†‖ε²/√2; at zero loss equivariance IS invariance.",
-        "PAPER point 2",
+        "point 2",
         "holds with assumption: a(X) lies in the support of the loss and f(a(X)) spans R^d",
     ),
     Statement(
         "point-3-not-unique",
         "Embeddings that span less than R^d leave R_a open: two maps at distance 2 fit with no residual.",
-        "PAPER point 3",
+        "point 3",
         "holds",
     ),
     Statement(
         "point-3-rotation",
         "Where embeddings span less than R^d, a zero loss is explained by a rotation, whatever map made it.",
-        "PAPER point 3",
+        "point 3",
         "holds with assumption: rank < d",
     ),
     Statement(
         "point-3-unique",
         "Embeddings that span R^d leave one map: any other, R, has a residual of at least σ_min ‖R - R_a‖.",
-        "PAPER point 3",
+        "point 3",
         "holds with assumption: rank = d",
     ),
     Statement(
         "point-4-reflection",
         "A reflection has zero loss and no rotation explains it: Wahba's error over SO(d) is exactly 2 σ_min(A).",
-        "PAPER point 4",
-        "counterexample to the text as printed: the maps of a zero loss lie in O(d) and not always in SO(d)",
+        "point 4",
+        "holds",
     ),
     Statement(
         "so-not-from-pairs",
@@ -97,14 +97,13 @@ STATEMENTS = (
     Statement(
         "point-7-practical-loss",
         "The practical loss (a and a' both drawn) is zero for f(a(x)) = R_a g(x) while the ideal one is not.",
-        "PAPER point 7, Eq. 2",
-        "counterexample to the text as printed: without the identity among the augmentations zero practical loss says "
-        "nothing about f(x)",
+        "point 7, Eq. 2",
+        "holds with assumption: the identity is not among the augmentations",
     ),
     Statement(
         "point-7-identity",
         "With the identity drawn with probability p, ideal loss <= practical loss / (2p).",
-        "PAPER point 7, Eq. 2",
+        "point 7, Eq. 2",
         "holds with assumption: the identity is an augmentation of positive probability",
     ),
 )

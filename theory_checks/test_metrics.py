@@ -59,13 +59,13 @@ STATEMENTS = (
     Statement(
         id="point-8",
         text="As f becomes invariant by t, gamma_f grows like t^-2; the loss falls like t^2, Wahba's error like t.",
-        source="PAPER point 8",
+        source="point 8",
         verdict="holds",
     ),
     Statement(
         id="point-8-summary",
         text="Where few pairs stop moving, the mean of the ratios diverges and the median and trimmed mean do not.",
-        source="PAPER point 8",
+        source="point 8",
         verdict="holds with assumption: fewer than 10 % of the pairs; where all stop moving, median and trimmed mean "
         "diverge as well and only the invariance tells",
     ),

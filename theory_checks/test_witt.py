@@ -27,8 +27,8 @@ STATEMENTS = (
     Statement(
         "point-5-degenerate-span",
         "Under an indefinite or alternating form equal Gram matrices need not come from an element of the group.",
-        "PAPER point 5",
-        "counterexample to the text as printed: a null vector and the zero vector; holds on non-degenerate spans",
+        "point 5",
+        "holds with assumption: the span is degenerate (a null vector and the zero vector)",
     ),
 )
 
