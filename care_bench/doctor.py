@@ -38,7 +38,7 @@ def examine(data: Path, quick: bool, console: Console) -> bool:
         console.print(f"unsupported: {error}", style="red", highlight=False)
 
     console.print(f"device: {_device(quick)}", highlight=False)
-    sets = Table("data set", "samples", "state", "how to get it", title=f"Data sets in {data}", title_justify="left")
+    sets = Table("data set", "kind", "state", "how to get it", title=f"Data sets in {data}", title_justify="left")
     for name, info in DATASETS.items():
         sets.add_row(name, info.kind, _state(name, data, quick), info.how_to_get)
     console.print(sets)
