@@ -99,7 +99,7 @@ def hold(end: Ending, loss: float, name: str) -> None:
         assert end.defect <= ORTHOGONAL, f"{name}: zero loss, yet the map is {end.defect} away from O(d)"
 
 
-def on_spheres(statement: str, descents: Sequence[tuple[str, Tensor, Descent]]) -> None:
+def check_on_spheres(statement: str, descents: Sequence[tuple[str, Tensor, Descent]]) -> None:
     """Hold every iterate of every descent on unit rows to Prop. 3, and note how often a start ended where."""
     admissible = sum(
         check(statement, a, b, len(a) * (len(a) - 1) * loss, loss, name)
@@ -116,7 +116,7 @@ def on_spheres(statement: str, descents: Sequence[tuple[str, Tensor, Descent]]) 
 
 @pytest.mark.statement("minima-free-embeddings")
 def test_free_embeddings_by_lbfgs() -> None:
-    on_spheres(
+    check_on_spheres(
         "minima-free-embeddings",
         [
             (f"n={n} d={d} seed={seed}", a, free_embeddings(a, seed, paper_loss))
@@ -158,7 +158,7 @@ def test_free_embeddings_by_riemannian_descent(n: int, d: int) -> None:
     points = [make_full_rank_points(n, d, seed) for seed in range(5 * starts())]
     descents = riemannian_descents(points, seed=0, keep=(0, 10, 50, 100, 200, 400))
     names = [f"n={n} d={d} seed={seed}" for seed in range(len(points))]
-    on_spheres("minima-riemannian", list(zip(names, points, descents, strict=True)))
+    check_on_spheres("minima-riemannian", list(zip(names, points, descents, strict=True)))
 
 
 @pytest.mark.statement("minima-linear-map")
