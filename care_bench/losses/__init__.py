@@ -1,6 +1,7 @@
-"""Losses on embeddings: pure functions and small modules on tensors whose rows have unit norm."""
+"""Losses on embeddings: pure functions and small modules on tensors with one embedding per row."""
 
 from care_bench.losses.alignment import alignment
+from care_bench.losses.barlow_twins import BarlowTwins, barlow_twins_terms
 from care_bench.losses.bilinear_forms import (
     Form,
     euclidean,
@@ -10,16 +11,26 @@ from care_bench.losses.bilinear_forms import (
     minkowski,
     symplectic,
 )
+from care_bench.losses.byol import ByolLoss
+from care_bench.losses.equimod import EquiModLoss
 from care_bench.losses.equivariance import Equivariance, Fidelity, equivariance
 from care_bench.losses.info_nce import InfoNCE, info_nce, info_nce_terms
+from care_bench.losses.moco import MoCoInfoNCE, moco_info_nce
 from care_bench.losses.uniformity import uniformity
+from care_bench.losses.wahba import WahbaLoss
 
 __all__ = [
+    "BarlowTwins",
+    "ByolLoss",
+    "EquiModLoss",
     "Equivariance",
     "Fidelity",
     "Form",
     "InfoNCE",
+    "MoCoInfoNCE",
+    "WahbaLoss",
     "alignment",
+    "barlow_twins_terms",
     "equivariance",
     "euclidean",
     "form_equivariance",
@@ -28,6 +39,7 @@ __all__ = [
     "info_nce",
     "info_nce_terms",
     "minkowski",
+    "moco_info_nce",
     "symplectic",
     "uniformity",
 ]

@@ -28,15 +28,25 @@ def rows(z: Tensor, name: str, at_least: int = 1) -> Tensor:
     return z.to(torch.promote_types(z.dtype, torch.float32))
 
 
-def paired_rows(z1: Tensor, z2: Tensor, at_least: int = 1) -> tuple[Tensor, Tensor]:
+def paired_rows(
+    z1: Tensor, z2: Tensor, at_least: int = 1, names: tuple[str, str] = ("z1", "z2")
+) -> tuple[Tensor, Tensor]:
     """Check two matrices whose rows belong together and return both in at least float32.
+
+    Args:
+        z1: (n, d), one embedding per row.
+        z2: (n, d), likewise.
+        at_least: the smallest n the loss is defined for.
+        names: what the message calls them.
 
     Raises:
         ValueError: as :func:`rows`, or the shapes differ.
     """
+    first, second = names
     if z1.shape != z2.shape:
-        raise ValueError(f"z1 has shape {tuple(z1.shape)} and z2 {tuple(z2.shape)}; expected equal shapes")
-    return rows(z1, "z1", at_least), rows(z2, "z2", at_least)
+        shapes = f"{first} has shape {tuple(z1.shape)} and {second} {tuple(z2.shape)}"
+        raise ValueError(f"{shapes}; expected equal shapes")
+    return rows(z1, first, at_least), rows(z2, second, at_least)
 
 
 def positive_temperature(temperature: float) -> float:
@@ -44,6 +54,13 @@ def positive_temperature(temperature: float) -> float:
     if not (temperature > 0 and math.isfinite(temperature)):
         raise ValueError(f"temperature is {temperature}; expected a positive finite number")
     return temperature
+
+
+def positive_splits(splits: int) -> int:
+    """Return the number of chunks, or raise ValueError where it is not a positive whole number."""
+    if isinstance(splits, bool) or not isinstance(splits, int) or splits < 1:
+        raise ValueError(f"splits is {splits!r}; expected a positive whole number")
+    return splits
 
 
 def autocast_off(z: Tensor) -> torch.autocast:

@@ -10,7 +10,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
-from care_bench.losses.checks import autocast_off, paired_rows
+from care_bench.losses.checks import autocast_off, paired_rows, positive_splits
 
 Fidelity = Literal["paper", "released-code"]
 """Whose equivariance loss: the paper's formula or what the authors' released code computes."""
@@ -95,7 +95,6 @@ def _twice_gram_difference(z1: Tensor, z2: Tensor, chunks: tuple[int, int, int])
 
 
 def _check(splits: int, fidelity: str) -> None:
-    if isinstance(splits, bool) or not isinstance(splits, int) or splits < 1:
-        raise ValueError(f"splits is {splits!r}; expected a positive whole number")
+    positive_splits(splits)
     if fidelity not in get_args(Fidelity):
         raise ValueError(f"fidelity is {fidelity!r}; expected one of {', '.join(get_args(Fidelity))}")

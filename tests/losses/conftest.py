@@ -45,6 +45,13 @@ def released_equivariance(request: pytest.FixtureRequest) -> SimpleNamespace:
 
 
 @pytest.fixture
+def released_moco() -> SimpleNamespace:
+    embeddings = np.load(FOLDER / "embeddings.npz")
+    query, key, columns = (embeddings[f"moco_{name}"] for name in ("q", "k", "queue"))
+    return SimpleNamespace(**VALUES["moco"], query=query, key=key, queue=columns.T)
+
+
+@pytest.fixture
 def unit_rows() -> Callable[..., Tensor]:
     def draw(rows: int, dimension: int, seed: int) -> Tensor:
         z = np.random.default_rng(seed).standard_normal((rows, dimension))

@@ -7,7 +7,17 @@ import pytest
 
 import care_bench.losses
 
-MODULES = ["alignment", "equivariance", "info_nce", "uniformity"]
+MODULES = [
+    "alignment",
+    "barlow_twins",
+    "byol",
+    "equimod",
+    "equivariance",
+    "info_nce",
+    "moco",
+    "uniformity",
+    "wahba",
+]
 
 
 @pytest.mark.parametrize("name", MODULES)

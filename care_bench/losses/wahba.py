@@ -1,0 +1,94 @@
+"""Wahba's error as a training loss: how far the best rotation leaves one view from the other.
+
+Source: Wahba's problem as CARE measures it (Fig. 5 of arXiv 2306.13924), here per chunk and differentiable.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from care_bench.losses.checks import autocast_off, paired_rows, positive_splits
+
+Group = Literal["SO", "O"]
+"""Over which maps to minimise: rotations, or rotations and reflections."""
+
+
+class WahbaLoss(nn.Module):
+    """Mean squared distance between the second view and the best rotation of the first, chunk by chunk.
+
+    Row i belongs to chunk i // (B / splits), as in :class:`care_bench.losses.Equivariance`. The loss is zero exactly
+    when, in each chunk, the two views differ by an element of the group. In a chunk that spans less than R^d, such as
+    one with fewer rows than dimensions, both groups give the same value: a determinant can be mended in a direction
+    that no row has.
+
+    The best map is held constant when the gradient is taken. At a minimum that is the gradient of the minimum itself
+    (Danskin's theorem), and it is finite everywhere, where the derivative of an SVD divides by differences of
+    singular values. Second derivatives are not those of the minimum. Computed in float32 or better whatever the
+    inputs, also under autocast; inputs that are not finite give nan.
+
+    Args:
+        splits: into how many equal chunks the batch is divided.
+        group: "SO" for rotations, as in the paper's measure; "O" allows reflections as well.
+
+    Raises:
+        ValueError: splits is not a positive whole number or the group is unknown.
+
+    Example:
+        >>> import torch
+        >>> z, quarter_turn = torch.eye(2), torch.tensor([[0.0, -1.0], [1.0, 0.0]])
+        >>> round(WahbaLoss(splits=1)(z, z @ quarter_turn).item(), 6)
+        0.0
+    """
+
+    def __init__(self, splits: int, group: Group = "SO") -> None:
+        super().__init__()
+        if group not in get_args(Group):
+            raise ValueError(f"group is {group!r}; expected one of {', '.join(get_args(Group))}")
+        self.splits = positive_splits(splits)
+        self.group = group
+
+    def forward(self, z1: Tensor, z2: Tensor) -> Tensor:
+        """Return the loss, a scalar in [0, 4] on unit rows, mean over the rows of a chunk and over the chunks.
+
+        Args:
+            z1: (B, d) rows, first views.
+            z2: (B, d) rows, second views of the same inputs in the same order.
+
+        Raises:
+            ValueError: shapes differ, are not 2-D, B is not divisible by splits, or a chunk has one row only.
+        """
+        z1, z2 = paired_rows(z1, z2)
+        batch, dimension = z1.shape
+        chunk, rest = divmod(batch, self.splits)
+        if rest or chunk < 2:
+            raise ValueError(
+                f"a batch of {batch} rows in {self.splits} splits; "
+                "expected a multiple of splits with at least 2 rows a chunk"
+            )
+        z1, z2 = (z.reshape(self.splits, chunk, dimension) for z in (z1, z2))
+        with autocast_off(z1):
+            difference = z1 @ _best_map(z1, z2, self.group).mT - z2
+            return difference.square().sum() / batch
+
+
+@torch.no_grad()
+def _best_map(z1: Tensor, z2: Tensor, group: Group) -> Tensor:
+    """Return the R in the group that minimises ||z1 @ R.T - z2||, chunk by chunk, (splits, d, d).
+
+    R = U diag(1, ..., 1, det U det V) V^T where U Sigma V^T is the SVD of z2^T z1, without the diagonal matrix for O.
+    The SVD is taken in the coordinates of the rows' spans: k x k with k = min(chunk, d). With fewer rows than
+    dimensions R is given on the span of z1 alone and zero across it, which every row meets; a rotation extends it.
+    """
+    basis1, coordinates1 = torch.linalg.qr(z1.mT)
+    basis2, coordinates2 = torch.linalg.qr(z2.mT)
+    # An SVD stops with an error at a nan; the residual carries it on to the loss.
+    product = torch.nan_to_num(coordinates2 @ coordinates1.mT, nan=0.0, posinf=0.0, neginf=0.0)
+    u, _, vh = torch.linalg.svd(product)
+    left: Tensor = basis2 @ u
+    right: Tensor = vh @ basis1.mT
+    if group == "SO" and z1.shape[-2] >= z1.shape[-1]:
+        left[..., -1] *= torch.linalg.det(left @ right).sign()[:, None]
+    return left @ right
