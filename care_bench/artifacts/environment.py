@@ -14,9 +14,11 @@ from pathlib import Path
 from packaging.specifiers import SpecifierSet
 
 import care_bench
+from care_bench import plugins
 from care_bench.errors import CareBenchError
 
 SUPPORTED: dict[str, str] = {
+    "gemmi": ">=0.6.5",
     "jinja2": ">=3.1",
     "lightning-fabric": ">=2.5",
     "numpy": ">=2.0,<2.4",
@@ -30,6 +32,7 @@ SUPPORTED: dict[str, str] = {
     "scikit-learn": ">=1.5",
     "scipy": ">=1.13",
     "tabulate": ">=0.9",
+    "timm": ">=1.0.12",
     "torch": ">=2.11",
     "torchvision": ">=0.26",
     "typer": ">=0.15",
@@ -38,7 +41,7 @@ SUPPORTED: dict[str, str] = {
 
 TRAINING = (
     *("lightning-fabric", "numpy", "pydantic", "pyyaml", "safetensors"),
-    *("scikit-learn", "scipy", "torch", "torchvision", "typer"),
+    *("scikit-learn", "scipy", "timm", "torch", "torchvision", "typer"),
 )
 """What a job that pretrains or evaluates needs; its conda environment has no more."""
 
@@ -56,9 +59,13 @@ def code_version() -> str:
 
 
 def environment() -> dict[str, str]:
-    """Versions that can move a number: Python, the packages of ``RECORDED``, and the platform."""
+    """Versions that can move a number: Python, the packages of ``RECORDED``, the platform.
+
+    Packages that offer components of their own come first, whether or not a run uses them.
+    """
     packages = {name: _installed(name) or "not installed" for name in RECORDED}
-    return {"python": platform.python_version(), **packages, "platform": platform.platform()}
+    ours = {"python": platform.python_version(), **packages, "platform": platform.platform()}
+    return {extension.package: extension.version for extension in plugins.extensions()} | ours
 
 
 def check_versions(supported: Mapping[str, str] = SUPPORTED) -> None:
