@@ -63,3 +63,11 @@ def check_statistics(mean: Sequence[float], std: Sequence[float]) -> None:
         raise ValueError(f"mean is {mean}, expected one finite number for each of 1 or 3 channels")
     if len(std) != len(mean) or not all(0.0 < value < math.inf for value in std):
         raise ValueError(f"std is {std}, expected as many positive numbers as mean has ({len(mean)})")
+
+
+def check_test_view(name: str, value: str, input_size: Sequence[int], size: Sequence[int]) -> None:
+    """Refuse an unknown way to show an image, and a centre crop that is larger than the image."""
+    if value not in ("resize", "centre-crop"):
+        raise ValueError(f"{name} is {value!r}, expected 'resize' or 'centre-crop'")
+    if value == "centre-crop" and (size[0] > input_size[0] or size[1] > input_size[1]):
+        raise ValueError(f"{name} is 'centre-crop' of {tuple(size)} from {tuple(input_size)}, expected a smaller size")

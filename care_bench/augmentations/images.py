@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -38,6 +39,8 @@ class ImageAugmentation:
         blur_sigma: range of the blur's standard deviation in pixels of the output.
         mean: per channel, subtracted at the end; its length (1 or 3) is the number of channels C.
         std: per channel, divided by at the end.
+        test_view: how :meth:`identity` brings images to ``size``: "resize" shows the whole image, "centre-crop" its
+            centre at full scale.
 
     Raises:
         ValueError: an argument is out of its range; the message names it.
@@ -62,6 +65,7 @@ class ImageAugmentation:
     blur_sigma: tuple[float, float] = (0.1, 2.0)
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    test_view: Literal["resize", "centre-crop"] = "resize"
 
     def __post_init__(self) -> None:
         checks.check_size("input_size", self.input_size)
@@ -74,6 +78,7 @@ class ImageAugmentation:
         checks.check_kernel("blur_kernel", self.blur_kernel, self.size)
         checks.check_range("blur_sigma", self.blur_sigma)
         checks.check_statistics(self.mean, self.std)
+        checks.check_test_view("test_view", self.test_view, self.input_size, self.size)
 
     def sample(self, n: int, generator: torch.Generator) -> ImageParameters:
         """Draw n independent augmentations.
@@ -141,7 +146,9 @@ class ImageAugmentation:
 
     @torch.no_grad()
     def identity(self, images: Tensor) -> Tensor:
-        """Return the images without augmentation: resized to ``size`` if need be (antialiased bilinear), normalised.
+        """Return the images without augmentation: brought to ``size`` as ``test_view`` says, normalised.
+
+        Resizing is antialiased and bilinear.
 
         Args:
             images: (n, C, H, W) as for :meth:`apply`.
@@ -153,7 +160,10 @@ class ImageAugmentation:
             ValueError: wrong shape or dtype.
         """
         pixels = self._to_float(images)
-        if tuple(self.size) != tuple(self.input_size):
+        if self.test_view == "centre-crop":
+            top, left = (round((full - part) / 2) for full, part in zip(self.input_size, self.size, strict=True))
+            pixels = pixels[:, :, top : top + self.size[0], left : left + self.size[1]]
+        elif tuple(self.size) != tuple(self.input_size):
             pixels = functional.interpolate(pixels, self.size, mode="bilinear", antialias=True)
         return self._normalise(pixels)
 

@@ -18,5 +18,7 @@ class EvaluationConfig(Settings):
     """Seed of these augmentations: every run of a data set is measured under the same ones."""
     classifier_seeds: PositiveInt = 3
     """Initialisations of the linear classifier in protocol paper-small-v1."""
+    samples: PositiveInt | None = None
+    """Evaluate this many samples of each split, evenly spaced, to check a profile end to end; None: all of them."""
     batch_size: PositiveInt = 512
     """Samples embedded at a time; it changes speed and memory, not the protocol."""

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Mapping
-from functools import cache
-from importlib import resources
-from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, PositiveInt, field_validator
 
 from care_bench.config.base import Settings
 from care_bench.config.evaluation import EvaluationConfig
+from care_bench.config.presets import load_preset
 from care_bench.config.run import RunConfig, Seed
 from care_bench.data import DATASETS
 from care_bench.errors import CareBenchError, unknown
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+
+
+PARTS = ("encoder", "augmentation", "training")
+SAMPLES_OF_A_CHECK = 256
+"""Samples of each split that are evaluated where runs are cut to a few steps: such numbers are no results."""
 
 
 class DatasetPlan(Settings):
@@ -28,13 +28,43 @@ class DatasetPlan(Settings):
     preset: str
     """Preset that gives encoder, augmentation and training: a file of care_bench/config/presets, without `.yaml`."""
     methods: dict[str, dict[str, Any]] = Field(min_length=1)
-    """Row name -> settings of the method, with its `name` (see care_bench/config/methods.py)."""
+    """Row name -> settings of the method, with its `name`; `preset`, `encoder`, `augmentation` and `training` beside
+    them hold for this row only."""
     encoder: dict[str, Any] = Field(default_factory=dict)
     """Keys of the preset's encoder to replace."""
     augmentation: dict[str, Any] = Field(default_factory=dict)
     """Keys of the preset's augmentation to replace."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Keys of the preset's training to replace."""
+    why: dict[str, str] = Field(default_factory=dict)
+    """Key of a run's configuration, such as `training.epochs` -> why it is not the paper's."""
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _on_is_a_key(cls, methods: Any) -> Any:
+        """YAML 1.1 reads the bare key `on` as true, whoever loads the file."""
+        if not isinstance(methods, dict):
+            return methods
+        return {
+            name: {"on" if key is True else key: value for key, value in row.items()} if isinstance(row, dict) else row
+            for name, row in methods.items()
+        }
+
+    @field_validator("methods")
+    @classmethod
+    def _rows(cls, methods: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, row in methods.items():
+            for key in PARTS:
+                if not isinstance(row.get(key, {}), dict):
+                    raise ValueError(f"{name}.{key} = {row[key]!r}; expected keys of {key} with their values")
+            if not isinstance(row.get("preset", ""), str):
+                raise ValueError(f"{name}.preset = {row['preset']!r}; expected the name of a preset")
+        return methods
+
+    def parts(self, row: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        """Return encoder, augmentation and training of a row: its preset, the data set's keys, then the row's own."""
+        preset = load_preset(row.get("preset", self.preset))
+        return {key: {**preset[key], **getattr(self, key), **row.get(key, {})} for key in PARTS}
 
 
 class Profile(Settings):
@@ -50,6 +80,10 @@ class Profile(Settings):
     """How every run is evaluated."""
     steps: PositiveInt | None = None
     """Cut every run to this many steps, to check a profile end to end; results are kept apart, as NAME-stepsN."""
+    raw: str = "results/raw"
+    """Folder of raw data, for data sets that do not come with the package."""
+    skip_broken: bool = False
+    """Leave out raw files that cannot be read; the prepared data set names them."""
 
     @field_validator("seeds")
     @classmethod
@@ -63,6 +97,12 @@ class Profile(Settings):
         """Under which results are kept: the profile, and the steps where runs are cut."""
         return self.profile if self.steps is None else f"{self.profile}-steps{self.steps}"
 
+    def measured(self) -> EvaluationConfig:
+        """Return how runs are evaluated: on a few samples where they are cut to a few steps."""
+        if self.steps is None or self.evaluation.samples is not None:
+            return self.evaluation
+        return self.evaluation.model_copy(update={"samples": SAMPLES_OF_A_CHECK})
+
     def runs(self) -> list[RunConfig]:
         """Resolve the matrix, in the order in which it is written.
 
@@ -75,12 +115,12 @@ class Profile(Settings):
         for dataset, plan in self.datasets.items():
             if dataset not in DATASETS:
                 raise unknown("data set", dataset, DATASETS)
-            preset = load_preset(plan.preset)
-            parts = {key: {**preset[key], **getattr(plan, key)} for key in ("encoder", "augmentation", "training")}
-            if self.steps is not None:
-                parts["training"]["steps"] = self.steps
-            for variant, method in plan.methods.items():
+            for variant, row in plan.methods.items():
                 check_name("method row", variant)
+                parts = plan.parts(row)
+                if self.steps is not None:
+                    parts["training"]["steps"] = self.steps
+                method = {key: value for key, value in row.items() if key not in ("preset", *PARTS)}
                 for seed in self.seeds:
                     content = {"profile": self.name, "dataset": dataset, "variant": variant, "seed": seed}
                     where = f"profile {self.profile!r}, data set {dataset!r}, method row {variant!r}"
@@ -94,107 +134,7 @@ class Profile(Settings):
         return runs
 
 
-def parse_profile(content: Any, where: str) -> Profile:
-    """Validate plain data as a profile; ``where`` is named in errors."""
-    if not isinstance(content, Mapping):
-        raise CareBenchError(f"{where}: expected the keys of a profile, found {type(content).__name__}")
-    return Profile.parse(content, where)
-
-
-def read_profile(path: Path) -> Profile:
-    """Read a profile from a YAML file.
-
-    Raises:
-        CareBenchError: no such file, not YAML, or not a profile.
-    """
-    return parse_profile(read_yaml(path), str(path))
-
-
-def read_run(path: Path, run: str | None) -> RunConfig:
-    """Read one run: from its own configuration file, or picked by its id out of a profile.
-
-    Args:
-        path: a run's configuration (`config.json`), or a profile.
-        run: `dataset/variant/seedN` when ``path`` is a profile, else None.
-
-    Raises:
-        CareBenchError: the file is neither, or the run is not in the profile.
-    """
-    content = read_yaml(path)
-    if isinstance(content, Mapping) and "datasets" in content:
-        runs = {config.id: config for config in parse_profile(content, str(path)).runs()}
-        if run is None:
-            raise CareBenchError(f"{path} is a profile of {len(runs)} runs: pick one, as in --run {next(iter(runs))}")
-        if run not in runs:
-            raise unknown("run", run, runs)
-        return runs[run]
-    if run is not None:
-        raise CareBenchError(f"{path} is not a profile: --run {run} picks a run out of a profile")
-    if not isinstance(content, Mapping):
-        raise CareBenchError(f"{path}: expected the configuration of a run, found {type(content).__name__}")
-    return RunConfig.parse(content, str(path))
-
-
-def read_evaluation(path: Path) -> EvaluationConfig:
-    """Read evaluation settings from a JSON or YAML file."""
-    content = read_yaml(path)
-    if not isinstance(content, Mapping):
-        raise CareBenchError(f"{path}: expected evaluation settings, found {type(content).__name__}")
-    return EvaluationConfig.parse(content, str(path))
-
-
-def profile_json_schema() -> str:
-    """Return the JSON schema of a profile, as workflows/schemas/profile.schema.json holds it."""
-    return json.dumps(Profile.model_json_schema(), indent=2) + "\n"
-
-
 def check_name(kind: str, name: str) -> None:
     """Raise CareBenchError unless the name can be a folder."""
     if not NAME.fullmatch(name):
         raise CareBenchError(f"{kind} {name!r} cannot be a folder; expected letters, digits, '.', '_' and '-'")
-
-
-@cache
-def _presets() -> dict[str, str]:
-    folder = resources.files("care_bench.config").joinpath("presets")
-    return {Path(file.name).stem: file.read_text() for file in folder.iterdir() if file.name.endswith(".yaml")}
-
-
-def load_preset(name: str) -> dict[str, dict[str, Any]]:
-    """Return encoder, augmentation and training of a preset that comes with the package."""
-    presets = _presets()
-    if name not in presets:
-        raise unknown("preset", name, presets)
-    content: dict[str, dict[str, Any]] = yaml.safe_load(presets[name])
-    return content
-
-
-class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses a key which stands twice in one mapping, where YAML would keep the last."""
-
-
-def _mapping_without_repetition(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
-    seen: set[str] = set()
-    for key, _ in node.value:
-        if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-            raise yaml.YAMLError(f"key {key.value!r} stands twice, the second time in line {key.start_mark.line + 1}")
-        seen.add(str(key.value))
-    loader.flatten_mapping(node)
-    return loader.construct_mapping(node, deep=True)
-
-
-_Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_repetition)
-
-
-def read_yaml(path: Path) -> Any:
-    """Read a YAML file.
-
-    Raises:
-        CareBenchError: no such file, not YAML, or a key that stands twice.
-    """
-    try:
-        return yaml.load(path.read_text(), _Loader)  # a subclass of SafeLoader
-    except OSError as error:
-        raise CareBenchError(f"cannot read {path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise CareBenchError(f"{path} is not YAML: {' '.join(str(error).split())}") from None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
 from care_bench.config.base import Settings
-from care_bench.config.methods import AnyMethodSettings, Weight
+from care_bench.config.bases import Momentum, Weight, Width
+from care_bench.config.methods import AnyMethodSettings
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Strength = Annotated[float, Field(ge=0)]
-Width = Annotated[int, Field(ge=1, le=16384)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -71,6 +71,8 @@ class ImageAugmentationConfig(Settings):
     blur_kernel: PositiveInt = 3
     """Side of the Gaussian kernel in pixels, odd."""
     blur_sigma: tuple[PositiveFloat, PositiveFloat] = (0.1, 2.0)
+    test_view: Literal["resize", "centre-crop"] = "resize"
+    """How an image that is larger than `size` is shown without augmentation: whole, or its centre at full scale."""
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
@@ -104,8 +106,25 @@ class SGDConfig(Settings):
 
     name: Literal["sgd"]
     learning_rate: PositiveFloat
-    momentum: Probability = 0.9
+    momentum: Momentum = 0.9
     weight_decay: Weight = 5e-4
+
+
+class LARSConfig(Settings):
+    """SGD whose step of each weight is scaled by the weight's norm over its gradient's (You et al. 2017).
+
+    Biases and the parameters of BatchNorm are left out of the scaling and of the weight decay, as in SimCLR and BYOL.
+    """
+
+    name: Literal["lars"]
+    learning_rate: PositiveFloat
+    momentum: Momentum = 0.9
+    weight_decay: Weight = 1e-6
+    trust_coefficient: PositiveFloat = 0.001
+    """Length of a step relative to the weight's norm, at learning rate 1."""
+
+
+OptimizerConfig: TypeAlias = AdamConfig | SGDConfig | LARSConfig
 
 
 class TrainingConfig(Settings):
@@ -113,19 +132,43 @@ class TrainingConfig(Settings):
 
     epochs: PositiveInt
     batch_size: Annotated[int, Field(ge=2)] = 256
-    optimizer: Annotated[AdamConfig | SGDConfig, Field(discriminator="name")]
+    optimizer: Annotated[OptimizerConfig, Field(discriminator="name")]
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup_epochs: NonNegativeInt = 0
     """Epochs over which the learning rate rises linearly from 0."""
     steps: PositiveInt | None = None
     """Stop after this many steps, to check a profile end to end; the schedule is cut to the same length."""
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    devices: Annotated[int, Field(ge=1, le=64)] = 1
+    """Processes that share every batch, one on each GPU (on a CPU: processes); it has to divide `batch_size`."""
+    batchnorm: Literal["per-device", "synchronised"] = "per-device"
+    """With several devices: statistics of each device's share of the batch, or of the whole batch (GPUs only)."""
     deterministic: bool = True
     """Deterministic kernels: bit-identical weights for the same config, seed and device."""
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
     """CPU threads of the run; part of the config because sums depend on it in the last bit."""
     checkpoint_every: PositiveInt = 500
     """Steps between checkpoints."""
+    snapshot_epochs: tuple[PositiveInt, ...] = ()
+    """Epochs after which the encoder is kept, to be measured through training; rising."""
+
+    @model_validator(mode="after")
+    def _devices_share(self) -> Self:
+        if self.batch_size % self.devices:
+            raise ValueError(
+                f"devices = {self.devices} does not divide batch_size = {self.batch_size}; expected a divisor"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _snapshots_rise(self) -> Self:
+        if list(self.snapshot_epochs) != sorted(set(self.snapshot_epochs)):
+            raise ValueError(f"snapshot_epochs = {list(self.snapshot_epochs)}; expected rising epochs")
+        if self.snapshot_epochs and self.snapshot_epochs[-1] > self.epochs:
+            raise ValueError(
+                f"snapshot_epochs ends with {self.snapshot_epochs[-1]}; expected at most {self.epochs} epochs"
+            )
+        return self
 
 
 class RunConfig(Settings):

@@ -3,47 +3,90 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
 
+import torch
 from torch import Tensor, nn
 
-from care_bench.augmentations import Parameters
-from care_bench.config.methods import MethodSettings
+from care_bench.augmentations import Augmentation, Parameters
+from care_bench.config import MethodSettings
 from care_bench.models import Encoder
+
+PLAIN = 0
+"""Among the draws of a method: a view without augmentation."""
 
 
 class View:
-    """One augmented copy of the batch, and the augmentation that made it.
+    """One copy of the batch, and the augmentation that made it.
 
     Args:
-        inputs: (n, ...), ready for the encoder.
-        parameters: the draw of every sample, length n.
+        inputs: (n, ...), ready for the encoder: this process's share where several share the batch.
+        parameters: the draw of every sample of the whole batch; None for the plain view.
+        order: of a shuffled view, the sample of the batch in each place of the whole view; None: as in the batch.
     """
 
     # A plain class on purpose: lightning-fabric walks into tuples and dataclasses of a module's arguments to convert
     # their tensors, and refuses frozen ones.
-    def __init__(self, inputs: Tensor, parameters: Parameters) -> None:
+    def __init__(self, inputs: Tensor, parameters: Parameters | None, order: Tensor | None = None) -> None:
         self.inputs = inputs
         self.parameters = parameters
+        self.order = order
+
+    def in_batch_order(self, rows: Tensor) -> Tensor:
+        """Return the rows of the whole view, such as its embeddings, in the order of the batch."""
+        return rows if self.order is None else rows[self.order.argsort()]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a method is built for.
+
+    Attributes:
+        encoder: the encoder with its initial weights; the method does not own it.
+        augmentation: what draws the views.
+        seed: seed of whatever the method initialises.
+        build: makes a wrapped method from its settings.
+    """
+
+    encoder: Encoder
+    augmentation: Augmentation[Any]
+    seed: int
+    build: Callable[[MethodSettings], Method]
+
+    @contextmanager
+    def initial_weights(self) -> Iterator[None]:
+        """Make modules and tensors here: their values depend on the seed alone, and the global generator stays."""
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self.seed)  # torch.manual_seed would reach the accelerators' as well
+            yield
 
 
 class Method(nn.Module, ABC):
     """A pretraining objective. It owns whatever it needs beside the encoder, and returns unweighted terms."""
 
+    Settings: ClassVar[type[MethodSettings]]
+    """The class of the method's settings."""
+
     weights: Mapping[str, float]
     """Term -> weight; the loss is the weighted sum of the terms."""
 
+    shuffled: Collection[int] = ()
+    """Views whose samples are dealt to the processes in another order than the batch's (MoCo's shuffled BatchNorm)."""
+
     @classmethod
     @abstractmethod
-    def from_settings(cls, settings: Any, build: Callable[[MethodSettings], Method]) -> Self:
-        """Build from the method's settings class; ``build`` makes a wrapped method from its settings."""
+    def from_settings(cls, settings: Any, context: Context) -> Self:
+        """Build from the method's settings class."""
 
     @abstractmethod
     def draws(self, batch_size: int) -> tuple[int, ...]:
         """Return, per view, how many independent augmentations the batch gets.
 
-        ``batch_size`` means one per sample; k means one per chunk of batch_size / k consecutive samples.
+        ``batch_size`` means one per sample; k means one per chunk of batch_size / k consecutive samples; ``PLAIN``
+        means none.
         """
 
     @abstractmethod
@@ -51,6 +94,39 @@ class Method(nn.Module, ABC):
         """Return the scalar loss terms, unweighted, keys as in ``weights``.
 
         Args:
-            encoder: the encoder in training; every view is its own forward pass, with its own batch statistics.
+            encoder: the encoder in training; every view is its own forward pass, with its own batch statistics,
+                unless the method says otherwise.
             views: as many as ``draws`` has entries, in that order.
+        """
+
+    @torch.no_grad()
+    def after_step(self, encoder: Encoder, step: int, total: int) -> None:
+        """Do what the method does after the optimizer's step, such as moving a momentum encoder; nothing by default.
+
+        Args:
+            encoder: the encoder with its new weights.
+            step: steps done, from 1.
+            total: steps of the run.
+        """
+
+
+class SiameseMethod(Method):
+    """A method whose terms follow from the backbone's features of two views with an augmentation per image."""
+
+    def draws(self, batch_size: int) -> tuple[int, ...]:
+        """Two views with an augmentation per image."""
+        return batch_size, batch_size
+
+    def forward(self, encoder: Encoder, views: Sequence[View]) -> dict[str, Tensor]:
+        """Return the terms of the two views."""
+        return self.terms(encoder, [encoder.features(view.inputs) for view in views], views)
+
+    @abstractmethod
+    def terms(self, encoder: Encoder, features: Sequence[Tensor], views: Sequence[View]) -> dict[str, Tensor]:
+        """Return the scalar loss terms, unweighted.
+
+        Args:
+            encoder: the encoder in training.
+            features: the two views' backbone features, (n, features) each.
+            views: the two views.
         """

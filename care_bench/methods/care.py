@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Self
+from collections.abc import Sequence
+from typing import ClassVar, Self
 
+import torch
 from torch import Tensor
 
-from care_bench.config.methods import CareSettings, MethodSettings, UniformityEquivarianceSettings
-from care_bench.methods.base import Method, View
+from care_bench.config import MethodSettings
+from care_bench.config.wrappers import CareSettings, UniformityEquivarianceSettings
+from care_bench.methods.base import Context, Method, View
 from care_bench.methods.equivariance import EquivarianceOnly
 from care_bench.models import Encoder
 
@@ -22,18 +24,19 @@ class Care(Method):
         weight: the paper's lambda.
     """
 
+    Settings: ClassVar[type[MethodSettings]] = CareSettings
+
     def __init__(self, base: Method, equivariance: EquivarianceOnly, weight: float) -> None:
         super().__init__()
         self.base = base
         self.equivariance = equivariance
         self.weights = {**base.weights, "equivariance": weight}
+        self.shuffled = base.shuffled
 
     @classmethod
-    def from_settings(
-        cls, settings: CareSettings | UniformityEquivarianceSettings, build: Callable[[MethodSettings], Method]
-    ) -> Self:
+    def from_settings(cls, settings: CareSettings | UniformityEquivarianceSettings, context: Context) -> Self:
         """Build from settings."""
-        return cls(build(settings.base), EquivarianceOnly.shared(settings), settings.weight)
+        return cls(context.build(settings.base), EquivarianceOnly.shared(settings), settings.weight)
 
     def draws(self, batch_size: int) -> tuple[int, ...]:
         """The base method's views, then the two of the equivariance term."""
@@ -42,3 +45,8 @@ class Care(Method):
     def forward(self, encoder: Encoder, views: Sequence[View]) -> dict[str, Tensor]:
         """Return the base method's terms and `equivariance`."""
         return {**self.base(encoder, views[:-2]), **self.equivariance(encoder, views[-2:])}
+
+    @torch.no_grad()
+    def after_step(self, encoder: Encoder, step: int, total: int) -> None:
+        """Do what the base method does."""
+        self.base.after_step(encoder, step, total)

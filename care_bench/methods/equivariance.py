@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Self
+from collections.abc import Sequence
+from typing import Literal, Self
 
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
-from care_bench.config.methods import EquivarianceSettings, MethodSettings, SharedDraw
-from care_bench.losses import Equivariance
-from care_bench.methods.base import Method, View
+from care_bench.config.wrappers import EquivarianceSettings, SharedDraw
+from care_bench.losses import Equivariance, WahbaLoss
+from care_bench.methods.base import Context, Method, View
 from care_bench.models import Encoder
 
 
@@ -17,18 +18,22 @@ class EquivarianceOnly(Method):
     """The equivariance term between two views whose augmentations are shared by a chunk (Algorithm 1).
 
     Args:
-        loss: the term; its ``splits`` cut the batch into chunks.
+        loss: module (first, second) -> scalar on unit rows; it cuts the batch into chunks.
         draws: independent augmentations per view: ``splits`` in the paper, 1 in the released code.
+        on: which unit vectors are to rotate: the projection head's output, or the backbone's features.
     """
 
-    def __init__(self, loss: Equivariance, draws: int) -> None:
+    Settings = EquivarianceSettings
+
+    def __init__(self, loss: nn.Module, draws: int, on: Literal["projection", "features"] = "projection") -> None:
         super().__init__()
         self.loss = loss
         self.shared_draws = draws
+        self.on = on
         self.weights = {"equivariance": 1.0}
 
     @classmethod
-    def from_settings(cls, settings: EquivarianceSettings, build: Callable[[MethodSettings], Method]) -> Self:
+    def from_settings(cls, settings: EquivarianceSettings, context: Context) -> Self:
         """Build from settings."""
         return cls.shared(settings)
 
@@ -36,7 +41,9 @@ class EquivarianceOnly(Method):
     def shared(cls, settings: SharedDraw) -> Self:
         """Build from the part of the settings that every method with the term has."""
         draws = settings.splits if settings.sharing == "chunk" else 1
-        return cls(Equivariance(settings.splits, settings.fidelity), draws)
+        gram = settings.loss == "gram"
+        loss = Equivariance(settings.splits, settings.fidelity) if gram else WahbaLoss(settings.splits)
+        return cls(loss, draws, settings.on)
 
     def draws(self, batch_size: int) -> tuple[int, ...]:
         """Two views, each with one augmentation per chunk or per batch."""
@@ -44,5 +51,9 @@ class EquivarianceOnly(Method):
 
     def forward(self, encoder: Encoder, views: Sequence[View]) -> dict[str, Tensor]:
         """Return the term `equivariance`."""
-        first, second = (encoder.embed(view.inputs) for view in views)
+        first, second = (self._directions(encoder, view) for view in views)
         return {"equivariance": self.loss(first, second)}
+
+    def _directions(self, encoder: Encoder, view: View) -> Tensor:
+        features = encoder.features(view.inputs)
+        return encoder.project(features) if self.on == "projection" else functional.normalize(features.float(), dim=1)

@@ -2,34 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Self
 
 from torch import Tensor
 
-from care_bench.config.methods import InvarianceSettings, MethodSettings
+from care_bench.config.bases import InvarianceSettings
 from care_bench.losses import alignment
-from care_bench.methods.base import Method, View
+from care_bench.methods.base import Context, SiameseMethod, View
 from care_bench.models import Encoder
 
 
-class InvarianceOnly(Method):
+class InvarianceOnly(SiameseMethod):
     """E ||f(a(x)) - f(a'(x))||: nothing keeps it from collapsing, which the ablation shows."""
+
+    Settings = InvarianceSettings
 
     def __init__(self) -> None:
         super().__init__()
         self.weights = {"alignment": 1.0}
 
     @classmethod
-    def from_settings(cls, settings: InvarianceSettings, build: Callable[[MethodSettings], Method]) -> Self:
+    def from_settings(cls, settings: InvarianceSettings, context: Context) -> Self:
         """Build from settings."""
         return cls()
 
-    def draws(self, batch_size: int) -> tuple[int, ...]:
-        """Two views with an augmentation per image."""
-        return batch_size, batch_size
-
-    def forward(self, encoder: Encoder, views: Sequence[View]) -> dict[str, Tensor]:
+    def terms(self, encoder: Encoder, features: Sequence[Tensor], views: Sequence[View]) -> dict[str, Tensor]:
         """Return the term `alignment`."""
-        first, second = (encoder.embed(view.inputs) for view in views)
+        first, second = (encoder.project(view) for view in features)
         return {"alignment": alignment(first, second)}

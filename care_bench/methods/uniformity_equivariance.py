@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from care_bench.config.wrappers import UniformityEquivarianceSettings
 from care_bench.methods.care import Care
 
 
 class UniformityEquivariance(Care):
     """CARE on uniformity alone: it keeps the encoder from collapsing, and equivariance alone shapes it."""
+
+    Settings = UniformityEquivarianceSettings

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import assert_never
 
 import torch
@@ -21,22 +22,39 @@ class Encoder(nn.Module):
     Args:
         backbone: module inputs -> (n, features).
         projector: module (n, features) -> (n, d).
+        feature_dimension: dimension of the backbone's features.
+        dimension: dimension d of the embedding.
+
+    Attributes:
+        gather: where several processes share a batch, joins their rows of features, with gradients; else nothing. So
+            everything behind the backbone, heads and losses, sees the whole batch in every process.
     """
 
-    def __init__(self, backbone: nn.Module, projector: nn.Module) -> None:
+    def __init__(self, backbone: nn.Module, projector: nn.Module, feature_dimension: int, dimension: int) -> None:
         super().__init__()
         self.backbone = backbone
         self.projector = projector
+        self.feature_dimension = feature_dimension
+        self.dimension = dimension
+        self.gather: Callable[[Tensor], Tensor] = _alone
 
     def features(self, inputs: Tensor) -> Tensor:
         """Return the backbone's features (n, features), on which linear probes are trained."""
-        features: Tensor = self.backbone(inputs)
-        return features
+        return self.gather(self.backbone(inputs))
+
+    def features_together(self, views: Sequence[Tensor]) -> list[Tensor]:
+        """Return the features of several views of one batch from one pass: BatchNorm sees them together."""
+        features: Tensor = self.backbone(torch.cat(list(views)))
+        return [self.gather(view) for view in features.chunk(len(views))]
+
+    def head(self, features: Tensor) -> Tensor:
+        """Return the projection head's output (n, d) in float32, of any length."""
+        projected: Tensor = self.projector(features)
+        return projected.float()
 
     def project(self, features: Tensor) -> Tensor:
         """Return the embedding (n, d) of given features: projected and scaled to unit length, in float32."""
-        projected: Tensor = self.projector(features)
-        return functional.normalize(projected.float(), dim=1)
+        return functional.normalize(self.head(features), dim=1)
 
     def embed(self, inputs: Tensor) -> Tensor:
         """Return f(x), rows of unit length (n, d)."""
@@ -45,6 +63,10 @@ class Encoder(nn.Module):
     def forward(self, inputs: Tensor) -> Tensor:
         """Return ``embed(inputs)``."""
         return self.embed(inputs)
+
+
+def _alone(rows: Tensor) -> Tensor:
+    return rows
 
 
 def build_encoder(config: EncoderConfig, channels: int, seed: int) -> Encoder:
@@ -58,7 +80,8 @@ def build_encoder(config: EncoderConfig, channels: int, seed: int) -> Encoder:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone, dimension = _build_backbone(config.backbone, channels)
-        return Encoder(backbone, projection_head(dimension, config.projector.hidden, config.projector.output))
+        head = config.projector
+        return Encoder(backbone, projection_head(dimension, head.hidden, head.output), dimension, head.output)
 
 
 def _build_backbone(config: ConvNetConfig | ResNetConfig | DeepSetConfig, channels: int) -> tuple[nn.Module, int]:

@@ -1,0 +1,68 @@
+"""Profiles, runs and evaluation settings out of files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from care_bench.config.evaluation import EvaluationConfig
+from care_bench.config.profile import Profile
+from care_bench.config.run import RunConfig
+from care_bench.config.yaml_files import read_yaml
+from care_bench.errors import CareBenchError, unknown
+
+
+def parse_profile(content: Any, where: str) -> Profile:
+    """Validate plain data as a profile; ``where`` is named in errors."""
+    if not isinstance(content, Mapping):
+        raise CareBenchError(f"{where}: expected the keys of a profile, found {type(content).__name__}")
+    return Profile.parse(content, where)
+
+
+def read_profile(path: Path) -> Profile:
+    """Read a profile from a YAML file.
+
+    Raises:
+        CareBenchError: no such file, not YAML, or not a profile.
+    """
+    return parse_profile(read_yaml(path), str(path))
+
+
+def read_run(path: Path, run: str | None) -> RunConfig:
+    """Read one run: from its own configuration file, or picked by its id out of a profile.
+
+    Args:
+        path: a run's configuration (`config.json`), or a profile.
+        run: `dataset/variant/seedN` when ``path`` is a profile, else None.
+
+    Raises:
+        CareBenchError: the file is neither, or the run is not in the profile.
+    """
+    content = read_yaml(path)
+    if isinstance(content, Mapping) and "datasets" in content:
+        runs = {config.id: config for config in parse_profile(content, str(path)).runs()}
+        if run is None:
+            raise CareBenchError(f"{path} is a profile of {len(runs)} runs: pick one, as in --run {next(iter(runs))}")
+        if run not in runs:
+            raise unknown("run", run, runs)
+        return runs[run]
+    if run is not None:
+        raise CareBenchError(f"{path} is not a profile: --run {run} picks a run out of a profile")
+    if not isinstance(content, Mapping):
+        raise CareBenchError(f"{path}: expected the configuration of a run, found {type(content).__name__}")
+    return RunConfig.parse(content, str(path))
+
+
+def read_evaluation(path: Path) -> EvaluationConfig:
+    """Read evaluation settings from a JSON or YAML file."""
+    content = read_yaml(path)
+    if not isinstance(content, Mapping):
+        raise CareBenchError(f"{path}: expected evaluation settings, found {type(content).__name__}")
+    return EvaluationConfig.parse(content, str(path))
+
+
+def profile_json_schema() -> str:
+    """Return the JSON schema of a profile, as workflows/schemas/profile.schema.json holds it."""
+    return json.dumps(Profile.model_json_schema(), indent=2) + "\n"

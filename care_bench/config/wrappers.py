@@ -1,0 +1,148 @@
+"""Settings of the equivariant methods: CARE and what it is compared with, each around a base method."""
+
+from __future__ import annotations
+
+from typing import Any, Literal, Self
+
+from pydantic import PositiveFloat, PositiveInt, model_validator
+
+from care_bench.config.bases import BaseSettings, Fidelity, MethodSettings, UniformitySettings, Weight, Width
+
+
+class SharedDraw(MethodSettings):
+    """The equivariance term: how the batch is cut, which formula, on what, and how far one augmentation is shared."""
+
+    splits: PositiveInt
+    """Number of chunks a batch is divided into for the equivariance term."""
+    fidelity: Fidelity = "paper"
+    """`paper`: mean over pairs; `released-code`: 2 (chunk - 1) times that, as the released implementation has it."""
+    sharing: Literal["chunk", "batch"] | None = None
+    """One draw per `chunk` or per `batch`; the default is the fidelity's own: paper chunk, released-code batch."""
+    on: Literal["projection", "features"] = "projection"
+    """Which unit vectors are to rotate: the projection head's, as in the paper, or the backbone's features."""
+    loss: Literal["gram", "wahba"] = "gram"
+    """`gram`: the paper's difference of inner products; `wahba`: the residual of the best rotation of each chunk."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sharing_follows_fidelity(cls, content: Any) -> Any:
+        if isinstance(content, dict) and content.get("sharing") is None:
+            default = "batch" if content.get("fidelity", "paper") == "released-code" else "chunk"
+            return {**content, "sharing": default}
+        return content
+
+    @model_validator(mode="after")
+    def _wahba_has_one_reading(self) -> Self:
+        if self.loss == "wahba" and self.fidelity == "released-code":
+            raise ValueError("loss 'wahba' is not in the released code; expected fidelity 'paper' (or loss 'gram')")
+        return self
+
+    @property
+    def fidelity_used(self) -> Fidelity | None:
+        """The chosen fidelity; None for Wahba's error, which has one reading."""
+        return self.fidelity if self.loss == "gram" else None
+
+    def check_batch(self, batch_size: int) -> None:
+        """Raise ValueError unless the batch divides into chunks of at least two."""
+        if batch_size % self.splits:
+            raise ValueError(f"splits = {self.splits} does not divide batch_size = {batch_size}; expected a divisor")
+        if batch_size // self.splits < 2:
+            raise ValueError(
+                f"splits = {self.splits} leaves chunks of one at batch_size = {batch_size}; "
+                f"expected at most {batch_size // 2}, since the loss compares pairs"
+            )
+
+
+class EquivarianceSettings(SharedDraw):
+    """The equivariance term alone (loss ablation); it has trivial minima, which is the point of the ablation."""
+
+    name: Literal["equivariance"]
+
+
+class UniformityEquivarianceSettings(SharedDraw):
+    """Uniformity plus weight times equivariance, without invariance (loss ablation)."""
+
+    name: Literal["uniformity_equivariance"]
+    weight: Weight
+    """Weight of the equivariance term."""
+
+    @property
+    def base(self) -> MethodSettings:
+        """What the equivariance term is added to; not a choice here."""
+        return UniformitySettings(name="uniformity")
+
+
+class CareSettings(SharedDraw):
+    """A base method plus weight times the equivariance term."""
+
+    name: Literal["care"]
+    base: BaseSettings
+    """Settings of the wrapped method."""
+    weight: Weight
+    """Weight of the equivariance term, the paper's lambda."""
+
+    @property
+    def base_name(self) -> str:
+        """Name of the wrapped method."""
+        return self.base.name
+
+    def check_batch(self, batch_size: int) -> None:
+        """Raise ValueError unless both the chunks and the base method go with the batch."""
+        super().check_batch(batch_size)
+        self.base.check_batch(batch_size)
+
+
+class SiameseWrapper(MethodSettings):
+    """A term of its own on the features of the two views of a base method."""
+
+    base: BaseSettings
+    """Settings of the wrapped method, one of two views: simclr, byol, barlow_twins or invariance."""
+    weight: Weight = 1.0
+    """Weight of the added term."""
+
+    @model_validator(mode="after")
+    def _base_is_siamese(self) -> Self:
+        if not self.base.siamese:
+            raise ValueError(
+                f"{self.name} cannot wrap {self.base.name!r}; expected a method on the features of two views, "
+                "such as simclr or byol"
+            )
+        return self
+
+    @property
+    def base_name(self) -> str:
+        """Name of the wrapped method."""
+        return self.base.name
+
+    def check_batch(self, batch_size: int) -> None:
+        """Raise ValueError where the base method cannot work on batches of this size."""
+        self.base.check_batch(batch_size)
+
+
+class EquiModSettings(SiameseWrapper):
+    """The embedding of an augmented view is predicted from that of the plain one and the augmentation."""
+
+    name: Literal["equimod"]
+    temperature: PositiveFloat = 0.2
+    """Temperature of the NT-Xent between predicted and actual embedding."""
+    projector_hidden: tuple[Width, ...] = (2048, 2048)
+    """Hidden widths of the projection head of the equivariant embedding."""
+    projector_output: Width = 128
+    """Dimension of the equivariant embedding."""
+
+
+class AugSelfSettings(SiameseWrapper):
+    """The difference of the two views' augmentation parameters is predicted from their features."""
+
+    name: Literal["augself"]
+    predictor_hidden: tuple[Width, ...] = (512, 512)
+    """Hidden widths of the predictor."""
+
+
+WRAPPERS: dict[str, type[MethodSettings]] = {
+    "care": CareSettings,
+    "equimod": EquiModSettings,
+    "augself": AugSelfSettings,
+    "equivariance": EquivarianceSettings,
+    "uniformity_equivariance": UniformityEquivarianceSettings,
+}

@@ -1,0 +1,83 @@
+"""EquiMod (Devillers and Lefort 2023): what an augmentation does to the embedding is predicted from its parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from care_bench.config.wrappers import EquiModSettings
+from care_bench.losses import EquiModLoss
+from care_bench.methods.base import PLAIN, Context, Method, SiameseMethod, View
+from care_bench.methods.parameter_vector import ParameterVector
+from care_bench.models import Encoder, projection_head
+
+
+class EquiMod(Method):
+    """The base method's terms plus NT-Xent between predicted and actual embeddings of the augmented views.
+
+    A projection head of its own gives the equivariant embedding. The predictor, one linear map and BatchNorm without
+    affine parameters, takes that of the plain view and the standardised parameters of an augmentation. The three
+    views go through backbone and head in one pass, as in the released code: BatchNorm sees them together.
+
+    Args:
+        base: the wrapped method.
+        projector: module (n, features) -> (n, e), the equivariant embedding.
+        vector: standardises the parameters.
+        loss: NT-Xent between predicted and actual embedding.
+        dimension: dimension e of the equivariant embedding.
+        weight: weight of the added term.
+    """
+
+    Settings = EquiModSettings
+
+    def __init__(
+        self,
+        base: SiameseMethod,
+        projector: nn.Module,
+        vector: ParameterVector,
+        loss: EquiModLoss,
+        dimension: int,
+        weight: float,
+    ) -> None:
+        super().__init__()
+        self.base = base
+        self.projector = projector
+        self.vector = vector
+        self.predictor = nn.Sequential(
+            nn.Linear(dimension + vector.dimension, dimension), nn.BatchNorm1d(dimension, affine=False)
+        )
+        self.loss = loss
+        self.weights = {**base.weights, "equimod": weight}
+
+    @classmethod
+    def from_settings(cls, settings: EquiModSettings, context: Context) -> Self:
+        """Build from settings."""
+        base = context.build(settings.base)
+        assert isinstance(base, SiameseMethod)
+        output = settings.projector_output
+        vector = ParameterVector(context.augmentation, torch.Generator().manual_seed(context.seed))
+        with context.initial_weights():
+            projector = projection_head(context.encoder.feature_dimension, settings.projector_hidden, output)
+            return cls(base, projector, vector, EquiModLoss(settings.temperature), output, settings.weight)
+
+    def draws(self, batch_size: int) -> tuple[int, ...]:
+        """The plain view, and two with an augmentation per image."""
+        return PLAIN, *self.base.draws(batch_size)
+
+    def forward(self, encoder: Encoder, views: Sequence[View]) -> dict[str, Tensor]:
+        """Return the base method's terms and `equimod`, one NT-Xent over both augmented views, as in the release."""
+        features = encoder.features_together([view.inputs for view in views])
+        start, *actual = self.projector(torch.cat(features)).float().chunk(len(views))
+        vectors = [self.vector(view.parameters) for view in views[1:] if view.parameters is not None]
+        predicted = self.predictor(torch.cat([torch.cat([start, vector], dim=1) for vector in vectors])).float()
+        equimod = self.loss(functional.normalize(predicted, dim=1), functional.normalize(torch.cat(actual), dim=1))
+        return {**self.base.terms(encoder, features[1:], views[1:]), "equimod": equimod}
+
+    @torch.no_grad()
+    def after_step(self, encoder: Encoder, step: int, total: int) -> None:
+        """Do what the base method does."""
+        self.base.after_step(encoder, step, total)

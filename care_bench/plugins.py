@@ -1,0 +1,132 @@
+"""Components of other packages, found through entry points and imported when they are first asked for."""
+
+from __future__ import annotations
+
+import re
+from collections import UserDict
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from importlib import metadata
+from itertools import chain
+from typing import Generic, NamedTuple, TypeVar
+
+from care_bench.errors import CareBenchError
+
+METHODS = "care_bench.methods"
+DATASETS = "care_bench.datasets"
+EVALUATIONS = "care_bench.evaluations"
+GROUPS = (METHODS, DATASETS, EVALUATIONS)
+"""Entry point groups under which a package offers components."""
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""What a component may be called: its name becomes a folder, and a word in the commands of the workflow."""
+
+T = TypeVar("T")
+
+
+class Extension(NamedTuple):
+    """A component that an installed package offers, and the package."""
+
+    group: str
+    name: str
+    package: str
+    version: str
+
+
+class Registry(UserDict[str, T], Generic[T]):
+    """A table of components by name: ours, then by name those that installed packages offer under a group.
+
+    Another package's component is imported when it is looked up, and never to list names. One that cannot be
+    imported, or whose name is taken, therefore harms nobody who does not use it.
+
+    Args:
+        group: entry point group.
+        ours: the components that come with care_bench.
+        check: turns what an entry point holds into a component; raises ValueError saying what was expected.
+    """
+
+    def __init__(self, group: str, ours: Mapping[str, T], check: Callable[[str, object], T]) -> None:
+        super().__init__(ours)
+        self.group = group
+        self.check = check
+        self.loaded: dict[str, T] = {}
+
+    def __getitem__(self, name: str) -> T:
+        """Return a component.
+
+        Raises:
+            KeyError: there is none of this name.
+            CareBenchError: the name has two owners; or another package's component cannot be imported, is not what
+                its group expects, or has a name that cannot be a folder. One line that names the package.
+        """
+        points = _offered(self.group).get(name, [])
+        if name in self.data:
+            if points:
+                raise CareBenchError(
+                    f"{_told(points[0])} has the name of one that comes with care_bench; expected another name: "
+                    "rename it, or uninstall the package"
+                )
+            return self.data[name]
+        if not points:
+            raise KeyError(name)
+        if name not in self.loaded:
+            self.loaded[name] = self._load(points)
+        return self.loaded[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.data or name in _offered(self.group)
+
+    def __iter__(self) -> Iterator[str]:
+        return chain(self.data, (name for name in _offered(self.group) if name not in self.data))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+    def _load(self, points: list[metadata.EntryPoint]) -> T:
+        point = points[0]
+        if len(points) > 1:
+            raise CareBenchError(
+                f"{' and '.join(map(_told, points))} have the same name; expected one: uninstall the other package"
+            )
+        if not NAME.fullmatch(point.name):
+            raise CareBenchError(f"{_told(point)} cannot be a folder; expected letters, digits, '.', '_' and '-'")
+        try:
+            found = point.load()
+        except (Exception, SystemExit) as error:  # another package's code: whatever goes wrong in it is worth one line
+            reason = _one_line(f"{type(error).__name__}: {error}")
+            raise CareBenchError(
+                f"{_told(point)} cannot be imported ({reason}); repair or uninstall the package"
+            ) from error
+        try:
+            return self.check(point.name, found)
+        except ValueError as error:
+            raise CareBenchError(_one_line(f"{_told(point)} {error}")) from None
+
+
+def extensions() -> tuple[Extension, ...]:
+    """Return what installed packages offer, by group and name; nothing is imported."""
+    return tuple(_extension(point) for group in GROUPS for points in _offered(group).values() for point in points)
+
+
+@cache
+def _offered(group: str) -> dict[str, list[metadata.EntryPoint]]:
+    """Entry points by name and package: the order of the folders on the path differs between machines."""
+    offered: dict[str, list[metadata.EntryPoint]] = {}
+    for point in sorted(metadata.entry_points(group=group), key=_extension):
+        offered.setdefault(point.name, []).append(point)
+    return offered
+
+
+def _extension(point: metadata.EntryPoint) -> Extension:
+    # What an interrupted installation left behind may have neither name nor version.
+    package, version = (point.dist.name, point.dist.version) if point.dist else (None, None)
+    return Extension(point.group, point.name, package or "unknown", version or "unknown")
+
+
+def _told(point: metadata.EntryPoint) -> str:
+    group, name, package, version = _extension(point)
+    return f"{name!r} of package {package} {version} (entry point {group}: {point.value})"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
