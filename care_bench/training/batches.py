@@ -34,12 +34,15 @@ class Batches:
         self._resident = torch.from_numpy(np.array(split.inputs)).to(device) if resident else None
         self._order: tuple[int, Tensor] | None = None
 
-    def __call__(self, step: int) -> Tensor:
-        """Return the batch of a step, numbered from 0."""
+    def rows(self, step: int) -> Tensor:
+        """Return which samples the batch of a step holds, numbered from 0: (batch_size,) on the CPU."""
         epoch, position = divmod(step, self.per_epoch)
         if self._order is None or self._order[0] != epoch:
             self._order = epoch, epoch_order(len(self.inputs), *self.identity, epoch)
-        rows = self._order[1][position * self.batch_size : (position + 1) * self.batch_size]
+        return self._order[1][position * self.batch_size : (position + 1) * self.batch_size]
+
+    def take(self, rows: Tensor) -> Tensor:
+        """Return samples on the device."""
         if self._resident is not None:
             return self._resident[rows.to(self.device)]
         return torch.from_numpy(self.inputs[rows.numpy()]).to(self.device, non_blocking=True)

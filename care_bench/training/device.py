@@ -17,11 +17,10 @@ def best_device() -> torch.device:
     return accelerator if accelerator is not None else torch.device("cpu")
 
 
-def describe_device(device: torch.device) -> str:
-    """Return the kind and the product name of a device, as records hold it."""
-    if device.type == "cuda":
-        return f"cuda: {torch.cuda.get_device_name(device)}"
-    return f"{device.type}: {_processor()}"
+def describe_device(device: torch.device, number: int = 1) -> str:
+    """Return the kind, the product name and, above one, the number of the devices of a run, as records hold it."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    return f"{device.type}: {name}" if number == 1 else f"{device.type}: {number} x {name}"
 
 
 @contextmanager

@@ -3,20 +3,38 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from typing import assert_never
 
 import torch
 from torch import nn
 
-from care_bench.config.run import AdamConfig, SGDConfig
+from care_bench.config.run import AdamConfig, LARSConfig, OptimizerConfig, SGDConfig
 
 
-def build_optimizer(config: AdamConfig | SGDConfig, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """Build the optimizer with exactly the settings of the config; one fused kernel updates all weights."""
+def build_optimizer(config: OptimizerConfig, module: nn.Module) -> torch.optim.Optimizer:
+    """Build the optimizer of a module's trainable weights with exactly the settings of the config."""
     rate, decay = config.learning_rate, config.weight_decay
-    if isinstance(config, AdamConfig):
-        return torch.optim.Adam(parameters, lr=rate, weight_decay=decay, fused=True)
-    return torch.optim.SGD(parameters, lr=rate, momentum=config.momentum, weight_decay=decay, fused=True)
+    trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
+    match config:
+        case AdamConfig():
+            return torch.optim.Adam(trained, lr=rate, weight_decay=decay, fused=True)
+        case SGDConfig():
+            return torch.optim.SGD(trained, lr=rate, momentum=config.momentum, weight_decay=decay, fused=True)
+        case LARSConfig():
+            from timm.optim.lars import Lars  # imported here: it takes seconds, and only LARS needs it
+
+            # timm's does not scale the steps of a group without weight decay unless told to adapt always.
+            weights = [parameter for parameter in trained if parameter.ndim > 1]
+            others = [parameter for parameter in trained if parameter.ndim <= 1]
+            groups = [
+                {"params": weights, "weight_decay": decay, "always_adapt": True},
+                {"params": others, "weight_decay": 0.0},
+            ]
+            lars: torch.optim.Optimizer = Lars(
+                groups, lr=rate, momentum=config.momentum, trust_coeff=config.trust_coefficient
+            )
+            return lars
+    assert_never(config)
 
 
 def learning_rate_factor(step: int, total: int, warmup: int, schedule: str) -> float:

@@ -42,6 +42,26 @@ class RunFolder:
         """What was run, on what, how fast, and the hashes of the other files; written last."""
         return self.path / "pretrain.json"
 
+    def snapshot(self, epoch: int) -> Path:
+        """Weights of the encoder after an epoch, in the format of ``encoder``."""
+        return self.path / "snapshots" / f"epoch{epoch}.safetensors"
+
+    def snapshots(self, summary: dict[str, Any]) -> dict[int, Path]:
+        """Return the snapshots of a finished run by epoch, after comparing them with the summary.
+
+        Raises:
+            CareBenchError: one is missing or changed.
+        """
+        found = {}
+        for epoch, expected in summary.get("snapshots", {}).items():
+            found[int(epoch)] = path = self.snapshot(int(epoch))
+            if (digest := _weights_sha256(path)) != expected:
+                raise CareBenchError(
+                    f"{path} is truncated or changed: sha256 {digest[:12]}, expected {expected[:12]}; "
+                    f"delete {self.summary.name} and pretrain the run again"
+                )
+        return found
+
     def state(self, config_sha256: str) -> Path:
         """Folder of the unfinished run with this configuration."""
         return self.path / f"state-{config_sha256[:12]}"
@@ -111,13 +131,17 @@ class RunFolder:
                 f"{self.path} holds a run of config {summary['config_sha256'][:12]}, expected config {expected[:12]}; "
                 "delete it or use another folder"
             )
-        try:
-            found = sha256_file(self.encoder)
-        except OSError as error:
-            raise CareBenchError(f"cannot read {self.encoder}: {error.strerror}; pretrain the run again") from None
+        found = _weights_sha256(self.encoder)
         if found != summary["weights_sha256"]:
             raise CareBenchError(
                 f"{self.encoder} is truncated or changed: sha256 {found[:12]}, expected "
                 f"{summary['weights_sha256'][:12]}; delete {self.summary.name} and pretrain the run again"
             )
         return summary
+
+
+def _weights_sha256(path: Path) -> str:
+    try:
+        return sha256_file(path)
+    except OSError as error:
+        raise CareBenchError(f"cannot read {path}: {error.strerror}; pretrain the run again") from None

@@ -15,13 +15,15 @@ from care_bench.augmentations import Augmentation
 from care_bench.config import RunConfig
 from care_bench.data import PreparedDataset
 from care_bench.errors import CareBenchError
+from care_bench.files import write_bytes
 from care_bench.methods import Method, View, build_method
 from care_bench.models import Encoder
 from care_bench.training.batches import Batches
 from care_bench.training.build import build_augmentation, build_run_encoder
-from care_bench.training.checkpoint import load_checkpoint, save_checkpoint
-from care_bench.training.device import best_device
+from care_bench.training.checkpoint import encoder_bytes, load_checkpoint, save_checkpoint
 from care_bench.training.optim import build_optimizer
+from care_bench.training.processes import launch, share_batches
+from care_bench.training.randomness import derive_seed
 from care_bench.training.run_folder import RunFolder
 from care_bench.training.term_log import TermLog
 
@@ -77,14 +79,12 @@ class Session:
         """
         training = config.training
         augmentation = build_augmentation(config, dataset)
-        if training.precision == "16-mixed" and best_device().type == "cpu":
-            raise CareBenchError(
-                f"run {config.id}: training.precision = '16-mixed' needs a GPU and there is none; "
-                "expected 32-true or bf16-mixed"
-            )
-        fabric = Fabric(accelerator="auto", devices=1, precision=training.precision)
-        module = Pretraining(build_run_encoder(config, dataset), build_method(config.method))
-        optimizer = build_optimizer(training.optimizer, module.parameters())
+        fabric = launch(config)
+        encoder = build_run_encoder(config, dataset)
+        share_batches(encoder, config, fabric)
+        chance = derive_seed(config.dataset, config.seed, "initial weights of the method")
+        module = Pretraining(encoder, build_method(config.method, encoder, augmentation, chance))
+        optimizer = build_optimizer(training.optimizer, module)
         batches = Batches(dataset.train, training.batch_size, config.dataset, config.seed, fabric.device)
         total = training.epochs * batches.per_epoch
         total = total if training.steps is None else min(total, training.steps)
@@ -95,9 +95,10 @@ class Session:
                 f"checkpoint {checkpoint} was trained on other data ({state['data_sha256'][:12]}, now "
                 f"{dataset.sha256[:12]}); delete it to start the run anew"
             )
+        first = fabric.global_rank == 0
         log = TermLog(
-            checkpoint.with_name("log.jsonl"),
-            length=state["log_bytes"] if state else 0,
+            checkpoint.with_name("log.jsonl" if first else f"log-of-process-{fabric.global_rank}.jsonl"),
+            length=state["log_bytes"] if state and first else 0,
             every=1 if fabric.device.type == "cpu" else FLUSH_EVERY,
             run=f"run {config.id} (config {config.sha256()[:12]})",
         )
@@ -118,10 +119,39 @@ class Session:
         )
         if state is not None:
             session._restore(state)
+            session.snapshots()
         return session
+
+    def keep_snapshot(self) -> None:
+        """Keep the encoder as it is if an epoch has ended that is to be measured."""
+        if self.fabric.global_rank > 0:
+            return
+        epoch, rest = divmod(self.step, self.batches.per_epoch)
+        if rest == 0 and epoch in self.config.training.snapshot_epochs:
+            write_bytes(self._snapshot(epoch), encoder_bytes(self.module.encoder, self.config.sha256()))
+
+    def snapshots(self) -> dict[int, Path]:
+        """Return the snapshots that the run has come to, by epoch.
+
+        Raises:
+            CareBenchError: one is missing.
+        """
+        reached = self.step // self.batches.per_epoch
+        found = {epoch: self._snapshot(epoch) for epoch in self.config.training.snapshot_epochs if epoch <= reached}
+        for path in found.values():
+            if not path.is_file():
+                raise CareBenchError(
+                    f"{path} is missing, its checkpoint counts on it; delete {path.parent} to start anew"
+                )
+        return found
+
+    def _snapshot(self, epoch: int) -> Path:
+        return self.checkpoint.with_name(f"epoch{epoch}.safetensors")
 
     def save(self) -> None:
         """Write everything that the next step depends on; order and draws follow from the step and the config."""
+        if self.fabric.global_rank > 0:
+            return
         state = {
             "step": self.step,
             "model": self.module.state_dict(),
