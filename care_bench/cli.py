@@ -20,8 +20,9 @@ app = typer.Typer(
 )
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of prepared data sets.")]
+Raw = Annotated[Path, typer.Option("--raw", help="Folder of raw data: what you have, and what is downloaded.")]
 Results = Annotated[Path, typer.Argument(help="Results folder.")]
-DATA, RESULTS = Path("results/data"), Path("results")
+DATA, RAW, RESULTS = Path("results/data"), Path("results/raw"), Path("results")
 
 
 def main() -> None:
@@ -47,6 +48,10 @@ def top(
 def prepare(
     datasets: Annotated[list[str], typer.Argument(metavar="DATASET...", help="Data sets; `doctor` lists them.")],
     data: Data = DATA,
+    raw: Raw = RAW,
+    skip_broken: Annotated[
+        bool, typer.Option("--skip-broken", help="Leave out raw files that cannot be read.")
+    ] = False,
 ) -> None:
     """Write data sets as memory-mapped arrays with checksums."""
     from care_bench.data import DATASETS, load
@@ -56,10 +61,26 @@ def prepare(
         if name not in DATASETS:
             raise unknown("data set", name, DATASETS)
     for name in datasets:
-        folder = prepare_dataset(name, data)
+        folder = prepare_dataset(name, data, raw, skip_broken)
         dataset = load(name, data)
         sizes = f"{len(dataset.train.inputs)} train, {len(dataset.test.inputs)} test"
-        _say(f"{name}: {sizes}, sha256 {dataset.sha256[:12]}, in {folder}")
+        skipped = len(dataset.meta.get("skipped", []))
+        left_out = f", {skipped} broken files left out (named in meta.json)" if skipped else ""
+        _say(f"{name}: {sizes}{left_out}, sha256 {dataset.sha256[:12]}, in {folder}")
+
+
+@app.command("fetch-pdb")
+def fetch_pdb(
+    ids: Annotated[Path, typer.Argument(metavar="IDS", help="Text file of PDB ids, one on a line.")],
+    raw: Raw = RAW,
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out ids the server does not know.")] = False,
+) -> None:
+    """Download entries of the Protein Data Bank for data set `pdb`; whole files that are there are kept."""
+    from care_bench.data.pdb_download import fetch
+
+    fetched = fetch(ids, raw, skip_broken)
+    unknown_ids = f", {len(fetched.unknown)} unknown to the server" if fetched.unknown else ""
+    _say(f"{fetched.downloaded} entries downloaded, {fetched.kept} kept{unknown_ids}, in {raw / 'pdb'}")
 
 
 @app.command()
@@ -91,8 +112,7 @@ def evaluate(
     out: Annotated[Path | None, typer.Option("--out", help="Records to write; by default RUN/records.jsonl.")] = None,
 ) -> None:
     """Measure the frozen encoder of a finished run; writes one record per metric."""
-    from care_bench.config import EvaluationConfig
-    from care_bench.config.profile import read_evaluation
+    from care_bench.config import EvaluationConfig, read_evaluation
 
     chosen = EvaluationConfig() if settings is None else read_evaluation(settings)
     _check_versions()
@@ -126,6 +146,20 @@ def report(
     from care_bench.report.build import write_report
 
     write_report(results, out, formats.split(","), collection)
+
+
+@app.command()
+def settings(
+    profile: Annotated[Path, typer.Argument(help="A profile.")],
+    results: Annotated[Path, typer.Option("--results", help="Results folder, with the paper's settings.")] = RESULTS,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write; by default RESULTS/report/NAME.")] = None,
+) -> None:
+    """Print and write the paper's settings beside those of a profile, and why they differ."""
+    from care_bench.config import read_profile
+    from care_bench.report.settings_table import write_settings
+
+    parsed = read_profile(profile)
+    write_settings(parsed, results, results / "report" / parsed.name if out is None else out)
 
 
 @app.command()

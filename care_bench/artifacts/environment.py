@@ -24,6 +24,7 @@ SUPPORTED: dict[str, str] = {
     "numpy": ">=2.0,<2.4",
     "packaging": ">=23",
     "pandas": ">=2.2",
+    "pillow": ">=10",
     "pyarrow": ">=17",
     "pydantic": ">=2.8",
     "pyyaml": ">=6",

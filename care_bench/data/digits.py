@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from care_bench.data.source import Array, Built, DatasetInfo, SplitArrays
+from care_bench.data.source import Array, Built, DatasetInfo, Raw, SplitArrays
 
 TRAIN_SIZE = 1437  # four fifths of 1797
 SOURCE = (
@@ -32,7 +32,7 @@ def digit_images() -> tuple[Array, Array]:
     return images[:, None], bunch.target.astype(np.int64)
 
 
-def build() -> Built:
+def build(raw: Raw) -> Built:
     """Build the grey digits: images uint8 (n, 1, 8, 8), label ``class``."""
     images, classes = digit_images()
     cut = TRAIN_SIZE

@@ -8,7 +8,7 @@ from importlib import resources
 
 import numpy as np
 
-from care_bench.data.source import Array, Built, DatasetInfo, SplitArrays
+from care_bench.data.source import Array, Built, DatasetInfo, Raw, SplitArrays
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes
 
@@ -54,7 +54,7 @@ def is_test(pdb_id: str) -> bool:
     return pdb_id != ALWAYS_TRAIN and int.from_bytes(digest) % 4 == 0
 
 
-def build() -> Built:
+def build(raw: Raw) -> Built:
     """Build the fragments: float32 (n, 64, 3), each centred on its mean, in nanometres; label ``pdb_id``.
 
     Raises:

@@ -1,8 +1,43 @@
-"""The data sets there are. Another one is a file beside this one and an entry here."""
+"""The data sets there are. Another one is a file beside this one and an entry here, or an entry point elsewhere."""
 
 from __future__ import annotations
 
-from care_bench.data import digits, proteins, tinted_digits
+from care_bench import plugins
+from care_bench.data import (
+    cifar,
+    digits,
+    fashion_mnist,
+    flowers102,
+    imagenet100,
+    pdb,
+    proteins,
+    stl10,
+    tinted_digits,
+    tinted_fashion_mnist,
+)
 from care_bench.data.source import DatasetInfo
 
-DATASETS: dict[str, DatasetInfo] = {info.name: info for info in (digits.INFO, tinted_digits.INFO, proteins.INFO)}
+
+def _dataset(name: str, found: object) -> DatasetInfo:
+    if not isinstance(found, DatasetInfo) or found.name != name:
+        raise ValueError(f"holds {found!r}; expected a care_bench.data.DatasetInfo of that name")
+    return found
+
+
+SOURCES = (
+    digits.INFO,
+    tinted_digits.INFO,
+    proteins.INFO,
+    cifar.CIFAR10,
+    cifar.CIFAR100,
+    stl10.INFO,
+    flowers102.INFO,
+    fashion_mnist.INFO,
+    tinted_fashion_mnist.INFO,
+    imagenet100.INFO,
+    pdb.INFO,
+)
+
+DATASETS: plugins.Registry[DatasetInfo] = plugins.Registry(
+    plugins.DATASETS, {info.name: info for info in SOURCES}, _dataset
+)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
@@ -15,12 +16,33 @@ Kind: TypeAlias = Literal["image", "point_cloud"]
 _LABEL_TYPES = {"i": np.dtype("<i8"), "f": np.dtype("<f4"), "U": None}
 
 
+UNLABELLED = -1
+"""The ``class`` of a training sample without one: it is pretrained on, and no classifier sees it."""
+
+
+@dataclass(frozen=True)
+class Raw:
+    """Where a source finds what the user has, and where it may keep unfinished work.
+
+    Attributes:
+        folder: the user's folder of raw data; a source with something to download looks there first.
+        workspace: folder of the source's own that outlives a stopped attempt, on the file system of the store; not
+            made yet. It is removed once the data set is in the store.
+        skip_broken: whether unreadable files are left out, counted and named, instead of ending the attempt.
+    """
+
+    folder: Path
+    workspace: Path
+    skip_broken: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class SplitArrays:
     """One side of a data set.
 
     Attributes:
-        inputs: images uint8 (n, C, H, W), or point clouds float32 (n, P, 3).
+        inputs: images uint8 (n, C, H, W), or point clouds float32 (n, P, 3). A memory map of a whole .npy file in the
+            workspace is taken over as it is, without a copy.
         labels: name -> array of n rows, int64, float32 or str.
     """
 
@@ -38,6 +60,7 @@ class Built:
         source: where they come from.
         licence: under which terms.
         split_rule: how the two sides were told apart.
+        skipped: raw files that were left out because they could not be read.
     """
 
     train: SplitArrays
@@ -46,6 +69,7 @@ class Built:
     source: str
     licence: str
     split_rule: str
+    skipped: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -56,9 +80,9 @@ class DatasetInfo:
         name: what users write in a config, and the name of the folder in the store.
         kind: what the inputs are.
         title: the name to print in a report.
-        how_to_get: one line on where the raw data comes from.
+        how_to_get: one line on where the raw data comes from, and what to put where without a network.
         labels: names of the labels each side carries.
-        build: makes the arrays; always the same ones.
+        build: makes the arrays from the raw data; always the same ones from the same files.
         version: raised whenever ``build`` gives other arrays, so that older stores are rebuilt.
     """
 
@@ -67,7 +91,7 @@ class DatasetInfo:
     title: str
     how_to_get: str
     labels: tuple[str, ...]
-    build: Callable[[], Built]
+    build: Callable[[Raw], Built]
     version: int = 1
 
 

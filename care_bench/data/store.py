@@ -5,6 +5,7 @@ A folder of the store is whole or not there: it is made beside its place and ren
 
 from __future__ import annotations
 
+import os
 import re
 import secrets
 import shutil
@@ -17,36 +18,49 @@ import numpy as np
 
 from care_bench.data.numbers import channel_statistics
 from care_bench.data.prepared import FORMAT, META, find, is_intact, not_finite
-from care_bench.data.source import Array, Built, DatasetInfo, check_layout
+from care_bench.data.source import Array, Built, DatasetInfo, Raw, check_layout
 from care_bench.errors import CareBenchError
 from care_bench.files import canonical_json, sha256_bytes, sha256_file, write_atomic, write_json
 
 OURS = re.compile(rf"{re.escape(META)}|(train|test)_(inputs|label_\w+)\.npy")
 
 
-def prepare(name: str, root: Path) -> Path:
+RAW = Path("results/raw")
+"""Where raw data is looked for, and downloaded to, unless the user names another folder."""
+
+
+def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -> Path:
     """Write a data set to the store, unless it is there and intact.
 
     Args:
         name: a data set of the registry.
         root: the store; made where missing.
+        raw: folder of raw data, for the data sets that do not come with the package.
+        skip_broken: leave out raw files that cannot be read; ``meta.json`` names them.
 
     Returns:
         The data set's folder, ``root / name``.
 
     Raises:
-        CareBenchError: the name is unknown, the source has a NaN or infinity, the folder holds something else, or it
-            cannot be written. Nothing half-written is left.
+        CareBenchError: the name is unknown, raw data is missing or broken, the source has a NaN or infinity, the
+            folder holds something else, or it cannot be written. Nothing half-written is left, but for the source's
+            own workspace, with which the next attempt continues.
     """
     info = find(name)
     folder = root / name
     if not is_intact(info, root):
         _refuse_foreign(info, folder)
-        built = info.build()
+        workspace = root / f".{name}.partial"
+        built = info.build(Raw(raw, workspace, skip_broken))
+        for side, split in (("train", built.train), ("test", built.test)):
+            if len(split.inputs) == 0:
+                left = f" after {len(built.skipped)} broken files were left out" if built.skipped else ""
+                raise CareBenchError(f"data set {name!r}: nothing is in its {side} split{left}; expected samples")
         check_layout(info, built)
         if found := not_finite(dict(_arrays(built))):
             raise CareBenchError(f"data set {name!r}: its source holds {found}")
-        _write(info, built, root)
+        _write(info, built, root, workspace)
+    shutil.rmtree(root / f".{name}.partial", ignore_errors=True)
     return folder
 
 
@@ -62,13 +76,13 @@ def _refuse_foreign(info: DatasetInfo, folder: Path) -> None:
             raise CareBenchError(f"{where}: {name} is not part of a data set; move it elsewhere")
 
 
-def _write(info: DatasetInfo, built: Built, root: Path) -> None:
+def _write(info: DatasetInfo, built: Built, root: Path, workspace: Path) -> None:
     place = (root / info.name).resolve()  # through a link, so that the link stays
-    workspace = place.parent / f".{info.name}.{secrets.token_hex(4)}.part"
+    aside = place.parent / f".{info.name}.{secrets.token_hex(4)}.part"
     try:
-        new, old = workspace / "new", workspace / "old"
+        new, old = aside / "new", aside / "old"
         new.mkdir(parents=True)
-        _write_files(info, built, new)
+        _write_files(info, built, new, workspace)
         if not is_intact(info, root):  # another process may have been faster
             if place.exists():
                 place.rename(old)
@@ -77,14 +91,15 @@ def _write(info: DatasetInfo, built: Built, root: Path) -> None:
         found = error.strerror or error
         raise CareBenchError(f"cannot write {place}: {found}; expected a writable folder with space left") from error
     finally:
-        shutil.rmtree(workspace, ignore_errors=True)
+        shutil.rmtree(aside, ignore_errors=True)
 
 
-def _write_files(info: DatasetInfo, built: Built, folder: Path) -> None:
+def _write_files(info: DatasetInfo, built: Built, folder: Path, workspace: Path) -> None:
     files = {}
     for stem, array in _arrays(built):
         path = folder / f"{stem}.npy"
-        write_atomic(path, partial(np.save, arr=np.ascontiguousarray(array), allow_pickle=False))
+        if not _taken_over(array, path, workspace):
+            write_atomic(path, partial(np.save, arr=np.ascontiguousarray(array), allow_pickle=False))
         files[path.name] = {
             "sha256": sha256_file(path),
             "bytes": path.stat().st_size,
@@ -102,9 +117,26 @@ def _write_files(info: DatasetInfo, built: Built, folder: Path) -> None:
         "split": {"rule": built.split_rule, "train": len(built.train.inputs), "test": len(built.test.inputs)},
         "files": files,
     }
+    if built.skipped:
+        meta["skipped"] = list(built.skipped)
     if info.kind == "image":
         meta["mean"], meta["std"] = channel_statistics(built.train.inputs)
     write_json(folder / META, {**meta, "sha256": sha256_bytes(canonical_json(meta))})
+
+
+def _taken_over(array: Array, path: Path, workspace: Path) -> bool:
+    """Give a file of the workspace a second name in the store, so that a failure after this loses no work."""
+    source = Path(str(array.filename)) if isinstance(array, np.memmap) else None
+    if source is None or source.parent.resolve() != workspace.resolve():
+        return False
+    with source.open("rb+") as file:
+        os.fsync(file.fileno())
+    try:
+        os.link(source, path)
+    except OSError:  # the place is a link to another disk, or a file system without second names
+        with source.open("rb") as file:
+            write_atomic(path, partial(shutil.copyfileobj, file))
+    return True
 
 
 def _arrays(built: Built) -> Iterator[tuple[str, Array]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from care_bench.data.digits import LICENCE, SOURCE, SPLIT_RULE, TRAIN_SIZE, digit_images
-from care_bench.data.source import Array, Built, DatasetInfo, SplitArrays
+from care_bench.data.source import Array, Built, DatasetInfo, Raw, SplitArrays
 
 TINT_RANGE = (0.3, 1.0)
 
@@ -41,7 +41,7 @@ def tinted(images: Array, tints: Array) -> Array:
     return np.rint(images * tints.astype(np.float64)[:, :, None, None]).astype(np.uint8)
 
 
-def build() -> Built:
+def build(raw: Raw) -> Built:
     """Build the tinted digits: images uint8 (n, 3, 8, 8), labels ``class`` and ``tint`` (n, 3) float32."""
     grey, classes = digit_images()
     tints = np.stack([tint(index) for index in range(len(grey))])

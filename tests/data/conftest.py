@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from care_bench.data import DATASETS, Built, DatasetInfo, SplitArrays, prepare
+from care_bench.data import DATASETS, Built, DatasetInfo, Raw, SplitArrays, prepare
 
 
 @pytest.fixture(scope="session")
@@ -17,7 +17,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def build_tiny() -> Built:
+def build_tiny(raw: Raw) -> Built:
     def side(n: int) -> SplitArrays:
         return SplitArrays(
             np.arange(n * 6, dtype=np.float32).reshape(n, 2, 3), {"weight": np.linspace(0, 1, n, dtype=np.float32)}

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from care_bench.data import DATASETS, DatasetInfo, load, prepare
+from care_bench.data import DATASETS, DatasetInfo, Raw, load, prepare
 from care_bench.errors import CareBenchError
 
 TINY_FILES = {f"{side}_{stem}.npy" for side in ("train", "test") for stem in ("inputs", "label_weight")} | {"meta.json"}
+RAW = Raw(Path("raw"), Path("workspace"))
 pytestmark = pytest.mark.usefixtures("tiny")
 
 
@@ -82,9 +83,9 @@ def test_sha256_stands_for_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     meta = json.loads((tmp_path / "a" / "tiny" / "meta.json").read_text())
     del meta["sha256"]
     assert before == hashlib.sha256(json.dumps(meta, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
-    changed = tiny.build()
+    changed = tiny.build(RAW)
     changed.test.inputs[49, 1, 2] += 1
-    monkeypatch.setitem(DATASETS, "tiny", replace(tiny, build=lambda: changed))
+    monkeypatch.setitem(DATASETS, "tiny", replace(tiny, build=lambda raw: changed))
     prepare("tiny", tmp_path / "b")
     assert load("tiny", tmp_path / "b").sha256 != before
 

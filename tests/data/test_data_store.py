@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from care_bench.data import DATASETS, Built, DatasetInfo, SplitArrays, load, prepare
+from care_bench.data import DATASETS, Built, DatasetInfo, Raw, SplitArrays, load, prepare
 from care_bench.errors import CareBenchError
 
 TINY_FILES = {f"{side}_{stem}.npy" for side in ("train", "test") for stem in ("inputs", "label_weight")} | {"meta.json"}
+RAW = Raw(Path("raw"), Path("workspace"))
 pytestmark = pytest.mark.usefixtures("tiny")
 
 
@@ -25,7 +26,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def register(monkeypatch: pytest.MonkeyPatch, info: DatasetInfo, built: Built, **changes: Any) -> None:
     """Let "tiny" be ``built`` from now on."""
-    monkeypatch.setitem(DATASETS, "tiny", replace(info, build=lambda: built, **changes))
+    monkeypatch.setitem(DATASETS, "tiny", replace(info, build=lambda raw: built, **changes))
 
 
 @contextmanager
@@ -72,14 +73,14 @@ def test_preparing_an_intact_store_builds_nothing(
 ) -> None:
     folder = prepare("tiny", tmp_path)
     before = {path.name: path.stat().st_ino for path in folder.iterdir()}
-    monkeypatch.setitem(DATASETS, "tiny", replace(tiny, build=lambda: pytest.fail("built again")))
+    monkeypatch.setitem(DATASETS, "tiny", replace(tiny, build=lambda raw: pytest.fail("built again")))
     assert prepare("tiny", tmp_path) == folder
     assert {path.name: path.stat().st_ino for path in folder.iterdir()} == before
 
 
 def test_store_with_other_labels_is_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: DatasetInfo) -> None:
     prepare("tiny", tmp_path)
-    now = tiny.build()
+    now = tiny.build(RAW)
     sides = [SplitArrays(side.inputs, {"mass": side.labels["weight"]}) for side in (now.train, now.test)]
     register(monkeypatch, tiny, replace(now, train=sides[0], test=sides[1]), labels=("mass",), version=2)
     folder = prepare("tiny", tmp_path)
@@ -90,7 +91,7 @@ def test_store_with_other_labels_is_rebuilt(tmp_path: Path, monkeypatch: pytest.
 def test_bad_number_in_the_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: float, tiny: DatasetInfo
 ) -> None:
-    built = tiny.build()
+    built = tiny.build(RAW)
     built.train.inputs[7, 1, 2] = built.train.inputs[8, 0, 0] = bad
     register(monkeypatch, tiny, built)
     with pytest.raises(CareBenchError, match=rf"'tiny'.*train_inputs\[7, 1, 2\] = {bad}, expected finite numbers"):
@@ -147,11 +148,11 @@ def test_a_faster_process_wins_and_both_succeed(
 ) -> None:
     inodes: list[int] = []
 
-    def build() -> Built:
+    def build(raw: Raw) -> Built:
         if not inodes:  # while the first builds, a second prepares the same
             inodes.append(0)
             inodes.append((prepare("tiny", tmp_path) / "meta.json").stat().st_ino)
-        return tiny.build()
+        return tiny.build(RAW)
 
     monkeypatch.setitem(DATASETS, "tiny", replace(tiny, build=build))
     folder = prepare("tiny", tmp_path)
@@ -199,7 +200,7 @@ def test_linked_folder_stays_a_link(tmp_path: Path) -> None:
 def test_source_that_breaks_its_promise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], found: str, tiny: DatasetInfo
 ) -> None:
-    built = tiny.build()
+    built = tiny.build(RAW)
     register(monkeypatch, tiny, replace(built, train=replace(built.train, **changes)))
     with pytest.raises(ValueError, match=found):
         prepare("tiny", tmp_path / "root")

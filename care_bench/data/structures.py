@@ -1,0 +1,154 @@
+"""Protein chains out of structure files of the Protein Data Bank: mmCIF or PDB format, packed or not."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from care_bench.data.proteins import ANGSTROM_PER_UNIT, fragments
+from care_bench.data.source import Array
+from care_bench.errors import CareBenchError
+
+if TYPE_CHECKING:
+    import gemmi
+
+MMCIF, PDB = (".cif", ".mmcif"), (".pdb", ".ent")
+PACKED = ".gz"
+
+
+@dataclass(frozen=True)
+class StructureFile:
+    """One structure file.
+
+    Attributes:
+        path: where it is.
+        name: its path below the folder of raw data.
+        size: number of its bytes.
+    """
+
+    path: Path
+    name: str
+    size: int
+
+    def __str__(self) -> str:
+        """Say where it is."""
+        return str(self.path)
+
+    @property
+    def is_mmcif(self) -> bool:
+        """Whether it is in the mmCIF format, by its name."""
+        return _unpacked(self.path.name).endswith(MMCIF)
+
+
+def structure_files(folder: Path) -> list[StructureFile]:
+    """Return the structure files at any depth below a folder, ordered by name; links to folders are followed.
+
+    Raises:
+        CareBenchError: something below the folder cannot be listed.
+    """
+    try:
+        walk = os.walk(folder, onerror=_refuse, followlinks=True)
+        paths = [Path(place) / name for place, _, names in walk for name in names]
+        found = [path for path in paths if _unpacked(path.name).endswith(MMCIF + PDB) and not path.name.startswith(".")]
+        files = [StructureFile(path, path.relative_to(folder).as_posix(), path.stat().st_size) for path in found]
+    except FileNotFoundError as error:
+        if not folder.exists():
+            return []
+        raise CareBenchError(f"{error.filename} is a link to nothing; expected a file, remove the link") from None
+    except OSError as error:
+        raise CareBenchError(f"cannot read {error.filename}: {error.strerror}; expected a readable folder") from error
+    return sorted(files, key=lambda file: file.name)
+
+
+def entry_id(text: str) -> str:
+    """Return an entry's id in capitals; the extended form of a four-character one becomes that one."""
+    text = text.strip().upper()
+    return re.sub(r"^PDB_0000(?=[1-9][A-Z0-9]{3}$)", "", text)
+
+
+def read(file: StructureFile) -> dict[str, Array]:
+    """Read the first model's protein chains.
+
+    Returns:
+        ``fragments``: float32 (n, 64, 3), of one chain after another, each centred on its mean, in nanometres.
+        ``index``: uint8 (m,), a line of JSON with the file's name, its entry's id, and for every chain the sha256 of
+        its sequence of observed residues and the number of its fragments.
+
+    Raises:
+        Exception: what gemmi raises on a damaged file, or a ValueError when atoms have no positions, or there are none.
+    """
+    import gemmi
+
+    form = gemmi.CoorFormat.Mmcif if file.is_mmcif else gemmi.CoorFormat.Pdb
+    structure = gemmi.read_structure(str(file.path), format=form)
+    if len(structure) == 0 or structure[0].count_atom_sites() == 0:
+        raise ValueError("it holds no atoms")
+    del structure[1:]
+    structure.setup_entities()
+    pieces, chains = [np.empty((0, 64, 3), dtype=np.float32)], []
+    for span in structure[0].subchains():
+        if len(span) and span[0].entity_type == gemmi.EntityType.Polymer:
+            sequence, positions = alpha_carbons(span)
+            if not np.isfinite(positions).all():
+                raise ValueError("a C-alpha has no position")
+            if sequence:
+                clouds = fragments(positions)
+                clouds = (clouds - clouds.mean(axis=1, keepdims=True)) / ANGSTROM_PER_UNIT
+                pieces.append(clouds.astype(np.float32))
+                chains.append((hashlib.sha256(sequence.encode()).hexdigest(), len(clouds)))
+    entry = entry_id(dict(structure.info).get("_entry.id", "")) or _id_in_name(file.path.name)
+    line = json.dumps({"file": file.name, "entry": entry, "chains": chains}) + "\n"
+    return {"fragments": np.concatenate(pieces), "index": np.frombuffer(line.encode(), dtype=np.uint8)}
+
+
+def alpha_carbons(residues: Iterable[gemmi.Residue]) -> tuple[str, Array]:
+    """Return the sequence of the residues that have a C-alpha, and the float64 (n, 3) positions of those in angstrom.
+
+    Of several locations, and of several residues at one place of the chain, the one with the highest occupancy counts,
+    the first of equals. A modified residue has the letter of the one it is made of, an unknown one an X.
+    """
+    import gemmi
+
+    carbon = gemmi.Element("C")
+    letters: list[str] = []
+    atoms: list[gemmi.Atom] = []
+    last = None
+    for residue in residues:
+        atom = residue.get_ca()
+        if atom is None:
+            continue
+        if atom.has_altloc():
+            places = (other for other in residue if other.name == "CA" and other.element == carbon)
+            atom = max(places, key=lambda place: place.occ)
+        letter = gemmi.find_tabulated_residue(residue.name).one_letter_code.strip().upper() or "X"
+        if residue.seqid != last:
+            letters.append(letter)
+            atoms.append(atom)
+        elif atom.occ > atoms[-1].occ:
+            letters[-1], atoms[-1] = letter, atom
+        last = residue.seqid
+    return "".join(letters), np.array([atom.pos.tolist() for atom in atoms], dtype=np.float64).reshape(-1, 3)
+
+
+def _unpacked(name: str) -> str:
+    return name.lower().removesuffix(PACKED)
+
+
+def _id_in_name(name: str) -> str:
+    """Return the entry's id that a file's name stands for: pdb1abc.ent is how the archive calls 1ABC."""
+    stem = Path(_unpacked(name)).stem
+    if re.fullmatch(r"pdb[1-9][a-z0-9]{3}", stem):
+        stem = stem.removeprefix("pdb")
+    return entry_id(stem)
+
+
+def _refuse(error: OSError) -> None:
+    raise error

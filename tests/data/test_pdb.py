@@ -1,0 +1,232 @@
+from __future__ import annotations
+
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from care_bench.data import Built, Raw, conversion, load, pdb, prepare
+from care_bench.errors import CareBenchError
+from tests.data.large_formats import Atom, alphas, helix, mmcif, write_text
+from tests.data.large_formats import pdb as pdb_format
+
+AMINO = ["ALA", "CYS", "ASP", "GLU", "PHE", "GLY", "HIS", "ILE", "LYS", "LEU", "MET", "ASN"]
+
+
+def sequence(seed: int, residues: int) -> list[str]:
+    return np.random.default_rng(seed).choice(AMINO, residues).tolist()
+
+
+def chain(seed: int, residues: int, name: str = "A", place: int | None = None) -> list[Atom]:
+    """A helix with a sequence of its own; the same sequence somewhere else where ``place`` is given."""
+    return alphas(sequence(seed, residues), helix(residues, seed if place is None else place), name)
+
+
+def on_test_side(entry: str) -> bool:
+    """The rule, worked out again: the sha256 as a decimal number ends in 0."""
+    return str(int(hashlib.sha256(entry.encode()).hexdigest(), 16)).endswith("0")
+
+
+def ids(n: int, test: bool) -> list[str]:
+    """The first ids 1AAA, 1AAB and so on that are on a side."""
+    every = (f"1{a}{b}{c}" for a in "ABC" for b in "ABCDEFGHIJ" for c in "ABCDEFGHIJ")
+    return [entry for entry in every if on_test_side(entry) == test][:n]
+
+
+TRAIN, TEST = ids(20, False), ids(3, True)
+
+
+def raw(folder: Path, skip_broken: bool = False) -> Raw:
+    return Raw(folder / "raw", folder / "workspace", skip_broken)
+
+
+def write(folder: Path, name: str, entry: str, atoms: list[Atom]) -> Path:
+    content = (pdb_format if ".pdb" in name or ".ent" in name else mmcif)(entry, atoms)
+    return write_text(folder / "raw" / "pdb" / name, content)
+
+
+def entries(built: Built) -> tuple[list[str], list[str]]:
+    return built.train.labels["pdb_id"].tolist(), built.test.labels["pdb_id"].tolist()
+
+
+def digest(built: Built) -> str:
+    arrays = [built.train.inputs, built.test.inputs, built.train.labels["pdb_id"], built.test.labels["pdb_id"]]
+    return hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
+
+
+def centred(atoms: list[Atom], start: int) -> np.ndarray:
+    piece = np.array([atom.position for atom in atoms[start : start + 64]])
+    return (piece - piece.mean(axis=0)) / 10
+
+
+def complaint(where: Raw) -> str:
+    with pytest.raises(CareBenchError) as error:
+        pdb.build(where)
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+def many(folder: Path, n: int = 20) -> None:
+    """Entries of one chain each on both sides, in nested folders."""
+    for index, entry in enumerate([*TRAIN[: n - 3], *TEST]):
+        write(folder, f"{entry[1:3].lower()}/{entry.lower()}.cif.gz", entry, chain(index, 70 + 64 * (index % 2)))
+
+
+def test_fragments_labels_and_sides(tmp_path: Path) -> None:
+    long, short, tested = chain(1, 140), chain(2, 64, "B"), chain(3, 70)
+    write(tmp_path, "deep/er/b.cif", TRAIN[1], long + short)
+    write(tmp_path, "a.ent.gz", TRAIN[0], chain(4, 64))
+    write(tmp_path, "c.cif.gz", TEST[0], tested)
+    folder = prepare("pdb", tmp_path / "store", tmp_path / "raw")
+    prepared = load("pdb", folder.parent)
+    assert prepared.train.labels["pdb_id"].tolist() == [TRAIN[0], TRAIN[1], TRAIN[1], TRAIN[1]]
+    assert prepared.test.labels["pdb_id"].tolist() == [TEST[0]]
+    expected = [centred(chain(4, 64), 0), centred(long, 0), centred(long, 64), centred(short, 0)]
+    np.testing.assert_allclose(prepared.train.inputs, expected, atol=1e-6)
+    np.testing.assert_allclose(prepared.test.inputs, [centred(tested, 0)], atol=1e-6)
+    assert [path.name for path in folder.parent.iterdir()] == ["pdb"]
+    assert prepared.meta["source"].startswith("Protein Data Bank: 3 entries from 3 files; left out: 0 files")
+
+
+def test_a_tenth_of_the_entries_tests() -> None:
+    every = [f"{a}{b}{c}{d}" for a in "123456789" for b in "ABCDEF" for c in "GHIJKL" for d in "0123456789"]
+    assert [pdb.is_test(entry) for entry in every] == [on_test_side(entry) for entry in every]
+    assert sum(map(pdb.is_test, every)) / len(every) == pytest.approx(0.1, abs=0.02)
+
+
+def test_chains_with_one_sequence_stand_once(tmp_path: Path) -> None:
+    early, late = TRAIN[0], TEST[0]
+    assert sorted([early, late, *TRAIN[5:7]])[0] == early
+    twin = chain(1, 64, "B", place=9)  # the same sequence in another place, in the same entry
+    write(tmp_path, "z.cif", early, chain(1, 64) + twin)  # its file comes last, its id first
+    write(tmp_path, "a.cif", late, chain(1, 64, place=8) + chain(2, 64, "B"))
+    write(tmp_path, "b.cif", TRAIN[6], chain(2, 64, place=7) + chain(3, 65, "B"))
+    write(tmp_path, "c.cif", TRAIN[5], chain(1, 63))  # one residue less: another sequence, but no fragment
+    built = pdb.build(raw(tmp_path))
+    owner = min(late, TRAIN[6])  # of the second sequence
+    assert entries(built) == ([early, TRAIN[6]] + [TRAIN[6]] * (owner == TRAIN[6]), [late] * (owner == late))
+    np.testing.assert_allclose(built.train.inputs[0], centred(chain(1, 64), 0), atol=1e-6)
+    assert "3 chains with the sequence of an earlier one" in built.source
+
+
+def test_no_sequence_is_on_both_sides(tmp_path: Path) -> None:
+    for index, entry in enumerate([*TRAIN[:6], *TEST]):
+        write(tmp_path, f"{entry}.cif", entry, chain(index % 4, 64, place=index) + chain(50 + index, 64, "B"))
+    built = pdb.build(raw(tmp_path))
+    ordered = sorted([*TRAIN[:6], *TEST])
+    shared = [[*TRAIN[:6], *TEST].index(entry) % 4 for entry in ordered]
+    firsts = {entry for n, entry in enumerate(ordered) if shared[n] not in shared[:n]}
+    train, test = entries(built)
+    assert train + test == [e for e in (*TRAIN[:6], *TEST) for _ in range(1 + (e in firsts))]
+
+
+def test_entry_in_two_files_counts_once_and_mmcif_is_preferred(tmp_path: Path) -> None:
+    write(tmp_path, "a/x.pdb", TRAIN[0], chain(1, 64))
+    write(tmp_path, "b/y.cif", TRAIN[0], chain(2, 64))
+    write(tmp_path, "c/z.cif", TRAIN[0], chain(3, 64))
+    write(tmp_path, "d/only.pdb", TRAIN[1], chain(4, 64))
+    write(tmp_path, f"{TEST[0]}.pdb.gz", "", chain(5, 64))
+    built = pdb.build(raw(tmp_path))
+    assert entries(built) == ([TRAIN[0], TRAIN[1]], [TEST[0]])
+    np.testing.assert_allclose(built.train.inputs, [centred(chain(2, 64), 0), centred(chain(4, 64), 0)], atol=1e-6)
+    assert built.source.startswith(
+        "Protein Data Bank: 3 entries from 5 files; left out: 2 files of entries that another file holds too, "
+    )
+
+
+def test_entries_without_protein_are_counted(tmp_path: Path) -> None:
+    many(tmp_path, 5)
+    write(tmp_path, "dna.cif", "9DNA", [Atom("DA", i + 1, "P", (5.0 * i, 0.0, 0.0), "N", "P") for i in range(10)])
+    built = pdb.build(raw(tmp_path))
+    assert built.skipped == ()
+    assert "6 entries from 6 files" in built.source
+    assert "1 entries without a protein chain" in built.source
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    for _ in range(2):
+        found = complaint(raw(tmp_path))
+        assert found.startswith(f"{tmp_path}/raw/pdb holds no structures; expected .cif, .mmcif, .pdb or .ent files")
+        assert found.endswith(f"run care-bench fetch-pdb IDS.txt --raw {tmp_path}/raw")
+        (tmp_path / "raw" / "pdb").mkdir(parents=True, exist_ok=True)
+
+
+@pytest.mark.parametrize(("train", "test"), [(1, 0), (2, 0), (0, 2)])
+def test_a_side_without_entries(tmp_path: Path, train: int, test: int) -> None:
+    for index, entry in enumerate(TRAIN[:train] + TEST[:test]):
+        write(tmp_path, f"{entry}.cif", entry, chain(index, 64))
+    write(tmp_path, "short.cif", TEST[2] if train else TRAIN[2], chain(99, 63))  # no fragment
+    assert complaint(raw(tmp_path)) == (
+        f"{tmp_path}/raw/pdb gives unbroken stretches of 64 residues from {train + test} entries, {train} to train and "
+        f"{test} to test; expected some on each side: add entries, of which one in 10 tests"
+    )
+
+
+def test_broken_file_is_named_and_can_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversion, "TASK", 2)
+    many(tmp_path, 8)
+    whole = digest(pdb.build(raw(tmp_path)))
+    broken = write_text(tmp_path / "raw" / "pdb" / "1a" / "bad.cif", "<html>404</html>")
+    again = Raw(tmp_path / "raw", tmp_path / "workspace2")
+    found = complaint(again)
+    assert found.startswith(f"{broken} cannot be read: ")
+    assert found.endswith("; --skip-broken leaves such files out")
+    built = pdb.build(Raw(again.folder, again.workspace, skip_broken=True))
+    assert built.skipped == ("1a/bad.cif",)
+    assert "8 entries from 8 files" in built.source
+    assert digest(built) == whole
+
+
+def test_number_of_workers_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(tmp_path)
+    digests = set()
+    for workers, task in ((1, 32), (2, 3)):
+        monkeypatch.setattr(conversion, "worker_count", lambda workers=workers: workers)
+        monkeypatch.setattr(conversion, "TASK", task)
+        digests.add(digest(pdb.build(Raw(tmp_path / "raw", tmp_path / f"workspace{workers}"))))
+    assert len(digests) == 1
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from care_bench.data import Raw, conversion, pdb, rows
+
+write, left = rows.write_json, [4]
+
+def write_or_die(path, content):
+    left[0] -= 1
+    if not left[0]:
+        os.kill(os.getpid(), signal.SIGKILL)
+    write(path, content)
+
+if __name__ == "__main__":
+    rows.write_json = write_or_die
+    conversion.TASK = 3
+    pdb.build(Raw(Path(sys.argv[1]) / "raw", Path(sys.argv[1]) / "workspace"))
+"""
+
+
+def test_killed_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    many(tmp_path)
+    (tmp_path / "killed.py").write_text(KILLED)
+    died = subprocess.run(  # returns when the workers are gone too: they hold the pipes
+        [sys.executable, tmp_path / "killed.py", tmp_path],
+        capture_output=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": "."},
+    )
+    assert died.returncode == -signal.SIGKILL, died.stderr.decode()
+    starts: list[int] = []
+    real = conversion.progress
+    monkeypatch.setattr(
+        conversion, "progress", lambda title, total, start: starts.append(start) or real(title, total, start)
+    )
+    continued = digest(pdb.build(raw(tmp_path)))
+    assert starts == [9]
+    assert continued == digest(pdb.build(Raw(tmp_path / "raw", tmp_path / "other")))

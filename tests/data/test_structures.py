@@ -1,0 +1,199 @@
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from care_bench.data.structures import StructureFile, entry_id, read, structure_files
+from care_bench.errors import CareBenchError
+from tests.data.large_formats import Atom, alphas, helix, mmcif, pdb, write_text
+
+NAMES = ["ALA", "GLY", "MSE", "TRP", "SEP"] * 40  # selenomethionine is M, phosphoserine S
+LETTERS = "AGMWS" * 40
+FORMS = {"x.cif": mmcif, "x.cif.gz": mmcif, "x.mmcif": mmcif, "x.PDB": pdb, "x.pdb": pdb, "x.pdb.gz": pdb, "x.ent": pdb}
+
+
+def read_file(path: Path) -> tuple[str, list[tuple[str, int]], np.ndarray]:
+    """Entry, (sha256 of the sequence, fragments) of its chains, and all fragments."""
+    columns = read(StructureFile(path, path.name, path.stat().st_size))
+    lines = columns["index"].tobytes().decode().splitlines()
+    assert len(lines) == 1
+    index = json.loads(lines[0])
+    assert index["file"] == path.name
+    return index["entry"], [tuple(chain) for chain in index["chains"]], columns["fragments"]
+
+
+def sha(sequence: str) -> str:
+    return hashlib.sha256(sequence.encode()).hexdigest()
+
+
+def centred(positions: np.ndarray, *starts: int) -> np.ndarray:
+    """The fragments of 64 residues from these residues on, about their mean, in nanometres."""
+    pieces = [positions[start : start + 64] for start in starts]
+    return np.stack([(piece - piece.mean(axis=0)) / 10 for piece in pieces])
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_chains_of_every_format(tmp_path: Path, name: str) -> None:
+    first, second = helix(130, 1), helix(64, 2)
+    atoms = alphas(NAMES[:130], first) + alphas(NAMES[1:65], second, "B", first=-3)
+    entry, chains, found = read_file(write_text(tmp_path / name, FORMS[name]("1ABC", atoms)))
+    assert entry == "1ABC"
+    assert chains == [(sha(LETTERS[:130]), 2), (sha(LETTERS[1:65]), 1)]
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found, np.concatenate([centred(first, 0, 64), centred(second, 0)]), atol=1e-6)
+    assert np.linalg.norm(np.diff(found[0], axis=0), axis=1) == pytest.approx(0.38, abs=0.005)  # nanometres
+
+
+@pytest.mark.parametrize("name", ["x.cif", "x.pdb"])
+def test_unbroken_stretches_only(tmp_path: Path, name: str) -> None:
+    line = helix(150, 3)
+    atoms = alphas(NAMES[:150], line)
+    seen = atoms[:70] + atoms[72:]  # two residues were not observed
+    _, chains, found = read_file(write_text(tmp_path / name, FORMS[name]("1ABC", seen)))
+    assert chains == [(sha(LETTERS[:70] + LETTERS[72:150]), 2)]
+    np.testing.assert_allclose(found, centred(line, 0, 72), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["x.cif", "x.pdb"])
+def test_highest_occupancy_counts_and_the_first_of_equals(tmp_path: Path, name: str) -> None:
+    line = helix(64, 4)
+    atoms = alphas(NAMES[:64], line)
+    away = tuple(map(float, np.round(line[10] + 0.4, 3)))
+
+    def places(number: int, *occupancies: float) -> list[Atom]:
+        """The residue at two places: where it is, and away from there."""
+        here = replace(atoms[number - 1], place="A", occupancy=occupancies[0])
+        return [here, replace(here, place="B", occupancy=occupancies[1], position=away)]
+
+    atoms[10:11] = places(11, 0.3, 0.7)
+    atoms[5:6] = places(6, 0.5, 0.5)
+    expected = line.copy()
+    expected[10] = away
+    _, _, found = read_file(write_text(tmp_path / name, FORMS[name]("1ABC", atoms)))
+    np.testing.assert_allclose(found, centred(expected, 0), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", ["x.cif", "x.pdb"])
+def test_two_residues_at_one_place_of_the_chain(tmp_path: Path, name: str) -> None:
+    line = helix(64, 5)
+    atoms = alphas(["ALA"] * 64, line)
+    serine = replace(atoms[20], residue="SER", place="B", occupancy=0.6)
+    atoms[20:21] = [replace(atoms[20], place="A", occupancy=0.4), serine]
+    glycine = replace(atoms[5], residue="GLY", place="B", occupancy=0.5)
+    atoms[5:6] = [replace(atoms[5], place="A", occupancy=0.5), glycine]
+    _, chains, _ = read_file(write_text(tmp_path / name, FORMS[name]("1ABC", atoms)))
+    assert chains == [(sha("A" * 20 + "S" + "A" * 43), 1)]
+
+
+@pytest.mark.parametrize("name", ["x.cif", "x.pdb"])
+def test_only_c_alphas_of_polymers(tmp_path: Path, name: str) -> None:
+    line = helix(64, 6)
+    chain = alphas(["UNK", *NAMES[1:64]], line)
+    side = [replace(atom, name="CB", position=(1.0, 2.0, 3.0)) for atom in chain]
+    atoms = [atom for pair in zip(chain, side, strict=True) for atom in pair]
+    calcium = Atom("CA", 201, "CA", (0.0, 0.0, 0.0), "A", "CA", polymer=False)
+    ligand = Atom("LIG", 202, "CA", (0.0, 0.0, 3.8), "A", polymer=False)
+    water = Atom("HOH", 203, "O", (9.0, 9.0, 9.0), "A", "O", polymer=False)
+    nucleic = [Atom("DA", i + 1, "P", (5.0 * i, 0.0, 0.0), "N", "P") for i in range(10)]
+    _, chains, found = read_file(
+        write_text(tmp_path / name, FORMS[name]("1ABC", [*atoms, calcium, ligand, water, *nucleic]))
+    )
+    assert chains == [(sha("X" + LETTERS[1:64]), 1)]
+    np.testing.assert_allclose(found, centred(line, 0), atol=1e-6)
+
+
+def test_only_the_first_model(tmp_path: Path) -> None:
+    line = helix(64, 7)
+    atoms = alphas(NAMES[:64], line)
+    later = [replace(atom, model=2, position=(0.0, 0.0, 0.0)) for atom in atoms]
+    _, chains, found = read_file(write_text(tmp_path / "x.cif", mmcif("1ABC", [*atoms, *later])))
+    assert len(chains) == 1
+    np.testing.assert_allclose(found, centred(line, 0), atol=1e-6)
+
+
+def test_nucleic_acids_are_no_chains(tmp_path: Path) -> None:
+    atoms = [Atom("DA", i + 1, "P", (5.0 * i, 0.0, 0.0), "N", "P") for i in range(10)]
+    for name in ("x.cif", "x.pdb"):
+        entry, chains, found = read_file(write_text(tmp_path / name, FORMS[name]("1DNA", atoms)))
+        assert (entry, chains, found.shape) == ("1DNA", [], (0, 64, 3))
+
+
+def test_short_chain_has_no_fragments(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "x.cif", mmcif("1ABC", alphas(NAMES[:63], helix(63, 8))))
+    assert read_file(path)[1] == [(sha(LETTERS[:63]), 0)]
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "entry"),
+    [
+        ("other.cif", "4hhb", "4HHB"),
+        ("other.pdb", "4HHB", "4HHB"),
+        ("pdb4hhb.ent", "", "4HHB"),
+        ("PDB4HHB.ENT.gz", "", "4HHB"),
+        ("4hhb.pdb.gz", "", "4HHB"),
+        ("pdb_00004hhb.cif", "pdb_00004hhb", "4HHB"),
+        ("x.cif", "pdb_10004hhb", "PDB_10004HHB"),
+        ("mine-3.pdb", "", "MINE-3"),
+    ],
+)
+def test_entry_is_what_the_file_says_or_is_called(tmp_path: Path, name: str, said: str, entry: str) -> None:
+    write = mmcif if ".cif" in name else pdb
+    assert read_file(write_text(tmp_path / name, write(said, alphas(NAMES[:3], helix(3, 0)))))[0] == entry
+
+
+def test_ids() -> None:
+    assert entry_id(" 1ubq\n") == "1UBQ"
+    assert entry_id("pdb_00001ubq") == "1UBQ"
+    assert entry_id("pdb_10001ubq") == "PDB_10001UBQ"
+    assert entry_id("pdb_0000abcd") == "PDB_0000ABCD"
+
+
+@pytest.mark.parametrize("name", ["x.cif", "x.pdb", "x.cif.gz", "x.pdb.gz"])
+@pytest.mark.parametrize("content", ["", "<html>404</html>", "data_x\n_cell.length_a 1\n"])
+def test_file_without_a_structure(tmp_path: Path, name: str, content: str) -> None:
+    with pytest.raises(Exception, match=r"."):
+        read_file(write_text(tmp_path / name, content))
+
+
+@pytest.mark.parametrize("name", ["x.cif.gz", "x.pdb.gz", "x.cif"])
+def test_damaged_file(tmp_path: Path, name: str) -> None:
+    path = write_text(tmp_path / name, FORMS[name]("1ABC", alphas(NAMES[:100], helix(100, 9))))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    with pytest.raises(Exception, match=r"."):
+        read_file(path)
+
+
+def test_position_that_is_missing(tmp_path: Path) -> None:
+    content = mmcif("1ABC", alphas(NAMES[:3], np.array([[0, 0, 0], [3.8, 0, 0], [77.125, 0, 0]])))
+    with pytest.raises(ValueError, match="a C-alpha has no position"):
+        read_file(write_text(tmp_path / "x.cif", content.replace("77.125", "?")))
+
+
+def test_files_at_any_depth(tmp_path: Path) -> None:
+    wanted = ["a/b/c/2xyz.pdb.gz", "ab/pdb1abc.ent.gz", "hh/4HHB.cif.gz", "1ubq.CIF", "z.mmcif", "z.ent"]
+    others = ["notes.txt", "a/1abc.cif.gz.part", ".1ubq.cif", "1abc.xml.gz", "cif"]
+    for name in wanted + others:
+        write_text(tmp_path / "pdb" / name, "text")
+    (tmp_path / "elsewhere").mkdir()
+    write_text(tmp_path / "elsewhere" / "3abc.cif", "text")
+    (tmp_path / "pdb" / "mirror").symlink_to(tmp_path / "elsewhere")
+    found = structure_files(tmp_path / "pdb")
+    assert [file.name for file in found] == sorted([*wanted, "mirror/3abc.cif"])
+    assert [file.is_mmcif for file in found] == ["cif" in file.name.lower() for file in found]
+    assert all(file.size == (tmp_path / "pdb" / file.name).stat().st_size for file in found)
+
+
+def test_folders_that_cannot_be_listed(tmp_path: Path) -> None:
+    assert structure_files(tmp_path / "pdb") == []
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(CareBenchError, match=r"cannot read .*file: Not a directory; expected a readable folder"):
+        structure_files(tmp_path / "file")
+    (tmp_path / "pdb").mkdir()
+    (tmp_path / "pdb" / "1abc.cif").symlink_to(tmp_path / "gone")
+    with pytest.raises(CareBenchError, match=r"1abc\.cif is a link to nothing; expected a file, remove the link"):
+        structure_files(tmp_path / "pdb")

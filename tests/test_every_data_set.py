@@ -1,0 +1,87 @@
+"""Every data set from its own files on disk to records: prepare, pretrain two steps, evaluate."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from care_bench.config import EvaluationConfig, RunConfig
+from care_bench.config.presets import load_preset
+from care_bench.data import DATASETS, conversion, imagenet100, load, prepare
+from care_bench.evaluate import evaluate
+from care_bench.training.pretrain import pretrain
+from tests.data import formats
+from tests.data.large_formats import alphas, helix, mmcif, tiny_imagenet, write_class_folders, write_text
+
+PRESETS = {
+    "cifar10": "cifar",
+    "cifar100": "cifar",
+    "tinted_fashion_mnist": "fashion_mnist",
+}
+"""Data set -> preset, where it has another name."""
+AMINO = np.array(["ALA", "CYS", "ASP", "GLU", "PHE", "GLY", "HIS", "ILE", "LYS", "LEU", "MET", "ASN"])
+
+
+def write_imagenet(monkeypatch: pytest.MonkeyPatch, raw: Path) -> None:
+    synsets = ["n01558993", "n02093428", "n13040303"]
+    monkeypatch.setattr(imagenet100, "synsets", lambda: list(synsets))
+    monkeypatch.setattr(imagenet100, "COUNTS", imagenet100.Counts((4, 4), 12, 2))
+    monkeypatch.setattr(conversion, "TASK", 4)
+    write_class_folders(raw, tiny_imagenet(synsets, train=4, val=2))
+
+
+def write_pdb(monkeypatch: pytest.MonkeyPatch, raw: Path) -> None:
+    for number in range(40):
+        entry = f"2X{number:02d}"
+        names = np.random.default_rng(number).choice(AMINO, 70).tolist()
+        write_text(raw / "pdb" / f"{entry}.cif", mmcif(entry, alphas(names, helix(70, number))))
+
+
+WRITERS: dict[str, Callable[[pytest.MonkeyPatch, Path], object]] = {
+    "imagenet100": write_imagenet,
+    "pdb": write_pdb,
+    **{name: lambda patch, raw, name=name: formats.written_set(patch, name, raw) for name in formats.COUNTS},
+}
+EMBEDDED = ("digits", "tinted_digits", "proteins")
+
+
+def run_of(dataset: str) -> RunConfig:
+    preset: dict[str, Any] = load_preset(PRESETS.get(dataset, dataset))
+    name = "deepset" if DATASETS[dataset].kind == "point_cloud" else "convnet"
+    preset["encoder"] = {"backbone": {"name": name, "width": 4}, "projector": {"hidden": [8], "output": 8}}
+    preset["training"].update(batch_size=4, steps=2, devices=1)
+    method = {"name": "care", "base": {"name": "simclr"}, "splits": 2, "weight": 0.1}
+    identity = {"profile": "every", "dataset": dataset, "variant": "care", "seed": 0}
+    return RunConfig.parse({**identity, "method": method, **preset}, dataset)
+
+
+def test_every_data_set_is_here() -> None:
+    assert {*WRITERS, *EMBEDDED} == set(DATASETS)
+
+
+@pytest.mark.parametrize("dataset", [*WRITERS, *EMBEDDED])
+def test_from_files_to_records(dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    if dataset in WRITERS:
+        WRITERS[dataset](monkeypatch, tmp_path / "raw")
+    store = tmp_path / "store"
+    prepare(dataset, store, tmp_path / "raw")
+    assert [path.name for path in store.iterdir()] == [dataset], "no workspace is left"
+
+    run = pretrain(run_of(dataset), store, tmp_path / "run")
+    settings = EvaluationConfig(augmentations=2, classifier_seeds=2, samples=40)
+    records = evaluate(run.path, store, settings, tmp_path / "records.jsonl")
+    measured = {record.metric: record for record in records if record.value is not None}
+    assert {"wahba_error", "gamma", "alignment", "uniformity"} <= set(measured)
+    assert {record.data_sha256 for record in records} == {load(dataset, store).sha256}
+    if DATASETS[dataset].kind == "image":
+        probe = "paper-imagenet100-v1" if dataset == "imagenet100" else "paper-small-v1"
+        accuracy = {record.protocol for record in records if record.metric == "top1" and record.value is not None}
+        assert {probe, "cached-v1"} <= accuracy
+    else:
+        assert "first_pc_angle" in measured
+    # What is not measured says why.
+    assert all(record.reason for record in records if record.value is None)
