@@ -11,7 +11,7 @@ from care_bench.files import canonical_json
 
 
 def evaluate(folder: Path, data: Path, settings: EvaluationConfig, out: Path) -> list[Record]:
-    """Evaluate a run and write one record per metric.
+    """Evaluate a run and its snapshots, and write one record per metric.
 
     Args:
         folder: folder of the finished run.
@@ -35,6 +35,7 @@ def evaluate(folder: Path, data: Path, settings: EvaluationConfig, out: Path) ->
             variant=config.variant,
             backbone=config.encoder.backbone.name,
             seed=config.seed,
+            epoch=measured.epoch,
             protocol=measured.protocol.id,
             protocol_version=measured.protocol.version,
             representation=measured.representation,
@@ -48,7 +49,7 @@ def evaluate(folder: Path, data: Path, settings: EvaluationConfig, out: Path) ->
             config=canonical_json(config.model_dump(mode="json")).decode(),
             config_sha256=summary["config_sha256"],
             data_sha256=summary["data_sha256"],
-            weights_sha256=summary["weights_sha256"],
+            weights_sha256=measured.weights_sha256,
             code_version=version,
             environment=packages,
             device=evaluation.device,

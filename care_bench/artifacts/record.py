@@ -7,7 +7,14 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from care_bench.artifacts.json_lines import parse, read_lines, write_lines
 from care_bench.files import canonical_json, sha256_bytes
@@ -17,7 +24,11 @@ Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Identity(NamedTuple):
-    """What a record measures; two records of one collection never share it."""
+    """What a record measures; two records of one collection never share it.
+
+    ``epoch`` is "" after the last step and "epoch 000010" for a snapshot, so that the final record stands first and the
+    snapshots in the order of training.
+    """
 
     profile: str
     dataset: str
@@ -27,6 +38,7 @@ class Identity(NamedTuple):
     fidelity: str
     variant: str
     seed: int
+    epoch: str
     protocol: str
     representation: str
     metric: str
@@ -35,7 +47,9 @@ class Identity(NamedTuple):
 class Record(BaseModel):
     """One measured number, or the reason why there is none, with everything needed to trace it.
 
-    ``config`` is the run's full configuration as canonical JSON, whose SHA-256 is ``config_sha256``.
+    ``config`` is the run's full configuration as canonical JSON, whose SHA-256 is ``config_sha256``. ``epoch`` counts
+    the epochs that a snapshot had been trained for; it is None after the last step, and is then no key of the JSON:
+    records from before there were snapshots keep their hashes.
 
     Types are strict: nothing is coerced, NaN and infinity are refused (give ``reason`` instead of a value).
     """
@@ -50,6 +64,7 @@ class Record(BaseModel):
     variant: Name
     backbone: Name
     seed: Annotated[int, Field(ge=0, lt=2**63)]
+    epoch: Annotated[int, Field(ge=0, lt=10**6)] | None = None
     protocol: Name
     protocol_version: Annotated[int, Field(ge=1)]
     representation: Literal["projection", "features"]
@@ -68,6 +83,18 @@ class Record(BaseModel):
     environment: dict[str, str]
     device: Name
     duration_s: Annotated[float, Field(ge=0)]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_epoch(cls, content: Any) -> Any:
+        return {"epoch": None, **content} if isinstance(content, dict) else content
+
+    @model_serializer(mode="wrap")
+    def _without_epoch(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        content: dict[str, Any] = serialize(self)
+        if self.epoch is None:
+            content.pop("epoch", None)
+        return content
 
     @model_validator(mode="after")
     def _value_or_reason(self) -> Self:
@@ -108,6 +135,7 @@ class Record(BaseModel):
             self.fidelity or "",
             self.variant,
             self.seed,
+            "" if self.epoch is None else f"epoch {self.epoch:06d}",
             self.protocol,
             self.representation,
             self.metric,
@@ -115,7 +143,7 @@ class Record(BaseModel):
 
     @classmethod
     def parse(cls, content: dict[str, Any] | str, where: str) -> Self:
-        """Validate one record that was read from a file, where every key has to be present.
+        """Validate one record that was read from a file, where every key but ``epoch`` has to be present.
 
         Args:
             content: the record as a dict of plain Python values, or as a line of JSON.

@@ -14,6 +14,8 @@ from care_bench.evaluation.relative_equivariance import (
     relative_equivariance,
     relative_equivariance_summary,
 )
+from care_bench.evaluation.retrieval import Retrieval, factor_distance, retrieval
+from care_bench.evaluation.trajectories import Regularity, axis_rotations, regularity
 from care_bench.evaluation.wahba import Wahba, wahba
 
 __all__ = [
@@ -22,17 +24,23 @@ __all__ = [
     "Knn",
     "LinearProbe",
     "PrincipalComponent",
+    "Regularity",
     "RelativeEquivariance",
+    "Retrieval",
     "Wahba",
+    "axis_rotations",
     "cached_linear_probe",
     "composition_error",
     "cosine_statistics",
+    "factor_distance",
     "first_component_projectors",
     "knn",
     "knn_predict",
     "linear_probe",
     "principal_component",
+    "regularity",
     "relative_equivariance",
     "relative_equivariance_summary",
+    "retrieval",
     "wahba",
 ]

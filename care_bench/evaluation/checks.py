@@ -61,6 +61,8 @@ def labelled(features: Tensor, labels: Tensor, num_classes: int, name: str) -> T
 def _finite(z: Tensor, name: str) -> None:
     if not z.is_floating_point():
         raise ValueError(f"{name} has dtype {z.dtype}; expected a floating point type")
-    wrong = z.numel() - int(z.isfinite().sum())
+    # A view at a time: isfinite holds more memory than what it looks at.
+    views = z.unbind() if z.ndim > 2 else (z,)
+    wrong = sum(view.numel() - int(view.isfinite().sum()) for view in views)
     if wrong:
         raise ValueError(f"{name} holds {wrong} of {z.numel()} values that are not finite; expected none")

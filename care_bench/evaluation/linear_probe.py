@@ -1,10 +1,11 @@
-"""Linear probes on frozen features: the paper's protocol for small data sets and a quick deterministic one."""
+"""Linear probes on frozen features: the paper's two protocols and a quick deterministic one."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -12,11 +13,32 @@ from torch.nn import functional
 
 from care_bench.evaluation.checks import labelled
 
-EPOCHS = 100
-BATCH = 512
-LEARNING_RATE = 1e-3
-WEIGHT_DECAY = 1e-6
-"""These four are protocol paper-small-v1; the weight decay is Adam's own (L2 added to the gradient)."""
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the classifiers of a protocol are trained.
+
+    Attributes:
+        epochs: passes over the train set.
+        batch: samples of a step.
+        optimizer: takes the parameters.
+        milestones: epochs, counted from 0, from which on the learning rate is a tenth of what it was.
+    """
+
+    epochs: int
+    batch: int
+    optimizer: Callable[[list[Tensor]], torch.optim.Optimizer]
+    milestones: tuple[int, ...] = ()
+
+
+RECIPES = {
+    # CARE's text; the weight decay is Adam's own (L2 added to the gradient).
+    "paper-small-v1": Recipe(100, 512, partial(torch.optim.Adam, lr=1e-3, weight_decay=1e-6)),
+    # CARE's text, but for momentum and absence of weight decay, which are MoCo's (main_lincls.py); CARE's README has
+    # the learning rate 10.
+    "paper-imagenet100-v1": Recipe(60, 128, partial(torch.optim.SGD, lr=30.0, momentum=0.9), (30, 40, 50)),
+}
+"""Protocol -> recipe. Every recipe takes features as they are and starts where torch.nn.Linear does."""
 
 INVERSE_REGULARISATION = 1.0
 """The C of protocol cached-v1: its loss is the sum over samples plus ||W||^2 / (2 C), the biases left free."""
@@ -29,7 +51,7 @@ class LinearProbe:
     """Accuracy of linear classifiers on the test set.
 
     Attributes:
-        protocol: "paper-small-v1" or "cached-v1".
+        protocol: a key of ``RECIPES``, or "cached-v1".
         top1: accuracy in %, one value for each classifier seed (one value alone for cached-v1).
     """
 
@@ -54,12 +76,15 @@ def linear_probe(
     test_labels: Tensor,
     num_classes: int,
     seeds: Sequence[int] = (0, 1, 2),
+    protocol: str = "paper-small-v1",
 ) -> LinearProbe:
     """Train one linear classifier for each seed, all at once, and test them after the last epoch.
 
     Protocol paper-small-v1 (CIFAR and STL10 in CARE): 100 epochs of Adam, learning rate 1e-3, weight decay 1e-6,
-    batch 512, features as they are. Initialisation and order of the samples come from the seed; the test set is
-    looked at once.
+    batch 512. Protocol paper-imagenet100-v1 (ImageNet100 in CARE): 60 epochs of SGD, momentum 0.9, no weight decay,
+    batch 128, learning rate 30 and a tenth of it from epochs 30, 40 and 50 on; on the features of plain views, where
+    the original crops and flips the training images at every step anew. In both the features are as they are,
+    initialisation and order of the samples come from the seed, and the test set is looked at once.
 
     Args:
         train_features: (n, d), on the device to train on.
@@ -68,25 +93,31 @@ def linear_probe(
         test_labels: (m,) int64 in [0, num_classes).
         num_classes: number of outputs.
         seeds: one classifier each; all different.
+        protocol: a key of ``RECIPES``.
 
     Raises:
-        ValueError: shapes, labels or seeds are not as described, or a feature is not finite.
+        ValueError: shapes, labels or seeds are not as described, a feature is not finite, the protocol is unknown,
+            or a classifier has diverged.
     """
     test_features = _check(train_features, train_labels, test_features, test_labels, num_classes)
-    weight, bias = train_classifiers(train_features, train_labels, num_classes, seeds)
+    weight, bias = train_classifiers(train_features, train_labels, num_classes, seeds, protocol)
+    finite = weight.isfinite().flatten(1).all(dim=1) & bias.isfinite().all(dim=1)
+    if not finite.all():
+        diverged = ", ".join(str(seed) for seed, whole in zip(seeds, finite.tolist(), strict=True) if not whole)
+        raise ValueError(f"the classifiers of seeds {diverged} have diverged under {protocol}: their weights overflow")
     predicted = (test_features.to(weight.dtype) @ weight + bias[:, None]).argmax(dim=2)
     correct = (predicted == test_labels).double().mean(dim=1)
-    return LinearProbe("paper-small-v1", tuple(100 * share for share in correct.tolist()))
+    return LinearProbe(protocol, tuple(100 * share for share in correct.tolist()))
 
 
 @torch.enable_grad()
 def train_classifiers(
-    features: Tensor, labels: Tensor, num_classes: int, seeds: Sequence[int]
+    features: Tensor, labels: Tensor, num_classes: int, seeds: Sequence[int], protocol: str = "paper-small-v1"
 ) -> tuple[Tensor, Tensor]:
     """Train the classifiers of :func:`linear_probe`: logits of seed s are features @ weight[s] + bias[s].
 
-    The S classifiers are one batched tensor. They share nothing: Adam works entry by entry, and the sum of their
-    losses has each one's own gradient. Seed s starts where torch.nn.Linear starts after torch.manual_seed(s), and
+    The S classifiers are one batched tensor. They share nothing: Adam and SGD work entry by entry, and the sum of
+    their losses has each one's own gradient. Seed s starts where torch.nn.Linear starts after torch.manual_seed(s), and
     draws one permutation an epoch from the same generator.
 
     Returns:
@@ -94,19 +125,24 @@ def train_classifiers(
     """
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds are {tuple(seeds)}; expected at least one, all different")
+    if protocol not in RECIPES:
+        raise ValueError(f"protocol is {protocol!r}; expected one of {', '.join(RECIPES)}")
+    recipe = RECIPES[protocol]
     features = labelled(features, labels, num_classes, "train")
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
     weight, bias = _initial(features, num_classes, generators)
-    optimizer = torch.optim.Adam([weight, bias], lr=LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    for _ in range(EPOCHS):
+    optimizer = recipe.optimizer([weight, bias])
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(recipe.milestones), gamma=0.1)
+    for _ in range(recipe.epochs):
         order = torch.stack([torch.randperm(len(features), generator=g) for g in generators]).to(features.device)
-        for rows in torch.split(order, BATCH, dim=1):
+        for rows in torch.split(order, recipe.batch, dim=1):
             logits = torch.baddbmm(bias[:, None], features[rows], weight)
             # A mean over all seeds times their number: the sum of each seed's own mean.
             loss = functional.cross_entropy(logits.flatten(0, 1), labels[rows].flatten()) * len(seeds)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
+        schedule.step()
     return weight.detach(), bias.detach()
 
 

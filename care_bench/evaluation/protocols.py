@@ -3,84 +3,44 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Literal
+from functools import partial
 
 from torch import Tensor
 
+from care_bench import plugins
 from care_bench.data import PreparedDataset
 from care_bench.evaluation.cosine_histogram import cosine_statistics
 from care_bench.evaluation.embed import Embedded
 from care_bench.evaluation.knn import knn
 from care_bench.evaluation.linear_probe import LinearProbe, cached_linear_probe, linear_probe
+from care_bench.evaluation.measurement import Measurement, Metric, Protocol, over_repeats, single
 from care_bench.evaluation.principal_component import principal_component
 from care_bench.evaluation.relative_equivariance import relative_equivariance_summary
+from care_bench.evaluation.retrieval import factor_distance, retrieval
+from care_bench.evaluation.trajectories import regularity
 from care_bench.evaluation.wahba import wahba
 from care_bench.losses import alignment, uniformity
 
-Unit = Literal["%", "1", "degree"]
-
-
-@dataclass(frozen=True)
-class Metric:
-    """A number that a protocol gives: its unit, and which direction is better (None: neither)."""
-
-    name: str
-    unit: Unit
-    higher_is_better: bool | None
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """A measured value, or the reason why there is none.
-
-    Attributes:
-        value: the mean over the repeats; None where there is a reason.
-        n: repeats, such as classifier seeds or sampled augmentations.
-        spread: standard deviation over the repeats (ddof 1); None for a single one and where it has no meaning.
-        reason: why there is no value.
-    """
-
-    value: float | None
-    n: int
-    spread: float | None = None
-    reason: str | None = None
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """A way to measure a frozen encoder.
-
-    Attributes:
-        id: name that records and tables cite.
-        version: raised whenever the same encoder would get another number.
-        metrics: what it gives, in the order of ``measure``.
-        skip: the reason why a data set cannot be measured so, or None.
-        measure: one measurement per metric.
-    """
-
-    id: str
-    version: int
-    metrics: tuple[Metric, ...]
-    skip: Callable[[PreparedDataset], str | None]
-    measure: Callable[[Embedded], tuple[Measurement, ...]]
-
-
-def _single(value: float) -> Measurement:
-    return Measurement(value, 1)
-
-
-def _over(values: Tensor | Sequence[float]) -> Measurement:
-    """Mean and standard deviation of a value that was measured once per repeat."""
-    numbers = [float(value) for value in values]
-    mean = math.fsum(numbers) / len(numbers)
-    spread = math.sqrt(math.fsum((number - mean) ** 2 for number in numbers) / (len(numbers) - 1))
-    return Measurement(mean, len(numbers), spread)
+IMAGENET_RECIPE = frozenset({"imagenet100"})
+"""Data sets whose linear probe is paper-imagenet100-v1 and not paper-small-v1, by the name in the registry."""
+TINT = "tint"
+"""Label of the colour that made an image, where a data set has it."""
 
 
 def _needs_classes(dataset: PreparedDataset) -> str | None:
     return None if "class" in dataset.train.labels else f"{dataset.name} has no class labels"
+
+
+def _needs_small_images(dataset: PreparedDataset) -> str | None:
+    if dataset.name in IMAGENET_RECIPE:
+        return f"{dataset.name} is probed under paper-imagenet100-v1"
+    return _needs_classes(dataset)
+
+
+def _needs_imagenet(dataset: PreparedDataset) -> str | None:
+    if dataset.name not in IMAGENET_RECIPE:
+        return f"this recipe is for {', '.join(sorted(IMAGENET_RECIPE))}, not for {dataset.name}"
+    return _needs_classes(dataset)
 
 
 def _needs_clouds(dataset: PreparedDataset) -> str | None:
@@ -92,6 +52,7 @@ def _never(dataset: PreparedDataset) -> str | None:
 
 
 def _classification(embedded: Embedded) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
+    assert embedded.train is not None
     dataset = embedded.dataset
     train_labels, test_labels = embedded.labels(dataset.train), embedded.labels(dataset.test)
     return embedded.train, train_labels, embedded.test, test_labels, int(train_labels.max()) + 1
@@ -101,9 +62,9 @@ def _probe(result: LinearProbe) -> tuple[Measurement, ...]:
     return (Measurement(result.mean, len(result.top1), result.spread),)
 
 
-def _measure_paper_probe(embedded: Embedded) -> tuple[Measurement, ...]:
+def _measure_paper_probe(protocol: str, embedded: Embedded) -> tuple[Measurement, ...]:
     seeds = range(embedded.settings.classifier_seeds)
-    return _probe(linear_probe(*_classification(embedded), seeds=seeds))
+    return _probe(linear_probe(*_classification(embedded), seeds=seeds, protocol=protocol))
 
 
 def _measure_cached_probe(embedded: Embedded) -> tuple[Measurement, ...]:
@@ -111,13 +72,13 @@ def _measure_cached_probe(embedded: Embedded) -> tuple[Measurement, ...]:
 
 
 def _measure_knn(embedded: Embedded) -> tuple[Measurement, ...]:
-    return (_single(knn(*_classification(embedded)).top1),)
+    return (single(knn(*_classification(embedded)).top1),)
 
 
 def _measure_wahba(embedded: Embedded) -> tuple[Measurement, ...]:
     result = wahba(*embedded.directions)
     worst = Measurement(float(result.error.max()), len(result.error))
-    return _over(result.error), worst, _over(result.error_per_sample)
+    return over_repeats(result.error), worst, over_repeats(result.error_per_sample)
 
 
 def _measure_relative_equivariance(embedded: Embedded) -> tuple[Measurement, ...]:
@@ -129,14 +90,34 @@ def _measure_relative_equivariance(embedded: Embedded) -> tuple[Measurement, ...
 
 def _measure_cosines(embedded: Embedded) -> tuple[Measurement, ...]:
     result = cosine_statistics(embedded.test, embedded.augmented)
-    return _over(result.mean), _over(result.variance), _over(result.fraction_opposed)
+    return over_repeats(result.mean), over_repeats(result.variance), over_repeats(result.fraction_opposed)
 
 
 def _measure_alignment_uniformity(embedded: Embedded) -> tuple[Measurement, ...]:
     z, za = embedded.directions
     pairs = zip(za[0::2], za[1::2], strict=False)
     aligned = [float(alignment(first, second)) for first, second in pairs]
-    return Measurement(math.fsum(aligned) / len(aligned), len(aligned)), _single(float(uniformity(z)))
+    return Measurement(math.fsum(aligned) / len(aligned), len(aligned)), single(float(uniformity(z)))
+
+
+def _measure_retrieval(embedded: Embedded) -> tuple[Measurement, ...]:
+    assert embedded.train is not None
+    found = retrieval(embedded.train, embedded.test, embedded.augmented)
+    return over_repeats(found.overlap), _tint_distance(embedded, found.neighbours)
+
+
+def _tint_distance(embedded: Embedded, neighbours: Tensor) -> Measurement:
+    dataset = embedded.dataset
+    if TINT not in dataset.train.labels:
+        return Measurement(None, 0, reason=f"{dataset.name} has no label {TINT}: the colour that made an image")
+    tints = embedded.labels(dataset.test, TINT), embedded.labels(dataset.train, TINT)
+    return single(factor_distance(neighbours, *tints))
+
+
+def _measure_trajectories(embedded: Embedded) -> tuple[Measurement, ...]:
+    assert embedded.trajectories is not None
+    result = regularity(embedded.trajectories)
+    return over_repeats(result.planarity.flatten()), over_repeats(result.step_variation.flatten())
 
 
 def _measure_first_component(embedded: Embedded) -> tuple[Measurement, ...]:
@@ -149,13 +130,14 @@ def _measure_first_component(embedded: Embedded) -> tuple[Measurement, ...]:
         embedded.augmented.flatten(0, 1),
         embedded.test_clouds.flatten(0, 1),
     )
-    return _single(result.r2), _single(result.angle)
+    return single(result.r2), single(result.angle)
 
 
 TOP1 = (Metric("top1", "%", True),)
 
 PROTOCOLS: tuple[Protocol, ...] = (
-    Protocol("paper-small-v1", 1, TOP1, _needs_classes, _measure_paper_probe),
+    Protocol("paper-small-v1", 1, TOP1, _needs_small_images, partial(_measure_paper_probe, "paper-small-v1")),
+    Protocol("paper-imagenet100-v1", 1, TOP1, _needs_imagenet, partial(_measure_paper_probe, "paper-imagenet100-v1")),
     Protocol("cached-v1", 1, TOP1, _needs_classes, _measure_cached_probe),
     Protocol("knn-v1", 1, TOP1, _needs_classes, _measure_knn),
     Protocol(
@@ -168,6 +150,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ),
         _never,
         _measure_wahba,
+        over_training=True,
     ),
     Protocol(
         "relative-equivariance-v1",
@@ -180,6 +163,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ),
         _never,
         _measure_relative_equivariance,
+        over_training=True,
     ),
     Protocol(
         "cosine-v1",
@@ -191,6 +175,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         ),
         _never,
         _measure_cosines,
+        over_training=True,
     ),
     Protocol(
         "alignment-uniformity-v1",
@@ -198,6 +183,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
         (Metric("alignment", "1", None), Metric("uniformity", "1", None)),
         _never,
         _measure_alignment_uniformity,
+        over_training=True,
+    ),
+    Protocol(
+        "retrieval-v1",
+        1,
+        (Metric("retrieval_overlap", "%", None), Metric("retrieval_tint_distance", "1", False)),
+        _never,
+        _measure_retrieval,
     ),
     Protocol(
         "first-pc-v1",
@@ -206,4 +199,31 @@ PROTOCOLS: tuple[Protocol, ...] = (
         _needs_clouds,
         _measure_first_component,
     ),
+    Protocol(
+        "trajectories-v1",
+        1,
+        (Metric("trajectory_planarity", "%", True), Metric("trajectory_step_variation", "1", False)),
+        _needs_clouds,
+        _measure_trajectories,
+    ),
 )
+
+
+def _protocol(name: str, found: object) -> Protocol:
+    if not isinstance(found, Protocol) or found.id != name:
+        raise ValueError(f"holds {found!r}; expected a care_bench.evaluation.measurement.Protocol of that id")
+    return found
+
+
+_REGISTRY: plugins.Registry[Protocol] = plugins.Registry(
+    plugins.EVALUATIONS, {protocol.id: protocol for protocol in PROTOCOLS}, _protocol
+)
+
+
+def all_protocols() -> tuple[Protocol, ...]:
+    """Return our protocols, then those of installed packages by name.
+
+    Raises:
+        CareBenchError: a package's protocol cannot be used; one line that names the package.
+    """
+    return tuple(_REGISTRY.values())

@@ -1,10 +1,10 @@
-"""Evaluate the frozen encoder of a finished run under every protocol."""
+"""Evaluate the frozen encoder of a finished run under every protocol, and its snapshots under the cheap ones."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ from care_bench.config import EvaluationConfig, RunConfig, read_run
 from care_bench.data import load
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.embed import REPRESENTATIONS, Embedded, Representation, embed_dataset
-from care_bench.evaluation.protocols import PROTOCOLS, Measurement, Metric, Protocol
+from care_bench.evaluation.measurement import Measurement, Metric, Protocol
+from care_bench.evaluation.protocols import all_protocols
 from care_bench.training import RunFolder, load_encoder_weights
 from care_bench.training.build import build_augmentation, build_run_encoder
 from care_bench.training.device import best_device, describe_device, reproducible
@@ -23,13 +24,29 @@ from care_bench.training.device import best_device, describe_device, reproducibl
 
 @dataclass(frozen=True)
 class Measured:
-    """One metric of one representation, and how long its protocol took in seconds."""
+    """One metric of one representation of one encoder.
+
+    Attributes:
+        protocol, metric, representation, measurement: what came out.
+        seconds: how long the protocol took for all its metrics.
+        epoch: epochs of training that the encoder had behind it; None after the last step.
+        weights_sha256: hash of its weights.
+    """
 
     protocol: Protocol
     metric: Metric
     representation: Representation
     measurement: Measurement
     seconds: float
+    epoch: int | None
+    weights_sha256: str
+
+
+@dataclass(frozen=True)
+class _Weights:
+    path: Path
+    epoch: int | None
+    sha256: str
 
 
 @dataclass(frozen=True)
@@ -40,7 +57,8 @@ class Evaluation:
         config: the run.
         summary: what pretraining wrote, with the hashes of weights and data.
         device: where it was measured.
-        measured: every metric of every protocol and representation, missing ones with their reason.
+        measured: every metric of every protocol and representation after the last step, then those of the protocols
+            with ``over_training`` for each snapshot; missing ones with their reason.
     """
 
     config: RunConfig
@@ -58,9 +76,10 @@ def evaluate_run(folder: Path, data: Path, settings: EvaluationConfig) -> Evalua
         settings: how to evaluate.
 
     Raises:
-        CareBenchError: the run is unfinished, changed or of another config; the data is not what it was trained on;
-            an embedding is not finite.
+        CareBenchError: the run is unfinished, changed or of another config; a snapshot is missing or changed; the data
+            is not what it was trained on; an embedding is not finite; another package's protocol is unusable.
     """
+    protocols = all_protocols()  # first: a package's broken one is reported before the work
     run = RunFolder(folder)
     if not run.config.exists():
         raise CareBenchError(
@@ -74,25 +93,47 @@ def evaluate_run(folder: Path, data: Path, settings: EvaluationConfig) -> Evalua
             f"{folder} was trained on data {summary['data_sha256'][:12]}, but {data / config.dataset} now holds "
             f"{dataset.sha256[:12]}; pretrain the run again"
         )
+    found = _weights(run, summary)
     encoder = build_run_encoder(config, dataset)
-    load_encoder_weights(encoder, run.encoder, config.sha256())
+    augmentation = build_augmentation(config, dataset)
     device = best_device()
+    measured: list[Measured] = []
     with reproducible(config.training.deterministic, config.training.threads, device):
-        embedded = embed_dataset(encoder, build_augmentation(config, dataset), dataset, settings, device)
-        for representation in REPRESENTATIONS:
-            _check_finite(embedded[representation], representation, config)
-        measured = tuple(_measure_all(embedded))
-    return Evaluation(config, summary, describe_device(device), measured)
+        for weights in found:
+            load_encoder_weights(encoder, weights.path, config.sha256())
+            snapshot = weights.epoch is not None
+            # Held by no name here: the embeddings of one encoder are gone before the next are made.
+            measured += _measure_all(
+                embed_dataset(encoder, augmentation, dataset, settings, device, test_only=snapshot),
+                protocols,
+                weights,
+                f"run {config.id}" + (f", epoch {weights.epoch}" if snapshot else ""),
+            )
+    return Evaluation(config, summary, describe_device(device), tuple(measured))
 
 
-def _measure_all(embedded: dict[Representation, Embedded]) -> Iterator[Measured]:
-    for protocol in PROTOCOLS:
+def _weights(run: RunFolder, summary: dict[str, Any]) -> list[_Weights]:
+    snapshots = sorted(run.snapshots(summary).items())
+    return [
+        _Weights(run.encoder, None, summary["weights_sha256"]),
+        *(_Weights(path, epoch, summary["snapshots"][str(epoch)]) for epoch, path in snapshots),
+    ]
+
+
+def _measure_all(
+    embedded: dict[Representation, Embedded], protocols: Sequence[Protocol], weights: _Weights, where: str
+) -> Iterator[Measured]:
+    for representation in REPRESENTATIONS:
+        _check_finite(embedded[representation], representation, where)
+    for protocol in protocols:
+        if weights.epoch is not None and not protocol.over_training:
+            continue
         for representation in REPRESENTATIONS:
             began = time.perf_counter()
             measurements = _measure(protocol, embedded[representation])
             seconds = time.perf_counter() - began
             for metric, measurement in zip(protocol.metrics, measurements, strict=True):
-                yield Measured(protocol, metric, representation, measurement, seconds)
+                yield Measured(protocol, metric, representation, measurement, seconds, weights.epoch, weights.sha256)
 
 
 def _measure(protocol: Protocol, embedded: Embedded) -> tuple[Measurement, ...]:
@@ -114,11 +155,20 @@ def _defined(measurement: Measurement) -> Measurement:
     return Measurement(None, measurement.n, reason=f"undefined on these embeddings: {measurement.value}")
 
 
-def _check_finite(embedded: Embedded, representation: Representation, config: RunConfig) -> None:
-    for name, tensor in (("train", embedded.train), ("test", embedded.test), ("augmented test", embedded.augmented)):
-        bad = int((~torch.isfinite(tensor)).any(dim=-1).sum())
+def _check_finite(embedded: Embedded, representation: Representation, where: str) -> None:
+    samples = {
+        "train": embedded.train,
+        "test": embedded.test,
+        "augmented test": embedded.augmented,
+        "augmented train": embedded.train_augmented,
+        "turned test": embedded.trajectories,
+    }
+    for name, tensor in samples.items():
+        # A copy at a time: isfinite holds more memory than what it looks at.
+        copies = [] if tensor is None else tensor.unbind() if tensor.ndim > 2 else [tensor]
+        bad = sum(int((~torch.isfinite(copy)).any(dim=-1).sum()) for copy in copies)
         if bad:
             raise CareBenchError(
-                f"run {config.id}: {bad} {representation} rows of the {name} samples are not finite; "
+                f"{where}: {bad} {representation} rows of the {name} samples are not finite; "
                 "expected finite embeddings (the encoder has diverged)"
             )

@@ -11,6 +11,8 @@ from torch import Tensor
 from care_bench.evaluation.checks import embedded_views
 
 Group = Literal["SO", "O"]
+ENTRIES_AT_ONCE = 2**22
+"""Entries of the d x d matrices that are decomposed together (32 MiB in float64): one matrix of 2048 features."""
 
 
 @dataclass(frozen=True)
@@ -57,15 +59,19 @@ def wahba(z: Tensor, za: Tensor, group: Group = "SO") -> Wahba:
     n, d = z.shape
     dtype = torch.promote_types(z.dtype, views.dtype)
     plain = z.double()
-    # One augmentation at a time in double precision: memory stays at one copy of the test set.
-    u, _, vh = torch.linalg.svd(torch.stack([view.double().mT @ plain for view in views]))
-    if group == "SO":
-        u[..., -1] *= torch.linalg.det(u @ vh).sign()[:, None]
-    rotation = u @ vh
-    fits = zip(views, rotation, strict=True)
-    error = torch.stack([torch.linalg.matrix_norm(view.double() - plain @ turn.mT) for view, turn in fits])
+    rotations, errors = [], []
+    for block in torch.split(views, max(1, ENTRIES_AT_ONCE // d**2)):
+        # One augmentation at a time in double precision: memory stays at one copy of the test set.
+        u, _, vh = torch.linalg.svd(torch.stack([view.double().mT @ plain for view in block]))
+        if group == "SO":
+            u[..., -1] *= torch.linalg.det(u @ vh).sign()[:, None]
+        rotation = u @ vh
+        fits = zip(block, rotation, strict=True)
+        errors += [torch.linalg.matrix_norm(view.double() - plain @ turn.mT) for view, turn in fits]
+        rotations.append(rotation.to(dtype))
+    error = torch.stack(errors)
     return Wahba(
-        rotation=rotation.to(dtype).reshape(*leading, d, d),
+        rotation=torch.cat(rotations).reshape(*leading, d, d),
         error=error.to(dtype).reshape(leading),
         error_per_sample=(error / n**0.5).to(dtype).reshape(leading),
     )

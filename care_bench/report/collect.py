@@ -23,7 +23,7 @@ PINNED = "pinned"
 HOW_TO_COLLECT = "make one with `care-bench collect RECORDS... --out results/collected/NAME`"
 
 _DTYPES = {"value": "float64", "spread": "float64", "duration_s": "float64", "higher_is_better": "boolean"}
-_DTYPES |= dict.fromkeys(("seed", "protocol_version", "n"), "int64")
+_DTYPES |= {**dict.fromkeys(("seed", "protocol_version", "n"), "int64"), "epoch": "Int64"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,7 @@ def encode(records: Sequence[Record]) -> dict[str, bytes]:
 
 
 def frame(records: Sequence[Record]) -> pd.DataFrame:
-    """One row per record: its id, then its keys; the environment as canonical JSON."""
+    """One row per record: its id, then its keys; the environment as canonical JSON, no epoch after the last step."""
     import pandas as pd  # half a second that reading records does not need
 
     rows = [

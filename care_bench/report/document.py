@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from care_bench.artifacts import Record
 from care_bench.report.collect import Collection
 from care_bench.report.labels import METRICS, variant_of
-from care_bench.report.layouts import lay_out
+from care_bench.report.layouts import lay_out, lay_out_snapshots
 from care_bench.report.paper import PaperValue
 from care_bench.report.settings import settings_lines
 from care_bench.report.tables import Table
@@ -58,7 +59,8 @@ class Evidence:
 class Section:
     """Everything a report says about one collection, or about the theory.
 
-    ``absent`` has a line for each table the collection cannot fill.
+    ``absent`` has a line for each table the collection cannot fill; ``snapshots`` are the tables of encoders before the
+    end of training, by epoch, which only the CSV holds.
     """
 
     key: str
@@ -68,6 +70,7 @@ class Section:
     absent: tuple[str, ...]
     evidence: tuple[Evidence, ...]
     header: EvidenceHeader = RECORDS
+    snapshots: Mapping[int, Sequence[Table]] = field(default_factory=dict)
 
     @property
     def slug(self) -> str:
@@ -95,6 +98,7 @@ def build_section(collection: Collection, paper: list[PaperValue] | str) -> Sect
         tables=tuple(layout.tables),
         absent=tuple(layout.absent),
         evidence=tuple(evidence),
+        snapshots=lay_out_snapshots(collection),
     )
 
 

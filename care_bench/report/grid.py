@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from care_bench.artifacts import Record
 from care_bench.report.collect import Collection
-from care_bench.report.labels import METRICS, Variant, labels, order, variant_of
+from care_bench.report.labels import METRICS, Variant, labels, metric_order, order, variant_of
 from care_bench.report.statistics import summarise
 from care_bench.report.tables import Cell, Column, Table, mark_best, sizes, summary_text
 
@@ -31,23 +31,29 @@ class Key(NamedTuple):
 
 
 class Grid:
-    """The records of a collection by row (variant) and column (key).
+    """The records of a collection by row (variant) and column (key), those of one stage of training.
 
-    A protocol that could not be applied to a data set at all, every record having the same reason, has no keys: its
-    reason is a line in ``unmeasured``.
+    A protocol or metric that could not be applied to a data set at all, every record having the same reason, has no
+    keys: its reason is a line in ``unmeasured``.
+
+    Args:
+        collection: the records.
+        epoch: of the snapshots to take; None for the encoders after the last step.
     """
 
-    def __init__(self, collection: Collection) -> None:
+    def __init__(self, collection: Collection, epoch: int | None = None) -> None:
         self.profile = collection.profile
         self._cells: dict[tuple[Variant, Key], list[Record]] = defaultdict(list)
         self._columns: dict[Key, list[Record]] = defaultdict(list)
-        measured, self.unmeasured = _without_inapplicable(collection.records)
+        stage = [record for record in collection.records if record.epoch == epoch]
+        measured, self.unmeasured = _without_inapplicable(stage)
         for record in measured:
             key = Key(record.dataset, record.backbone, record.protocol, record.representation, record.metric)
             self._cells[variant_of(record), key].append(record)
             self._columns[key].append(record)
         self.variants = sorted({variant for variant, _ in self._cells}, key=order)
-        self.labels = labels(self.variants)
+        # Of all stages together: a row has one name in every table of a collection.
+        self.labels = labels({variant_of(record) for record in collection.records})
         self.keys = sorted(self._columns)
 
     def column(self, key: Key, group: str, name: str | None = None) -> Column:
@@ -117,18 +123,23 @@ class Grid:
 
 
 def _without_inapplicable(records: Iterable[Record]) -> tuple[list[Record], list[str]]:
-    places: dict[tuple[str, str, str], list[Record]] = defaultdict(list)
+    places: dict[tuple[str, str, str], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
-        places[record.dataset, record.backbone, record.protocol].append(record)
+        places[record.dataset, record.backbone, record.protocol][record.metric].append(record)
     kept, lines = [], []
-    for (dataset, backbone, protocol), found in sorted(places.items()):
-        reasons = {record.reason for record in found}
-        if len(reasons) == 1 and None not in reasons:
-            lines.append(
-                f"{protocol}, {dataset} ({backbone}): {reasons.pop()} (records without a value: {len(found)})."
-            )
-        else:
-            kept += found
+    for (dataset, backbone, protocol), metrics in sorted(places.items()):
+        inapplicable: dict[str, list[str]] = defaultdict(list)
+        for metric, found in metrics.items():
+            reasons = {record.reason for record in found}
+            if len(reasons) == 1 and (reason := reasons.pop()) is not None:
+                inapplicable[reason].append(metric)
+            else:
+                kept += found
+        for reason, without in inapplicable.items():
+            names = ", ".join(METRICS.get(metric, metric) for metric in sorted(without, key=metric_order))
+            what = protocol if len(without) == len(metrics) else f"{protocol} ({names})"
+            count = sum(len(metrics[metric]) for metric in without)
+            lines.append(f"{what}, {dataset} ({backbone}): {reason} (records without a value: {count}).")
     return kept, lines
 
 

@@ -15,6 +15,7 @@ METHODS = {
     "byol": "BYOL",
     "barlow_twins": "Barlow Twins",
     "equimod": "EquiMod",
+    "augself": "AugSelf",
     "care": "CARE",
     "invariance": "invariance only",
     "uniformity": "uniformity only",
@@ -37,13 +38,17 @@ METRICS = {
     "cosine_opposed": "cosine, fraction opposed",
     "alignment": "alignment",
     "uniformity": "uniformity",
+    "retrieval_overlap": "top-5 overlap",
+    "retrieval_tint_distance": "tint distance",
     "first_pc_r2": "first PC, R²",
     "first_pc_angle": "first PC, angle error",
+    "trajectory_planarity": "trajectory, planarity",
+    "trajectory_step_variation": "trajectory, step variation",
 }
 """Metric -> label, in the order of the columns; a metric that is not here is called by its own name."""
 
 REPRESENTATIONS = ("projection", "features")
-PROBES = ("cached-v1", "paper-small-v1", "knn-v1")
+PROBES = ("cached-v1", "paper-small-v1", "paper-imagenet100-v1", "knn-v1")
 """Order of the probing protocols; others follow by name."""
 
 

@@ -25,8 +25,19 @@ EQUIVARIANCE = (
 )
 ABLATION = ("invariance", "uniformity", "equivariance", "uniformity_equivariance", "simclr", "care")
 ABLATION_METRICS = ("top1", "wahba_error", "gamma")
-PROTEIN_METRICS = ("first_pc_r2", "first_pc_angle", "wahba_error")
+FIRST_COMPONENT = ("first_pc_r2", "first_pc_angle")
+TRAJECTORIES = ("trajectory_planarity", "trajectory_step_variation")
+PROTEIN_METRICS = (*FIRST_COMPONENT, "wahba_error", *TRAJECTORIES)
+RETRIEVAL = {
+    "retrieval_overlap": "Overlap: the share of the five nearest train samples of f(x) that f(a(x)) has as well.",
+    "retrieval_tint_distance": "Tint distance: how far the neighbours' colour is from the query's, 1 by chance.",
+}
 WAHBA = "Wahba's error is small for a collapsed or invariant encoder too: read it beside invariance and uniformity."
+TURNS = (
+    "Trajectory: the curve of an embedding while its cloud turns once about an axis. Planarity: the share of its "
+    "variance in two principal components, 100 for a circle; step variation: 0 at constant speed. Near invariance it "
+    "hardly moves: read it beside the invariance."
+)
 GAMMA = "γ is a mean of ratios without bound near invariance: read it beside its median and the invariance."
 
 
@@ -46,7 +57,7 @@ class Layout:
 
 
 def lay_out(collection: Collection, paper: list[PaperValue] | str) -> Layout:
-    """Build every table of a collection.
+    """Build every table of a collection, of its encoders after the last step.
 
     Args:
         collection: the records.
@@ -54,7 +65,7 @@ def lay_out(collection: Collection, paper: list[PaperValue] | str) -> Layout:
     """
     grid = Grid(collection)
     layout = Layout(grid.labels)
-    for build in (_probes, _equivariance, _ablation, _proteins):
+    for build in (_probes, _equivariance, _retrieval, _ablation, _proteins):
         before = len(layout.tables)
         name = build(grid, layout)
         if len(layout.tables) == before:
@@ -66,7 +77,29 @@ def lay_out(collection: Collection, paper: list[PaperValue] | str) -> Layout:
         layout.absent.append(found)
     layout.absent += grid.unmeasured
     _others(grid, layout)
+    snapshots = [record.epoch for record in collection.records if record.epoch is not None]
+    if snapshots:
+        epochs = ", ".join(map(str, sorted(set(snapshots))))
+        layout.absent.append(
+            f"Snapshots after epochs {epochs}: {len(snapshots)} records, whose rows are in report.csv."
+        )
     return layout
+
+
+def lay_out_snapshots(collection: Collection) -> dict[int, list[Table]]:
+    """Build the tables of what was measured before the end of training, by epoch: the numbers of training curves.
+
+    A snapshot is measured under protocols of the equivariance tables, which keep their titles; whatever else there is
+    stands in tables of its own.
+    """
+    tables = {}
+    for epoch in sorted({record.epoch for record in collection.records if record.epoch is not None}):
+        grid = Grid(collection, epoch)
+        layout = Layout(grid.labels)
+        _equivariance(grid, layout)
+        _others(grid, layout)
+        tables[epoch] = layout.tables
+    return tables
 
 
 def _probes(grid: Grid, layout: Layout) -> str:
@@ -99,6 +132,20 @@ def _equivariance(grid: Grid, layout: Layout) -> str:
     return "Equivariance"
 
 
+def _retrieval(grid: Grid, layout: Layout) -> str:
+    """One table per data set: what the nearest train samples of a test sample tell."""
+    keys = [key for key in grid.keys if key.metric in RETRIEVAL]
+    for data in sorted({key.data for key in keys}):
+        chosen = sorted(
+            (key for key in keys if key.data == data), key=lambda key: (*_by_data(key), metric_order(key.metric))
+        )
+        columns = [(key, grid.column(key, key.representation)) for key in chosen]
+        present = {key.metric for key in chosen}
+        caption = " ".join(sentence for metric, sentence in RETRIEVAL.items() if metric in present)
+        layout.add(grid.table(f"Retrieval, {data}", caption, columns), chosen)
+    return "Retrieval"
+
+
 def _ablation(grid: Grid, layout: Layout) -> str:
     """One table per data set with a probe: the terms of the loss as rows, up to CARE with SimCLR as its base."""
     terms = {variant.method for variant in grid.variants} & (set(ABLATION) - {"simclr", "care"})
@@ -126,15 +173,17 @@ def _ablation_rows(grid: Grid, method: str, present: list[Variant]) -> list[tupl
 
 
 def _proteins(grid: Grid, layout: Layout) -> str:
-    """Prediction of the first principal component of a rotated point cloud, beside Wahba's error."""
-    predicted = {key.data for key in grid.keys if key.metric.startswith("first_pc")}
-    for data in sorted(predicted):
+    """Prediction of the first principal component of a rotated point cloud, Wahba's error, and trajectories."""
+    rotated = {key.data for key in grid.keys if key.metric in FIRST_COMPONENT + TRAJECTORIES}
+    for data in sorted(rotated):
         chosen = [key for key in grid.keys if key.data == data and key.metric in PROTEIN_METRICS]
         chosen.sort(key=lambda key: (*_by_data(key), PROTEIN_METRICS.index(key.metric), key.protocol))
         columns = [(key, grid.column(key, key.representation)) for key in chosen]
         caption = f"First principal component of rotated point clouds of {data}, predicted from the frozen encoder."
-        layout.add(grid.table(f"First principal component, {data}", caption, columns), chosen)
-    return "First principal component of proteins"
+        if any(key.metric in TRAJECTORIES for key in chosen):
+            caption += f" {TURNS}"
+        layout.add(grid.table(f"Rotated point clouds, {data}", caption, columns), chosen)
+    return "Rotated point clouds"
 
 
 def _others(grid: Grid, layout: Layout) -> None:

@@ -42,6 +42,27 @@ def test_the_identity_is_blind_to_the_outcome(make: Make) -> None:
         assert make(**change).identity != make().identity
 
 
+def test_a_snapshot_is_another_measurement(content: dict[str, Any], make: Make) -> None:
+    canonical = json.dumps({**content, "epoch": 10}, sort_keys=True, separators=(",", ":")).encode()
+    assert make(epoch=10).sha256 == hashlib.sha256(canonical).hexdigest()
+    assert make(epoch=10).identity != make().identity
+    shuffled = [make(epoch=100), make(epoch=9), make(), make(epoch=10), make(epoch=0)]
+    ordered = sorted(shuffled, key=lambda record: record.identity)
+    assert [record.epoch for record in ordered] == [None, 0, 9, 10, 100]
+
+
+def test_records_from_before_there_were_snapshots_keep_their_hash(tmp_path: Path, content: dict[str, Any]) -> None:
+    path = tmp_path / "records.jsonl"
+    path.write_text("".join(json.dumps({**content, **more}) + "\n" for more in ({}, {"epoch": None}, {"epoch": 10})))
+    before, none, snapshot = read_records(path)
+    assert [before.epoch, none.epoch, snapshot.epoch] == [None, None, 10]
+    canonical = json.dumps(content, sort_keys=True, separators=(",", ":")).encode()
+    assert before.sha256 == none.sha256 == hashlib.sha256(canonical).hexdigest()
+    write_records(path, [before, snapshot])
+    assert [b'"epoch"' in line for line in path.read_bytes().splitlines()] == [False, True]
+    assert read_records(path) == [before, snapshot]
+
+
 def test_what_is_written_is_read_back(tmp_path: Path, make: Make) -> None:
     records = [make(), make(value=0.1 + 0.2), make(value=None, reason="diverged\nat step 3", spread=None, n=0)]
     write_records(tmp_path / "records.jsonl", records)
@@ -65,6 +86,9 @@ def test_an_empty_file_holds_no_records(tmp_path: Path) -> None:
         {"reason": "and a value"},
         {"seed": -1},
         {"seed": 1.0},
+        {"epoch": -1},
+        {"epoch": "10"},
+        {"epoch": True},
         {"n": 0},
         {"n": 1},
         {"spread": -0.1},

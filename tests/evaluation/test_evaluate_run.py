@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 from torch import nn
 
 from care_bench.augmentations import RandomRotation3D
 from care_bench.config import EvaluationConfig, RunConfig
-from care_bench.config.profile import load_preset
+from care_bench.config.presets import load_preset
 from care_bench.data import PreparedDataset, load, prepare
 from care_bench.errors import CareBenchError
 from care_bench.evaluate import evaluate
@@ -81,12 +82,22 @@ def test_every_metric_of_both_representations_is_there_once(evaluations: dict[st
 
 def test_what_a_data_set_cannot_give_is_a_blank_with_a_reason(evaluations: dict[str, Evaluation]) -> None:
     reasons = {
-        name: {m.protocol.id: m.measurement.reason for m in evaluation.measured if m.measurement.value is None}
+        name: {m.metric.name: m.measurement.reason for m in evaluation.measured if m.measurement.value is None}
         for name, evaluation in evaluations.items()
     }
-    assert reasons["digits"] == {"first-pc-v1": "digits holds images, not point clouds"}
-    classes = "proteins has no class labels"
-    assert reasons["proteins"] == {"paper-small-v1": classes, "cached-v1": classes, "knn-v1": classes}
+    clouds, tint = "digits holds images, not point clouds", "has no label tint: the colour that made an image"
+    assert reasons["digits"] == {
+        "top1": "this recipe is for imagenet100, not for digits",
+        "retrieval_tint_distance": f"digits {tint}",
+        **dict.fromkeys(("first_pc_r2", "first_pc_angle"), clouds),
+        **dict.fromkeys(("trajectory_planarity", "trajectory_step_variation"), clouds),
+    }
+    blank = {m.protocol.id for m in evaluations["digits"].measured if m.measurement.value is None}
+    assert blank == {"paper-imagenet100-v1", "retrieval-v1", "first-pc-v1", "trajectories-v1"}
+    assert reasons["proteins"] == {
+        "top1": "proteins has no class labels",
+        "retrieval_tint_distance": f"proteins {tint}",
+    }
 
 
 def test_repeats_are_counted(evaluations: dict[str, Evaluation]) -> None:
@@ -95,6 +106,9 @@ def test_repeats_are_counted(evaluations: dict[str, Evaluation]) -> None:
     assert counted["cached-v1", "top1"] == 1
     assert counted["wahba-v1", "wahba_error"] == counted["cosine-v1", "cosine_mean"] == 4
     assert counted["alignment-uniformity-v1", "alignment"] == 2
+    assert counted["retrieval-v1", "retrieval_overlap"] == 4
+    turned = {m.metric.name: m.measurement.n for m in evaluations["proteins"].measured}
+    assert turned["trajectory_planarity"] == turned["trajectory_step_variation"] == 9  # three clouds, three axes
 
 
 def test_evaluating_again_gives_the_same_numbers(
@@ -108,7 +122,7 @@ class Linear(Encoder):
     """Embeds a cloud as its flattened, normalised points: a rotation acts on it as an orthogonal map, exactly."""
 
     def __init__(self) -> None:
-        super().__init__(nn.Flatten(), nn.Identity())
+        super().__init__(nn.Flatten(), nn.Identity(), 9, 9)
 
 
 @pytest.fixture(scope="module")
@@ -131,6 +145,9 @@ def test_an_exactly_equivariant_encoder_measures_as_one(exact: dict[Any, Embedde
     assert measured["wahba_error_worst"] == pytest.approx(0, abs=1e-4)
     assert measured["gamma"] == pytest.approx(0, abs=1e-9)
     assert measured["invariance"] > 0.5
+    # The coordinates along the axis stay and the others run one circle: a plane, at a constant speed.
+    assert measured["trajectory_planarity"] == pytest.approx(100, abs=1e-6)
+    assert measured["trajectory_step_variation"] == pytest.approx(0, abs=1e-4)
 
 
 def test_the_numbers_are_those_of_the_test_split_worked_out_again(exact: dict[Any, Embedded]) -> None:
@@ -168,6 +185,41 @@ def test_the_same_augmentation_acts_on_the_whole_test_set(exact: dict[Any, Embed
         torch.testing.assert_close(clouds @ (u * sign @ vt).T, copy, rtol=0, atol=1e-5)
     first, second = embedded.test_clouds[:2]
     assert (first - second).abs().max() > 0.1
+
+
+def test_trajectories_are_test_clouds_turned_about_each_axis(exact: dict[Any, Embedded]) -> None:
+    embedded = exact["features"]
+    found = embedded.trajectories
+    assert found is not None
+    assert found.shape == (3, 3, 100, 9)
+    clouds = np.array(embedded.dataset.test.inputs, dtype=np.float64)
+    starts = found[:, 0, 0].numpy()
+    chosen = [int(np.abs(clouds.reshape(len(clouds), -1) - start).max(axis=1).argmin()) for start in starts]
+    assert len(set(chosen)) == 3
+    for cloud, curves in zip(clouds[chosen], found, strict=True):
+        for axis in range(3):
+            turns = Rotation.from_rotvec(np.arange(100)[:, None] * 3.6 * np.eye(3)[axis], degrees=True).as_matrix()
+            expected = np.einsum("tij,pj->tpi", turns, cloud).reshape(100, 9)
+            assert curves[axis].numpy() == pytest.approx(expected, abs=1e-4)
+    unit = exact["projection"].trajectories
+    torch.testing.assert_close(unit, found / found.norm(dim=-1, keepdim=True))
+
+
+def test_a_few_samples_are_spread_over_the_split(data: Path) -> None:
+    dataset = load("proteins", data)
+    few = EvaluationConfig(augmentations=2, samples=4)
+    embedded = embed_dataset(Linear(), RandomRotation3D(), dataset, few, CPU)["features"]
+    for split, part, rows in (
+        (dataset.train, embedded.dataset.train, embedded.train),
+        (dataset.test, embedded.dataset.test, embedded.test),
+    ):
+        chosen = [0, len(split) // 4, len(split) // 2, 3 * len(split) // 4]
+        assert rows is not None
+        assert rows.numpy() == pytest.approx(np.array(split.inputs[chosen]).reshape(4, -1))
+        assert part.labels["pdb_id"].tolist() == split.labels["pdb_id"][chosen].tolist()
+    assert embedded.augmented.shape[:2] == (2, 4)
+    whole = EvaluationConfig(augmentations=2, samples=10**6)
+    assert len(embed_dataset(Linear(), RandomRotation3D(), dataset, whole, CPU)["features"].test) == len(dataset.test)
 
 
 def test_records_carry_identity_and_provenance(runs: dict[str, RunFolder], data: Path, tmp_path: Path) -> None:

@@ -33,6 +33,20 @@ def plain_training(features, labels, classes, seed):
     return layer
 
 
+def training_of_moco(features, labels, classes, seed):
+    """One classifier as MoCo's linear evaluation trains it, with CARE's 60 epochs, batch and learning rates."""
+    torch.manual_seed(seed)
+    layer = nn.Linear(features.shape[1], classes, dtype=features.dtype)
+    optimizer = torch.optim.SGD(layer.parameters(), lr=1.0, momentum=0.9, weight_decay=0)
+    for epoch in range(60):
+        optimizer.param_groups[0]["lr"] = 30 if epoch < 30 else 3 if epoch < 40 else 0.3 if epoch < 50 else 0.03
+        for rows in torch.randperm(len(features)).split(128):
+            optimizer.zero_grad()
+            nn.CrossEntropyLoss()(layer(features[rows]), labels[rows]).backward()
+            optimizer.step()
+    return layer
+
+
 def test_all_seeds_at_once_are_the_classifiers_trained_one_by_one():
     features, labels = blobs(1100, 6, 4, 0)  # batches of 512, 512 and 76
     test_features, test_labels = blobs(500, 6, 4, 1)
@@ -47,6 +61,31 @@ def test_all_seeds_at_once_are_the_classifiers_trained_one_by_one():
         accuracy = 100 * np.mean(layer(test_features).argmax(dim=1).numpy() == test_labels.numpy())
         assert probe.top1[i] == pytest.approx(accuracy, abs=1e-9)
     assert probe.protocol == "paper-small-v1"
+
+
+def test_the_recipe_for_imagenet100():
+    # Small features: their classifiers converge, and rounding does not grow from step to step.
+    features, labels = (x[:300] * scale for x, scale in zip(blobs(300, 5, 3, 0), (0.05, 1), strict=True))
+    test_features, test_labels = (x * scale for x, scale in zip(blobs(200, 5, 3, 1), (0.05, 1), strict=True))
+    seeds, protocol = (5, 2), "paper-imagenet100-v1"
+    weight, bias = train_classifiers(features, labels, 3, seeds, protocol)
+    probe = linear_probe(features, labels, test_features, test_labels, 3, seeds, protocol)
+    with torch.random.fork_rng():
+        layers = [training_of_moco(features, labels, 3, seed) for seed in seeds]
+    for i, layer in enumerate(layers):
+        assert weight[i].numpy() == pytest.approx(layer.weight.detach().numpy().T, abs=1e-7)
+        assert bias[i].numpy() == pytest.approx(layer.bias.detach().numpy(), abs=1e-7)
+        accuracy = 100 * np.mean(layer(test_features).argmax(dim=1).numpy() == test_labels.numpy())
+        assert probe.top1[i] == pytest.approx(accuracy, abs=1e-9)
+    assert probe.protocol == protocol
+    small, _ = train_classifiers(features, labels, 3, seeds)
+    assert not np.allclose(small, weight, atol=0.1)
+
+
+def test_classifiers_that_diverge_have_no_accuracy():
+    features, labels = blobs(100, 5, 3, 0, dtype=torch.float32)
+    with pytest.raises(ValueError, match="the classifiers of seeds 4, 1 have diverged under paper-imagenet100-v1"):
+        linear_probe(1e30 * features, labels, features, labels, 3, (4, 1), "paper-imagenet100-v1")
 
 
 def test_a_seed_does_not_depend_on_its_company():
@@ -122,6 +161,11 @@ def test_refuses(probe):
 def test_refuses_the_seeds(seeds):
     with pytest.raises(ValueError, match="seeds are"):
         linear_probe(torch.eye(2), torch.tensor([0, 1]), torch.eye(2), torch.tensor([0, 1]), 2, seeds)
+
+
+def test_refuses_a_protocol_without_a_recipe():
+    with pytest.raises(ValueError, match="protocol is 'cached-v1'; expected one of paper-small-v1, paper-imagenet100"):
+        linear_probe(torch.eye(2), torch.tensor([0, 1]), torch.eye(2), torch.tensor([0, 1]), 2, protocol="cached-v1")
 
 
 def test_cached_probe_refuses_a_single_class():

@@ -32,8 +32,12 @@ PROTOCOLS = {
     "invariance": ("relative-equivariance-v1", "1", None),
     "cosine_variance": ("cosine-v1", "1", False),
     "alignment": ("alignment-uniformity-v1", "1", None),
+    "retrieval_overlap": ("retrieval-v1", "%", None),
+    "retrieval_tint_distance": ("retrieval-v1", "1", False),
     "first_pc_r2": ("first-pc-v1", "1", True),
     "first_pc_angle": ("first-pc-v1", "degree", False),
+    "trajectory_planarity": ("trajectories-v1", "%", True),
+    "trajectory_step_variation": ("trajectories-v1", "1", False),
     "composition_error": ("composition-v1", "1", False),
 }
 
@@ -111,6 +115,13 @@ def sample() -> list[Record]:
         make_record(dataset="proteins", backbone="deepset", variant="care", metric="first_pc_r2", value=0.88),
         make_record(dataset="proteins", backbone="deepset", variant="care", metric="first_pc_angle", value=12.345),
         make_record(dataset="proteins", backbone="deepset", variant="care", metric="wahba_error", value=0.14),
+        make_record(dataset="proteins", backbone="deepset", variant="care", metric="trajectory_planarity", value=97.5),
+        *seeds([40.0, 41.0, 42.0], variant="simclr", metric="retrieval_overlap"),
+        *seeds([10.0, 11.0, 12.0], variant="care", metric="retrieval_overlap"),
+        make_record(metric="retrieval_tint_distance", value=None, n=0, reason="digits has no tint"),
+        *seeds([300.0, 301.0, 302.0], variant="simclr", metric="gamma", epoch=10),
+        *seeds([3.0, 4.0, 5.0], variant="care", metric="gamma", epoch=2),
+        *seeds([0.5, 1.0, 1.5], variant="care", metric="gamma", epoch=10),
         *seeds(
             [90.0, 90.5, 91.0],
             dataset="cifar10",

@@ -11,8 +11,10 @@ import pytest
 from care_bench.artifacts import Record, write_records
 from care_bench.errors import CareBenchError
 from care_bench.report.collect import collect, frame, read_collection
+from care_bench.report.pin import read_pin, verify_all
 
 Make = Callable[..., Record]
+RESULTS = Path(__file__).parents[2] / "results"
 
 
 def _files(folder: Path, *groups: list[Record]) -> list[Path]:
@@ -47,6 +49,26 @@ def test_the_frame_is_tidy(tmp_path: Path, record: Make) -> None:
         assert found["higher_is_better"].tolist() == [True, True]
 
 
+def test_snapshots_stand_beside_the_final_record(tmp_path: Path, record: Make) -> None:
+    kept = [record(), record(epoch=9), record(epoch=10, value=1.0)]
+    collect(_files(tmp_path, kept[::-1]), tmp_path / "out")
+    assert list(read_collection(tmp_path / "out").records) == kept
+    for found in (pd.read_parquet(tmp_path / "out" / "records.parquet"), pd.read_csv(tmp_path / "out" / "records.csv")):
+        assert found["epoch"].isna().tolist() == [True, False, False]
+        assert found["epoch"].tolist()[1:] == [9, 10]
+    text = (tmp_path / "out" / "records.csv").read_text()
+    assert [line.split(",")[9] for line in text.splitlines()] == ["epoch", "", "9", "10"]
+
+
+def test_a_collection_without_epochs_is_read_as_it_was_pinned() -> None:
+    assert verify_all(RESULTS) >= 2
+    pinned = read_pin(RESULTS / "pinned" / "smoke-v1")
+    columns = pd.read_parquet(RESULTS / "pinned" / "smoke-v1" / "records.parquet").columns
+    assert "epoch" not in columns
+    assert len(pinned.records) == 714
+    assert {found.epoch for found in pinned.records} == {None}
+
+
 def test_order_and_split_do_not_matter(tmp_path: Path, records: list[Record]) -> None:
     collect(_files(tmp_path / "a", records), tmp_path / "one")
     collect(_files(tmp_path / "b", records[20:][::-1], records[:30]), tmp_path / "two")  # ten records twice
@@ -60,6 +82,7 @@ def test_order_and_split_do_not_matter(tmp_path: Path, records: list[Record]) ->
     [
         ({"value": 91.0}, "more than one outcome of one measurement in small digits convnet simclr simclr 0 cached-v1"),
         ({"duration_s": 9.0}, "more than one outcome"),
+        ({"seed": 1, "epoch": 3, "protocol_version": 2}, "more than one version in protocol cached-v1: 1 and 2"),
         ({"profile": "other"}, "more than one profile in one collection: other and small"),
         ({"seed": 1, "protocol_version": 2}, "more than one version in protocol cached-v1: 1 and 2"),
         ({"seed": 1, "data_sha256": "d" * 64}, "more than one content in data set digits"),

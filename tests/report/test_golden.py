@@ -23,16 +23,18 @@ def test_the_report_is_the_golden_one(results: Path, tmp_path: Path, suffix: str
     assert path.read_bytes() == golden, "regenerate with: python tests/report/regenerate_golden.py"
 
 
-def _cells() -> dict[tuple[str, str, str, str], dict[str, str]]:
-    rows = csv.DictReader(io.StringIO((GOLDEN / "report.csv").read_text(encoding="utf-8")))
-    return {(row["collection"], row["table"], row["row"], row["column"]): row for row in rows}
+def _cells(epoch: str = "") -> dict[tuple[str, str, str, str], dict[str, str]]:
+    rows = list(csv.DictReader(io.StringIO((GOLDEN / "report.csv").read_text(encoding="utf-8"))))
+    chosen = [row for row in rows if row["epoch"] == epoch]
+    return {(row["collection"], row["table"], row["row"], row["column"]): row for row in chosen}
 
 
 CARE = "CARE (SimCLR), paper fidelity"
 RELEASED = "CARE (SimCLR), released-code fidelity"
 PROBE, ABLATION = "Probe accuracy, cached-v1", "Loss ablation, digits (convnet)"
 EQUIVARIANCE = "Equivariance, digits (convnet), projection"
-PROTEINS = "First principal component, proteins (deepset)"
+RETRIEVAL = "Retrieval, digits (convnet)"
+PROTEINS = "Rotated point clouds, proteins (deepset)"
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,7 @@ PROTEINS = "First principal component, proteins (deepset)"
         (EQUIVARIANCE, "SimCLR", "Wahba, mean", [0.5, 0.6, 0.7]),
         (EQUIVARIANCE, "SimCLR", "γ, mean", [100, 200, 300]),
         (EQUIVARIANCE, CARE, "γ, mean", [0.0001, 0.0002, 0.0003]),
+        (RETRIEVAL, "SimCLR", "top-5 overlap", [40, 41, 42]),
     ],
 )
 def test_means_and_intervals_are_scipys(table: str, row: str, column: str, values: list[float]) -> None:
@@ -74,10 +77,29 @@ def test_means_and_intervals_are_scipys(table: str, row: str, column: str, value
         (EQUIVARIANCE, CARE, "invariance", "1.250 (n=1)"),
         (PROTEINS, "SimCLR", "first PC, R²", "0.0200 (n=1)"),
         (PROTEINS, CARE, "first PC, angle error", "12.35 (n=1)"),
+        (PROTEINS, CARE, "trajectory, planarity", "97.50 (n=1)"),
+        (RETRIEVAL, CARE, "top-5 overlap", "11.00 ± 2.48 (n=3)"),  # 4.3027 * 1 / 1.7321
     ],
 )
 def test_texts_are_those_worked_out_by_hand(table: str, row: str, column: str, text: str) -> None:
     assert _cells()["collected/small", table, row, column]["text"] == text
+
+
+def test_snapshots_are_in_the_csv_under_their_epoch_and_nowhere_else() -> None:
+    found = {
+        (epoch, key[2], key[3]): (row["text"], row["bold"])
+        for epoch in ("2", "10")
+        for key, row in _cells(epoch).items()
+    }
+    assert found == {
+        ("2", CARE, "γ, mean"): ("4.000 ± 2.484 (n=3)", "0"),  # 4.3027 * 1 / 1.7321
+        ("10", "SimCLR", "γ, mean"): ("301.0 ± 2.5 (n=3)", "0"),
+        ("10", CARE, "γ, mean"): ("1.000 ± 1.242 (n=3)", "1"),
+    }
+    assert {key[:2] for epoch in ("2", "10") for key in _cells(epoch)} == {("collected/small", EQUIVARIANCE)}
+    assert not any(
+        "301.0" in (GOLDEN / f"report.{suffix}").read_text(encoding="utf-8") for suffix in ("md", "tex", "html")
+    )
 
 
 def test_bold_where_intervals_are_apart_and_nowhere_else() -> None:

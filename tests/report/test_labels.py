@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from care_bench.report.labels import Variant, labels, metric_order, natural, order, probe_order
+from care_bench.evaluation.protocols import PROTOCOLS
+from care_bench.report.labels import METRICS, PROBES, Variant, labels, metric_order, natural, order, probe_order
 
 
 @pytest.mark.parametrize(
@@ -15,6 +16,7 @@ from care_bench.report.labels import Variant, labels, metric_order, natural, ord
         (Variant("care", "moco_v2", "paper", "care-moco-v2"), "CARE (MoCo-v2), paper fidelity"),
         (Variant("care", "simclr", "paper", "care-weight-3"), "CARE (SimCLR), paper fidelity [care-weight-3]"),
         (Variant("equimod", "byol", None, "equimod-byol"), "EquiMod (BYOL)"),
+        (Variant("augself", "moco_v2", None, "augself-moco-v2"), "AugSelf (MoCo-v2)"),
         (Variant("invariance", None, None, "invariance"), "invariance only"),
         (Variant("uniformity_equivariance", None, "paper", "uniformity-equivariance"), None),
         (Variant("somebody_elses", None, None, "somebody_elses"), "somebody_elses"),
@@ -54,4 +56,10 @@ def test_numbers_in_names_count() -> None:
 
 def test_known_metrics_and_protocols_come_first() -> None:
     assert sorted(["zeta", "gamma", "alpha", "top1"], key=metric_order) == ["top1", "gamma", "alpha", "zeta"]
-    assert sorted(["a-v1", "knn-v1", "cached-v1"], key=probe_order) == ["cached-v1", "knn-v1", "a-v1"]
+    probes = ["cached-v1", "paper-small-v1", "paper-imagenet100-v1", "knn-v1", "a-v1"]
+    assert sorted(sorted(probes), key=probe_order) == probes
+
+
+def test_every_metric_and_probe_there_is_has_its_place() -> None:
+    assert {metric.name for protocol in PROTOCOLS for metric in protocol.metrics} == set(METRICS)
+    assert {protocol.id for protocol in PROTOCOLS if protocol.metrics[0].name == "top1"} == set(PROBES)

@@ -1,0 +1,101 @@
+"""Retrieval: which train samples lie nearest to a test sample, and whether an augmentation changes the answer.
+
+Fig. 9 of CARE (arXiv 2306.13924) shows the five nearest neighbours of f(x) and of f(a(x)) and prints no number. The
+two numbers of protocol retrieval-v1 are ours.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from care_bench.evaluation.checks import embedded, embedded_views
+
+NEIGHBOURS = 5
+"""As many as Fig. 9 shows."""
+DISTANCES_AT_ONCE = 2**24
+"""Entries of the query-by-bank matrix held at a time (64 MiB in float32)."""
+
+
+@dataclass(frozen=True)
+class Retrieval:
+    """Neighbours of the plain samples, and what is left of them after each augmentation.
+
+    Attributes:
+        neighbours: (m, 5) int64, rows of the bank nearest to each plain sample, the nearest first.
+        overlap: (A,) float64, mean share in % of the five neighbours of f(x) that f(a(x)) has as well: 100 for an
+            encoder that does not react to the augmentation, 500 / n by chance.
+    """
+
+    neighbours: Tensor
+    overlap: Tensor
+
+
+@torch.no_grad()
+def retrieval(bank: Tensor, z: Tensor, za: Tensor) -> Retrieval:
+    """Look up the five Euclidean neighbours of plain and of augmented test samples among plain train samples.
+
+    Args:
+        bank: (n, d) embeddings of the plain train samples, n >= 5.
+        z: (m, d) embeddings of the plain test samples.
+        za: (A, m, d), or (m, d) for one augmentation: embeddings of the same samples in the same order.
+
+    Returns:
+        Tensors on the device of the embeddings; of samples at one and the same distance any may be taken.
+
+    Raises:
+        ValueError: shapes do not match, a value is not finite, or the bank is too small.
+    """
+    bank = embedded(bank, "bank", at_least=NEIGHBOURS)
+    z, views = embedded_views(z, za)
+    if z.shape[1] != bank.shape[1]:
+        raise ValueError(f"z has {z.shape[1]} columns and the bank {bank.shape[1]}; expected as many")
+    # Distances are the same from any origin; from this one the squares that cancel are smallest.
+    origin = bank.mean(dim=0)
+    centred = bank - origin
+    plain = _nearest(z - origin, centred)
+    shared = [(plain[:, :, None] == _nearest(view - origin, centred)[:, None, :]).any(dim=2) for view in views]
+    return Retrieval(plain, torch.stack([100 * found.double().mean() for found in shared]))
+
+
+@torch.no_grad()
+def factor_distance(neighbours: Tensor, factors: Tensor, bank_factors: Tensor) -> float:
+    """Return how far a known factor, such as a colour, of the neighbours is from the query's, relative to chance.
+
+    The mean Euclidean distance between the factor of a query and those of its neighbours, over the mean distance
+    between queries and all samples of the bank, which is what neighbours drawn at random would have: 1 for an
+    embedding that is blind to the factor, 0 for one that retrieves by nothing else from a bank without gaps.
+
+    Args:
+        neighbours: (m, k) int64, rows of the bank.
+        factors: (m, c) of the queries.
+        bank_factors: (n, c).
+
+    Raises:
+        ValueError: shapes do not match, a value is not finite, or all samples share one factor.
+    """
+    bank_factors = embedded(bank_factors, "bank factors").double()
+    factors = embedded(factors, "factors").double()
+    if factors.shape != (len(neighbours), bank_factors.shape[1]):
+        expected = (len(neighbours), bank_factors.shape[1])
+        raise ValueError(f"factors have shape {tuple(factors.shape)}; expected {expected}, one row per query")
+    found = torch.linalg.vector_norm(bank_factors[neighbours] - factors[:, None], dim=2).mean()
+    blocks = torch.split(factors, _rows_at_once(bank_factors))
+    chance = torch.cat([torch.cdist(block, bank_factors).mean(dim=1) for block in blocks]).mean()
+    if chance == 0:
+        raise ValueError(f"all {len(factors) + len(bank_factors)} samples share one factor; expected them to differ")
+    return float(found / chance)
+
+
+def _nearest(queries: Tensor, bank: Tensor) -> Tensor:
+    """Return the rows of the bank nearest to each query, (m, 5); its own norm changes no query's ranking."""
+    squares = bank.square().sum(dim=1)
+    blocks = torch.split(queries.to(bank.dtype), _rows_at_once(bank))
+    found = [torch.addmm(squares, block, bank.mT, alpha=-2).topk(NEIGHBOURS, largest=False).indices for block in blocks]
+    return torch.cat(found)
+
+
+def _rows_at_once(bank: Tensor) -> int:
+    return max(1, DISTANCES_AT_ONCE // len(bank))

@@ -1,0 +1,88 @@
+"""Trajectories: the closed curve that an embedding runs through while its point cloud turns once about an axis.
+
+Fig. 3 and 17 to 20 of CARE (arXiv 2306.13924) draw such curves and print no number. The two numbers of protocol
+trajectories-v1 are ours. Where f(a(x)) = R_a f(x), the rotations about one axis act as a one-parameter group of
+rotations: the embedding moves at constant speed, on a circle in each plane that the group turns.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+CLOUDS = 3
+STEPS = 100
+"""Clouds and rotations about each axis, as in Fig. 3."""
+LEAST_MOVEMENT = 1e-5
+"""Least root mean square distance from the mean, relative to the embeddings' own size: below it the curve of an
+invariant encoder is the rounding of float32."""
+
+
+@dataclass(frozen=True)
+class Regularity:
+    """How regular each closed curve is; both fields carry the leading dimensions of the curves.
+
+    Attributes:
+        planarity: (...), share in % of the variance of the embeddings that their first two principal components
+            hold: 100 for a circle, less where the group turns several planes.
+        step_variation: (...), standard deviation of the lengths of the steps around the loop over their mean: 0 for
+            a motion at constant speed.
+    """
+
+    planarity: Tensor
+    step_variation: Tensor
+
+
+def axis_rotations(steps: int = STEPS) -> Tensor:
+    """Return the rotations by 0, 1/steps, 2/steps, ... of a turn about the x, y and z axis, (3, steps, 3, 3) float32.
+
+    A point p (column) goes to ``matrix @ p``, against the clock for an observer whom the axis points at.
+    """
+    angle = 2 * math.pi * torch.arange(steps, dtype=torch.float64) / steps
+    turns = torch.zeros(3, steps, 3, 3, dtype=torch.float64)
+    for axis in range(3):
+        first, second = (axis + 1) % 3, (axis + 2) % 3
+        turns[axis, :, axis, axis] = 1
+        turns[axis, :, first, first] = turns[axis, :, second, second] = angle.cos()
+        turns[axis, :, second, first] = angle.sin()
+        turns[axis, :, first, second] = -angle.sin()
+    return turns.float()
+
+
+@torch.no_grad()
+def regularity(trajectories: Tensor) -> Regularity:
+    """Measure closed curves of embeddings, in float64.
+
+    The deviation of the steps is that of the whole loop (ddof 0), whose last step leads back to the start.
+
+    Args:
+        trajectories: (..., T, d) embeddings of one sample each under T rotations, T >= 3.
+
+    Raises:
+        ValueError: another shape, a value that is not finite, or a curve that does not move.
+    """
+    if trajectories.ndim < 2 or trajectories.shape[-2] < 3 or trajectories.numel() == 0:
+        raise ValueError(f"trajectories have shape {tuple(trajectories.shape)}; expected (..., T, d) with T >= 3")
+    points = trajectories.double()
+    wrong = points.numel() - int(points.isfinite().sum())
+    if wrong:
+        raise ValueError(f"trajectories hold {wrong} of {points.numel()} values that are not finite; expected none")
+    centred = points - points.mean(dim=-2, keepdim=True)
+    still = int((_size(centred) <= LEAST_MOVEMENT * _size(points)).sum())
+    if still:
+        of = points[..., 0, 0].numel()
+        raise ValueError(f"{still} of {of} trajectories do not move (an invariant encoder); they have no shape")
+    variances = torch.linalg.svdvals(centred).square()
+    lengths = torch.linalg.vector_norm(points.roll(-1, dims=-2) - points, dim=-1)
+    return Regularity(
+        planarity=100 * variances[..., :2].sum(dim=-1) / variances.sum(dim=-1),
+        step_variation=lengths.std(dim=-1, correction=0) / lengths.mean(dim=-1),
+    )
+
+
+def _size(points: Tensor) -> Tensor:
+    """Return the root mean square norm of the points of each curve."""
+    return points.square().sum(dim=-1).mean(dim=-1).sqrt()
