@@ -6,8 +6,10 @@ import shutil
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
+from rich.text import Text
 
+from care_bench import plugins
 from care_bench.artifacts import check_versions, code_version, environment
 from care_bench.data import DATASETS
 from care_bench.errors import CareBenchError
@@ -15,7 +17,7 @@ from care_bench.machine import nvidia_gpus
 
 
 def examine(data: Path, quick: bool, console: Console) -> bool:
-    """Print packages, device, data sets and free disk space.
+    """Print packages, what they add to care_bench, device, data sets and free disk space.
 
     Args:
         data: folder of prepared data sets.
@@ -30,6 +32,11 @@ def examine(data: Path, quick: bool, console: Console) -> bool:
     for package, version in environment().items():
         packages.add_row(package, version)
     console.print(packages)
+    if extensions := plugins.extensions():
+        offered = Table("group", "name", "package", "version", title="Extensions", title_justify="left")
+        for extension in extensions:
+            offered.add_row(*map(Text, extension))
+        console.print(offered)
     supported = True
     try:
         check_versions()
@@ -38,9 +45,11 @@ def examine(data: Path, quick: bool, console: Console) -> bool:
         console.print(f"unsupported: {error}", style="red", highlight=False)
 
     console.print(f"device: {_device(quick)}", highlight=False)
-    sets = Table("data set", "kind", "state", "how to get it", title=f"Data sets in {data}", title_justify="left")
-    for name, info in DATASETS.items():
-        sets.add_row(name, info.kind, _state(name, data, quick), info.how_to_get)
+    # Folded, not cut: addresses and file names are longer than a column of a narrow terminal.
+    columns = (Column(name, overflow="fold") for name in ("data set", "kind", "state", "how to get it"))
+    sets = Table(*columns, title=f"Data sets in {data}", title_justify="left")
+    for name in DATASETS:
+        sets.add_row(*map(Text, _row(name, data, quick)))
     console.print(sets)
     console.print(f"free disk space at {data}: {_free(data) / 1e9:.1f} GB", highlight=False)
     return supported
@@ -52,6 +61,14 @@ def _device(quick: bool) -> str:
     from care_bench.training.device import best_device, describe_device
 
     return describe_device(best_device())
+
+
+def _row(name: str, data: Path, quick: bool) -> tuple[str, str, str, str]:
+    try:
+        info = DATASETS[name]
+    except CareBenchError as error:  # another package's; it is no reason to hide the others
+        return name, "", "unusable", str(error)
+    return name, info.kind, _state(name, data, quick), info.how_to_get
 
 
 def _state(name: str, data: Path, quick: bool) -> str:

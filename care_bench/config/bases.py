@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SerializeAsAny
 
@@ -113,6 +113,8 @@ def settings_class(name: str, found: object) -> type[MethodSettings]:
         raise ValueError(
             f"has Settings = {settings!r}; expected a subclass of care_bench.config.MethodSettings as class attribute"
         )
+    if name not in get_args(settings.model_fields["name"].annotation):
+        raise ValueError(f"has settings {settings.__name__} for another name; expected name: Literal[{name!r}]")
     return settings
 
 

@@ -1,10 +1,12 @@
 """Pretraining methods: which views they draw, and the loss terms they return."""
 
+from inspect import isabstract
 from typing import Any
 
 from care_bench import plugins
 from care_bench.augmentations import Augmentation
 from care_bench.config import MethodSettings
+from care_bench.config.bases import settings_class
 from care_bench.methods.augself import AugSelf
 from care_bench.methods.barlow_twins import BarlowTwins
 from care_bench.methods.base import PLAIN, Context, Method, SiameseMethod, View
@@ -21,8 +23,13 @@ from care_bench.models import Encoder
 
 
 def _method(name: str, found: object) -> type[Method]:
-    if not (isinstance(found, type) and issubclass(found, Method)):
-        raise ValueError(f"holds {found!r}; expected a subclass of care_bench.methods.Method")
+    siamese = settings_class(name, found).siamese
+    kind = SiameseMethod if siamese else Method
+    if not (isinstance(found, type) and issubclass(found, kind)) or isabstract(found):
+        raise ValueError(
+            f"holds {found!r} with Settings.siamese = {siamese}; expected a subclass of "
+            f"care_bench.methods.{kind.__name__} that leaves nothing abstract"
+        )
     return found
 
 

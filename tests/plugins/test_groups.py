@@ -1,0 +1,168 @@
+"""What each group expects of a component, and where installed packages are shown."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from care_bench import plugins
+from care_bench.artifacts import environment
+from care_bench.config.methods import METHOD_SETTINGS, parse_method
+from care_bench.data import DATASETS
+from care_bench.doctor import examine
+from care_bench.errors import CareBenchError
+from care_bench.evaluation import protocols
+from care_bench.methods import METHODS
+
+Offer = Callable[..., Path]
+METHOD = """
+from typing import Literal
+from care_bench.config import MethodSettings
+from care_bench.methods import Method, SiameseMethod
+from care_bench.methods.simclr import SimCLR
+
+class Differing(MethodSettings):
+    name: Literal["another"]
+
+class Any(MethodSettings):
+    pass
+
+class Fitting(MethodSettings):
+    siamese = True
+    name: Literal["given"]
+
+class OtherName(SimCLR):
+    Settings = Differing
+
+class AnyName(SimCLR):
+    Settings = Any
+
+class Unfinished(SiameseMethod):
+    Settings = Fitting
+
+class NotSiamese(Method):
+    Settings = Fitting
+    draws = forward = from_settings = lambda *arguments: None
+
+class WithoutSettings(SiameseMethod):
+    pass
+
+class NoMethod:
+    Settings = Fitting
+"""
+DATASET = """
+from care_bench.data.digits import INFO
+NUMBER = 5
+"""
+PROTOCOL = """
+from dataclasses import replace
+from care_bench.evaluation.protocols import PROTOCOLS
+OURS = PROTOCOLS[0]
+SECOND, FIRST = (replace(OURS, id=name) for name in ("mine-v2", "mine-v1"))
+"""
+
+
+@pytest.fixture(autouse=True)
+def forget() -> None:
+    """Let every test load its own components."""
+    for registry in (METHOD_SETTINGS, METHODS, DATASETS):
+        registry.loaded.clear()
+    for name in ("method_of_a_test", "data_of_a_test", "protocol_of_a_test"):
+        sys.modules.pop(name, None)
+
+
+@pytest.mark.parametrize(
+    ("held", "reason"),
+    [
+        ("OtherName", "expected name: Literal['given']"),
+        ("AnyName", "expected name: Literal['given']"),
+        ("WithoutSettings", "expected a subclass of care_bench.config.MethodSettings"),
+    ],
+)
+def test_settings_that_do_not_fit_the_name_are_the_packages_mistake_and_not_the_users(
+    offer: Offer, held: str, reason: str
+) -> None:
+    offer("mine", {plugins.METHODS: {"given": f"method_of_a_test:{held}"}}, {"method_of_a_test": METHOD})
+    with pytest.raises(ValueError, match="of package mine 1") as caught:
+        parse_method({"name": "given"})
+    assert reason in str(caught.value)
+
+
+@pytest.mark.parametrize("held", ["Unfinished", "NotSiamese", "NoMethod", "WithoutSettings", "OtherName"])
+def test_a_class_that_cannot_train_is_refused_before_it_is_built(offer: Offer, held: str) -> None:
+    offer("mine", {plugins.METHODS: {"given": f"method_of_a_test:{held}"}}, {"method_of_a_test": METHOD})
+    with pytest.raises(CareBenchError, match=r"'given' of package mine 1\.0 .*; expected "):
+        METHODS["given"]
+
+
+@pytest.mark.parametrize(("name", "held"), [("mine", "INFO"), ("digits_too", "NUMBER")])
+def test_a_data_set_has_the_name_of_its_entry_point(offer: Offer, name: str, held: str) -> None:
+    offer("mine", {plugins.DATASETS: {name: f"data_of_a_test:{held}"}}, {"data_of_a_test": DATASET})
+    with pytest.raises(CareBenchError, match=rf"'{name}' of package mine 1\.0 .*; expected a care_bench\.data\.Data"):
+        DATASETS[name]
+
+
+def test_protocols_of_packages_follow_ours_by_name(offer: Offer) -> None:
+    points = {"mine-v2": "protocol_of_a_test:SECOND", "mine-v1": "protocol_of_a_test:FIRST"}
+    assert protocols.all_protocols() == protocols.PROTOCOLS
+    offer("mine", {plugins.EVALUATIONS: points}, {"protocol_of_a_test": PROTOCOL})
+    ids = [protocol.id for protocol in protocols.all_protocols()]
+    assert ids == [*(protocol.id for protocol in protocols.PROTOCOLS), "mine-v1", "mine-v2"]
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "reason"),
+    [
+        ("mine-v3", "FIRST", "mine-v1"),
+        ("mine-v4", "replace", "expected a care_bench.evaluation"),
+        ("knn-v1", "OURS", "has the name of one that comes with care_bench"),
+    ],
+)
+def test_a_protocol_is_one_and_has_the_id_of_its_entry_point(offer: Offer, name: str, held: str, reason: str) -> None:
+    offer("mine", {plugins.EVALUATIONS: {name: f"protocol_of_a_test:{held}"}}, {"protocol_of_a_test": PROTOCOL})
+    with pytest.raises(CareBenchError, match=rf"'{name}' of package mine 1\.0 ") as caught:
+        protocols.all_protocols()
+    assert reason in str(caught.value)
+
+
+def test_the_environment_of_a_record_names_what_extends_care_bench(offer: Offer) -> None:
+    plain = environment()
+    offer("mine", {plugins.DATASETS: {"a": "no_module:A", "b": "no_module:B"}}, version="0.3")
+    offer("unrelated", {"console_scripts": {"d": "no_module:D"}})
+    assert environment() == {**plain, "mine": "0.3"}
+
+
+def test_doctor_shows_extensions_and_survives_a_broken_one(offer: Offer, tmp_path: Path) -> None:
+    offer("mine", {plugins.DATASETS: {"gone": "no_such_module:INFO"}, plugins.METHODS: {"m": "x:Y"}}, version="0.3")
+    offer("imitator", {plugins.DATASETS: {"digits": "no_such_module:INFO"}})
+    offer("working", {plugins.DATASETS: {"toys": "data_of_a_test:T"}}, {"data_of_a_test": DATASET + TOYS})
+    printed = io.StringIO()
+    assert examine(tmp_path / "data", quick=True, console=Console(file=printed, width=400))
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.getvalue().splitlines()]
+    assert [row for row in rows if row[:1] == ["care_bench.methods"]] == [["care_bench.methods", "m", "mine", "0.3"]]
+    assert ["care_bench.datasets", "digits", "imitator", "1.0"] in rows
+    (gone,) = (row for row in rows if row[:1] == ["gone"])
+    assert gone[1:3] == ["", "unusable"]
+    assert "of package mine 0.3" in gone[3]
+    assert "No module named 'no_such_module'" in gone[3]
+    (ours,) = (row for row in rows if row[:1] == ["digits"])
+    assert "of package imitator 1.0" in ours[3]
+    assert ["toys", "image", "not prepared", "from the shelf [upper one]"] in rows
+    assert any(row[:1] == ["proteins"] for row in rows)
+
+
+TOYS = """
+from dataclasses import replace
+T = replace(INFO, name="toys", how_to_get="from the shelf [upper one]")
+"""
+
+
+def test_doctor_has_no_table_of_extensions_where_there_are_none(tmp_path: Path) -> None:
+    printed = io.StringIO()
+    assert examine(tmp_path, quick=True, console=Console(file=printed, width=400))
+    assert "Extensions" not in printed.getvalue()
