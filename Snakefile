@@ -27,9 +27,11 @@ localrules:
     all,
     configure,
     evaluation_settings,
+    resolved_profile,
 
 
 rule all:
     input:
         f"results/collected/{PROFILE.name}/records.parquet",
         f"results/report/{PROFILE.name}/report.md",
+        f"results/report/{PROFILE.name}/settings.md",

@@ -39,7 +39,7 @@ def _measure(run: str) -> Row:
 
 
 def _bare(session: Session) -> Callable[[], object]:
-    batch = session.batches(0)
+    batch = session.batches.take(session.batches.rows(0))
     chance = generator("bare")
     drawn = [draw(session.augmentation, len(batch), k, chance) for k in session.module.method.draws(len(batch))]
     views = [View(session.augmentation.apply(batch, parameters), parameters) for parameters in drawn]

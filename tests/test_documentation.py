@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from care_bench.cli import app
 from care_bench.config import METHOD_SETTINGS, EvaluationConfig, Profile
 from care_bench.config import run as run_module
+from care_bench.data import DATASETS
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.methods import METHODS
 
@@ -18,7 +19,11 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 CONFIG = (ROOT / "workflows/config/README.md").read_text()
 SETTINGS: list[type[BaseModel]] = [
-    *(value for name, value in vars(run_module).items() if name.endswith("Config") and name != "RunConfig"),
+    *(
+        value
+        for name, value in vars(run_module).items()
+        if name.endswith("Config") and isinstance(value, type) and name != "RunConfig"
+    ),
     *METHOD_SETTINGS.values(),
     EvaluationConfig,
     Profile,
@@ -32,8 +37,9 @@ def test_every_key_of_a_profile_is_documented(model: type[BaseModel]) -> None:
 
 
 def test_every_command_and_protocol_is_in_the_readme() -> None:
-    commands = {command.callback.__name__ for command in app.registered_commands if command.callback}
-    assert commands == set(re.findall(r"^care-bench (\w+)", README, re.MULTILINE))
+    commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
+    assert commands == set(re.findall(r"^care-bench ([\w-]+)", README, re.MULTILINE))
+    assert all(f"`{dataset}`" in README for dataset in DATASETS)
     assert all(f"`{protocol.id}`" in README for protocol in PROTOCOLS)
     assert all(f"`{method}`" in README and f"`{method}`" in CONFIG for method in METHODS)
 

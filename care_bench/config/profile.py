@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from typing import Any
 
 from pydantic import Field, PositiveInt, field_validator
@@ -18,8 +19,10 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 PARTS = ("encoder", "augmentation", "training")
-SAMPLES_OF_A_CHECK = 256
-"""Samples of each split that are evaluated where runs are cut to a few steps: such numbers are no results."""
+CHECK_BATCH = 32
+"""Batch of runs that are cut to a few steps, where the method takes so small a one: a check has to fit any machine."""
+CHECK_SAMPLES = 64
+"""Samples of each split that are evaluated then."""
 
 
 class DatasetPlan(Settings):
@@ -79,7 +82,8 @@ class Profile(Settings):
     evaluation: EvaluationConfig = EvaluationConfig()
     """How every run is evaluated."""
     steps: PositiveInt | None = None
-    """Cut every run to this many steps, to check a profile end to end; results are kept apart, as NAME-stepsN."""
+    """Cut every run to this many small steps on one device, and its evaluation to a few samples, to check a profile end
+    to end; such numbers are no results and are kept apart, as NAME-stepsN."""
     raw: str = "results/raw"
     """Folder of raw data, for data sets that do not come with the package."""
     skip_broken: bool = False
@@ -101,7 +105,7 @@ class Profile(Settings):
         """Return how runs are evaluated: on a few samples where they are cut to a few steps."""
         if self.steps is None or self.evaluation.samples is not None:
             return self.evaluation
-        return self.evaluation.model_copy(update={"samples": SAMPLES_OF_A_CHECK})
+        return self.evaluation.model_copy(update={"samples": CHECK_SAMPLES})
 
     def runs(self) -> list[RunConfig]:
         """Resolve the matrix, in the order in which it is written.
@@ -118,13 +122,13 @@ class Profile(Settings):
             for variant, row in plan.methods.items():
                 check_name("method row", variant)
                 parts = plan.parts(row)
-                if self.steps is not None:
-                    parts["training"]["steps"] = self.steps
                 method = {key: value for key, value in row.items() if key not in ("preset", *PARTS)}
                 for seed in self.seeds:
                     content = {"profile": self.name, "dataset": dataset, "variant": variant, "seed": seed}
                     where = f"profile {self.profile!r}, data set {dataset!r}, method row {variant!r}"
                     run = RunConfig.parse({**content, "method": method, **parts}, where)
+                    if self.steps is not None:
+                        run = _cut(run, self.steps)
                     if (run.augmentation.kind == "image") != (DATASETS[dataset].kind == "image"):
                         raise CareBenchError(
                             f"{where}: preset {plan.preset!r} with augmentation {run.augmentation.kind!r} does not fit "
@@ -138,3 +142,14 @@ def check_name(kind: str, name: str) -> None:
     """Raise CareBenchError unless the name can be a folder."""
     if not NAME.fullmatch(name):
         raise CareBenchError(f"{kind} {name!r} cannot be a folder; expected letters, digits, '.', '_' and '-'")
+
+
+def _cut(run: RunConfig, steps: int) -> RunConfig:
+    small = {"steps": steps, "devices": 1, "batchnorm": "per-device"}
+    batch = run.training.batch_size
+    for size in (CHECK_BATCH, batch):
+        training = run.training.model_copy(update={**small, "batch_size": min(size, batch)})
+        with suppress(ValueError):
+            run.method.check_batch(training.batch_size)
+            break
+    return run.model_copy(update={"training": training})

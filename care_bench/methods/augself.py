@@ -44,7 +44,7 @@ class AugSelf(SiameseMethod):
         base = context.build(settings.base)
         assert isinstance(base, SiameseMethod)
         vector = ParameterVector(context.augmentation, torch.Generator().manual_seed(context.seed))
-        with context.initial_weights():
+        with context.initial_weights(settings.name):
             features = 2 * context.encoder.feature_dimension
             predictor = projection_head(features, settings.predictor_hidden, vector.dimension)
         return cls(base, vector, predictor, settings.weight)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -57,10 +58,17 @@ class Context:
     build: Callable[[MethodSettings], Method]
 
     @contextmanager
-    def initial_weights(self) -> Iterator[None]:
-        """Make modules and tensors here: their values depend on the seed alone, and the global generator stays."""
+    def initial_weights(self, owner: str) -> Iterator[None]:
+        """Make modules and tensors here; the global generator stays.
+
+        Args:
+            owner: the method, so that a wrapped method and the one around it start from different weights, and a
+                wrapped one from the same as alone.
+        """
+        digest = hashlib.sha256(f"{self.seed} {owner}".encode()).digest()
         with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.seed)  # torch.manual_seed would reach the accelerators' as well
+            # torch.manual_seed would reach the accelerators' generators as well.
+            torch.default_generator.manual_seed(int.from_bytes(digest[:8], "big") >> 1)
             yield
 
 

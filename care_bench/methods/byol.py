@@ -38,7 +38,7 @@ class BYOL(SiameseMethod):
     def from_settings(cls, settings: BYOLSettings, context: Context) -> Self:
         """Build from settings."""
         d = context.encoder.dimension
-        with context.initial_weights():
+        with context.initial_weights(settings.name):
             predictor = projection_head(d, [settings.predictor_hidden], d)
         return cls(context.encoder, predictor, settings.momentum)
 

@@ -19,13 +19,14 @@ from care_bench.models import Encoder, projection_head
 class EquiMod(Method):
     """The base method's terms plus NT-Xent between predicted and actual embeddings of the augmented views.
 
-    A projection head of its own gives the equivariant embedding. The predictor, one linear map and BatchNorm without
-    affine parameters, takes that of the plain view and the standardised parameters of an augmentation. The three
-    views go through backbone and head in one pass, as in the released code: BatchNorm sees them together.
+    A projection head of its own, which ends in BatchNorm without affine parameters, gives the equivariant embedding.
+    The predictor, one linear map and another such BatchNorm, takes that of the plain view and the standardised
+    parameters of an augmentation after a linear map and BatchNorm. The three views go through backbone and head in
+    one pass. All as in the released code.
 
     Args:
         base: the wrapped method.
-        projector: module (n, features) -> (n, e), the equivariant embedding.
+        projector: module (n, features) -> (n, e) of the equivariant embedding, without its last BatchNorm.
         vector: standardises the parameters.
         loss: NT-Xent between predicted and actual embedding.
         dimension: dimension e of the equivariant embedding.
@@ -45,10 +46,14 @@ class EquiMod(Method):
     ) -> None:
         super().__init__()
         self.base = base
-        self.projector = projector
+        self.projector = nn.Sequential(projector, nn.BatchNorm1d(dimension, affine=False))
         self.vector = vector
+        # No biases: the BatchNorm that follows would take them away.
+        self.parameter_head = nn.Sequential(
+            nn.Linear(vector.dimension, dimension, bias=False), nn.BatchNorm1d(dimension)
+        )
         self.predictor = nn.Sequential(
-            nn.Linear(dimension + vector.dimension, dimension), nn.BatchNorm1d(dimension, affine=False)
+            nn.Linear(2 * dimension, dimension, bias=False), nn.BatchNorm1d(dimension, affine=False)
         )
         self.loss = loss
         self.weights = {**base.weights, "equimod": weight}
@@ -60,7 +65,7 @@ class EquiMod(Method):
         assert isinstance(base, SiameseMethod)
         output = settings.projector_output
         vector = ParameterVector(context.augmentation, torch.Generator().manual_seed(context.seed))
-        with context.initial_weights():
+        with context.initial_weights(settings.name):
             projector = projection_head(context.encoder.feature_dimension, settings.projector_hidden, output)
             return cls(base, projector, vector, EquiModLoss(settings.temperature), output, settings.weight)
 
@@ -73,7 +78,8 @@ class EquiMod(Method):
         features = encoder.features_together([view.inputs for view in views])
         start, *actual = self.projector(torch.cat(features)).float().chunk(len(views))
         vectors = [self.vector(view.parameters) for view in views[1:] if view.parameters is not None]
-        predicted = self.predictor(torch.cat([torch.cat([start, vector], dim=1) for vector in vectors])).float()
+        moves = self.parameter_head(torch.cat(vectors)).float()
+        predicted = self.predictor(torch.cat([torch.cat([start] * len(vectors)), moves], dim=1)).float()
         equimod = self.loss(functional.normalize(predicted, dim=1), functional.normalize(torch.cat(actual), dim=1))
         return {**self.base.terms(encoder, features[1:], views[1:]), "equimod": equimod}
 

@@ -52,7 +52,7 @@ class MoCoV2(Method):
     @classmethod
     def from_settings(cls, settings: MoCoV2Settings, context: Context) -> Self:
         """Build from settings, with a queue of random directions."""
-        with context.initial_weights():
+        with context.initial_weights(settings.name):
             queue = functional.normalize(torch.randn(settings.queue, context.encoder.dimension), dim=1)
         return cls(context.encoder, queue, settings.temperature, settings.momentum, settings.symmetric)
 
@@ -61,13 +61,13 @@ class MoCoV2(Method):
         return batch_size, batch_size
 
     def forward(self, encoder: Encoder, views: Sequence[View]) -> dict[str, Tensor]:
-        """Return the term `info_nce`, the mean of both directions where they are two."""
+        """Return the term `info_nce`, the sum of both directions where they are two."""
         first, second = views
         pairs = [(first, second), (second, first)] if self.symmetric else [(first, second)]
         self._keys = [key.in_batch_order(self.momentum_encoder.embed(key.inputs)) for _, key in pairs]
         queries = [encoder.embed(query.inputs) for query, _ in pairs]
         losses = [self.loss(query, key, self.queue) for query, key in zip(queries, self._keys, strict=True)]
-        return {"info_nce": torch.stack(losses).mean()}
+        return {"info_nce": torch.stack(losses).sum()}
 
     @torch.no_grad()
     def after_step(self, encoder: Encoder, step: int, total: int) -> None:

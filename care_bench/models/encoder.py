@@ -78,7 +78,7 @@ def build_encoder(config: EncoderConfig, channels: int, seed: int) -> Encoder:
         seed: seed of the initial weights; the global generator is left as it was.
     """
     with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+        torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the accelerators' as well
         backbone, dimension = _build_backbone(config.backbone, channels)
         head = config.projector
         return Encoder(backbone, projection_head(dimension, head.hidden, head.output), dimension, head.output)

@@ -67,6 +67,7 @@ def _pretrain(config: RunConfig, data: Path, folder: RunFolder) -> None:
         if first and not folder.config.exists():
             write_json(folder.config, config.model_dump(mode="json"))
         with session.log:
+            session.snapshots()  # a lost one is named before the training, not after it
             _train(session, stop)
             if first:
                 _finish(session, folder)

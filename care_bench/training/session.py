@@ -119,7 +119,6 @@ class Session:
         )
         if state is not None:
             session._restore(state)
-            session.snapshots()
         return session
 
     def keep_snapshot(self) -> None:

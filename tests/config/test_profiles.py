@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from care_bench.config import parse_profile, read_profile, read_run
-from care_bench.config.profile import profile_json_schema
+from care_bench.config.readers import profile_json_schema
 from care_bench.errors import CareBenchError
 
 ROOT = Path(__file__).parents[2]
@@ -143,7 +143,7 @@ def test_a_mistake_is_one_line_that_names_it(path: str, value: Any, message: str
 
 def test_care_around_an_equivariant_method_is_refused() -> None:
     base = {"name": "equivariance", "splits": 16}
-    with pytest.raises(CareBenchError, match="has an equivariance term of its own"):
+    with pytest.raises(CareBenchError, match="unknown base method 'equivariance'"):
         parse_profile(edited("datasets.digits.methods.care.base", base), "here").runs()
 
 

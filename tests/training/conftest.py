@@ -1,18 +1,33 @@
-"""A prepared store and tiny runs on the digits."""
+"""A prepared store, tiny runs on the digits and the proteins, and a power cut after any step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from care_bench.config import RunConfig
-from care_bench.config.profile import load_preset
+from care_bench.config.presets import load_preset
 from care_bench.data import prepare
+from care_bench.training import RunFolder
+from care_bench.training import pretrain as pretrain_module
+from care_bench.training.pretrain import pretrain
 
 Make = Callable[..., RunConfig]
+
+SMALL: dict[str, dict[str, Any]] = {
+    "moco_v2": {"queue": 64, "momentum": 0.9},
+    "byol": {"predictor_hidden": 8, "momentum": 0.9},
+    "equimod": {"base": {"name": "simclr"}, "projector_hidden": [8], "projector_output": 4},
+    "augself": {"base": {"name": "simclr"}, "predictor_hidden": [8]},
+    "care": {"base": {"name": "simclr"}, "splits": 4, "weight": 0.3},
+    "equivariance": {"splits": 4},
+    "uniformity_equivariance": {"splits": 4, "weight": 0.3},
+}
+"""Method -> small settings; the other methods have none that matter here."""
 
 
 @pytest.fixture(scope="session")
@@ -34,8 +49,46 @@ def tiny() -> Make:
         preset["encoder"]["backbone"]["width"] = 4
         short = {"batch_size": 32, "epochs": 1, "steps": 7, "checkpoint_every": 3, "warmup_epochs": 0}
         preset["training"].update({**short, **training})
-        care = {"name": "care", "base": {"name": "simclr"}, "splits": 4, "weight": 0.3}
         identity = {"profile": "tiny", "dataset": dataset, "variant": "row", "seed": seed}
-        return RunConfig.parse({**identity, "method": method or care, **preset}, "tiny run")
+        return RunConfig.parse(
+            {**identity, "method": method or {"name": "care", **SMALL["care"]}, **preset}, "tiny run"
+        )
 
     return make
+
+
+@pytest.fixture(scope="session")
+def small() -> Callable[..., dict[str, Any]]:
+    """A function of a method's name, and of its base's, that returns small settings."""
+
+    def make(name: str, base: str | None = None) -> dict[str, Any]:
+        wrapped = {"base": {"name": base, **SMALL.get(base, {})}} if base else {}
+        return {"name": name, **SMALL.get(name, {}), **wrapped}
+
+    return make
+
+
+class PowerCutError(Exception):
+    """Stands for anything that ends the process between two steps."""
+
+
+@pytest.fixture
+def cut(data: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[RunConfig, Path, int], RunFolder]:
+    """A function that trains a run until the power goes after a step, and returns its folder."""
+
+    def train(config: RunConfig, out: Path, last: int) -> RunFolder:
+        def step_done(step: int, loss: float) -> None:
+            if step == last:
+                raise PowerCutError
+
+        @contextmanager
+        def progress(title: str, start: int, total: int, batch_size: int) -> Iterator[Callable[[int, float], None]]:
+            yield step_done
+
+        with monkeypatch.context() as patch:
+            patch.setattr(pretrain_module, "training_progress", progress)
+            with pytest.raises(PowerCutError):
+                pretrain(config, data, out)
+        return RunFolder(out)
+
+    return train

@@ -14,14 +14,12 @@ import pytest
 import torch
 
 from care_bench.config import RunConfig
-from care_bench.config.run import AdamConfig, SGDConfig
 from care_bench.data import load
 from care_bench.errors import CareBenchError
 from care_bench.training import batches as batches_module
 from care_bench.training import derive_seed, generator, load_encoder_weights
 from care_bench.training.batches import Batches
 from care_bench.training.build import build_augmentation, build_run_encoder
-from care_bench.training.optim import build_optimizer, learning_rate_factor
 from care_bench.training.pretrain import pretrain
 from care_bench.training.term_log import TermLog
 
@@ -150,31 +148,9 @@ def test_a_log_waits_until_it_is_flushed_and_forgets_what_followed_the_checkpoin
     ]
 
 
-@pytest.mark.parametrize(
-    ("step", "factor"),
-    # 10 steps, 2 of warm-up: then half a cosine over 8 steps, by hand.
-    [(0, 0.5), (1, 1.0), (2, 1.0), (6, 0.5), (4, (1 + math.sqrt(0.5)) / 2), (9, (1 + math.cos(7 * math.pi / 8)) / 2)],
-)
-def test_cosine_with_warm_up(step: int, factor: float) -> None:
-    assert learning_rate_factor(step, total=10, warmup=2, schedule="cosine") == pytest.approx(factor, abs=1e-12)
-
-
-def test_a_constant_schedule_stays_and_the_log_shows_the_rate_used(tiny: Make, data: Path, tmp_path: Path) -> None:
-    assert [learning_rate_factor(s, 10, 2, "constant") for s in range(4)] == [0.5, 1, 1, 1]
+def test_the_log_shows_the_rate_used(tiny: Make, data: Path, tmp_path: Path) -> None:
     lines = log_lines(pretrain(tiny(schedule="constant"), data, tmp_path / "run").log)
     assert {line["learning_rate"] for line in lines} == {0.001}
-
-
-def test_optimizers_have_the_settings_of_the_config() -> None:
-    weight = torch.nn.Parameter(torch.ones(2))
-    adam = build_optimizer(AdamConfig(name="adam", learning_rate=0.5, weight_decay=0.25), [weight])
-    assert type(adam) is torch.optim.Adam
-    assert (adam.defaults["lr"], adam.defaults["weight_decay"]) == (0.5, 0.25)
-    sgd = build_optimizer(SGDConfig(name="sgd", learning_rate=0.5, momentum=0.0, weight_decay=0.1), [weight])
-    weight.grad = torch.ones(2)
-    sgd.step()
-    # w - lr (grad + decay w) = 1 - 0.5 * 1.1
-    torch.testing.assert_close(weight.detach(), torch.full((2,), 0.45))
 
 
 @pytest.mark.parametrize("resident", [2**30, 0])
@@ -186,11 +162,16 @@ def test_an_epoch_visits_every_sample_at_most_once_and_the_next_in_another_order
     batches = Batches(split, 50, "proteins", 3, torch.device("cpu"))
     assert batches.per_epoch == len(split.inputs) // 50 == 5
     rows = {np.ascontiguousarray(cloud).tobytes(): i for i, cloud in enumerate(split.inputs)}
-    epochs = [[[rows[cloud.numpy().tobytes()] for cloud in batches(5 * e + s)] for s in range(5)] for e in range(2)]
+    epochs = [
+        [[rows[cloud.numpy().tobytes()] for cloud in batches.take(batches.rows(5 * e + s))] for s in range(5)]
+        for e in range(2)
+    ]
     for epoch in epochs:
         assert max(Counter(index for batch in epoch for index in batch).values()) == 1
     assert epochs[0] != epochs[1]
-    assert [rows[cloud.numpy().tobytes()] for cloud in batches(2)] == epochs[0][2], "a step is found again out of order"
+    assert [rows[cloud.numpy().tobytes()] for cloud in batches.take(batches.rows(2))] == epochs[0][2], (
+        "a step is found again out of order"
+    )
 
 
 def test_seeds_follow_from_the_whole_identity() -> None:
@@ -225,6 +206,9 @@ def test_unusable_settings_are_named(tiny: Make, data: Path, tmp_path: Path) -> 
     even = tiny().augmentation.model_copy(update={"blur_kernel": 4})  # past the validation of the config
     with pytest.raises(CareBenchError, match=r"augmentation: .*blur_kernel"):
         build_augmentation(tiny().model_copy(update={"augmentation": even}), load("digits", data))
+    large = tiny().augmentation.model_copy(update={"size": 9, "test_view": "centre-crop"})
+    with pytest.raises(CareBenchError, match=r"augmentation: test_view is 'centre-crop' of \(9, 9\) from \(8, 8\)"):
+        build_augmentation(tiny().model_copy(update={"augmentation": large}), load("digits", data))
 
 
 def test_an_unwritable_folder_is_named(tiny: Make, data: Path, tmp_path: Path) -> None:

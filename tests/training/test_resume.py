@@ -9,8 +9,7 @@ import pickle
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -20,29 +19,15 @@ from care_bench.config import RunConfig
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes
 from care_bench.training import RunFolder
-from care_bench.training import pretrain as pretrain_module
 from care_bench.training.checkpoint import MAGIC
 from care_bench.training.pretrain import pretrain
 
 Make = Callable[..., RunConfig]
+Cut = Callable[[RunConfig, Path, int], RunFolder]
 
 
 def bits(folder: RunFolder) -> tuple[bytes, bytes]:
     return folder.encoder.read_bytes(), folder.log.read_bytes()
-
-
-class PowerCutError(Exception):
-    """Stands for anything that ends the process between two steps."""
-
-
-def cut_after(monkeypatch: pytest.MonkeyPatch, action: Callable[[int], None]) -> None:
-    """Call ``action`` after every step, once its log line has been handed over."""
-
-    @contextmanager
-    def progress(title: str, start: int, total: int, batch_size: int) -> Iterator[Callable[[int, float], None]]:
-        yield lambda step, loss: action(step)
-
-    monkeypatch.setattr(pretrain_module, "training_progress", progress)
 
 
 @pytest.fixture(scope="module")
@@ -52,16 +37,9 @@ def whole(tiny: Make, data: Path, tmp_path_factory: pytest.TempPathFactory) -> t
 
 @pytest.mark.parametrize("step", range(1, 7))
 def test_cut_off_after_any_step_it_ends_in_the_same_bits(
-    step: int, tiny: Make, data: Path, tmp_path: Path, whole: tuple[bytes, bytes], monkeypatch: pytest.MonkeyPatch
+    step: int, tiny: Make, data: Path, tmp_path: Path, whole: tuple[bytes, bytes], cut: Cut
 ) -> None:
-    def cut(done: int) -> None:
-        if done == step:
-            raise PowerCutError
-
-    with monkeypatch.context() as patch:
-        cut_after(patch, cut)
-        with pytest.raises(PowerCutError):
-            pretrain(tiny(), data, tmp_path / "run")
+    cut(tiny(), tmp_path / "run", step)
     assert not (tmp_path / "run" / "encoder.safetensors").exists()
     folder = pretrain(tiny(), data, tmp_path / "run")
     assert bits(folder) == whole
@@ -123,24 +101,13 @@ def test_signal_handlers_are_put_back(tiny: Make, data: Path, tmp_path: Path) ->
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
 
 
-def interrupted(config: RunConfig, data: Path, out: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Leave a run with a checkpoint at step 3 and return the checkpoint."""
-
-    def cut(done: int) -> None:
-        if done == 4:
-            raise PowerCutError
-
-    with monkeypatch.context() as patch:
-        cut_after(patch, cut)
-        with pytest.raises(PowerCutError):
-            pretrain(config, data, out)
-    return RunFolder(out).state(config.sha256()) / "checkpoint.pt"
+@pytest.fixture
+def checkpoint(tiny: Make, tmp_path: Path, cut: Cut) -> Path:
+    """The checkpoint of step 3 of a run that has been cut off after step 4."""
+    return cut(tiny(), tmp_path / "run", 4).state(tiny().sha256()) / "checkpoint.pt"
 
 
-def test_a_truncated_or_changed_checkpoint_is_named(
-    tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checkpoint = interrupted(tiny(), data, tmp_path / "run", monkeypatch)
+def test_a_truncated_or_changed_checkpoint_is_named(tiny: Make, data: Path, tmp_path: Path, checkpoint: Path) -> None:
     whole_file = checkpoint.read_bytes()
     middle = len(whole_file) // 2
     flipped = whole_file[:middle] + bytes([whole_file[middle] ^ 1]) + whole_file[middle + 1 :]
@@ -153,20 +120,16 @@ def test_a_truncated_or_changed_checkpoint_is_named(
 
 @pytest.mark.parametrize("content", [{"a": 1}, [1, 2]])
 def test_a_foreign_checkpoint_is_named(
-    content: object, tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    content: object, tiny: Make, data: Path, tmp_path: Path, checkpoint: Path
 ) -> None:
-    checkpoint = interrupted(tiny(), data, tmp_path / "run", monkeypatch)
     torch.save(content, checkpoint)
     with pytest.raises(CareBenchError, match="is not a checkpoint of care_bench"):
         pretrain(tiny(), data, tmp_path / "run")
 
 
-def test_a_checkpoint_that_would_run_code_is_refused(
-    tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checkpoint = interrupted(tiny(), data, tmp_path / "run", monkeypatch)
+def test_a_checkpoint_that_would_run_code_is_refused(tiny: Make, data: Path, tmp_path: Path, checkpoint: Path) -> None:
     hostile = io.BytesIO()
-    torch.save({"config_sha256": PowerCutError("code")}, hostile)
+    torch.save({"config_sha256": Path("code")}, hostile)
     digest = sha256_bytes(hostile.getvalue()).encode()
     checkpoint.write_bytes(MAGIC + digest + b"\n" + hostile.getvalue())
     with pytest.raises(pickle.UnpicklingError, match="weights_only"):
@@ -174,9 +137,9 @@ def test_a_checkpoint_that_would_run_code_is_refused(
 
 
 def test_a_log_that_lost_lines_the_checkpoint_counts_on_is_named(
-    tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tiny: Make, data: Path, tmp_path: Path, checkpoint: Path
 ) -> None:
-    log = interrupted(tiny(), data, tmp_path / "run", monkeypatch).with_name("log.jsonl")
+    log = checkpoint.with_name("log.jsonl")
     log.write_bytes(log.read_bytes()[:100])
     with pytest.raises(CareBenchError, match=f"{log} has 100 bytes, its checkpoint counts on"):
         pretrain(tiny(), data, tmp_path / "run")
@@ -195,10 +158,7 @@ def test_a_start_that_failed_does_not_claim_the_folder(tiny: Make, data: Path, t
     pretrain(tiny(), data, tmp_path / "run")
 
 
-def test_a_checkpoint_of_another_config_is_named(
-    tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    checkpoint = interrupted(tiny(), data, tmp_path / "run", monkeypatch)
+def test_a_checkpoint_of_another_config_is_named(tiny: Make, data: Path, tmp_path: Path, checkpoint: Path) -> None:
     other = tiny(seed=1)
     place = RunFolder(tmp_path / "other").state(other.sha256()) / "checkpoint.pt"
     place.parent.mkdir(parents=True)

@@ -48,7 +48,10 @@ def test_every_job_wrote_a_log(folder: Path) -> None:
     logs = {str(path.relative_to(kept)) for path in kept.rglob("*.log")}
     stages = ("configure", "pretrain", "evaluate")
     of_runs = {f"digits/{row}/seed0.{stage}.log" for row in ("simclr", "care") for stage in stages}
-    assert logs == of_runs | {"digits/prepare.log", "evaluation_settings.log", "collect.log", "report.log"}
+    assert logs == of_runs | {
+        *("digits/prepare.log", "evaluation_settings.log", "collect.log", "report.log"),
+        *("resolved_profile.log", "settings.log"),
+    }
     assert "step 2/2" in (kept / "digits/care/seed0.pretrain.log").read_text()
 
 
@@ -62,7 +65,15 @@ def test_a_second_run_finds_nothing_to_do(finished: Any, edit: Edit) -> None:
 def test_one_changed_hyperparameter_reruns_that_run_and_what_follows(finished: Any, edit: Edit) -> None:
     planned = finished.run(edit(care={"weight": 0.5}), "--dry-run")
     assert planned.returncode == 0, planned.stderr
-    follows = {"configure care", "pretrain care", "evaluate care", "collect", "report_tables"}
+    follows = {
+        "configure care",
+        "pretrain care",
+        "evaluate care",
+        "collect",
+        "report_tables",
+        "resolved_profile",
+        "settings",
+    }
     assert jobs(planned.stdout) - {"all"} == follows
 
 

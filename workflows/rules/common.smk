@@ -31,8 +31,7 @@ FOLDER = f"results/runs/{PROFILE.name}"
 LEDGER = "results/theory/ledger.jsonl"
 RUN = f"{FOLDER}/{{dataset}}/{{variant}}/seed{{seed}}"
 
-# GPUs a job asks for. A cluster's head node may have none: its profile sets the resource itself. Local jobs take turns
-# on the first GPU, which is the one that every job sees.
+# Local jobs take turns on the GPUs, since every job sees all of them; a cluster's job asks for as many as it uses.
 GPU = min(1, nvidia_gpus())
 if GPU and workflow.local_exec and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", GPU)
@@ -47,6 +46,11 @@ wildcard_constraints:
 def run_of(wildcards):
     """The full configuration of the run that the wildcards name."""
     return RUNS[f"{wildcards.dataset}/{wildcards.variant}/seed{wildcards.seed}"]
+
+
+def gpus(devices):
+    """The GPUs that a job with so many devices asks for."""
+    return GPU if workflow.local_exec else devices
 
 
 def of_every_run(file):

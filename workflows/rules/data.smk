@@ -8,5 +8,8 @@ rule prepare:
         f"{LOGS}/{{dataset}}/prepare.log",
     conda:
         "../envs/data.yaml"
+    params:
+        raw=PROFILE.raw,
+        broken="--skip-broken" if PROFILE.skip_broken else "",
     shell:
-        "python -m care_bench prepare {wildcards.dataset} --data results/data > {log} 2>&1"
+        "python -m care_bench prepare {wildcards.dataset} --data results/data --raw {params.raw:q} {params.broken} > {log} 2>&1"

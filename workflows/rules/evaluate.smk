@@ -9,7 +9,7 @@ rule evaluation_settings:
     conda:
         "../envs/data.yaml"
     params:
-        settings=PROFILE.evaluation.model_dump_json(),
+        settings=PROFILE.measured().model_dump_json(),
     shell:
         "printf '%s\\n' {params.settings:q} > {output} 2> {log}"
 
@@ -28,7 +28,7 @@ rule evaluate:
         "../envs/train.yaml"
     threads: lambda wildcards: run_of(wildcards).training.threads
     resources:
-        gpu=GPU,
+        gpu=gpus(1),
     params:
         folder=subpath(input.summary, parent=True),
     shell:

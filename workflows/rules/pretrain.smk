@@ -26,9 +26,11 @@ rule pretrain:
         log_of_run("pretrain"),
     conda:
         "../envs/train.yaml"
-    threads: lambda wildcards: run_of(wildcards).training.threads
+    threads:
+        lambda wildcards: run_of(wildcards).training.threads
+        * run_of(wildcards).training.devices
     resources:
-        gpu=GPU,
+        gpu=lambda wildcards: gpus(run_of(wildcards).training.devices),
     params:
         folder=subpath(input.config, parent=True),
     shell:

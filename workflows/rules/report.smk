@@ -44,3 +44,40 @@ rule report_tables:
         collection=PROFILE.name,
     shell:
         "python -m care_bench report results --collection {params.collection} --out {params.folder} > {log} 2>&1"
+
+
+rule resolved_profile:
+    output:
+        f"results/report/{PROFILE.name}/profile.json",
+    log:
+        f"{LOGS}/resolved_profile.log",
+    conda:
+        "../envs/data.yaml"
+    params:
+        profile=PROFILE.model_dump_json(),
+    shell:
+        "printf '%s\\n' {params.profile:q} > {output} 2> {log}"
+
+
+rule settings:
+    input:
+        profile=f"results/report/{PROFILE.name}/profile.json",
+        # Of this checkout, like the package: a folder of one's own for results need not have it.
+        reference=str(Path(workflow.basedir, "results/reference/paper_settings.csv")),
+    output:
+        markdown=f"results/report/{PROFILE.name}/settings.md",
+        html=report(
+            f"results/report/{PROFILE.name}/settings.html",
+            caption="../report/settings.rst",
+            category="Settings",
+        ),
+        csv=f"results/report/{PROFILE.name}/settings.csv",
+    log:
+        f"{LOGS}/settings.log",
+    conda:
+        "../envs/report.yaml"
+    params:
+        folder=subpath(output.markdown, parent=True),
+        results=subpath(input.reference, ancestor=2),
+    shell:
+        "python -m care_bench settings {input.profile} --results {params.results:q} --out {params.folder} > {log} 2>&1"

@@ -1,0 +1,139 @@
+"""A profile held against the settings of the paper and of the released code."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from care_bench.config import Profile, RunConfig
+from care_bench.report.paper_settings import ANY, Fact, Place, applying, canonical
+
+Kind = Literal["as the paper", "as the released code", "not printed", "differs"]
+KINDS: tuple[Kind, ...] = ("differs", "not printed", "as the released code", "as the paper")
+NO_REASON = "no reason given"
+PARTS = ("method", "encoder", "augmentation", "training", "seeds", "evaluation")
+"""Order of the settings; names in brackets follow."""
+
+
+class Verdict(NamedTuple):
+    """How a value stands to the paper and the released code, and why, where it is neither's."""
+
+    kind: Kind
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Line:
+    """One setting of a data set with one value of ours.
+
+    Attributes:
+        fact: what the paper and the released code have.
+        ours: our value, canonical JSON.
+        verdict: how it stands to them.
+        rows: names of the rows that have it.
+        of: names of all rows of the data set that have the setting.
+    """
+
+    fact: Fact
+    ours: str
+    verdict: Verdict
+    rows: tuple[str, ...]
+    of: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class DatasetSettings:
+    """The rows of one data set and their settings; no lines for one that is not in the paper."""
+
+    name: str
+    rows: tuple[str, ...]
+    lines: tuple[Line, ...]
+
+    @property
+    def groups(self) -> dict[Kind, list[Line]]:
+        """The lines by verdict, in the order of ``KINDS``; only verdicts that there are."""
+        found: dict[Kind, list[Line]] = {kind: [] for kind in KINDS}
+        for line in self.lines:
+            found[line.verdict.kind].append(line)
+        return {kind: lines for kind, lines in found.items() if lines}
+
+
+def compare(profile: Profile, facts: Sequence[Fact]) -> list[DatasetSettings]:
+    """Hold every row of a profile, its seeds taken together, against every fact about its data set and method.
+
+    A row of fidelity `released-code` is held against the released code where its value is known. Any other row is held
+    against the paper, and against the released code where the paper prints nothing. Of alternatives the first that our
+    value agrees with counts, else the first without any value, else the first.
+    """
+    named = {name for fact in facts for name in fact.datasets} - {ANY}
+    shared = {"seeds": profile.seeds, "evaluation": profile.measured().model_dump(mode="json")}
+    datasets: dict[str, dict[str, RunConfig]] = {}
+    for run in profile.runs():
+        datasets.setdefault(run.dataset, {})[run.variant] = run
+    lines = {
+        name: _lines(runs, facts, shared, profile.datasets[name].why) if name in named else []
+        for name, runs in datasets.items()
+    }
+    return [DatasetSettings(name, tuple(runs), tuple(lines[name])) for name, runs in datasets.items()]
+
+
+def judge(alternatives: Sequence[Fact], ours: str, released: bool, why: str | None) -> tuple[Fact, Verdict]:
+    """Say how a value stands to the facts about it.
+
+    Args:
+        alternatives: facts about one setting.
+        ours: canonical JSON.
+        released: whether the row follows the released code.
+        why: the profile's reason; asked where neither the paper nor the released code has the value.
+    """
+    for fact in alternatives:
+        if kind := _agreement(fact, ours, released):
+            return fact, Verdict(kind)
+    unknown = [fact for fact in alternatives if fact.paper is None and fact.released_code is None]
+    fact = (unknown or alternatives)[0]
+    return fact, Verdict("not printed" if unknown else "differs", why or fact.why_fixed or NO_REASON)
+
+
+def _lines(
+    runs: Mapping[str, RunConfig], facts: Sequence[Fact], shared: Mapping[str, Any], why: Mapping[str, str]
+) -> list[Line]:
+    found: dict[tuple[Fact, str, Verdict], list[str]] = {}
+    having: dict[str, list[str]] = {}
+    for name, run in runs.items():
+        config = {**run.model_dump(mode="json"), **shared}
+        released = run.method.fidelity_used == "released-code"
+        for key, alternatives in applying(facts, Place(run.dataset, run.method.name, run.method.base_name)).items():
+            ours = alternatives[0].ours_fixed or _look_up(config, key)
+            if ours is not None:
+                fact, verdict = judge(alternatives, ours, released, why.get(key))
+                found.setdefault((fact, ours, verdict), []).append(name)
+                having.setdefault(key, []).append(name)
+    lines = [
+        Line(fact, ours, verdict, tuple(rows), tuple(having[fact.key])) for (fact, ours, verdict), rows in found.items()
+    ]
+    keys = [fact.key for fact in facts]
+    return sorted(lines, key=lambda line: (_part(line.fact.key), keys.index(line.fact.key)))
+
+
+def _agreement(fact: Fact, ours: str, released: bool) -> Kind | None:
+    if ours == fact.paper and (not released or fact.released_code in (None, ours)):
+        return "as the paper"
+    if ours == fact.released_code and (released or fact.paper is None):
+        return "as the released code"
+    return None
+
+
+def _look_up(config: Mapping[str, Any], key: str) -> str | None:
+    """Return the canonical value under a dotted key, None where the configuration has no such key."""
+    value: Any = config
+    for part in key.split("."):
+        if not isinstance(value, Mapping) or part not in value:
+            return None
+        value = value[part]
+    return canonical(value)
+
+
+def _part(key: str) -> int:
+    first = key.partition(".")[0]
+    return PARTS.index(first) if first in PARTS else len(PARTS)

@@ -1,0 +1,73 @@
+"""How a large image is shown without augmentation: whole, or its centre at full scale."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torchvision.transforms import v2
+
+from care_bench.augmentations import ImageAugmentation
+
+MEAN, STD = (0.49, 0.48, 0.45), (0.25, 0.24, 0.26)
+
+
+def centred(input_size: tuple[int, int], size: tuple[int, int]) -> ImageAugmentation:
+    return ImageAugmentation(
+        input_size=input_size, size=size, blur_kernel=1, mean=MEAN, std=STD, test_view="centre-crop"
+    )
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(data=st.data())
+def test_the_centre_is_torchvisions(data: st.DataObject) -> None:
+    """All parities of both sides: where the centre falls between two pixels, the same one of them is taken."""
+    input_size = data.draw(st.tuples(st.integers(1, 30), st.integers(1, 30)))
+    size = tuple(data.draw(st.integers(1, side)) for side in input_size)
+    images = torch.rand(2, 3, *input_size, generator=torch.Generator().manual_seed(sum(input_size)))
+    reference = v2.Compose([v2.CenterCrop(size), v2.Normalize(MEAN, STD)])
+    assert torch.equal(centred(input_size, size).identity(images), reference(images))
+
+
+@pytest.mark.parametrize(("input_size", "size"), [((256, 256), (224, 224)), ((7, 9), (4, 4)), ((8, 8), (8, 8))])
+def test_stored_bytes_have_the_same_centre(input_size: tuple[int, int], size: tuple[int, int]) -> None:
+    images = torch.randint(0, 256, (2, 3, *input_size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    reference = v2.Compose([v2.CenterCrop(size), v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)])
+    found = centred(input_size, size).identity(images)
+    torch.testing.assert_close(found, reference(images), rtol=0, atol=1e-6)
+    assert found.shape == (2, 3, *size)
+
+
+def test_the_whole_image_is_shown_unless_the_centre_is_asked_for() -> None:
+    augmentation = ImageAugmentation(input_size=(40, 40), size=(20, 20), mean=MEAN, std=STD)
+    assert augmentation.test_view == "resize"
+    images = torch.zeros(1, 3, 40, 40)
+    images[:, :, :10] = 1.0  # a band at the top that the centre does not reach
+    whole, centre = augmentation.identity(images), centred((40, 40), (20, 20)).identity(images)
+    assert whole.max() > whole.min() + 3
+    black = (0 - torch.tensor(MEAN)) / torch.tensor(STD)
+    torch.testing.assert_close(centre, black[None, :, None, None].expand(1, 3, 20, 20))
+
+
+def test_it_does_not_change_the_augmented_views() -> None:
+    other = ImageAugmentation(input_size=(40, 40), size=(20, 20), blur_kernel=1, mean=MEAN, std=STD)
+    images = torch.rand(8, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+    views = [
+        augmentation.apply(images, augmentation.sample(8, torch.Generator().manual_seed(1)))
+        for augmentation in (centred((40, 40), (20, 20)), other)
+    ]
+    assert torch.equal(*views)
+
+
+@pytest.mark.parametrize("size", [(41, 20), (20, 41), (50, 50)])
+def test_a_centre_larger_than_the_image_is_refused(size: tuple[int, int]) -> None:
+    with pytest.raises(
+        ValueError, match=r"test_view is 'centre-crop' of \(\d+, \d+\) from \(40, 40\), expected a smal"
+    ):
+        centred((40, 40), size)
+
+
+def test_an_unknown_view_is_refused() -> None:
+    with pytest.raises(ValueError, match="test_view is 'center-crop', expected 'resize' or 'centre-crop'"):
+        ImageAugmentation(input_size=(40, 40), size=(20, 20), mean=MEAN, std=STD, test_view="center-crop")

@@ -1,0 +1,144 @@
+"""A small configuration of every method, encoders and views to work terms out with, and layers written in numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from care_bench.augmentations import Augmentation, RandomRotation3D
+from care_bench.config import METHOD_SETTINGS, MethodSettings
+from care_bench.methods import PLAIN, Method, View, build_method
+from care_bench.models import Encoder
+
+Array = np.ndarray[Any, Any]
+
+SIMCLR = {"name": "simclr", "temperature": 0.2}
+SETTINGS: dict[str, dict[str, Any]] = {
+    "simclr": {"temperature": 0.2},
+    # Random directions are easier negatives than keys, which begin to come in after the first step: only a long queue
+    # changes so little by them that the loss on a fixed batch falls.
+    "moco_v2": {"temperature": 0.2, "queue": 4096, "momentum": 0.9},
+    "byol": {"predictor_hidden": 6, "momentum": 0.9},
+    "barlow_twins": {"off_diagonal_weight": 0.1},
+    "equimod": {"base": SIMCLR, "weight": 0.5, "projector_hidden": [7], "projector_output": 4},
+    "augself": {"base": SIMCLR, "weight": 0.4, "predictor_hidden": [6]},
+    "care": {"base": SIMCLR, "splits": 4, "weight": 0.7},
+    "invariance": {},
+    "uniformity": {},
+    "equivariance": {"splits": 4, "fidelity": "released-code"},
+    "uniformity_equivariance": {"splits": 2, "weight": 0.3, "sharing": "batch"},
+}
+
+
+@pytest.fixture(scope="session")
+def settings() -> Callable[..., MethodSettings]:
+    """A function of a method's name and of keys to replace that returns its settings."""
+
+    def parse(name: str, **more: Any) -> MethodSettings:
+        return METHOD_SETTINGS[name].parse({"name": name, **SETTINGS[name], **more}, "tests")
+
+    return parse
+
+
+@pytest.fixture(scope="session")
+def build(settings: Callable[..., MethodSettings], same: Encoder) -> Callable[..., Method]:
+    """A function that builds a method from its name and keys, for ``same`` and rotations unless told otherwise."""
+
+    def make(
+        name: str,
+        encoder: Encoder = same,
+        augmentation: Augmentation[Any] | None = None,
+        seed: int = 0,
+        **more: Any,
+    ) -> Method:
+        return build_method(settings(name, **more), encoder, augmentation or RandomRotation3D(), seed)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def same() -> Encoder:
+    """An encoder of vectors in R^5 that only normalises, so that terms can be worked out by hand."""
+    return Encoder(nn.Identity(), nn.Identity(), 5, 5)
+
+
+@pytest.fixture
+def linear() -> Encoder:
+    """An encoder R^5 -> R^4 -> R^3 of two matrices without bias."""
+    torch.manual_seed(5)
+    return Encoder(nn.Linear(5, 4, bias=False), nn.Linear(4, 3, bias=False), 4, 3)
+
+
+@pytest.fixture(scope="session")
+def draw_views() -> Callable[..., list[View]]:
+    """A function that draws as many views of n random vectors as a method asks for, each with n rotations."""
+
+    def make(method: Method, n: int, d: int = 5, seed: int = 0) -> list[View]:
+        chance = torch.Generator().manual_seed(seed)
+        return [
+            View(
+                torch.randn(n, d, generator=chance),
+                None if draws == PLAIN else RandomRotation3D().sample(n, chance),
+            )
+            for draws in method.draws(n)
+        ]
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def by_numpy() -> Callable[[nn.Module, Array], Array]:
+    """A function that runs rows through Linear, BatchNorm (in training) and ReLU layers in float64."""
+
+    def run(module: nn.Module, rows: Array) -> Array:
+        for layer in module.modules():
+            match layer:
+                case nn.Linear():
+                    rows = rows @ numbers(layer.weight).T + (0 if layer.bias is None else numbers(layer.bias))
+                case nn.BatchNorm1d():
+                    rows = (rows - rows.mean(axis=0)) / np.sqrt(rows.var(axis=0) + 1e-5)
+                    rows = rows * numbers(layer.weight) + numbers(layer.bias) if layer.affine else rows
+                case nn.ReLU():
+                    rows = np.maximum(rows, 0)
+                case _:
+                    assert isinstance(layer, nn.Sequential | nn.Identity)
+        return rows
+
+    return run
+
+
+def numbers(tensor: torch.Tensor) -> Array:
+    return tensor.detach().double().numpy().copy()
+
+
+@pytest.fixture(scope="session")
+def rows_of() -> Callable[[View], Array]:
+    """A function that returns a view's inputs in float64."""
+    return lambda view: numbers(view.inputs)
+
+
+@pytest.fixture(scope="session")
+def unit() -> Callable[[Array], Array]:
+    """A function that scales rows to length one."""
+    return lambda rows: rows / np.linalg.norm(rows, axis=1, keepdims=True)
+
+
+@pytest.fixture(scope="session")
+def nt_xent() -> Callable[[Sequence[Array], float], float]:
+    """A function of unit rows, first half and partners, that returns NT-Xent by a loop over them."""
+
+    def loss(halves: Sequence[Array], temperature: float) -> float:
+        z = np.concatenate(halves)
+        n = len(z) // 2
+        losses = []
+        for i in range(2 * n):
+            similarities = [z[i] @ z[j] / temperature for j in range(2 * n) if j != i]
+            losses.append(np.log(np.sum(np.exp(similarities))) - z[i] @ z[(i + n) % (2 * n)] / temperature)
+        return float(np.mean(losses))
+
+    return loss

@@ -1,0 +1,80 @@
+"""AugSelf: the regression of the difference of the draws, worked out in numpy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from care_bench.methods import Method, View
+from care_bench.models import Encoder
+
+Array = np.ndarray[Any, Any]
+Build = Callable[..., Method]
+Views = Callable[..., list[View]]
+Rows = Callable[[View], Array]
+ByNumpy = Callable[[nn.Module, Array], Array]
+
+
+def difference(views: list[View], scale: Array) -> Array:
+    """Standardised difference of the two views' rotations: the means cancel."""
+    first, second = (view.parameters.matrix.double().numpy().reshape(-1, 9) for view in views)
+    return (first - second) * scale
+
+
+def test_the_term_by_hand(build: Build, linear: Encoder, draw_views: Views, rows_of: Rows, by_numpy: ByNumpy) -> None:
+    method = build("augself", linear)
+    views = draw_views(method, 8)
+    backbone = linear.backbone.weight.detach().double().numpy()
+    features = np.hstack([rows_of(view) @ backbone.T for view in views])
+    predicted = by_numpy(method.get_submodule("predictor"), features)
+    scale = method.get_buffer("vector.scale").double().numpy()
+    expected = np.mean((predicted - difference(views, scale)) ** 2)
+    terms = method(linear, views)
+    assert list(terms) == ["attraction", "repulsion", "augself"]
+    assert terms["augself"].item() == pytest.approx(expected, rel=1e-5)
+    assert method.weights == {"attraction": 1.0, "repulsion": 1.0, "augself": 0.4}
+
+
+@pytest.mark.parametrize("base", ["simclr", "byol", "barlow_twins", "invariance"])
+def test_the_base_methods_terms_are_what_they_are_alone(
+    base: str, build: Build, linear: Encoder, draw_views: Views
+) -> None:
+    method, alone = build("augself", linear, base={"name": base}), build(base, linear, **defaults(base))
+    views = draw_views(method, 8)
+    found, expected = method(linear, views), alone(linear, views)
+    assert {name: found[name].item() for name in expected} == {name: term.item() for name, term in expected.items()}
+    assert set(found) == {*expected, "augself"}
+
+
+def defaults(base: str) -> dict[str, Any]:
+    """Return the values a base has where the settings of the wrapper name it and nothing else."""
+    return {
+        "simclr": {"temperature": 0.5},
+        "byol": {"predictor_hidden": 4096, "momentum": 0.996},
+        "barlow_twins": {"off_diagonal_weight": 0.0051},
+    }.get(base, {})
+
+
+def test_the_momentum_encoder_of_the_base_follows(build: Build, linear: Encoder) -> None:
+    method = build("augself", linear, base={"name": "byol", "predictor_hidden": 6, "momentum": 0.5})
+    copy = method.get_parameter("base.momentum_encoder.encoder.projector.weight")
+    before = copy.clone()
+    with torch.no_grad():
+        linear.projector.weight.add_(1.0)
+    method.after_step(linear, 1, total=2)
+    torch.testing.assert_close(copy, before + 0.5)  # the first step keeps half
+
+
+def test_the_gradient_goes_to_the_features_and_not_through_the_projection_head(
+    build: Build, linear: Encoder, draw_views: Views
+) -> None:
+    method = build("augself", linear)
+    method(linear, draw_views(method, 8))["augself"].backward()
+    assert linear.projector.weight.grad is None
+    assert linear.backbone.weight.grad.abs().max() > 0
+    assert all(weight.grad is not None for weight in method.get_submodule("predictor").parameters())

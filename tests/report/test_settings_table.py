@@ -1,0 +1,255 @@
+"""The table of settings: what is held against what, how it reads, and the one line each mistake gets."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from care_bench.config import Profile, parse_profile
+from care_bench.errors import CareBenchError
+from care_bench.report.paper_settings import Fact, canonical
+from care_bench.report.settings_comparison import judge
+from care_bench.report.settings_table import write_settings
+
+ROOT = Path(__file__).parents[2]
+HEADER = "dataset,method,key,paper,released_code,note,ours_fixed,why_fixed"
+FACTS = (
+    'digits,*,training.optimizer.learning_rate,0.0010,,"text, page 1",,',
+    "digits,*,training.optimizer.weight_decay,0.000001,,text,,",
+    "digits,*,encoder.projector.hidden,[64],[64],text,,",
+    "digits,*,training.epochs,7,,text,,",
+    "digits,care/*,method.weight,0.01,0.03,text,,",
+    "digits,care/*,method.weight,,,Fig. 7,,",
+    "digits,care/*,method.splits,8,,text,,",
+    'digits,care/* equivariance,method.sharing,"""chunk""","""batch""",Algorithm 1,,',
+    "digits,simclr,method.temperature,,0.5,release,,",
+    "*,*,seeds,,,not printed,,",
+    "digits,*,(probe),[30],,text | <b>,[30.0],",
+    'digits,*,(hardware),"""4 V100""",,text,"""one GPU""",one is enough',
+    "cifar10,*,training.epochs,400,,text,,",
+)
+PROFILE: dict[str, Any] = {
+    "profile": "tiny",
+    "seeds": [0, 1],
+    "datasets": {
+        "digits": {
+            "preset": "digits",
+            "training": {
+                "epochs": 5,
+                "batch_size": 64,
+                "optimizer": {"name": "adam", "learning_rate": 0.001, "weight_decay": 1e-6},
+            },
+            "encoder": {"projector": {"hidden": [64], "output": 32}},
+            "why": {"training.epochs": "smaller *images*", "method.weight": "a grid of ours"},
+            "methods": {
+                "simclr": {"name": "simclr"},
+                "care": {"name": "care", "base": {"name": "simclr"}, "splits": 16, "weight": 0.01},
+                "care-strong": {"name": "care", "base": {"name": "simclr"}, "splits": 8, "weight": 1},
+                "care-code": {
+                    "name": "care",
+                    "base": {"name": "simclr"},
+                    "splits": 8,
+                    "weight": 0.03,
+                    "fidelity": "released-code",
+                },
+            },
+        },
+        "tinted_digits": {"preset": "tinted_digits", "methods": {"simclr": {"name": "simclr"}}},
+    },
+}
+
+
+@pytest.fixture
+def results(tmp_path: Path) -> Path:
+    return with_facts(tmp_path, *FACTS)
+
+
+@pytest.fixture
+def profile() -> Profile:
+    return parse_profile(PROFILE, "here")
+
+
+def with_facts(folder: Path, *lines: str, header: str = HEADER) -> Path:
+    path = folder / "reference" / "paper_settings.csv"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("\n".join([header, *lines, ""]), encoding="utf-8")
+    return folder
+
+
+def written(profile: Profile, results: Path, suffix: str, width: int = 160) -> str:
+    shown = Console(file=io.StringIO(), width=width)
+    files = {path.name: path for path in write_settings(profile, results, results / "out", shown)}
+    assert sorted(files) == ["settings.csv", "settings.html", "settings.md"]
+    return files[f"settings.{suffix}"].read_text(encoding="utf-8")
+
+
+def fact(paper: Any, code: Any, why: str = "") -> Fact:
+    values = [None if value is None else canonical(value) for value in (paper, code)]
+    return Fact(("*",), ("*",), "key", values[0], values[1], "note", None, why)
+
+
+@pytest.mark.parametrize(
+    ("facts", "ours", "released", "expected"),
+    [
+        ([fact(0.01, 0.03)], 0.01, False, "as the paper"),
+        ([fact(0.01, 0.03)], 0.03, True, "as the released code"),
+        ([fact(0.01, 0.03)], 0.03, False, "differs: ours"),
+        ([fact(0.01, 0.03)], 0.01, True, "differs: ours"),
+        ([fact(0.01, 0.01)], 0.01, True, "as the paper"),
+        ([fact(0.01, None)], 0.01, True, "as the paper"),
+        ([fact(0.01, None)], 0.02, True, "differs: ours"),
+        ([fact(None, 3)], 3, False, "as the released code"),
+        ([fact(None, 3)], 3, True, "as the released code"),
+        ([fact(None, 3)], 5, False, "differs: ours"),
+        ([fact(None, None)], 5, False, "not printed: ours"),
+        ([fact(1, None), fact(2, None)], 2, False, "as the paper"),
+        ([fact(1, 2), fact(2, None)], 2, True, "as the released code"),
+        ([fact(1, None), fact(None, None)], 3, False, "not printed: ours"),
+        ([fact(1, None), fact(None, None)], 1, False, "as the paper"),
+        ([fact(1, None), fact(2, None)], 3, False, "differs: ours"),
+    ],
+)
+def test_what_a_value_is_held_against(facts: list[Fact], ours: Any, released: bool, expected: str) -> None:
+    _, verdict = judge(facts, canonical(ours), released, "ours")
+    assert ": ".join(filter(None, verdict)) == expected
+
+
+def test_the_profile_has_the_first_word_on_why_then_the_fact_and_silence_is_named() -> None:
+    whys = [judge([fact(1, None, "fixed")], "2", False, why)[1].why for why in ("ours", None)]
+    assert [*whys, judge([fact(1, None)], "2", False, None)[1].why] == ["ours", "fixed", "no reason given"]
+
+
+def test_csv_has_a_line_for_every_value_with_its_rows(profile: Profile, results: Path) -> None:
+    rows = list(csv.DictReader(io.StringIO(written(profile, results, "csv"))))
+    every = "simclr care care-strong care-code"
+    assert [(row["key"], row["ours"], row["verdict"], row["why"], row["rows"]) for row in rows] == [
+        ("method.weight", "0.01", "as the paper", "", "care"),
+        ("method.weight", "1", "not printed", "a grid of ours", "care-strong"),
+        ("method.weight", "0.03", "as the released code", "", "care-code"),
+        ("method.splits", "16", "differs", "no reason given", "care"),
+        ("method.splits", "8", "as the paper", "", "care-strong care-code"),
+        ("method.sharing", '"chunk"', "as the paper", "", "care care-strong"),
+        ("method.sharing", '"batch"', "as the released code", "", "care-code"),
+        ("method.temperature", "0.5", "as the released code", "", "simclr"),
+        ("encoder.projector.hidden", "[64]", "as the paper", "", every),
+        ("training.optimizer.learning_rate", "0.001", "as the paper", "", every),
+        ("training.optimizer.weight_decay", "1e-06", "as the paper", "", every),
+        ("training.epochs", "5", "differs", "smaller *images*", every),
+        ("seeds", "[0, 1]", "not printed", "no reason given", every),
+        ("(probe)", "[30]", "as the paper", "", every),
+        ("(hardware)", '"one GPU"', "differs", "one is enough", every),
+    ]
+    assert {(row["profile"], row["dataset"]) for row in rows} == {("tiny", "digits")}
+    assert rows[0]["paper"] == "0.01"
+    assert rows[0]["released_code"] == "0.03"
+
+
+def test_markdown_is_grouped_and_nothing_in_it_is_markup(profile: Profile, results: Path) -> None:
+    text = written(profile, results, "md")
+    assert re.findall(r"^##+ (.*)", text, re.M) == [
+        *("digits", "differs", "not printed", "as the released code", "as the paper"),
+        "tinted_digits",
+    ]
+    assert "differs: 3; not printed: 2; as the released code: 3; as the paper: 7." in text
+    assert text.endswith("## tinted_digits\n\nNot a data set of the paper.\n")
+    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in text.splitlines() if "|" in line]
+    assert ["`training.epochs`", "7", "–", "5", r"smaller \*images\*", "all", "text"] in cells
+    assert ["`(hardware)`", "4 V100", "–", "one GPU", "one is enough", "all", "text"] in cells
+    assert ["`(probe)`", r"\[30\]", "–", r"\[30\]", "all", r"text \| &lt;b&gt;"] in cells
+    assert {len(row) for row in cells} == {6, 7}
+
+
+def test_rows_are_named_by_what_is_shorter(results: Path) -> None:
+    content = json.loads(json.dumps(PROFILE))
+    methods = content["datasets"]["digits"]["methods"]
+    methods |= {f"care-{number}": {**methods["care"], "splits": 8 if number < 5 else 4} for number in range(12)}
+    facts = 'digits,care/*,method.on,"""projection""",,text,,'
+    text = written(parse_profile(content, "here"), with_facts(results, *FACTS, facts), "md")
+    cells = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
+    found = {(row[1], row[4]): row[-3] for row in cells if len(row) > 7}
+    assert found["`method.splits`", "16"] == "care"
+    assert found["`method.splits`", "8"] == "care-strong, care-code, care-0, care-1, care-2, care-3, care-4"
+    assert found["`method.sharing`", "chunk"] == "all but care-code"
+    assert found["`method.sharing`", "batch"] == "care-code"
+    assert found["`method.on`", "projection"] == "all that have it"
+    assert found["`seeds`", r"\[0, 1\]"] == "all"
+
+
+def test_cut_runs_are_named(results: Path) -> None:
+    text = written(parse_profile({**PROFILE, "steps": 2}, "here"), results, "md")
+    assert text.startswith("# Settings of profile tiny-steps2 beside")
+    assert "- Every run is cut to 2 steps" in text
+
+
+class _Page(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.open: list[str] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = dict(attributes)
+        self.ids += [found["id"] or ""] if "id" in found else []
+        self.links += [(found["href"] or "").removeprefix("#")] if tag == "a" else []
+        if tag != "meta":
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def test_html_is_whole_and_says_the_same(profile: Profile, results: Path) -> None:
+    page = _Page()
+    page.feed(written(profile, results, "html"))
+    assert page.open == []
+    assert page.links == page.ids == ["digits", "tinted_digits"]
+    assert all(text in page.text for text in ("smaller *images*", "text | <b>", "one is enough", "4 V100", "all"))
+
+
+@pytest.mark.parametrize("width", [80, 160])
+def test_the_terminal_is_wide_enough(profile: Profile, results: Path, width: int) -> None:
+    console = Console(file=io.StringIO(), width=width)
+    paths = write_settings(profile, results, results / "out", console)
+    shown = console.file.getvalue()  # type: ignore[attr-defined]
+    assert max(map(len, shown.partition("wrote")[0].splitlines())) <= width
+    assert all(f"wrote {path}" in shown for path in paths)
+
+
+def test_nothing_is_printed_or_written_where_something_is_wrong(profile: Profile, results: Path) -> None:
+    with_facts(results, *FACTS, "dgits,*,training.epochs,7,,text,,")
+    console = Console(file=io.StringIO())
+    with pytest.raises(CareBenchError):
+        write_settings(profile, results, results / "out", console)
+    assert console.file.getvalue() == ""  # type: ignore[attr-defined]
+    assert not (results / "out").exists()
+
+
+def test_it_never_imports_torch(results: Path, tmp_path: Path) -> None:
+    (tmp_path / "profile.json").write_text(json.dumps(PROFILE))
+    code = (
+        "import sys; from pathlib import Path; from care_bench.config import read_profile\n"
+        "from care_bench.report.settings_table import write_settings\n"
+        "write_settings(read_profile(Path(sys.argv[1])), Path(sys.argv[2]), Path(sys.argv[3]))\n"
+        "assert 'torch' not in sys.modules"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "profile.json"), str(results), str(tmp_path / "out")]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "smaller *images*" in done.stdout
