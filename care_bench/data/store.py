@@ -52,10 +52,7 @@ def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -
         _refuse_foreign(info, folder)
         workspace = root / f".{name}.partial"
         built = info.build(Raw(raw, workspace, skip_broken))
-        for side, split in (("train", built.train), ("test", built.test)):
-            if len(split.inputs) == 0:
-                left = f" after {len(built.skipped)} broken files were left out" if built.skipped else ""
-                raise CareBenchError(f"data set {name!r}: nothing is in its {side} split{left}; expected samples")
+        _refuse_emptied(info, built)
         check_layout(info, built)
         if found := not_finite(dict(_arrays(built))):
             raise CareBenchError(f"data set {name!r}: its source holds {found}")
@@ -74,6 +71,15 @@ def _refuse_foreign(info: DatasetInfo, folder: Path) -> None:
     for name in found:
         if not OURS.fullmatch(name):
             raise CareBenchError(f"{where}: {name} is not part of a data set; move it elsewhere")
+
+
+def _refuse_emptied(info: DatasetInfo, built: Built) -> None:
+    for side, split in (("train", built.train), ("test", built.test)):
+        if built.skipped and len(split.inputs) == 0:
+            raise CareBenchError(
+                f"data set {info.name!r}: nothing is left of its {side} split after {len(built.skipped)} broken files "
+                "were left out; expected readable files"
+            )
 
 
 def _write(info: DatasetInfo, built: Built, root: Path, workspace: Path) -> None:

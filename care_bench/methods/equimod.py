@@ -66,7 +66,9 @@ class EquiMod(Method):
         output = settings.projector_output
         vector = ParameterVector(context.augmentation, torch.Generator().manual_seed(context.seed))
         with context.initial_weights(settings.name):
-            projector = projection_head(context.encoder.feature_dimension, settings.projector_hidden, output)
+            projector = projection_head(
+                context.encoder.feature_dimension, settings.projector_hidden, output, bias=False
+            )
             return cls(base, projector, vector, EquiModLoss(settings.temperature), output, settings.weight)
 
     def draws(self, batch_size: int) -> tuple[int, ...]:

@@ -72,9 +72,13 @@ def test_the_default_profile_holds_the_promised_matrix() -> None:
     assert fidelities == {"paper", "released-code"}
 
 
-def test_gpu_jobs_declare_the_gpu_to_the_cluster() -> None:
+def test_gpu_jobs_ask_for_the_devices_of_their_run_and_no_profile_overrides_it() -> None:
     rules = "".join(path.read_text() for path in (ROOT / "workflows/rules").glob("*.smk"))
-    declared = set(re.findall(r"^rule (\w+):(?:(?!^rule ).)*?gpu=", rules, re.MULTILINE | re.DOTALL))
-    cluster = yaml.safe_load((ROOT / "workflows/profiles/slurm/config.yaml").read_text())
-    assert declared == {rule for rule, wanted in cluster["set-resources"].items() if wanted.get("gpu")}
-    assert declared == {"pretrain", "evaluate"}
+    asked = dict(re.findall(r"^rule (\w+):(?:(?!^rule ).)*?gpu=([^\n]*)", rules, re.MULTILINE | re.DOTALL))
+    assert asked == {
+        "pretrain": "lambda wildcards: gpus(run_of(wildcards).training.devices),",
+        "evaluate": "gpus(1),",
+    }
+    for path in (ROOT / "workflows/profiles").glob("*/config.yaml"):
+        wanted = yaml.safe_load(path.read_text()).get("set-resources", {})
+        assert not any("gpu" in resources for resources in wanted.values())
