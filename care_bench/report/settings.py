@@ -9,29 +9,26 @@ from typing import Any
 from care_bench.artifacts import Record
 from care_bench.report.labels import labels, order, variant_of
 
-Row = tuple[tuple[str, str], ...]
-
 
 def settings_lines(records: Sequence[Record]) -> list[str]:
-    """Say which method settings each row was trained with, data sets with the same settings in one line.
+    """Say which method settings each row was trained with: a line for each, data sets with the same settings in one.
 
     Args:
         records: a collection; records without a configuration are passed over.
     """
     names = labels({variant_of(record) for record in records})
-    found: dict[str, dict[str, str]] = {}
-    for record in sorted(records, key=lambda record: order(variant_of(record))):
+    found: dict[tuple[str, str], list[str]] = {}
+    for record in sorted(records, key=lambda record: (order(variant_of(record)), record.dataset)):
         if record.config:
-            row = found.setdefault(record.dataset, {})
-            row.setdefault(names[variant_of(record)], _describe(json.loads(record.config)))
-    same: dict[Row, list[str]] = {}
-    for dataset, rows in sorted(found.items()):
-        same.setdefault(tuple(rows.items()), []).append(dataset)
-    return [f"Settings on {_join(datasets)}: {_rows(rows)}." for rows, datasets in same.items()]
-
-
-def _rows(rows: Row) -> str:
-    return "; ".join(f"{label}: {settings}" for label, settings in rows if settings)
+            row = (names[variant_of(record)], _describe(json.loads(record.config)))
+            datasets = found.setdefault(row, [])
+            if record.dataset not in datasets:
+                datasets.append(record.dataset)
+    return [
+        f"Settings of {label} on {_join(datasets)}: {settings}."
+        for (label, settings), datasets in found.items()
+        if settings
+    ]
 
 
 def _describe(config: dict[str, Any]) -> str:

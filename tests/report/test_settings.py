@@ -46,13 +46,11 @@ def test_data_sets_with_the_same_settings_share_a_line_and_others_do_not() -> No
     care = {"name": "care", "splits": 16, "fidelity": "paper", "sharing": "chunk", "base": SIMCLR, "weight": 0.3}
     strong = {**care, "weight": 10.0, "base": {**SIMCLR, "invariance_weight": 0.1}}
     records = [record("a", SIMCLR), record("a", care), record("b", SIMCLR), record("b", care), record("c", strong)]
-    simclr = "SimCLR: invariance_weight 1, temperature 0.5"
-    care_line = (
-        "CARE (SimCLR), paper fidelity: base.invariance_weight {}, base.temperature 0.5, sharing chunk, splits 16"
-    )
+    care_line = "base.invariance_weight {}, base.temperature 0.5, sharing chunk, splits 16, weight {}."
     assert settings_lines(records) == [
-        f"Settings on a and b: {simclr}; {care_line.format(1)}, weight 0.3.",
-        f"Settings on c: {care_line.format(0.1)}, weight 10.",
+        "Settings of SimCLR on a and b: invariance_weight 1, temperature 0.5.",
+        f"Settings of CARE (SimCLR), paper fidelity on a and b: {care_line.format(1, 0.3)}",
+        f"Settings of CARE (SimCLR), paper fidelity on c: {care_line.format(0.1, 10)}",
     ]
 
 
