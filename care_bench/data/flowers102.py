@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import metadata
 from pathlib import Path
 
-import numpy as np
-
 from care_bench.data.conversion import convert
-from care_bench.data.imagenet100 import PIXELS, square
 from care_bench.data.originals import Download, Originals
+from care_bench.data.photographs import COLUMNS, INPUTS, decode, maker, splits
 from care_bench.data.rows import open_rows
-from care_bench.data.source import Array, Built, DatasetInfo, Raw, SplitArrays
+from care_bench.data.source import Array, Built, DatasetInfo, Raw
 from care_bench.errors import CareBenchError
 
 SIZES = {"trnid": 1_020, "valid": 1_020, "tstid": 6_149}  # under the names of setid.mat
@@ -53,10 +50,8 @@ def build(raw: Raw) -> Built:
             to be skipped; or the workspace cannot be written.
     """
     photographs = _photographs(raw)
-    columns = {f"{side}_inputs": (np.uint8, (3, PIXELS, PIXELS)) for side in ("train", "test")}
     inputs = [f"{photo.side}/{photo.path.name} {photo.path.stat().st_size}" for photo in photographs]
-    maker = f"flowers102 {INFO.version}, Pillow {metadata.version('pillow')}"
-    with open_rows(raw.workspace, maker, inputs, columns) as rows:
+    with open_rows(raw.workspace, maker("flowers102", INFO.version), inputs, COLUMNS) as rows:
         convert(rows, photographs, read, "flowers102: images", raw.skip_broken)
         broken = sorted(rows.broken)
         kept = [photo for index, photo in enumerate(photographs) if index not in broken]
@@ -65,17 +60,11 @@ def build(raw: Raw) -> Built:
             if not classes[side]:
                 raise CareBenchError(f"flowers102: {photographs[0].path.parent} has no readable {side} image")
         images = rows.finish()
-    train, test = (
-        SplitArrays(images[f"{side}_inputs"], {"class": np.array(classes[side], dtype=np.int64)})
-        for side in ("train", "test")
-    )
+    train, test = splits(images, classes)
     return Built(
         train=train,
         test=test,
-        inputs=(
-            f"RGB images, the shorter side scaled to {PIXELS} pixels (bilinear, antialiased), the middle "
-            f"{PIXELS}x{PIXELS}, 0..255"
-        ),
+        inputs=INPUTS,
         source=f"102 Category Flower Dataset (Nilsback and Zisserman 2008), {PAGE}",
         licence="not stated by its authors",
         split_rule="the authors' setid.mat: trnid and valid train, tstid test",
@@ -85,10 +74,8 @@ def build(raw: Raw) -> Built:
 
 def read(photo: Photograph) -> dict[str, Array]:
     """Decode one photograph to uint8 (1, 3, 256, 256), in the column of its side."""
-    from PIL import Image
-
-    with Image.open(photo.path) as image:
-        return {f"{photo.side}_inputs": square(image)[None]}
+    with photo.path.open("rb") as file:
+        return {f"{photo.side}_inputs": decode(file)}
 
 
 def _photographs(raw: Raw) -> list[Photograph]:

@@ -4,24 +4,17 @@ from __future__ import annotations
 
 import io
 import re
-import warnings
 from collections import Counter
 from dataclasses import dataclass
-from importlib import metadata, resources
-from typing import TYPE_CHECKING
-
-import numpy as np
+from importlib import resources
 
 from care_bench.data.conversion import convert
 from care_bench.data.imagenet_files import FORMS, ImageFile, train_images, validation_images
+from care_bench.data.photographs import COLUMNS, INPUTS, decode, maker, splits
 from care_bench.data.rows import open_rows
-from care_bench.data.source import Array, Built, DatasetInfo, Raw, SplitArrays
+from care_bench.data.source import Array, Built, DatasetInfo, Raw
 from care_bench.errors import CareBenchError
 
-if TYPE_CHECKING:
-    from PIL import Image
-
-PIXELS = 256  # of the shorter side, and of the square cut out of the middle
 CLASSES = 100
 ASSET = "imagenet100_synsets.txt"
 
@@ -69,10 +62,8 @@ def build(raw: Raw) -> Built:
     names = synsets()
     files = train_images(raw.folder, names) + validation_images(raw.folder, names)
     _check_counts(files, names)
-    columns = {f"{side}_inputs": (np.uint8, (3, PIXELS, PIXELS)) for side in ("train", "test")}
     inputs = [f"{file.side}/{file.synset}/{file.name} {file.size}" for file in files]
-    maker = f"imagenet100 {INFO.version}, Pillow {metadata.version('pillow')}"
-    with open_rows(raw.workspace, maker, inputs, columns) as rows:
+    with open_rows(raw.workspace, maker("imagenet100", INFO.version), inputs, COLUMNS) as rows:
         rows.reserve({f"{side}_inputs": n for side, n in Counter(file.side for file in files).items()})
         convert(rows, files, read, "imagenet100: images", raw.skip_broken)
         broken = set(rows.broken)
@@ -80,17 +71,11 @@ def build(raw: Raw) -> Built:
     kept = [file for index, file in enumerate(files) if index not in broken]
     index = {name: index for index, name in enumerate(names)}
     classes = {side: [index[file.synset] for file in kept if file.side == side] for side in ("train", "test")}
-    train, test = (
-        SplitArrays(images[f"{side}_inputs"], {"class": np.array(classes[side], dtype=np.int64)})
-        for side in ("train", "test")
-    )
+    train, test = splits(images, classes)
     return Built(
         train=train,
         test=test,
-        inputs=(
-            f"RGB images, the shorter side scaled to {PIXELS} pixels (bilinear, antialiased), the middle "
-            f"{PIXELS}x{PIXELS}, 0..255; class: index in the sorted list of the {CLASSES} WordNet ids"
-        ),
+        inputs=f"{INPUTS}; class: index in the sorted list of the {CLASSES} WordNet ids",
         source="ImageNet Large Scale Visual Recognition Challenge 2012 (Russakovsky et al. 2015), 100 of its classes",
         licence="ImageNet terms of access: non-commercial research and education",
         split_rule="the challenge's training images train, its validation images test",
@@ -100,30 +85,7 @@ def build(raw: Raw) -> Built:
 
 def read(file: ImageFile) -> dict[str, Array]:
     """Decode one image to uint8 (1, 3, 256, 256), in the column of its side."""
-    from PIL import Image
-
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # on metadata that no pixel depends on
-        with Image.open(io.BytesIO(file.read_bytes())) as image:
-            return {f"{file.side}_inputs": square(image)[None]}
-
-
-def square(image: Image.Image) -> Array:
-    """Scale an image to 256 pixels on its shorter side and cut out the middle, as torchvision's transforms do.
-
-    Args:
-        image: in any mode: grey, palette and CMYK become RGB.
-
-    Returns:
-        uint8 (3, 256, 256).
-    """
-    from PIL import Image
-
-    rgb = image.convert("RGB")
-    width, height = (PIXELS * edge // min(rgb.size) for edge in rgb.size)
-    left, top = round((width - PIXELS) / 2), round((height - PIXELS) / 2)
-    scaled = rgb.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(scaled.crop((left, top, left + PIXELS, top + PIXELS))).transpose(2, 0, 1)
+    return {f"{file.side}_inputs": decode(io.BytesIO(file.read_bytes()))}
 
 
 def _check_counts(files: list[ImageFile], names: list[str]) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from care_bench.config import Profile, RunConfig, read_profile
-from care_bench.data import imagenet100, proteins
+from care_bench.data import photographs, proteins
 from care_bench.evaluation.linear_probe import RECIPES
 from care_bench.evaluation.retrieval import NEIGHBOURS
 from care_bench.evaluation.trajectories import CLOUDS, STEPS
@@ -211,7 +211,7 @@ def test_what_is_fixed_is_what_the_code_has(facts: list[Fact]) -> None:
     assert milestones == canonical(imagenet.milestones)
     assert fixed("imagenet100", "(linear probe: momentum)") == canonical(imagenet.optimizer.keywords["momentum"])
     assert fixed("imagenet100", "(number of classes)") == canonical(imagenet100.CLASSES)
-    assert str(imagenet100.PIXELS) in (fixed("imagenet100", "(image that is cropped)") or "")
+    assert str(photographs.PIXELS) in (fixed("imagenet100", "(image that is cropped)") or "")
     assert fixed("flowers102", "(neighbours)") == canonical(NEIGHBOURS)
     assert fixed("pdb", "(rotations about each of three axes)") == canonical(STEPS)
     assert fixed("pdb", "(proteins with a trajectory)") == canonical(CLOUDS)
