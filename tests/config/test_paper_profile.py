@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from care_bench.config import Profile, RunConfig, read_profile
-from care_bench.data import photographs, proteins
+from care_bench.data import imagenet100, photographs, proteins
 from care_bench.evaluation.linear_probe import RECIPES
 from care_bench.evaluation.retrieval import NEIGHBOURS
 from care_bench.evaluation.trajectories import CLOUDS, STEPS

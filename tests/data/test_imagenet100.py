@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from torchvision.transforms import v2
 
-from care_bench.data import Built, Raw, conversion, imagenet100, load, prepare
+from care_bench.data import Built, Raw, conversion, imagenet100, load, photographs, prepare
 from care_bench.errors import CareBenchError
 from care_bench.progress import Advance
 from tests.data.large_formats import (
@@ -114,7 +114,7 @@ def test_pixels_and_classes(tmp_path: Path, images: list[WrittenImage]) -> None:
 @pytest.mark.parametrize("size", [(300, 257), (257, 300), (1000, 301), (259, 262), (255, 1000), (1, 3), (256, 256)])
 def test_square_agrees_with_torchvision(size: tuple[int, int]) -> None:
     content = encode("RGB", size, seed=sum(size))
-    found = imagenet100.square(Image.open(io.BytesIO(content)))
+    found = photographs.square(Image.open(io.BytesIO(content)))
     np.testing.assert_array_equal(found, torchvision_pixels(content))
 
 
@@ -123,7 +123,7 @@ def test_pixels_by_hand() -> None:
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (4, 6, 3), dtype=np.uint8)
     picture = np.kron(coarse, np.ones((128, 128, 1), dtype=np.uint8))  # 512 high, 768 wide, in squares of 128
-    found = imagenet100.square(Image.fromarray(picture))
+    found = photographs.square(Image.fromarray(picture))
     # scaled to 256 x 384, squares of 64; the middle 256 columns begin at 64
     for row in range(4):
         for column in range(4):
