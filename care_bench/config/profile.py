@@ -19,10 +19,10 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 PARTS = ("encoder", "augmentation", "training")
-CHECK_BATCH = 32
-"""Batch of runs that are cut to a few steps, where the method takes so small a one: a check has to fit any machine."""
-CHECK_SAMPLES = 64
-"""Samples of each split that are evaluated then."""
+CHECK_BATCHES = (8, 16, 32)
+"""Batches of runs that are cut to a few steps, the first that the method takes: a check has to fit any machine."""
+CHECK_EVALUATION = {"samples": 64, "augmentations": 2}
+"""How such runs are evaluated: on few samples of each split, under few augmentations."""
 
 
 class DatasetPlan(Settings):
@@ -102,10 +102,8 @@ class Profile(Settings):
         return self.profile if self.steps is None else f"{self.profile}-steps{self.steps}"
 
     def measured(self) -> EvaluationConfig:
-        """Return how runs are evaluated: on a few samples where they are cut to a few steps."""
-        if self.steps is None or self.evaluation.samples is not None:
-            return self.evaluation
-        return self.evaluation.model_copy(update={"samples": CHECK_SAMPLES})
+        """Return how runs are evaluated: a little only where they are cut to a few steps."""
+        return self.evaluation if self.steps is None else self.evaluation.model_copy(update=CHECK_EVALUATION)
 
     def runs(self) -> list[RunConfig]:
         """Resolve the matrix, in the order in which it is written.
@@ -147,7 +145,7 @@ def check_name(kind: str, name: str) -> None:
 def _cut(run: RunConfig, steps: int) -> RunConfig:
     small = {"steps": steps, "devices": 1, "batchnorm": "per-device"}
     batch = run.training.batch_size
-    for size in (CHECK_BATCH, batch):
+    for size in (*CHECK_BATCHES, batch):
         training = run.training.model_copy(update={**small, "batch_size": min(size, batch)})
         with suppress(ValueError):
             run.method.check_batch(training.batch_size)
