@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from lightly.loss import NTXentLoss
 from scipy.special import logsumexp
 
 from care_bench.losses import InfoNCE, info_nce, info_nce_terms
@@ -32,6 +33,13 @@ def test_agrees_with_the_definition(released_nt_xent):
     row = released_nt_xent
     loss = info_nce(torch.from_numpy(row.z1), torch.from_numpy(row.z2), row.temperature)
     assert loss.item() == pytest.approx(by_definition(row.z1, row.z2, row.temperature), abs=1e-10, rel=0)
+
+
+def test_agrees_with_lightly(released_nt_xent):
+    row = released_nt_xent
+    z1, z2 = torch.from_numpy(row.z1), torch.from_numpy(row.z2)
+    expected = NTXentLoss(temperature=row.temperature)(z1, z2)
+    assert InfoNCE(row.temperature)(z1, z2).item() == pytest.approx(expected.item(), rel=1e-10)
 
 
 def test_terms_add_up_to_the_loss(released_nt_xent):
