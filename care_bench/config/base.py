@@ -42,7 +42,7 @@ def _first_line(error: ValidationError, model: type[BaseModel]) -> str:
     # A misspelt key is often missing under its right name as well: name the misspelling.
     found = sorted(error.errors(include_url=False), key=lambda entry: entry["type"] != "extra_forbidden")
     first = found[0]
-    key = ".".join(str(part) for part in first["loc"]) or "top level"
+    key = ".".join(str(part) for part in first["loc"])
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     if first["type"] == "extra_forbidden":
         return f"unknown key {key!r}{_nearest(str(first['loc'][-1]), model)}{more}"
@@ -50,12 +50,16 @@ def _first_line(error: ValidationError, model: type[BaseModel]) -> str:
     if first["type"] == "missing":
         return f"key {key!r} is missing{more}"
     given = first["input"]
+    if not key:
+        return f"{message}{more}"
     shown = f"{key} = {given!r}" if not isinstance(given, dict | list) else key
     return f"{shown}: {message}{more}"
 
 
 def _nearest(key: str, model: type[BaseModel]) -> str:
-    near = get_close_matches(key, sorted(_all_keys(model)), n=1, cutoff=0.6)
+    # A key that exists in another place is no misspelling of itself.
+    known = (_all_keys(model) | set(getattr(model, "beside", ()))) - {key}
+    near = get_close_matches(key, sorted(known), n=1, cutoff=0.6)
     return f": did you mean {near[0]!r}?" if near else ""
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Literal, get_args
 
-from pydantic import BeforeValidator, Field, PositiveFloat, PositiveInt, SerializeAsAny
+from pydantic import BeforeValidator, Field, PositiveFloat, SerializeAsAny
 
 from care_bench import plugins
 from care_bench.config.base import Settings
@@ -22,6 +22,9 @@ class MethodSettings(Settings):
 
     siamese: ClassVar[bool] = False
     """Whether the method's terms follow from the features of two views, so that EquiMod and AugSelf can wrap it."""
+
+    beside: ClassVar[tuple[str, ...]] = ("preset", "encoder", "augmentation", "training")
+    """Keys that stand beside a method's own in the row of a profile, for hints at misspelt ones."""
 
     name: str
     """The method, a key of ``care_bench.methods.METHODS``."""
@@ -57,7 +60,7 @@ class MoCoV2Settings(MethodSettings):
     name: Literal["moco_v2"]
     temperature: PositiveFloat = 0.2
     """Temperature of InfoNCE."""
-    queue: PositiveInt = 65536
+    queue: Annotated[int, Field(ge=1, le=2**24)] = 65536
     """Number of keys in the queue; a multiple of the keys of a step, so that none is split."""
     momentum: Momentum = 0.999
     """Share of the momentum encoder that a step keeps."""

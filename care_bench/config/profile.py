@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -64,6 +65,14 @@ class DatasetPlan(Settings):
                 raise ValueError(f"{name}.preset = {row['preset']!r}; expected the name of a preset")
         return methods
 
+    def check_reasons(self, runs: Iterable[RunConfig], where: str) -> None:
+        """Raise CareBenchError unless every key of ``why`` is one that some run has, or one of the profile's own."""
+        known = {"seeds", *(f"evaluation.{key}" for key in EvaluationConfig.model_fields)}
+        known = known.union(*(dotted_keys(run.model_dump(mode="json")) for run in runs))
+        for key in self.why:
+            if key not in known:
+                raise CareBenchError(f"{where}: why: {unknown('key', key, known)}")
+
     def parts(self, row: dict[str, Any]) -> dict[str, dict[str, Any]]:
         """Return encoder, augmentation and training of a row: its preset, the data set's keys, then the row's own."""
         preset = load_preset(row.get("preset", self.preset))
@@ -113,27 +122,44 @@ class Profile(Settings):
                 that do not fit together; the message names the data set and the row.
         """
         check_name("profile", self.profile)
-        runs = []
+        runs: list[RunConfig] = []
         for dataset, plan in self.datasets.items():
+            where = f"profile {self.profile!r}"
             if dataset not in DATASETS:
-                raise unknown("data set", dataset, DATASETS)
+                raise CareBenchError(f"{where}: {unknown('data set', dataset, DATASETS)}")
+            first = len(runs)
             for variant, row in plan.methods.items():
-                check_name("method row", variant)
-                parts = plan.parts(row)
+                where = f"profile {self.profile!r}, data set {dataset!r}, method row {variant!r}"
+                check_name(f"{where}: method row", variant)
+                try:
+                    parts = plan.parts(row)
+                except CareBenchError as error:
+                    raise CareBenchError(f"{where}: {error}") from None
                 method = {key: value for key, value in row.items() if key not in ("preset", *PARTS)}
                 for seed in self.seeds:
                     content = {"profile": self.name, "dataset": dataset, "variant": variant, "seed": seed}
-                    where = f"profile {self.profile!r}, data set {dataset!r}, method row {variant!r}"
                     run = RunConfig.parse({**content, "method": method, **parts}, where)
                     if self.steps is not None:
                         run = _cut(run, self.steps)
                     if (run.augmentation.kind == "image") != (DATASETS[dataset].kind == "image"):
                         raise CareBenchError(
-                            f"{where}: preset {plan.preset!r} with augmentation {run.augmentation.kind!r} does not fit "
-                            f"{dataset!r}, whose samples are of kind {DATASETS[dataset].kind!r}"
+                            f"{where}: preset {row.get('preset', plan.preset)!r} with augmentation "
+                            f"{run.augmentation.kind!r} does not fit {dataset!r}, whose samples are of kind "
+                            f"{DATASETS[dataset].kind!r}"
                         )
                     runs.append(run)
+            plan.check_reasons(runs[first:], f"profile {self.profile!r}, data set {dataset!r}")
         return runs
+
+
+def dotted_keys(settings: Mapping[str, Any], prefix: str = "") -> set[str]:
+    """Return the keys of nested settings, such as `training.optimizer.name`, those of inner settings among them."""
+    keys = set()
+    for key, value in settings.items():
+        keys.add(prefix + key)
+        if isinstance(value, Mapping):
+            keys |= dotted_keys(value, f"{prefix}{key}.")
+    return keys
 
 
 def check_name(kind: str, name: str) -> None:

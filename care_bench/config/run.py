@@ -153,6 +153,14 @@ class TrainingConfig(Settings):
     """Epochs after which the encoder is kept, to be measured through training; rising."""
 
     @model_validator(mode="after")
+    def _warm_up_ends(self) -> Self:
+        if self.warmup_epochs > self.epochs:
+            raise ValueError(
+                f"warmup_epochs = {self.warmup_epochs} expected at most the {self.epochs} epochs of the run"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _devices_share(self) -> Self:
         if self.batch_size % self.devices:
             raise ValueError(

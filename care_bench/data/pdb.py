@@ -85,7 +85,7 @@ def build(raw: Raw) -> Built:
         train=train,
         test=test,
         inputs=f"C-alpha positions of {FRAGMENT} consecutive residues, centred on their mean, in nanometres",
-        source=_describe(len(files) - len(skipped), selection),
+        source="Protein Data Bank, entries of the user's choice",
         licence="CC0 1.0",
         split_rule=(
             f"by PDB entry: it tests when the sha256 of its id divides by {TEST_SHARE}; a chain whose sequence of "
@@ -93,6 +93,7 @@ def build(raw: Raw) -> Built:
             "left out before, so no whole chain is on both sides, but similar chains may be"
         ),
         skipped=skipped,
+        selection=_describe(len(files) - len(skipped), selection),
     )
 
 
@@ -159,7 +160,7 @@ def _describe(files: int, selection: Selection) -> str:
         (selection.repeated, "chains with the sequence of an earlier one"),
     )
     said = ", ".join(f"{n} {what}" for n, what in left_out)
-    return f"Protein Data Bank: {selection.entries} entries from {files} files; left out: {said}"
+    return f"{selection.entries} entries from {files} files; left out: {said}"
 
 
 INFO = DatasetInfo(

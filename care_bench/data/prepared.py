@@ -18,6 +18,7 @@ from care_bench.files import canonical_json, sha256_bytes, sha256_file
 
 FORMAT = 1  # of the folder; raised when it changes, so that older stores are rebuilt
 META = "meta.json"
+UNHASHED = ("sha256", "skipped", "selection")  # of the meta file: what does not make other data
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,7 +45,7 @@ class PreparedDataset:
         name, kind: as in the registry.
         meta: what ``meta.json`` says.
         train, test: the two sides.
-        sha256: of the canonical JSON of ``meta`` without its own ``sha256``; it stands for all the files.
+        sha256: of the canonical JSON of ``meta`` without ``UNHASHED``; it stands for all the files.
         mean, std: per channel over the training images, with 255 counted as 1; empty for point clouds.
     """
 
@@ -125,10 +126,15 @@ def is_intact(info: DatasetInfo, root: Path) -> bool:
     return True
 
 
+def content_sha256(meta: dict[str, Any]) -> str:
+    """Return the sha256 that stands for all files of a data set, from what ``meta.json`` says of them."""
+    return sha256_bytes(canonical_json({key: value for key, value in meta.items() if key not in UNHASHED}))
+
+
 def _read_meta(info: DatasetInfo, path: Path) -> dict[str, Any]:
     try:
         meta = json.loads(path.read_bytes())
-        digest = sha256_bytes(canonical_json({key: value for key, value in meta.items() if key != "sha256"}))
+        digest = content_sha256(meta)
     except (FileNotFoundError, NotADirectoryError):
         raise _damaged(info, path, "is missing") from None
     except OSError as error:

@@ -61,6 +61,8 @@ class Built:
         licence: under which terms.
         split_rule: how the two sides were told apart.
         skipped: raw files that were left out because they could not be read.
+        selection: one line on what else was left out of the files at hand. Neither is part of the data's hash: the
+            same samples are the same data, whatever lay beside them.
     """
 
     train: SplitArrays
@@ -70,6 +72,7 @@ class Built:
     licence: str
     split_rule: str
     skipped: tuple[str, ...] = ()
+    selection: str = ""
 
 
 @dataclass(frozen=True)

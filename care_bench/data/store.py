@@ -17,10 +17,10 @@ from typing import Any
 import numpy as np
 
 from care_bench.data.numbers import channel_statistics
-from care_bench.data.prepared import FORMAT, META, find, is_intact, not_finite
+from care_bench.data.prepared import FORMAT, META, content_sha256, find, is_intact, not_finite
 from care_bench.data.source import Array, Built, DatasetInfo, Raw, check_layout
 from care_bench.errors import CareBenchError
-from care_bench.files import canonical_json, sha256_bytes, sha256_file, write_atomic, write_json
+from care_bench.files import sha256_file, write_atomic, write_json
 
 OURS = re.compile(rf"{re.escape(META)}|(train|test)_(inputs|label_\w+)\.npy")
 
@@ -125,9 +125,11 @@ def _write_files(info: DatasetInfo, built: Built, folder: Path, workspace: Path)
     }
     if built.skipped:
         meta["skipped"] = list(built.skipped)
+    if built.selection:
+        meta["selection"] = built.selection
     if info.kind == "image":
         meta["mean"], meta["std"] = channel_statistics(built.train.inputs)
-    write_json(folder / META, {**meta, "sha256": sha256_bytes(canonical_json(meta))})
+    write_json(folder / META, {**meta, "sha256": content_sha256(meta)})
 
 
 def _taken_over(array: Array, path: Path, workspace: Path) -> bool:

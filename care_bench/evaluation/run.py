@@ -145,8 +145,19 @@ def _measure(protocol: Protocol, embedded: Embedded) -> tuple[Measurement, ...]:
             # A metric that is undefined on these embeddings, such as an angle to zero: a blank with its reason.
             reason = str(error)
         else:
+            _check_kind(measurements, protocol)
             return tuple(_defined(measurement) for measurement in measurements)
     return tuple(Measurement(None, 0, reason=reason) for _ in protocol.metrics)
+
+
+def _check_kind(measurements: object, protocol: Protocol) -> None:
+    """Refuse what another package's protocol gives and should not."""
+    number = len(protocol.metrics)
+    given = measurements if isinstance(measurements, tuple) else (measurements,)
+    if len(given) != number or not all(isinstance(one, Measurement) for one in given):
+        raise CareBenchError(
+            f"protocol {protocol.id!r} measured {measurements!r}; expected a tuple of {number} Measurement"
+        )
 
 
 def _defined(measurement: Measurement) -> Measurement:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,19 +12,22 @@ from care_bench.report.labels import labels, order, variant_of
 
 
 def settings_lines(records: Sequence[Record]) -> list[str]:
-    """Say which method settings each row was trained with: a line for each, data sets with the same settings in one.
+    """Say which settings each row was trained with: a line for each, data sets with the same settings in one.
+
+    A row's line has the settings of its method, and those of encoder, augmentation and training in which it differs
+    from most rows of the data set.
 
     Args:
         records: a collection; records without a configuration are passed over.
     """
     names = labels({variant_of(record) for record in records})
+    rows = {(record.dataset, variant_of(record)): record.config for record in records if record.config}
+    configs = {row: json.loads(config) for row, config in rows.items()}
+    usual = {dataset: _usual([c for (d, _), c in configs.items() if d == dataset]) for dataset, _ in configs}
     found: dict[tuple[str, str], list[str]] = {}
-    for record in sorted(records, key=lambda record: (order(variant_of(record)), record.dataset)):
-        if record.config:
-            row = (names[variant_of(record)], _describe(json.loads(record.config)))
-            datasets = found.setdefault(row, [])
-            if record.dataset not in datasets:
-                datasets.append(record.dataset)
+    for dataset, variant in sorted(configs, key=lambda row: (order(row[1]), row[0])):
+        settings = ", ".join(_describe(configs[dataset, variant], usual[dataset]))
+        found.setdefault((names[variant], settings), []).append(dataset)
     return [
         f"Settings of {label} on {_join(datasets)}: {settings}."
         for (label, settings), datasets in found.items()
@@ -31,18 +35,38 @@ def settings_lines(records: Sequence[Record]) -> list[str]:
     ]
 
 
-def _describe(config: dict[str, Any]) -> str:
+def _describe(config: dict[str, Any], usual: dict[str, Any]) -> Iterable[str]:
+    method = {
+        key: value for key, value in _flat(config["method"]) if key.rpartition(".")[2] not in ("name", "fidelity")
+    }
+    own = {key: value for key, value in _surroundings(config) if usual.get(key) != value}
+    for key, value in (method | own).items():
+        yield f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
     steps = config["training"]["steps"]
-    parts = list(_values(config["method"]))
-    return ", ".join(parts if steps is None else [*parts, f"cut to {steps} steps"])
+    if steps is not None:
+        yield f"cut to {steps} steps"
 
 
-def _values(method: dict[str, Any], prefix: str = "") -> Iterable[str]:
-    for key, value in method.items():
+def _usual(configs: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """Return the value that most rows have of each setting of encoder, augmentation and training; of two, the first."""
+    counts: dict[str, Counter[str]] = {}
+    for config in configs:
+        for key, value in _surroundings(config):
+            counts.setdefault(key, Counter())[json.dumps(value)] += 1
+    return {key: json.loads(counter.most_common(1)[0][0]) for key, counter in counts.items()}
+
+
+def _surroundings(config: dict[str, Any]) -> Iterable[tuple[str, Any]]:
+    parts = {key: config.get(key, {}) for key in ("encoder", "augmentation", "training")}
+    return ((key, value) for key, value in _flat(parts) if key != "training.steps")
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any]]:
+    for key, value in settings.items():
         if isinstance(value, dict):
-            yield from _values(value, f"{key}.")
-        elif key not in ("name", "fidelity"):
-            yield f"{prefix}{key} {value:g}" if isinstance(value, float) else f"{prefix}{key} {value}"
+            yield from _flat(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def _join(names: Sequence[str]) -> str:

@@ -42,6 +42,11 @@ class Pretraining(nn.Module):
     def forward(self, views: list[View]) -> tuple[Tensor, dict[str, Tensor]]:
         """Return the loss and its unweighted terms."""
         terms = self.method(self.encoder, views)
+        if terms.keys() != self.method.weights.keys():
+            raise CareBenchError(
+                f"method {type(self.method).__name__} returns the terms {sorted(terms)} and weighs "
+                f"{sorted(self.method.weights)}; expected the same"
+            )
         return weighted_sum(terms, self.method.weights), terms
 
 

@@ -90,7 +90,7 @@ def test_fragments_labels_and_sides(tmp_path: Path) -> None:
     np.testing.assert_allclose(prepared.train.inputs, expected, atol=1e-6)
     np.testing.assert_allclose(prepared.test.inputs, [centred(tested, 0)], atol=1e-6)
     assert [path.name for path in folder.parent.iterdir()] == ["pdb"]
-    assert prepared.meta["source"].startswith("Protein Data Bank: 3 entries from 3 files; left out: 0 files")
+    assert prepared.meta["selection"].startswith("3 entries from 3 files; left out: 0 files")
 
 
 def test_a_tenth_of_the_entries_tests() -> None:
@@ -111,7 +111,7 @@ def test_chains_with_one_sequence_stand_once(tmp_path: Path) -> None:
     owner = min(late, TRAIN[6])  # of the second sequence
     assert entries(built) == ([early, TRAIN[6]] + [TRAIN[6]] * (owner == TRAIN[6]), [late] * (owner == late))
     np.testing.assert_allclose(built.train.inputs[0], centred(chain(1, 64), 0), atol=1e-6)
-    assert "3 chains with the sequence of an earlier one" in built.source
+    assert "3 chains with the sequence of an earlier one" in built.selection
 
 
 def test_no_sequence_is_on_both_sides(tmp_path: Path) -> None:
@@ -134,8 +134,8 @@ def test_entry_in_two_files_counts_once_and_mmcif_is_preferred(tmp_path: Path) -
     built = pdb.build(raw(tmp_path))
     assert entries(built) == ([TRAIN[0], TRAIN[1]], [TEST[0]])
     np.testing.assert_allclose(built.train.inputs, [centred(chain(2, 64), 0), centred(chain(4, 64), 0)], atol=1e-6)
-    assert built.source.startswith(
-        "Protein Data Bank: 3 entries from 5 files; left out: 2 files of entries that another file holds too, "
+    assert built.selection.startswith(
+        "3 entries from 5 files; left out: 2 files of entries that another file holds too, "
     )
 
 
@@ -144,8 +144,8 @@ def test_entries_without_protein_are_counted(tmp_path: Path) -> None:
     write(tmp_path, "dna.cif", "9DNA", [Atom("DA", i + 1, "P", (5.0 * i, 0.0, 0.0), "N", "P") for i in range(10)])
     built = pdb.build(raw(tmp_path))
     assert built.skipped == ()
-    assert "6 entries from 6 files" in built.source
-    assert "1 entries without a protein chain" in built.source
+    assert "6 entries from 6 files" in built.selection
+    assert "1 entries without a protein chain" in built.selection
 
 
 def test_nothing_there(tmp_path: Path) -> None:
@@ -178,7 +178,7 @@ def test_broken_file_is_named_and_can_be_left_out(tmp_path: Path, monkeypatch: p
     assert found.endswith("; --skip-broken leaves such files out")
     built = pdb.build(Raw(again.folder, again.workspace, skip_broken=True))
     assert built.skipped == ("1a/bad.cif",)
-    assert "8 entries from 8 files" in built.source
+    assert "8 entries from 8 files" in built.selection
     assert digest(built) == whole
 
 
@@ -230,3 +230,18 @@ def test_killed_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     continued = digest(pdb.build(raw(tmp_path)))
     assert starts == [9]
     assert continued == digest(pdb.build(Raw(tmp_path / "raw", tmp_path / "other")))
+
+
+def test_what_lies_beside_the_entries_does_not_make_other_data(tmp_path: Path) -> None:
+    def hashed(store: str, skip_broken: bool = False) -> str:
+        prepare("pdb", tmp_path / store, tmp_path / "raw", skip_broken)
+        return load("pdb", tmp_path / store).sha256
+
+    for place, entry in enumerate((TRAIN[0], TEST[0])):
+        write(tmp_path, f"{entry}.cif", entry, chain(place, 70))
+    alone = hashed("alone")
+    write(tmp_path, f"again/{TRAIN[0]}.pdb", TRAIN[0], chain(0, 70))
+    (tmp_path / "raw" / "pdb" / "broken.cif").write_bytes(b"data_\x00")
+    assert hashed("beside", skip_broken=True) == alone
+    write(tmp_path, f"{TRAIN[1]}.cif", TRAIN[1], chain(5, 70))
+    assert hashed("more", skip_broken=True) != alone

@@ -62,3 +62,18 @@ def test_a_run_that_was_cut_short_says_so() -> None:
 def test_records_without_a_configuration_are_passed_over() -> None:
     bare = record("a", SIMCLR).model_copy(update={"config": ""})
     assert settings_lines([bare]) == []
+
+
+def test_a_row_that_is_trained_otherwise_says_how() -> None:
+    def trained(variant: str, epochs: int) -> Record:
+        training = {"steps": None, "epochs": epochs, "optimizer": {"name": "adam"}}
+        config = json.dumps({"method": SIMCLR, "training": training}, sort_keys=True, separators=(",", ":"))
+        sha256 = hashlib.sha256(config.encode()).hexdigest()
+        update = {"variant": variant, "config": config, "config_sha256": sha256}
+        return record("a", SIMCLR).model_copy(update=update)
+
+    lines = settings_lines([trained("simclr", 30), trained("simclr-long", 60), trained("simclr-again", 30)])
+    assert [line for line in lines if "simclr-long" in line] == [
+        "Settings of SimCLR [simclr-long] on a: invariance_weight 1, temperature 0.5, training.epochs 60."
+    ]
+    assert not any("epochs" in line for line in lines if "simclr-long" not in line)

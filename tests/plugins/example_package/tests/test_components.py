@@ -47,7 +47,9 @@ def test_preparing_twice_gives_the_same_hash(tmp_path: Path) -> None:
 
 def test_the_loss_falls(tmp_path: Path) -> None:
     prepare("shapes", tmp_path / "data")
-    run = parse_profile({**read_yaml(PROFILE), "steps": 24}, "profile").runs()[0]
+    profile = read_yaml(PROFILE)
+    profile["datasets"]["shapes"]["training"] = {"steps": 24}
+    run = parse_profile(profile, "profile").runs()[0]
     folder = pretrain(run, tmp_path / "data", tmp_path / "run")
     losses = [json.loads(line)["loss"] for line in folder.log.read_text().splitlines()]
     assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
