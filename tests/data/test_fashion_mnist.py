@@ -82,7 +82,15 @@ def test_plain_file_with_a_flipped_byte(tmp_path: Path, monkeypatch: pytest.Monk
         prepare("fashion_mnist", tmp_path / "store", tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"<html>", gzip.compress(b"other"), gzip.compress(b"x" * 9999)[:-12]])
+@pytest.mark.parametrize(
+    "content",
+    [
+        pytest.param(b"", id="empty"),
+        pytest.param(b"<html>", id="page"),
+        pytest.param(gzip.compress(b"other", mtime=0), id="other content"),
+        pytest.param(gzip.compress(b"x" * 9999, mtime=0)[:-12], id="cut off"),
+    ],
+)
 def test_packed_file_that_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     formats.written_set(monkeypatch, "fashion_mnist", tmp_path)
     path = tmp_path / FOLDER / "t10k-labels-idx1-ubyte.gz"
