@@ -142,7 +142,7 @@ def write_fashion_mnist(root: Path, n_train: int, n_test: int, seed: int) -> Wri
         for file, array in ((f"{stem}-images-idx3-ubyte", images[:, 0]), (f"{stem}-labels-idx1-ubyte", labels)):
             sizes = b"".join(size.to_bytes(4, "big") for size in array.shape)
             content = bytes([0, 0, 8, array.ndim]) + sizes + array.tobytes()
-            (folder / f"{file}.gz").write_bytes(gzip.compress(content))
+            (folder / f"{file}.gz").write_bytes(gzip.compress(content, mtime=0))
     return written
 
 

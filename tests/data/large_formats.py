@@ -90,7 +90,7 @@ def write_validation_archive(raw: Path, images: Iterable[WrittenImage]) -> None:
         ("ILSVRC2012_devkit_t12/data/ILSVRC2012_validation_ground_truth.txt", truth.encode()),
         ("ILSVRC2012_devkit_t12/readme.txt", b"a text"),
     ]
-    (raw / "ILSVRC2012_devkit_t12.tar.gz").write_bytes(gzip.compress(_tar(kit)))
+    (raw / "ILSVRC2012_devkit_t12.tar.gz").write_bytes(gzip.compress(_tar(kit), mtime=0))
 
 
 def _meta(synsets: Sequence[str]) -> bytes:

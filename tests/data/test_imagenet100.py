@@ -229,7 +229,7 @@ def test_killed_in_the_middle(tmp_path: Path, images: list[WrittenImage]) -> Non
     died = subprocess.run(  # returns when the workers are gone too: they hold the pipes
         [sys.executable, tmp_path / "killed.py", tmp_path, *SYNSETS],
         capture_output=True,
-        timeout=120,
+        timeout=300,
         env={**os.environ, "PYTHONPATH": "."},
     )
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()

@@ -218,7 +218,7 @@ def test_killed_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     died = subprocess.run(  # returns when the workers are gone too: they hold the pipes
         [sys.executable, tmp_path / "killed.py", tmp_path],
         capture_output=True,
-        timeout=120,
+        timeout=300,
         env={**os.environ, "PYTHONPATH": "."},
     )
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()

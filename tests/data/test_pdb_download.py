@@ -13,7 +13,7 @@ from care_bench.data import pdb_download
 from care_bench.data.pdb_download import Fetched, fetch, read_ids
 from care_bench.errors import CareBenchError
 
-ENTRIES = {f"{n}ABC": gzip.compress(f"data_{n}ABC\n".encode() * 500) for n in range(1, 10)}
+ENTRIES = {f"{n}ABC": gzip.compress(f"data_{n}ABC\n".encode() * 500, mtime=0) for n in range(1, 10)}
 
 
 class Server(ThreadingHTTPServer):
@@ -103,11 +103,11 @@ def test_a_file_cut_off_elsewhere_is_downloaded_again(tmp_path: Path, server: Se
     folder.mkdir(parents=True)
     (folder / "1ABC.cif.gz").write_bytes(ENTRIES["1ABC"][:-1])
     (folder / "2ABC.cif.gz").write_bytes(b"")
-    (folder / "3ABC.cif.gz").write_bytes(gzip.compress(b"mine"))
+    (folder / "3ABC.cif.gz").write_bytes(gzip.compress(b"mine", mtime=0))
     ids = listed(tmp_path, "1ABC\n2ABC\n3ABC")
     assert fetch(ids, tmp_path / "raw", base_url=server.url) == Fetched(2, 1, ())
     assert there(tmp_path)["1ABC.cif.gz"] == ENTRIES["1ABC"]
-    assert there(tmp_path)["3ABC.cif.gz"] == gzip.compress(b"mine")
+    assert there(tmp_path)["3ABC.cif.gz"] == gzip.compress(b"mine", mtime=0)
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "429", "reset", "slow", "cut", "cut without a length", "page"])

@@ -88,7 +88,7 @@ with module.open_rows(Path(sys.argv[1]), "m1", INPUTS, COLUMNS) as rows:
 
 def test_killed_between_rows_and_journal(tmp_path: Path) -> None:
     died = subprocess.run(
-        [sys.executable, "-c", KILLED, tmp_path / "w"], timeout=60, env={**os.environ, "PYTHONPATH": "."}
+        [sys.executable, "-c", KILLED, tmp_path / "w"], timeout=300, env={**os.environ, "PYTHONPATH": "."}
     )
     assert died.returncode == -signal.SIGKILL
     assert json.loads((tmp_path / "w" / JOURNAL).read_text())["consumed"] == 5
@@ -167,7 +167,7 @@ def test_another_process_is_kept_out(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, tmp_path]
     with open_rows(tmp_path, "m1", INPUTS, COLUMNS):
         other = subprocess.run(
-            command, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": "."}
+            command, capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": "."}
         )
     assert other.returncode != 0
     assert f"CareBenchError: another process is preparing {tmp_path}; expected one at a time" in other.stderr
@@ -204,7 +204,7 @@ with open_rows(Path(sys.argv[1]), "m1", INPUTS, COLUMNS) as rows:
 
 def test_full_disk_is_one_line_and_the_next_attempt_continues(tmp_path: Path) -> None:
     command = [sys.executable, "-c", FULL, tmp_path / "w"]
-    full = subprocess.run(command, capture_output=True, text=True, timeout=60, env={**os.environ, "PYTHONPATH": "."})
+    full = subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": "."})
     assert "expected a writable folder with space left" in full.stderr.splitlines()[-1]
     assert finished(tmp_path / "w") == expected(tmp_path / "e")
 

@@ -47,7 +47,7 @@ def start(config: RunConfig, data: Path, folder: Path) -> subprocess.Popen[str]:
 
 def finish(config: RunConfig, data: Path, folder: Path) -> list[dict[str, float]]:
     process = start(config, data, folder)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     return [json.loads(line) for line in (folder / "out" / "log.jsonl").read_text().splitlines()]
 
@@ -74,7 +74,7 @@ def test_a_stopped_pair_continues_to_the_same_bits(tiny: Make, data: Path, tmp_p
     log = next(iter_until(lambda: list((tmp_path / "cut" / "out").glob("state-*/log.jsonl"))))
     next(iter_until(lambda: [log] if log.stat().st_size else []))
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM, errors
     assert "stopped by SIGTERM after step" in errors
     finish(config, data, tmp_path / "cut")
