@@ -1,4 +1,4 @@
-"""Making rows of raw files with several processes: in the order of the files, whatever the number of processes."""
+"""Making rows of raw files with several processes: the same ones, whatever the number of processes."""
 
 from __future__ import annotations
 
@@ -20,10 +20,14 @@ import numpy as np
 from care_bench.data.rows import Rows
 from care_bench.data.source import Array
 from care_bench.errors import CareBenchError
+from care_bench.files import write_text
 from care_bench.progress import progress
 
 MAX_WORKERS = 16
 TASK = 32  # files handed to a worker together; rows go to the disk task by task
+
+BROKEN = "broken.txt"  # beside the rows: every unreadable file with the reason, a line each
+SHOWN = 5  # of them in a message
 
 T = TypeVar("T")
 Read = Callable[[T], Mapping[str, Array]]
@@ -31,15 +35,17 @@ Read = Callable[[T], Mapping[str, Array]]
 
 @dataclass(frozen=True, eq=False)
 class _Converted:
-    """What became of the files of a task: rows, how many files were looked at, and which of them cannot be read."""
+    """What became of the files of a task: rows, and why those at some places in it cannot be read."""
 
     blocks: dict[str, Array]
-    consumed: int
     broken: dict[int, str]
 
 
 def convert(rows: Rows, files: Sequence[T], read: Read[T], title: str, skip_broken: bool) -> None:
-    """Read the files that are not consumed yet, in parallel, and append what they give in their order.
+    """Read the files that gave no rows yet, in parallel, and append what they give.
+
+    Rows are in the order of the files, but for those of a file that was broken in an earlier attempt: it is read again,
+    and its rows come after those that are there.
 
     Args:
         rows: where rows go; its inputs stand for ``files``, one for one.
@@ -50,40 +56,45 @@ def convert(rows: Rows, files: Sequence[T], read: Read[T], title: str, skip_brok
         skip_broken: leave unreadable files out; ``rows.broken`` says which ones.
 
     Raises:
-        CareBenchError: a file cannot be read and ``skip_broken`` is not set; what comes before it is kept, and the
-            next attempt begins with it. Or a worker died.
+        CareBenchError: files cannot be read and ``skip_broken`` is not set; all were looked at, and rows of the others
+            are kept for the next attempt. Or a worker died.
     """
-    if rows.broken and not skip_broken:
-        raise CareBenchError(
-            f"{files[rows.broken[0]]} could not be read in an earlier attempt, which left it out; expected "
-            f"--skip-broken again, or delete {rows.folder} to begin anew"
-        )
-    tasks = [files[start : start + TASK] for start in range(rows.consumed, len(files), TASK)]
+    todo = [*rows.broken, *range(rows.consumed, len(files))]
+    tasks = [todo[start : start + TASK] for start in range(0, len(todo), TASK)]
     if not tasks:
         return
     workers = min(worker_count(), len(tasks))
-    work = partial(_convert, read, skip_broken)
-    with _pool(workers) as pool, progress(title, len(files), rows.consumed) as advance:
-        results = _in_order(pool, work, tasks, ahead=2 * workers)
-        while rows.consumed < len(files):
-            first = rows.consumed
+    broken: dict[int, str] = {}
+    done = len(files) - len(todo)
+    with _pool(workers) as pool, progress(title, len(files), done) as advance:
+        work = [[files[index] for index in task] for task in tasks]
+        results = _in_order(pool, partial(_convert, read), work, ahead=2 * workers)
+        for task in tasks:
             try:
-                done = next(results)
+                converted = next(results)
             except (BrokenProcessPool, MemoryError) as error:
                 raise CareBenchError(
-                    f"a worker process died on or soon after {files[first]}, for want of memory or on a file that "
+                    f"a worker process died on or soon after {files[task[0]]}, for want of memory or on a file that "
                     "crashes its reader; start again to continue"
                 ) from error
-            left_out = {first + index: reason for index, reason in done.broken.items()}
-            if skip_broken:
-                rows.append(done.blocks, done.consumed, list(left_out))
-            else:
-                rows.append(done.blocks, done.consumed - len(left_out))
-                for index, reason in left_out.items():
-                    raise CareBenchError(
-                        f"{files[index]} cannot be read: {reason}; --skip-broken leaves such files out"
-                    )
-            advance(rows.consumed, f"{len(rows.broken)} unreadable" if rows.broken else "")
+            unreadable = {task[place]: reason for place, reason in converted.broken.items()}
+            rows.append(converted.blocks, [index for index in task if index not in unreadable], list(unreadable))
+            broken |= unreadable
+            done += len(task)
+            advance(done, f"{len(broken)} unreadable" if broken else "")
+    if broken and not skip_broken:
+        raise _complaint(rows, files, broken)
+
+
+def _complaint(rows: Rows, files: Sequence[T], broken: Mapping[int, str]) -> CareBenchError:
+    named = [f"{files[index]} ({broken[index]})" for index in sorted(broken)]
+    path = rows.folder / BROKEN
+    write_text(path, "".join(f"{line}\n" for line in named))
+    more = f" and {len(named) - SHOWN} more, all of them listed in {path}" if len(named) > SHOWN else ""
+    return CareBenchError(
+        f"{len(named)} of {len(files)} files cannot be read: {', '.join(named[:SHOWN])}{more}; replace them and start "
+        "again, which reads only them, or leave them out with --skip-broken"
+    )
 
 
 def worker_count() -> int:
@@ -92,8 +103,8 @@ def worker_count() -> int:
     return min(MAX_WORKERS, cores)
 
 
-def _convert(read: Read[T], skip_broken: bool, files: Sequence[T]) -> _Converted:
-    """Read the files of a task; unless broken ones are skipped, the first of them ends it."""
+def _convert(read: Read[T], files: Sequence[T]) -> _Converted:
+    """Read the files of a task."""
     found: list[Mapping[str, Array]] = []
     broken: dict[int, str] = {}
     for index, file in enumerate(files):
@@ -103,11 +114,9 @@ def _convert(read: Read[T], skip_broken: bool, files: Sequence[T]) -> _Converted
             raise
         except Exception as error:  # decoders raise whatever they like on damaged files
             broken[index] = " ".join(f"{error}".split()) or type(error).__name__
-            if not skip_broken:
-                break
     names = dict.fromkeys(name for blocks in found for name in blocks)
     blocks = {name: np.concatenate([blocks[name] for blocks in found if name in blocks]) for name in names}
-    return _Converted(blocks, len(found) + len(broken), broken)
+    return _Converted(blocks, broken)
 
 
 def _in_order(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from care_bench.data.conversion import convert
 from care_bench.data.originals import Download, Originals
-from care_bench.data.photographs import COLUMNS, INPUTS, decode, maker, splits
+from care_bench.data.photographs import COLUMNS, INPUTS, decode, finish, maker, splits
 from care_bench.data.rows import open_rows
 from care_bench.data.source import Array, Built, DatasetInfo, Raw
 from care_bench.errors import CareBenchError
@@ -53,13 +53,13 @@ def build(raw: Raw) -> Built:
     inputs = [f"{photo.side}/{photo.path.name} {photo.path.stat().st_size}" for photo in photographs]
     with open_rows(raw.workspace, maker("flowers102", INFO.version), inputs, COLUMNS) as rows:
         convert(rows, photographs, read, "flowers102: images", raw.skip_broken)
-        broken = sorted(rows.broken)
+        broken = rows.broken
         kept = [photo for index, photo in enumerate(photographs) if index not in broken]
         classes = {side: [photo.label for photo in kept if photo.side == side] for side in ("train", "test")}
         for side in classes:
             if not classes[side]:
                 raise CareBenchError(f"flowers102: {photographs[0].path.parent} has no readable {side} image")
-        images = rows.finish()
+        images = finish(rows, [photo.side for photo in photographs])
     train, test = splits(images, classes)
     return Built(
         train=train,

@@ -10,7 +10,7 @@ from importlib import resources
 
 from care_bench.data.conversion import convert
 from care_bench.data.imagenet_files import FORMS, ImageFile, train_images, validation_images
-from care_bench.data.photographs import COLUMNS, INPUTS, decode, maker, splits
+from care_bench.data.photographs import COLUMNS, INPUTS, decode, finish, maker, splits
 from care_bench.data.rows import open_rows
 from care_bench.data.source import Array, Built, DatasetInfo, Raw
 from care_bench.errors import CareBenchError
@@ -67,7 +67,7 @@ def build(raw: Raw) -> Built:
         rows.reserve({f"{side}_inputs": n for side, n in Counter(file.side for file in files).items()})
         convert(rows, files, read, "imagenet100: images", raw.skip_broken)
         broken = set(rows.broken)
-        images = rows.finish()
+        images = finish(rows, [file.side for file in files])
     kept = [file for index, file in enumerate(files) if index not in broken]
     index = {name: index for index, name in enumerate(names)}
     classes = {side: [index[file.synset] for file in kept if file.side == side] for side in ("train", "test")}

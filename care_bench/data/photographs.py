@@ -5,11 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from importlib import metadata
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 import numpy as np
 
-from care_bench.data.rows import Columns
+from care_bench.data.column import Column
+from care_bench.data.rows import Columns, Rows, writing
 from care_bench.data.source import Array, SplitArrays
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 PIXELS = 256  # of the shorter side, and of the square cut out of the middle
 COLUMNS: Columns = {f"{side}_inputs": (np.uint8, (3, PIXELS, PIXELS)) for side in ("train", "test")}
+BLOCK = 256  # rows copied together
 INPUTS = (
     f"RGB images, the shorter side scaled to {PIXELS} pixels (bilinear, antialiased), the middle "
     f"{PIXELS}x{PIXELS}, 0..255"
@@ -56,6 +59,24 @@ def square(image: Image.Image) -> Array:
     return np.asarray(scaled.crop((left, top, left + PIXELS, top + PIXELS))).transpose(2, 0, 1)
 
 
+def finish(rows: Rows, sides: Sequence[str]) -> dict[str, Array]:
+    """Return the columns of both sides, one row for every image that could be read, in the order of the images.
+
+    Args:
+        rows: in the order in which the images were read.
+        sides: ``train`` or ``test`` for every image.
+
+    Raises:
+        CareBenchError: images that were broken at first have to be put in their places, and the disk has no room.
+    """
+    images = rows.finish()
+    for name in images:
+        read = np.array([index for index in rows.order if f"{sides[index]}_inputs" == name])
+        if (np.diff(read) < 0).any():
+            images[name] = _rearranged(images[name], np.argsort(read), rows.folder / f"{name}.rearranged.npy")
+    return images
+
+
 def splits(images: Mapping[str, Array], classes: Mapping[str, Sequence[int]]) -> tuple[SplitArrays, SplitArrays]:
     """Join the rows of both sides with the classes of their images."""
     train, test = (
@@ -63,3 +84,13 @@ def splits(images: Mapping[str, Array], classes: Mapping[str, Sequence[int]]) ->
         for side in ("train", "test")
     )
     return train, test
+
+
+def _rearranged(rows: Array, places: Array, path: Path) -> Array:
+    with writing(path.parent):
+        column = Column(path, rows.dtype, rows.shape[1:])
+        with column.file:
+            column.truncate(0)
+            for start in range(0, len(places), BLOCK):
+                column.append(rows[places[start : start + BLOCK]])
+            return column.finish()

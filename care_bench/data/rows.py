@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
-import io
 import json
-import math
 import os
 import shutil
+from bisect import bisect
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from care_bench.data.column import Column
 from care_bench.data.source import Array
 from care_bench.errors import CareBenchError
 from care_bench.files import canonical_json, write_json
@@ -28,14 +28,15 @@ Columns: TypeAlias = Mapping[str, tuple[npt.DTypeLike, tuple[int, ...]]]
 
 
 class Rows:
-    """Rows made from a list of inputs, in its order; what was made before is kept as long as it still fits.
+    """Rows made from a list of inputs; what was made before is kept as long as it still fits.
 
-    What is there is continued when the maker, the columns and the inputs consumed so far are the same, so inputs that
-    come later in the list may change. Otherwise, and when a file is shorter than the journal says, all starts anew.
+    What is there is continued when the maker, the columns and the inputs that gave rows are the same: inputs that come
+    later in the list may change, and broken ones may change or go. Otherwise, and when a file is shorter than the
+    journal says, all starts anew.
 
     Attributes:
         folder: where the files are.
-        consumed: how many of the inputs are done.
+        consumed: how many of the inputs were looked at, from the first on.
         broken: indices of those that gave no rows because they could not be read.
     """
 
@@ -45,25 +46,31 @@ class Rows:
         Args:
             folder: where the files are; it exists.
             maker: what makes rows of inputs, with the versions on which they depend.
-            inputs: every input in one line, with what tells its content from another's.
+            inputs: every input in one line: its name, a space, and what tells its content from another's.
             columns: the files.
         """
         self.folder = folder
         self.consumed = 0
         self.broken: list[int] = []
+        self._runs: list[list[int]] = []  # of inputs that gave rows, first and one past the last, in the rows' order
         self._maker = [maker, [[name, np.dtype(dtype).str, list(shape)] for name, (dtype, shape) in columns.items()]]
         self._inputs = inputs
-        self._columns = {name: _Column(folder / f"{name}.npy", *column) for name, column in columns.items()}
-        self._digest = self._hash(0)
+        self._columns = {name: Column(folder / f"{name}.npy", *column) for name, column in columns.items()}
+        self._digest = self._hash([])
         self._resume()
 
-    def append(self, blocks: Mapping[str, Array], consumed: int, broken: Sequence[int] = ()) -> None:
-        """Add rows for the next inputs; once this returns, they survive whatever happens to the process.
+    @property
+    def order(self) -> list[int]:
+        """Indices of the inputs that gave rows, in the order of the rows: their own, unless some were broken first."""
+        return [index for start, stop in self._runs for index in range(start, stop)]
+
+    def append(self, blocks: Mapping[str, Array], inputs: Sequence[int], broken: Sequence[int] = ()) -> None:
+        """Add rows of some inputs; once this returns, they survive whatever happens to the process.
 
         Args:
             blocks: column -> array (n, *shape) of its dtype; columns without new rows may be left out.
-            consumed: how many further inputs are done.
-            broken: indices, among all inputs, of those of them that gave no rows.
+            inputs: indices of the inputs that gave them: the next ones, or some that were broken before.
+            broken: indices of those that were looked at as well and gave no rows.
 
         Raises:
             CareBenchError: the disk is full or fails.
@@ -71,14 +78,19 @@ class Rows:
         with writing(self.folder):
             for name, block in blocks.items():
                 self._columns[name].append(block)
-        done = self.consumed + consumed
-        _feed(self._digest, self._inputs[self.consumed : done])
-        self.consumed = done
-        self.broken += broken
+        _feed(self._digest, [self._inputs[index] for index in inputs])
+        for index in inputs:
+            if self._runs and self._runs[-1][1] == index:
+                self._runs[-1][1] += 1
+            else:
+                self._runs.append([index, index + 1])
+        self.broken = sorted({*self.broken, *broken} - {*inputs})
+        self.consumed = max([self.consumed, *(index + 1 for index in (*inputs, *broken))])
         journal = {
             "inputs_sha256": self._digest.hexdigest(),
-            "consumed": done,
-            "broken": self.broken,
+            "consumed": self.consumed,
+            "order": self._runs,
+            "broken": [[index, _name(self._inputs[index])] for index in self.broken],
             "rows": {name: column.rows for name, column in self._columns.items()},
         }
         write_json(self.folder / JOURNAL, journal)
@@ -109,22 +121,32 @@ class Rows:
     def _resume(self) -> None:
         try:
             journal = json.loads((self.folder / JOURNAL).read_bytes())
-            consumed, broken, rows = journal["consumed"], journal["broken"], journal["rows"]
-            digest = self._hash(consumed)
+            broken: list[int] = []
+            gone: list[int] = []
+            for index, name in journal["broken"]:
+                place = index - len(gone)
+                if place < len(self._inputs) and _name(self._inputs[place]) == name:
+                    broken.append(place)
+                else:
+                    gone.append(index)
+            runs = [[end - bisect(gone, start) for end in (start, stop)] for start, stop in journal["order"]]
+            consumed, rows = journal["consumed"] - len(gone), journal["rows"]
+            digest = self._hash(runs)
             fits = digest.hexdigest() == journal["inputs_sha256"]
             fits = fits and all(column.holds(rows[name]) for name, column in self._columns.items())
         except (FileNotFoundError, ValueError, KeyError, TypeError):
             fits = False
         if fits:
-            self.consumed, self.broken, self._digest = consumed, broken, digest
+            self.consumed, self.broken, self._runs, self._digest = consumed, broken, runs, digest
         else:
             (self.folder / JOURNAL).unlink(missing_ok=True)  # first: it must not speak for other rows
         for name, column in self._columns.items():
             column.truncate(rows[name] if fits else 0)
 
-    def _hash(self, consumed: int) -> hashlib._Hash:
+    def _hash(self, runs: Sequence[Sequence[int]]) -> hashlib._Hash:
         digest = hashlib.sha256(canonical_json(self._maker))
-        _feed(digest, self._inputs[:consumed])
+        for start, stop in runs:
+            _feed(digest, self._inputs[start:stop])
         return digest
 
 
@@ -163,53 +185,8 @@ def writing(folder: Path) -> Iterator[None]:
         raise CareBenchError(f"cannot write {folder}: {found}; expected a writable folder with space left") from error
 
 
-class _Column:
-    """One growing .npy file; numpy pads its headers so that they are of one length whatever the number of rows."""
-
-    def __init__(self, path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...]) -> None:
-        self.path, self.dtype, self.shape = path, np.dtype(dtype), shape
-        self.row_bytes = self.dtype.itemsize * math.prod(shape)
-        self.rows = 0
-        self.header_bytes = len(self._header())
-        self.file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "r+b", buffering=0)
-
-    def holds(self, rows: int) -> bool:
-        return os.fstat(self.file.fileno()).st_size >= self._end(rows)
-
-    def truncate(self, rows: int) -> None:
-        self.file.truncate(self._end(rows))
-        self.rows = rows
-
-    def append(self, block: Array) -> None:
-        if block.dtype != self.dtype or block.shape[1:] != self.shape:
-            expected = f"{self.dtype} (n, {', '.join(map(str, self.shape))})"
-            raise ValueError(f"{self.path.name}: rows are {block.dtype} {block.shape}, expected {expected}")
-        self._write(self._end(self.rows), np.ascontiguousarray(block).tobytes())
-        self.rows += len(block)
-
-    def finish(self) -> Array:
-        self._write(0, self._header())
-        return np.load(self.path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
-
-    def _write(self, start: int, content: bytes) -> None:
-        view = memoryview(content)
-        self.file.seek(start)
-        while view:  # the system may take less than it is handed, for one when the disk fills up
-            view = view[self.file.write(view) :]
-        os.fsync(self.file.fileno())
-
-    def _end(self, rows: int) -> int:
-        return self.header_bytes + rows * self.row_bytes
-
-    def _header(self) -> bytes:
-        header = io.BytesIO()
-        fields: dict[str, Any] = {
-            "descr": np.lib.format.dtype_to_descr(self.dtype),  # type: ignore[no-untyped-call]
-            "fortran_order": False,
-            "shape": (self.rows, *self.shape),
-        }
-        np.lib.format.write_array_header_1_0(header, fields)  # type: ignore[no-untyped-call]
-        return header.getvalue()
+def _name(line: str) -> str:
+    return line.rpartition(" ")[0]
 
 
 def _feed(digest: hashlib._Hash, inputs: Sequence[str]) -> None:

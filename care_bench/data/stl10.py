@@ -66,9 +66,9 @@ def _reordered(workspace: Path, folder: Path, maker: str) -> dict[str, Array]:
     with open_rows(workspace, maker, [f"{part} {start} {count}" for part, start, count in blocks], columns) as rows:
         done = sum(count for _, _, count in blocks[: rows.consumed])
         with progress("stl10: images", total, done) as advance:
-            for part, start, count in blocks[rows.consumed :]:
+            for index, (part, start, count) in enumerate(blocks[rows.consumed :], rows.consumed):
                 flat = np.fromfile(folder / f"{part}_X.bin", np.uint8, count * IMAGE, offset=start * IMAGE)
-                rows.append({f"{SIDES[part]}_inputs": flat.reshape(count, *SHAPE).swapaxes(2, 3)}, consumed=1)
+                rows.append({f"{SIDES[part]}_inputs": flat.reshape(count, *SHAPE).swapaxes(2, 3)}, [index])
                 done += count
                 advance(done, "")
         return rows.finish()

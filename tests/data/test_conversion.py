@@ -34,6 +34,19 @@ def starve(number: int) -> dict[str, Array]:
     raise MemoryError
 
 
+def read_now(number: int) -> dict[str, Array]:
+    """Everything can be read."""
+    return {"values": np.full(number % 3, 100 * number)}
+
+
+def read_nothing(number: int) -> dict[str, Array]:
+    raise ValueError("n")
+
+
+def starve_others(number: int) -> dict[str, Array]:
+    return read(number) if number in (5, 9) else starve(number)
+
+
 def convert(folder: Path, skip_broken: bool, function: Any = read) -> tuple[list[int], list[float], list[int]]:
     with open_rows(folder, "m", [str(n) for n in range(12)], {"values": ("<i8", ()), "sevens": ("<f8", ())}) as rows:
         conversion.convert(rows, range(12), function, "numbers", skip_broken)
@@ -54,26 +67,44 @@ def test_rows_are_in_order_of_the_files(
     assert not multiprocessing.active_children()
 
 
-def test_first_unreadable_file_ends_it_and_skipping_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_all_unreadable_files_are_named_and_the_others_are_read_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(conversion, "TASK", 4)
     for _ in range(2):
         with pytest.raises(CareBenchError) as error:
             convert(tmp_path, skip_broken=False)
-        assert str(error.value) == "5 cannot be read: five is odd; --skip-broken leaves such files out"
-        with open_rows(
-            tmp_path, "m", [str(n) for n in range(12)], {"values": ("<i8", ()), "sevens": ("<f8", ())}
-        ) as rows:
-            assert rows.consumed == 5
-    assert convert(tmp_path, skip_broken=True) == ([1, 2, 2, 4, 7, 8, 8, 10, 11, 11], [1], [5, 9])
-    with pytest.raises(CareBenchError, match=r"^5 could not be read in an earlier attempt, which left it out"):
+        assert str(error.value) == (
+            "2 of 12 files cannot be read: 5 (five is odd), 9 (KeyError); replace them and start again, which reads "
+            "only them, or leave them out with --skip-broken"
+        )
+        assert (tmp_path / "broken.txt").read_text() == "5 (five is odd)\n9 (KeyError)\n"
+    assert convert(tmp_path, skip_broken=True, function=starve_others) == (
+        [1, 2, 2, 4, 7, 8, 8, 10, 11, 11],
+        [1],
+        [5, 9],
+    )
+    with pytest.raises(CareBenchError, match=r"^2 of 12 files cannot be read: "):  # what was left out is not forgotten
         convert(tmp_path, skip_broken=False)
+    values, sevens, broken = convert(tmp_path, skip_broken=False, function=read_now)
+    assert values == [1, 2, 2, 4, 7, 8, 8, 10, 11, 11, 500, 500]
+    assert (sevens, broken) == ([1], [])
+
+
+def test_line_shows_some_of_many_files_and_where_all_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversion, "worker_count", lambda: 1)
+    with pytest.raises(CareBenchError, match=r"^12 of 12 files cannot be read: 0 \(n\), ") as error:
+        convert(tmp_path, skip_broken=False, function=read_nothing)
+    listed = tmp_path / "broken.txt"
+    assert f" 3 (n), 4 (n) and 7 more, all of them listed in {listed}; replace" in str(error.value)
+    assert listed.read_text().splitlines() == [f"{number} (n)" for number in range(12)]
 
 
 def test_reason_without_words_is_the_kind_of_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversion, "TASK", 2)
     with (
         open_rows(tmp_path, "m", ["9"], {"values": ("<i8", ())}) as rows,
-        pytest.raises(CareBenchError, match="9 cannot be read: KeyError; "),
+        pytest.raises(CareBenchError, match=r"1 of 1 files cannot be read: 9 \(KeyError\); "),
     ):
         conversion.convert(rows, [9], read, "numbers", False)
 

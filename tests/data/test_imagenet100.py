@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -149,26 +150,53 @@ def test_archives_and_one_worker_give_the_same_store(
     assert "sorted list" in a.meta["inputs"]
 
 
-def test_broken_image_ends_the_attempt_and_the_next_one_continues(
+def test_broken_images_are_named_and_read_again_alone(
+    tmp_path: Path, images: list[WrittenImage], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_class_folders(tmp_path / "whole" / "raw", images)
+    whole = digest(imagenet100.build(raw(tmp_path / "whole")))
+    monkeypatch.setattr(conversion, "TASK", 4)
+    write_class_folders(tmp_path / "raw", breaking(breaking(images, 7), 12))
+    where = raw(tmp_path)
+    order = sorted((image for image in images if image.side == "train"), key=lambda i: (i.synset, i.name))
+    first = complaint(where)
+    assert first.startswith(
+        f"2 of 21 files cannot be read: {tmp_path}/raw/imagenet/train/{SYNSETS[1]}/{order[7].name} ("
+    )
+    assert f"/{order[12].name} (" in first
+    assert first.endswith("or leave them out with --skip-broken")
+    assert (where.workspace / "train_inputs.npy").stat().st_size == 128 + 13 * 3 * 256 * 256
+    assert complaint(where) == first
+    # made whole again one after the other, the last one first: only they are read
+    calls: list[str] = []
+    monkeypatch.setattr(conversion, "progress", counting(calls))
+    write_class_folders(tmp_path / "raw", [order[12]])
+    assert complaint(where).startswith("1 of 21 files cannot be read: ")
+    write_class_folders(tmp_path / "raw", [order[7]])
+    assert digest(imagenet100.build(where)) == whole
+    assert calls == ["19 of 21", "20 of 21"]
+    folder = prepare("imagenet100", tmp_path / "store", tmp_path / "raw")
+    assert [path.name for path in (tmp_path / "store").iterdir()] == [folder.name]
+
+
+def test_no_room_to_put_images_in_their_places(
     tmp_path: Path, images: list[WrittenImage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_class_folders(tmp_path / "raw", breaking(images, 7))
-    where = raw(tmp_path)
-    order = sorted(image.name for image in images if image.side == "train")
-    first = complaint(where)
-    assert first.startswith(f"{tmp_path}/raw/imagenet/train/{SYNSETS[1]}/{order[7]} cannot be read: ")
-    assert first.endswith("--skip-broken leaves such files out")
-    done = (where.workspace / "train_inputs.npy").stat().st_size
-    assert done == 128 + 7 * 3 * 256 * 256
-    assert complaint(where) == first
-    # made whole again, the file is read, and those before it are not
-    write_class_folders(tmp_path / "raw", [image for image in images if image.name == order[7]])
-    calls: list[str] = []
-    monkeypatch.setattr(conversion, "progress", counting(calls))
-    continued = digest(imagenet100.build(where))
-    assert calls == ["7 of 21"]
-    write_class_folders(tmp_path / "whole" / "raw", images)
-    assert continued == digest(imagenet100.build(raw(tmp_path / "whole")))
+    complaint(raw(tmp_path))
+    write_class_folders(tmp_path / "raw", images)
+    append = photographs.Column.append
+
+    def full(column: photographs.Column, block: np.ndarray) -> None:
+        if "rearranged" in column.path.name:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        append(column, block)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(photographs.Column, "append", full)
+        assert "No space left on device; expected a writable folder with space left" in complaint(raw(tmp_path))
+    mended = digest(imagenet100.build(raw(tmp_path)))
+    assert mended == digest(imagenet100.build(replace(raw(tmp_path), workspace=tmp_path / "other")))
 
 
 def counting(calls: list[str]) -> Callable[..., AbstractContextManager[Advance]]:
@@ -192,13 +220,6 @@ def test_broken_images_can_be_left_out(tmp_path: Path, images: list[WrittenImage
     assert prepared.meta["skipped"] == [f"{order[n].synset}/{order[n].name}" for n in (7, 14)]
     assert prepared.train.labels["class"].tolist() == [0] * 5 + [1] * 4 + [2] * 4
     np.testing.assert_array_equal(prepared.train.inputs, np.stack([torchvision_pixels(i.content) for i in kept]))
-
-
-def test_an_image_left_out_before_is_not_forgotten(tmp_path: Path, images: list[WrittenImage]) -> None:
-    write_class_folders(tmp_path / "raw", breaking(images, 7))
-    imagenet100.build(raw(tmp_path, skip_broken=True))
-    found = complaint(raw(tmp_path))
-    assert "could not be read in an earlier attempt, which left it out; expected --skip-broken again" in found
 
 
 KILLED = """

@@ -167,19 +167,46 @@ def test_a_side_without_entries(tmp_path: Path, train: int, test: int) -> None:
     )
 
 
-def test_broken_file_is_named_and_can_be_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_broken_files_are_named_and_can_be_left_out_or_mended_or_removed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(conversion, "TASK", 2)
     many(tmp_path, 8)
     whole = digest(pdb.build(raw(tmp_path)))
-    broken = write_text(tmp_path / "raw" / "pdb" / "1a" / "bad.cif", "<html>404</html>")
+    bad, worse = (
+        write_text(tmp_path / "raw" / "pdb" / name, "<html>404</html>") for name in ("1a/bad.cif", "1b/b.cif")
+    )
+    files = sorted((tmp_path / "raw" / "pdb").rglob("*.cif*"))
+    good = files[4]
+    kept = good.read_bytes()
+    good.write_bytes(b"")
+
     again = Raw(tmp_path / "raw", tmp_path / "workspace2")
     found = complaint(again)
-    assert found.startswith(f"{broken} cannot be read: ")
-    assert found.endswith("; --skip-broken leaves such files out")
+    assert found.startswith(f"3 of {len(files)} files cannot be read: ")
+    for path in (bad, worse, good):
+        assert f"{path} (" in found
+        assert f"{path} (" in (again.workspace / "broken.txt").read_text()
+    left_out = pdb.build(Raw(again.folder, again.workspace, skip_broken=True))
+    assert left_out.skipped == tuple(
+        path.relative_to(tmp_path / "raw" / "pdb").as_posix() for path in sorted((bad, worse, good))
+    )
+
+    good.write_bytes(kept)
+    starts: list[int] = []
+    real = conversion.progress
+    monkeypatch.setattr(
+        conversion, "progress", lambda title, total, start: starts.append(start) or real(title, total, start)
+    )
     built = pdb.build(Raw(again.folder, again.workspace, skip_broken=True))
-    assert built.skipped == ("1a/bad.cif",)
+    assert starts == [len(files) - 3]
+    assert built.skipped == ("1a/bad.cif", "1b/b.cif")
     assert "8 entries from 8 files" in built.selection
     assert digest(built) == whole
+    bad.unlink()
+    worse.unlink()
+    assert digest(pdb.build(again)) == whole
+    assert starts == [len(files) - 3]
 
 
 def test_number_of_workers_does_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -25,9 +25,14 @@ def work(rows: Rows, until: int) -> None:
     """Consume inputs up to one: each gives two pairs and two marks, but the fourth, which is broken."""
     for i in range(rows.consumed, until):
         if i == 3:
-            rows.append({}, 1, [3])
+            rows.append({}, [], [3])
         else:
-            rows.append({"pairs": PAIRS[2 * i : 2 * i + 2], "marks": MARKS[2 * i : 2 * i + 2]}, 1)
+            rows.append(rows_of(i), [i])
+
+
+def rows_of(*inputs: int) -> dict[str, np.ndarray]:
+    places = [place for i in inputs for place in (2 * i, 2 * i + 1)]
+    return {"pairs": PAIRS[places], "marks": MARKS[places]}
 
 
 def finished(folder: Path, inputs: list[str] = INPUTS, maker: str = "m1") -> dict[str, bytes]:
@@ -107,6 +112,10 @@ def test_killed_between_rows_and_journal(tmp_path: Path) -> None:
         ("later input", 6),
         ("earlier input", 0),
         ("input less", 0),
+        ("broken input", 6),
+        ("broken input gone", 5),
+        ("broken input gone and an earlier one", 0),
+        ("input in the place of the broken one", 0),
         ("maker", 0),
         ("short file", 0),
         ("file gone", 0),
@@ -126,6 +135,14 @@ def test_what_still_fits_is_kept(tmp_path: Path, change: str, kept: int) -> None
         inputs[5] = "file5 11"
     elif change == "input less":
         inputs = inputs[:5]
+    elif change == "broken input":
+        inputs[3] = "file3 11"
+    elif change == "broken input gone":
+        del inputs[3]
+    elif change == "broken input gone and an earlier one":
+        del inputs[2:4]
+    elif change == "input in the place of the broken one":
+        inputs[3] = "file3b 10"
     elif change == "short file":
         os.truncate(marks, marks.stat().st_size - 1)
     elif change == "file gone":
@@ -138,7 +155,20 @@ def test_what_still_fits_is_kept(tmp_path: Path, change: str, kept: int) -> None
         journal.write_text("[]")
     with open_rows(tmp_path, "m2" if change == "maker" else "m1", inputs, COLUMNS) as rows:
         assert rows.consumed == kept
+        assert rows.order == {6: [0, 1, 2, 4, 5], 5: [0, 1, 2, 3, 4], 0: []}[kept]
+        assert rows.broken == ([3] if kept == 6 else [])
         assert marks.stat().st_size == 128 + (10 if kept else 0)
+
+
+def test_input_that_is_broken_no_more_comes_last(tmp_path: Path) -> None:
+    with open_rows(tmp_path, "m1", INPUTS, COLUMNS) as rows:
+        work(rows, 5)
+        rows.append({}, [], [5])
+        rows.append(rows_of(3, 6), [3, 6])
+    inputs = [*INPUTS[:5], *INPUTS[6:]]  # the fifth is removed
+    with open_rows(tmp_path, "m1", inputs, COLUMNS) as rows:
+        assert (rows.consumed, rows.broken, rows.order) == (6, [], [0, 1, 2, 4, 3, 5])
+        np.testing.assert_array_equal(rows.finish()["marks"], rows_of(0, 1, 2, 4, 3, 6)["marks"])
 
 
 def test_journal_never_speaks_for_other_rows(tmp_path: Path) -> None:
@@ -177,9 +207,9 @@ def test_another_process_is_kept_out(tmp_path: Path) -> None:
 def test_rows_of_another_shape_are_refused(tmp_path: Path) -> None:
     with open_rows(tmp_path, "m1", INPUTS, COLUMNS) as rows:
         with pytest.raises(ValueError, match=r"pairs\.npy: rows are float64 \(1, 2\), expected float32 \(n, 2\)"):
-            rows.append({"pairs": np.zeros((1, 2))}, 1)
+            rows.append({"pairs": np.zeros((1, 2))}, [0])
         with pytest.raises(ValueError, match=r"rows are float32 \(1, 3\)"):
-            rows.append({"pairs": np.zeros((1, 3), dtype=np.float32)}, 1)
+            rows.append({"pairs": np.zeros((1, 3), dtype=np.float32)}, [0])
 
 
 def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
