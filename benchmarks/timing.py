@@ -70,7 +70,10 @@ def _row(name: str, times: list[tuple[float, float]], ratio: float, target: str,
 
 
 def _seconds(work: Work, calls: int) -> float:
+    wait = torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
+    wait()
     start = time.perf_counter()
     for _ in range(calls):
         work()
+    wait()
     return (time.perf_counter() - start) / calls

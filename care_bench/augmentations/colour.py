@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from care_bench.augmentations.parameters import OPERATIONS
+from care_bench.augmentations.transfer import to_device
 
 BRIGHTNESS, CONTRAST, SATURATION, HUE = range(len(OPERATIONS))
 LUMA = (0.2989, 0.587, 0.114)  # torchvision's weights of red, green, blue; they sum to 0.9999
@@ -51,7 +52,7 @@ def jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
     """
     channels, device = images.shape[1], images.device
     luma = _luma(channels)
-    luma_there = luma.to(device)
+    luma_there = to_device(luma, device)
     pixels = images.flatten(2)
     for operation in order.unbind(1):
         factor = factors.gather(1, operation[:, None]).squeeze(1)
@@ -60,19 +61,20 @@ def jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
         to_mean = torch.where(operation == CONTRAST, 1 - factor, 0.0)
         colours = factor[:, None, None] * torch.eye(channels) + to_gray[:, None, None] * luma
         mean = (pixels.view(images.shape).mean(3).mean(2) * luma_there).sum(1)
-        shift = to_mean.to(device) * mean
-        pixels = torch.baddbmm(shift[:, None, None], colours.to(device), pixels).clamp_(0.0, 1.0)
+        shift = to_device(to_mean, device) * mean
+        pixels = torch.baddbmm(shift[:, None, None], to_device(colours, device), pixels).clamp_(0.0, 1.0)
         turned = ((operation == HUE) & (factors[:, HUE] != 0)).nonzero().squeeze(1)
         if channels == 3 and len(turned):
-            rows = turned.to(device)
-            turns = factors[turned, HUE].to(device)
+            rows = to_device(turned, device)
+            turns = to_device(factors[turned, HUE], device)
             pixels.index_copy_(0, rows, _turn_hue(pixels.index_select(0, rows), turns))
     return pixels.view(images.shape)
 
 
 def grayscale(images: Tensor) -> Tensor:
     """Replace every channel by the pixel's gray, as ``F.rgb_to_grayscale`` does; (n, C, h, w) to the same shape."""
-    gray = (images * _luma(images.shape[1]).to(images.device)[:, None, None]).sum(1, keepdim=True)
+    luma = to_device(_luma(images.shape[1]), images.device)
+    gray = (images * luma[:, None, None]).sum(1, keepdim=True)
     return gray.expand_as(images)
 
 
@@ -97,7 +99,7 @@ def _turn_hue(pixels: Tensor, turns: Tensor) -> Tensor:
     not_red = (red < upper).float()
     base = not_red.mul_((12 * blue_over_green).sub_(2)).sub_(6 * blue_over_green)  # 0 or -6 (red), -2 (green), 4 (blue)
     hue = middle.sub_(lower).div_(chroma.clamp(min=1e-20)).add_(base).abs_()  # gray has no hue: 0 / 1e-20
-    away = 6 * turns[:, None] - turns.new_tensor([0.0, 2.0, 4.0])
+    away = 6 * turns[:, None] - torch.arange(0, 6, 2, device=turns.device)
     distance = hue[:, None] + away[..., None]
     distance.sub_((distance / 6).round_(), alpha=6).abs_()
     return torch.addcmul(smallest[:, None], chroma[:, None], distance.neg_().add_(2).clamp_(0.0, 1.0))

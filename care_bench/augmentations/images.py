@@ -14,6 +14,7 @@ from care_bench.augmentations.blur import gaussian_blur
 from care_bench.augmentations.colour import draw_factors, draw_order, grayscale, jitter
 from care_bench.augmentations.crop import draw_boxes, resized_crop
 from care_bench.augmentations.parameters import ImageParameters
+from care_bench.augmentations.transfer import to_device
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,16 +133,17 @@ class ImageAugmentation:
         device = images.device
         drawn = parameters.to("cpu")
         with torch.autocast(device.type, enabled=False):
-            pixels = resized_crop(pixels, drawn.box.to(device), drawn.flip.to(device), self.size)
+            pixels = resized_crop(pixels, to_device(drawn.box, device), to_device(drawn.flip, device), self.size)
             if len(rows := _rows(drawn.jitter)):
-                part = pixels.index_select(0, rows.to(device))
-                pixels.index_copy_(0, rows.to(device), jitter(part, drawn.order[rows], drawn.factors[rows]))
-            if len(rows := _rows(drawn.grayscale).to(device)):
-                pixels.index_copy_(0, rows, grayscale(pixels.index_select(0, rows)))
+                there = to_device(rows, device)
+                part = pixels.index_select(0, there)
+                pixels.index_copy_(0, there, jitter(part, drawn.order[rows], drawn.factors[rows]))
+            if len(rows := _rows(drawn.grayscale)):
+                there = to_device(rows, device)
+                pixels.index_copy_(0, there, grayscale(pixels.index_select(0, there)))
             if len(rows := _rows(drawn.blur)):
-                sigma = drawn.sigma[rows].to(device)
-                rows = rows.to(device)
-                pixels.index_copy_(0, rows, gaussian_blur(pixels.index_select(0, rows), sigma, self.blur_kernel))
+                there, sigma = to_device(rows, device), to_device(drawn.sigma[rows], device)
+                pixels.index_copy_(0, there, gaussian_blur(pixels.index_select(0, there), sigma, self.blur_kernel))
             return self._normalise(pixels)
 
     @torch.no_grad()
@@ -179,7 +181,8 @@ class ImageAugmentation:
         return images.float()
 
     def _normalise(self, pixels: Tensor) -> Tensor:
-        mean, std = (pixels.new_tensor(values)[:, None, None] for values in (self.mean, self.std))
+        statistics = torch.tensor([self.mean, self.std], dtype=pixels.dtype)
+        mean, std = to_device(statistics, pixels.device)[:, :, None, None].unbind()
         return (pixels - mean).div_(std)
 
 

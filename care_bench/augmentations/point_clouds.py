@@ -7,6 +7,7 @@ from torch import Tensor
 
 from care_bench.augmentations.checks import check_draw, check_length
 from care_bench.augmentations.parameters import RotationParameters
+from care_bench.augmentations.transfer import to_device
 
 
 class RandomRotation3D:
@@ -56,8 +57,9 @@ class RandomRotation3D:
         """
         points = self.identity(points)
         check_length("points", len(points), parameters)
+        matrix = to_device(parameters.matrix, points.device).to(points.dtype)
         with torch.autocast(points.device.type, enabled=False):
-            return torch.bmm(points, parameters.matrix.to(points).transpose(1, 2))
+            return torch.bmm(points, matrix.transpose(1, 2))
 
     def identity(self, points: Tensor) -> Tensor:
         """Return the clouds as they are, (n, P, 3).

@@ -16,6 +16,8 @@ from care_bench.evaluation.checks import embedded
 
 ALPHAS = tuple(10.0**power for power in range(-6, 7))
 """Ridge penalties to choose from, on standardised embeddings."""
+CLOUDS_AT_ONCE = 2**14
+"""Clouds whose coordinates are held in float64 at a time."""
 LEAST_GAP = 1e-6
 """Least share of the largest variance by which the second must fall short, else there is no first component."""
 
@@ -70,7 +72,6 @@ def principal_component(z: Tensor, clouds: Tensor, test_z: Tensor, test_clouds: 
     model.fit(_array(z), _array(target))
     predicted = _projectors(torch.from_numpy(model.predict(_array(test_z))))
 
-    expected = expected.cpu()
     spread = (expected - expected.mean(dim=0)).square().sum().item()
     if spread < 1e-12 * len(expected):
         raise ValueError(f"all {len(expected)} test clouds share one first component; expected them to differ")
@@ -81,7 +82,7 @@ def principal_component(z: Tensor, clouds: Tensor, test_z: Tensor, test_clouds: 
 
 @torch.no_grad()
 def first_component_projectors(clouds: Tensor) -> Tensor:
-    """Return v v^T for the first principal component v of every cloud, (n, 3, 3) float64.
+    """Return v v^T for the first principal component v of every cloud, (n, 3, 3) float64 on the CPU.
 
     Args:
         clouds: (n, P, 3), P >= 2.
@@ -92,14 +93,22 @@ def first_component_projectors(clouds: Tensor) -> Tensor:
     if clouds.ndim != 3 or clouds.shape[1] < 2 or clouds.shape[2] != 3:
         raise ValueError(f"clouds have shape {tuple(clouds.shape)}; expected (n, P, 3) with P >= 2")
     embedded(clouds.flatten(1), "clouds")
-    centred = clouds.double() - clouds.double().mean(dim=1, keepdim=True)
-    variances, vectors = torch.linalg.eigh(centred.mT @ centred)
+    scatter = torch.cat([_scatter(block) for block in torch.split(clouds, CLOUDS_AT_ONCE)])
+    # NVIDIA's solver for many matrices at once fails on more than about 32 thousand of them; LAPACK takes any number.
+    variances, vectors = torch.linalg.eigh(scatter.cpu())
     without = variances[:, 2] - variances[:, 1] <= LEAST_GAP * variances[:, 2]
     if without.any():
         first = int(without.nonzero()[0])
         raise ValueError(f"cloud {first} has no first principal component; its two largest variances are equal")
     leading: Tensor = vectors[:, :, 2]
     return leading[:, :, None] * leading[:, None, :]
+
+
+def _scatter(clouds: Tensor) -> Tensor:
+    """Return the sum over the points of x x^T for every cloud around its mean, (n, 3, 3) float64."""
+    points = clouds.double()
+    centred = points - points.mean(dim=1, keepdim=True)
+    return centred.mT @ centred
 
 
 def _entries(projectors: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from care_bench.augmentations import Augmentation, Parameters
+from care_bench.augmentations.transfer import to_device
 from care_bench.config import MethodSettings
 from care_bench.models import Encoder
 
@@ -38,7 +39,7 @@ class View:
 
     def in_batch_order(self, rows: Tensor) -> Tensor:
         """Return the rows of the whole view, such as its embeddings, in the order of the batch."""
-        return rows if self.order is None else rows[self.order.argsort()]
+        return rows if self.order is None else rows[to_device(self.order.argsort(), rows.device)]
 
 
 @dataclass(frozen=True)

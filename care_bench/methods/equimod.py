@@ -21,8 +21,11 @@ class EquiMod(Method):
 
     A projection head of its own, which ends in BatchNorm without affine parameters, gives the equivariant embedding.
     The predictor, one linear map and another such BatchNorm, takes that of the plain view and the standardised
-    parameters of an augmentation after a linear map and BatchNorm. The three views go through backbone and head in
-    one pass. All as in the released code.
+    parameters of an augmentation after a linear map and BatchNorm. The three views go through backbone and this head in
+    one pass. So far it is the released code, where the base method and the backbone are others: the base method's head,
+    predictor and momentum encoder take both augmented views in one pass, so that their BatchNorm sees them together;
+    SimCLR's head ends in BatchNorm without affine parameters; and the last BatchNorm of every residual block starts at
+    0. Here they are those of every other row.
 
     Args:
         base: the wrapped method.

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from care_bench.augmentations import Augmentation, Parameters
+from care_bench.augmentations.transfer import to_device
 
 DRAWS = 10_000
 """Draws from which mean and standard deviation are estimated, to about one percent."""
@@ -36,5 +37,5 @@ class ParameterVector(nn.Module):
 
     def forward(self, parameters: Parameters) -> Tensor:
         """Return the standardised vectors (n, p), on the device of this module."""
-        standardised: Tensor = (parameters.to_vector().to(self.mean.device) - self.mean) * self.scale
+        standardised: Tensor = (to_device(parameters.to_vector(), self.mean.device) - self.mean) * self.scale
         return standardised

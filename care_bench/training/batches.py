@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from contextlib import suppress
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import Tensor
 
+from care_bench.augmentations.transfer import to_device
 from care_bench.data import Split
 from care_bench.training.randomness import epoch_order
 
@@ -44,5 +49,18 @@ class Batches:
     def take(self, rows: Tensor) -> Tensor:
         """Return samples on the device."""
         if self._resident is not None:
-            return self._resident[rows.to(self.device)]
-        return torch.from_numpy(self.inputs[rows.numpy()]).to(self.device, non_blocking=True)
+            return self._resident[to_device(rows, self.device)]
+        return to_device(torch.from_numpy(self.inputs[rows.numpy()]), self.device)
+
+    def announce(self, rows: Tensor) -> None:
+        """Have the system read samples from the disk while others are worked on: all of them at once.
+
+        A memory map by itself reads where it is looked at, one place after the other, and waits for each. Nothing
+        changes where the samples are in memory already, or the system takes no such advice.
+        """
+        if self._resident is None and isinstance(self.inputs, np.memmap) and hasattr(os, "posix_fadvise"):
+            size = self.inputs[0].nbytes
+            with suppress(OSError), Path(str(self.inputs.filename)).open("rb") as file:
+                for row in rows.tolist():
+                    place = self.inputs.offset + row * size
+                    os.posix_fadvise(file.fileno(), place, size, os.POSIX_FADV_WILLNEED)

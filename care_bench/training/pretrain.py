@@ -19,7 +19,8 @@ from care_bench.training.checkpoint import encoder_bytes
 from care_bench.training.device import best_device, describe_device, reproducible
 from care_bench.training.interrupts import RunInterruptedError, StopSignal, stop_signals
 from care_bench.training.optim import learning_rate_factor
-from care_bench.training.processes import agreed, follows, part, share
+from care_bench.training.peers import peers
+from care_bench.training.processes import agreed, check_devices, follows, part, share
 from care_bench.training.progress import no_progress, training_progress
 from care_bench.training.randomness import generator
 from care_bench.training.run_folder import RunFolder
@@ -53,6 +54,7 @@ def pretrain(config: RunConfig, data: Path, out: Path) -> RunFolder:
 
 
 def _pretrain(config: RunConfig, data: Path, folder: RunFolder) -> None:
+    check_devices(config)
     dataset = load(config.dataset, data)
     samples = len(dataset.train.inputs)
     if config.training.batch_size > samples:
@@ -61,7 +63,8 @@ def _pretrain(config: RunConfig, data: Path, folder: RunFolder) -> None:
             f"{config.dataset!r}; expected at most that many"
         )
     training = config.training
-    with reproducible(training.deterministic, training.threads, best_device()), stop_signals() as stop:
+    repeatable = reproducible(training.deterministic, training.threads, best_device())
+    with repeatable, stop_signals() as stop, peers(config):
         session = Session.open(config, dataset, folder)
         first = session.fabric.global_rank == 0
         if first and not folder.config.exists():
@@ -83,6 +86,8 @@ def train_step(session: Session) -> None:
     for group in session.optimizer.param_groups:
         group["lr"] = learning_rate
     loss, terms = session.model(views)
+    # From here on the device has work, and the disk may have, too.
+    session.batches.announce(share(session.batches.rows(session.step + 1), session.fabric))
     session.fabric.backward(loss)
     session.optimizer.step()
     session.optimizer.zero_grad()
@@ -128,6 +133,8 @@ def _train(session: Session, stop: StopSignal) -> None:
             report(session.step, session.log.last_loss)
             if session.step < session.total:
                 _save_when_due(session, stop)
+    session.log.flush()  # waits for the work that an accelerator still has
+    session.seconds = time.perf_counter() - began
 
 
 def _save_when_due(session: Session, stop: StopSignal) -> None:

@@ -26,8 +26,8 @@ def follows(config: RunConfig) -> bool:
     return config.training.devices > 1 and int(os.environ.get("LOCAL_RANK", "0")) > 0
 
 
-def launch(config: RunConfig) -> Fabric:
-    """Set up the device of this process, and start the others where the run has several.
+def check_devices(config: RunConfig) -> None:
+    """Check that a run finds the devices it asks for.
 
     Raises:
         CareBenchError: the machine has too few GPUs, or none where the run needs them.
@@ -39,26 +39,33 @@ def launch(config: RunConfig) -> Fabric:
             "expected 32-true or bf16-mixed"
         )
     if training.devices == 1:
-        return Fabric(accelerator="auto", devices=1, precision=training.precision)
+        return
     if training.batchnorm == "synchronised" and device.type == "cpu":
         raise CareBenchError(
             f"run {config.id}: training.batchnorm = 'synchronised' needs GPUs and there is none; expected per-device"
         )
-    if device.type != "cpu" and torch.accelerator.device_count() < training.devices:
+    if device.type != "cpu" and torch.cuda.device_count() < training.devices:
         raise CareBenchError(
             f"run {config.id}: training.devices = {training.devices}, and this machine shows "
-            f"{torch.accelerator.device_count()}; expected at most that many"
+            f"{torch.cuda.device_count()}; expected at most that many"
         )
+
+
+def launch(config: RunConfig) -> Fabric:
+    """Set up the device of this process, and meet the others where the run has several."""
+    training = config.training
+    if training.devices == 1:
+        return Fabric(accelerator=best_device().type, devices=1, precision=training.precision)
     # Several forward passes a step: buffers are not broadcast between them, and the graph is the same at every step.
     known = inspect.signature(nn.parallel.DistributedDataParallel).parameters
     buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
     options: dict[str, Any] = {buffers: False, "static_graph": True}
     fabric = Fabric(
-        accelerator="auto",
+        accelerator=best_device().type,
         devices=training.devices,
         strategy=DDPStrategy(**options),
         precision=training.precision,
-        plugins=[LightningEnvironment()],  # the processes are ours to start, also inside a cluster's job
+        plugins=[LightningEnvironment()],  # the processes are this machine's, also inside a cluster's job
     )
     fabric.launch()
     return fabric
@@ -90,7 +97,7 @@ class _Gather(autograd.Function):
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> Tensor:
-        total = gradient.contiguous()
+        total = gradient.clone(memory_format=torch.contiguous_format)  # autograd's own stays as it is
         distributed.all_reduce(total)
         return total.chunk(distributed.get_world_size())[distributed.get_rank()]
 

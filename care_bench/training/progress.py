@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -35,6 +36,8 @@ def training_progress(title: str, start: int, total: int, batch_size: int) -> It
 
         def report(step: int, loss: float) -> None:
             rate = (step - start) * batch_size / max(time.perf_counter() - began, 1e-9)
-            advance(step, f"loss {loss:.4f}  {rate:,.0f} images/s")
+            # Nothing is known of the loss before it is first fetched from an accelerator.
+            known = "" if math.isnan(loss) else f"loss {loss:.4f}  "
+            advance(step, f"{known}{rate:,.0f} images/s")
 
         yield report

@@ -50,7 +50,7 @@ class TermLog:
 
     def add(self, step: int, learning_rate: float, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
         """Take the values of one step, numbered from 1."""
-        values = torch.stack([loss.detach(), *(term.detach() for term in terms.values())]).double()
+        values = torch.stack([loss.detach(), *(term.detach() for term in terms.values())])
         self._waiting.append((step, learning_rate, ("loss", *terms), values))
         if len(self._waiting) >= self.every:
             self.flush()
@@ -92,7 +92,7 @@ class TermLog:
     def _fetch(self) -> list[list[float]]:
         if not self._waiting:
             return []
-        rows: list[list[float]] = torch.stack([values for *_, values in self._waiting]).tolist()
+        rows: list[list[float]] = torch.stack([values for *_, values in self._waiting]).cpu().tolist()
         return rows
 
     def __enter__(self) -> Self:

@@ -228,7 +228,7 @@ def test_progress_in_a_log_is_plain_lines(
     assert "\x1b" not in "".join(lines)
 
 
-@pytest.mark.skipif(torch.accelerator.is_available(), reason="16-mixed is refused where there is no accelerator")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="16-mixed is refused where there is no GPU")
 def test_half_precision_is_not_replaced_by_another_behind_the_users_back(
     tiny: Make, data: Path, tmp_path: Path
 ) -> None:

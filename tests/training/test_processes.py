@@ -7,21 +7,23 @@ import os
 import signal
 import subprocess
 import sys
-import time
+from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import psutil
 import pytest
 import torch
+from lightning_fabric.plugins.environments.lightning import find_free_network_port
 
 from care_bench.augmentations import ImageAugmentation
 from care_bench.config import RunConfig
 from care_bench.errors import CareBenchError
 from care_bench.files import write_json
 from care_bench.methods import View
-from care_bench.training.pretrain import make_views
-from care_bench.training.processes import launch, share
+from care_bench.training.pretrain import make_views, pretrain
+from care_bench.training.processes import check_devices, share
 
 from .conftest import Make
 
@@ -33,65 +35,125 @@ METHODS: dict[str, dict[str, Any]] = {
 }
 
 
-def start(config: RunConfig, data: Path, folder: Path) -> subprocess.Popen[str]:
-    write_json(folder / "run.json", config.model_dump(mode="json"))
-    command = [sys.executable, "-m", "care_bench", "pretrain", str(folder / "run.json")]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-    return subprocess.Popen(
-        [*command, "--data", str(data), "--out", str(folder / "out")],
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment,
-    )
+TOGETHER = """
+import sys
+from pathlib import Path
+from care_bench.config import read_run
+from care_bench.training.pretrain import pretrain
+
+for folder in map(Path, sys.argv[2:]):
+    try:
+        pretrain(read_run(folder / "run.json", None), Path(sys.argv[1]), folder / "out")
+    except SystemExit:  # where the further processes of a run end
+        pass
+"""
 
 
-def finish(config: RunConfig, data: Path, folder: Path) -> list[dict[str, float]]:
-    process = start(config, data, folder)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 0, errors
-    return [json.loads(line) for line in (folder / "out" / "log.jsonl").read_text().splitlines()]
+@dataclass
+class Runs:
+    """A folder with runs in folders of their own, each of which has its configuration and, once it was run, ``out``."""
+
+    root: Path
+    data: Path
+
+    def write(self, name: str, config: RunConfig) -> Path:
+        write_json(self.root / name / "run.json", config.model_dump(mode="json"))
+        return self.root / name
+
+    def command(self, name: str) -> subprocess.Popen[str]:
+        """Start the command that pretrains a run; it starts the other process itself."""
+        run, out = self.root / name / "run.json", self.root / name / "out"
+        command = ["-m", "care_bench", "pretrain", str(run), "--data", str(self.data), "--out", str(out)]
+        return self._start(command, {})
+
+    def together(self, *names: str) -> None:
+        """Pretrain runs one after the other in one pair of processes, which are started here."""
+        command = ["-c", TOGETHER, str(self.data), *(str(self.root / name) for name in names)]
+        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(find_free_network_port())}
+        pair = [self._start(command, {**shared, "LOCAL_RANK": rank}) for rank in "01"]
+        errors = [process.communicate(timeout=300)[1] for process in pair]
+        assert [process.returncode for process in pair] == [0, 0], errors
+
+    def log(self, name: str) -> list[dict[str, float]]:
+        return [json.loads(line) for line in (self.root / name / "out" / "log.jsonl").read_text().splitlines()]
+
+    def summary(self, name: str) -> dict[str, Any]:
+        summary: dict[str, Any] = json.loads((self.root / name / "out" / "pretrain.json").read_text())
+        return summary
+
+    def _start(self, command: list[str], variables: dict[str, str]) -> subprocess.Popen[str]:
+        # Lightning imports torchmetrics, and this torchvision and SciPy, where lightly has brought it along.
+        shade = self.root / "shade"
+        shade.mkdir(exist_ok=True)
+        (shade / "torchmetrics.py").write_text("raise ImportError")
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{shade}:{ROOT}", **variables}
+        return subprocess.Popen([sys.executable, *command], stderr=subprocess.PIPE, text=True, env=environment)
+
+
+@pytest.fixture(scope="module")
+def pairs(tiny: Make, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    """The runs of METHODS and one called `whole`, each of them pretrained by two processes."""
+    runs = Runs(tmp_path_factory.mktemp("pairs"), data)
+    for name, method in METHODS.items():
+        runs.write(name, tiny(method, "proteins", optimizer=SGD, devices=2))
+    for name in ("whole", "cut"):
+        method = {"name": "moco_v2", "queue": 128}
+        runs.write(name, tiny(method, steps=100, epochs=4, devices=2, checkpoint_every=10))
+    runs.together(*METHODS, "whole")
+    return runs
 
 
 @pytest.mark.parametrize("name", list(METHODS))
-def test_two_processes_compute_the_losses_of_one(name: str, tiny: Make, data: Path, tmp_path: Path) -> None:
+def test_two_processes_compute_the_losses_of_one(name: str, pairs: Runs, tiny: Make, tmp_path: Path) -> None:
     # A DeepSet has no BatchNorm, and everything behind it sees the whole batch: nothing may differ but rounding.
-    one, two = (
-        finish(tiny(METHODS[name], "proteins", optimizer=SGD, devices=n), data, tmp_path / str(n)) for n in (1, 2)
-    )
+    folder = pretrain(tiny(METHODS[name], "proteins", optimizer=SGD), pairs.data, tmp_path / "one")
+    one, two = [json.loads(line) for line in folder.log.read_text().splitlines()], pairs.log(name)
     assert len(one) == len(two) == 7
     for first, second in zip(one, two, strict=True):
         assert second == pytest.approx(first, rel=1e-4, abs=1e-6)
-    summary = json.loads((tmp_path / "2" / "out" / "pretrain.json").read_text())
-    assert summary["device"].startswith("cpu: 2 x ")
+    assert pairs.summary(name)["device"].startswith("cpu: 2 x ")
 
 
-def test_a_stopped_pair_continues_to_the_same_bits(tiny: Make, data: Path, tmp_path: Path) -> None:
-    method = {"name": "moco_v2", "queue": 128}
-    config = tiny(method, steps=150, epochs=4, devices=2, checkpoint_every=100_000)
-    finish(config, data, tmp_path / "whole")
+def test_a_pair_that_was_killed_and_stopped_continues_to_the_same_bits(pairs: Runs) -> None:
+    run = "run digits/row/seed0"
+    process = pairs.command("cut")
+    read_until(process, "step 20/100")  # what it saved after ten steps is on the disk
+    (other,) = psutil.Process(process.pid).children()
+    other.kill()
+    errors = process.communicate(timeout=60)[1].splitlines()
+    assert process.returncode == 2, errors
+    assert not any("Traceback" in line for line in errors)
+    assert [line for line in errors if line.startswith("care-bench: ")] == [
+        f"care-bench: {run}: process 1 (PID {other.pid}) ended by signal 9 (Killed), so the others stopped; the same "
+        "command continues from the last checkpoint"
+    ]
 
-    process = start(config, data, tmp_path / "cut")
-    log = next(iter_until(lambda: list((tmp_path / "cut" / "out").glob("state-*/log.jsonl"))))
-    next(iter_until(lambda: [log] if log.stat().st_size else []))
+    process = pairs.command("cut")
+    read_until(process, ": step ")
+    children = psutil.Process(process.pid).children()
     process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=300)
-    assert process.returncode == 128 + signal.SIGTERM, errors
-    assert "stopped by SIGTERM after step" in errors
-    finish(config, data, tmp_path / "cut")
+    _, rest = process.communicate(timeout=60)
+    assert process.returncode == 128 + signal.SIGTERM, rest
+    assert "stopped by SIGTERM after step" in rest
+    assert not any(child.is_running() for child in children)
 
-    first, second = ((tmp_path / name / "out" / "encoder.safetensors").read_bytes() for name in ("whole", "cut"))
+    process = pairs.command("cut")
+    _, rest = process.communicate(timeout=300)
+    assert process.returncode == 0, rest
+    first, second = ((pairs.root / name / "out" / "encoder.safetensors").read_bytes() for name in ("whole", "cut"))
     assert first == second
-    assert json.loads((tmp_path / "cut" / "out" / "pretrain.json").read_text())["resumed"] == 1
+    assert pairs.summary("cut")["resumed"] == 2
 
 
-def iter_until(look: Any) -> Any:
-    """Yield the first thing found, looking for up to a minute."""
-    for _ in range(6000):
-        if found := look():
-            yield found[0]
+def read_until(process: subprocess.Popen[str], text: str) -> None:
+    """Read what a process prints until a line holds a text."""
+    assert process.stderr is not None
+    lines = []
+    for line in process.stderr:
+        lines.append(line)
+        if text in line:
             return
-        time.sleep(0.01)
-    pytest.fail("nothing came")
+    pytest.fail(f"{text!r} did not come: {lines}")
 
 
 def session_of(rank: int, world: int, config: RunConfig, method: Any) -> Any:
@@ -144,4 +206,4 @@ def test_what_several_devices_cannot_do_is_one_line(tiny: Make, monkeypatch: pyt
         tiny(None, devices=3)
     monkeypatch.setattr("care_bench.training.processes.best_device", lambda: torch.device("cpu"))
     with pytest.raises(CareBenchError, match="'synchronised' needs GPUs and there is none; expected per-device"):
-        launch(tiny(None, devices=2, batchnorm="synchronised"))
+        check_devices(tiny(None, devices=2, batchnorm="synchronised"))

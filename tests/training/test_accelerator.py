@@ -1,0 +1,107 @@
+"""What a GPU would mind, seen without one: tensors on two devices, waiting for the device, refused operations.
+
+The work is done in a process of its own on a pretended device, which torch knows until the process ends.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from care_bench.methods import METHODS
+from care_bench.training.device import best_device
+from care_bench.training.progress import training_progress
+
+from .conftest import Make
+
+ROOT = Path(__file__).parents[2]
+CASES: dict[str, tuple[str, ...]] = {
+    **{name: (name,) for name in METHODS},
+    **{f"care-{base}": ("care", base) for base in ("moco_v2", "barlow_twins", "byol")},
+    **{f"{wrapper}-byol": (wrapper, "byol") for wrapper in ("equimod", "augself")},
+}
+CLOUDS = ("simclr", "care", "equimod", "augself")
+"""Methods tried on point clouds as well: what sees the inputs, and what sees the rotations."""
+VARIANTS: dict[str, dict[str, Any]] = {
+    "care on features": {"on": "features"},
+    "care with wahba": {"loss": "wahba"},
+    "care as released": {"fidelity": "released-code"},
+}
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "sgd": {"name": "sgd", "learning_rate": 0.01},
+    "lars": {"name": "lars", "learning_rate": 0.1},
+}
+
+
+@pytest.fixture(scope="module")
+def found(
+    tiny: Make, small: Callable[..., dict[str, Any]], data: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
+    """What the process found, by name of the run."""
+    methods = {name: small(*names) for name, names in CASES.items()}
+    methods |= {name: {**small("care"), **changes} for name, changes in VARIANTS.items()}
+    methods["moco_v2 both ways"] = {**small("moco_v2"), "symmetric": True}
+    runs = {f"digits {name}": tiny(method) for name, method in methods.items()}
+    runs |= {f"proteins {name}": tiny(methods[name], "proteins") for name in CLOUDS}
+    runs |= {name: tiny(small("byol"), optimizer=optimizer) for name, optimizer in OPTIMIZERS.items()}
+    folder = tmp_path_factory.mktemp("pretended")
+    configs, out = folder / "runs.json", folder / "found.json"
+    configs.write_text(json.dumps({name: run.model_dump(mode="json") for name, run in runs.items()}))
+    command = [sys.executable, "-m", "tests.training.on_pretended_device", str(data), str(configs), str(out)]
+    # Lightning imports torchmetrics, and this torchvision and SciPy, where lightly has brought it along.
+    (folder / "torchmetrics.py").write_text("raise ImportError")
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{folder}:{ROOT}"}
+    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    assert ended.returncode == 0, ended.stderr
+    return json.loads(out.read_text())
+
+
+def test_what_is_planted_is_noticed_and_nothing_else(found: dict[str, Any]) -> None:
+    assert {name: notes for name, notes in found["planted"].items() if len(notes) != 1} == {}
+    assert {name: notes for name, notes in found["free"].items() if notes} == {}
+
+
+def test_two_steps_use_one_device_and_compute_what_the_cpu_does(found: dict[str, Any]) -> None:
+    assert len(found["steps"]) == len(CASES) + len(VARIANTS) + 1 + len(CLOUDS) + len(OPTIMIZERS)
+    assert {name: run["mistakes"] for name, run in found["steps"].items() if run["mistakes"]} == {}
+    for name, run in found["steps"].items():
+        for here, there in zip(run["here"]["log"], run["there"]["log"], strict=True):
+            assert there == pytest.approx(here, rel=1e-5), name
+
+
+def test_no_step_waits_for_the_device(found: dict[str, Any]) -> None:
+    assert {name: run["there"]["waits"] for name, run in found["steps"].items() if run["there"]["waits"]} == {}
+    assert found["shuffled"] == []
+
+
+@pytest.mark.parametrize("dataset", ["digits", "proteins"])
+def test_evaluation_uses_one_device_and_measures_what_the_cpu_does(dataset: str, found: dict[str, Any]) -> None:
+    evaluation = found["evaluations"][dataset]
+    assert evaluation["mistakes"] == []
+    assert evaluation["there"].keys() == evaluation["here"].keys()
+    for name, values in evaluation["here"].items():
+        assert evaluation["there"][name] == pytest.approx(values, rel=1e-5), name
+
+
+def test_progress_is_silent_about_a_loss_that_was_not_fetched_yet(capsys: pytest.CaptureFixture[str]) -> None:
+    with training_progress("run", start=0, total=10, batch_size=32) as report:
+        report(1, math.nan)
+        report(2, 1.5)
+    first, second = capsys.readouterr().err.splitlines()
+    assert "loss" not in first
+    assert "loss 1.5000" in second
+
+
+def test_a_gpu_without_float64_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available=False: torch.device("mps"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert best_device() == torch.device("cpu")

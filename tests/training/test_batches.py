@@ -1,0 +1,106 @@
+"""Splits that stay on the disk: what is announced is what is taken next, and nothing else changes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from care_bench.config import RunConfig
+from care_bench.data import Split, load
+from care_bench.training import batches as module
+from care_bench.training.batches import Batches
+from care_bench.training.pretrain import pretrain
+
+Make = Callable[..., RunConfig]
+IMAGES = np.random.default_rng(0).integers(0, 256, (20, 3, 5, 7), dtype=np.uint8)
+
+
+@pytest.fixture
+def advice(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
+    """The bytes of the files that the system was told will be needed."""
+    content: list[bytes] = []
+
+    def note(descriptor: int, offset: int, length: int, advice: int) -> None:
+        assert advice == os.POSIX_FADV_WILLNEED
+        content.append(os.pread(descriptor, length, offset))
+
+    monkeypatch.setattr(os, "posix_fadvise", note)
+    return content
+
+
+def split_in(folder: Path) -> Split:
+    np.save(folder / "inputs.npy", IMAGES)
+    return Split(np.load(folder / "inputs.npy", mmap_mode="r"), {})
+
+
+def batches_of(split: Split) -> Batches:
+    return Batches(split, 4, "images", 0, torch.device("cpu"))
+
+
+def test_announced_samples_are_those_of_the_rows(
+    tmp_path: Path, advice: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RESIDENT_BYTES", IMAGES.nbytes - 1)
+    batches = batches_of(split_in(tmp_path))
+    batches.announce(torch.tensor([3, 19, 0]))
+    assert advice == [IMAGES[row].tobytes() for row in (3, 19, 0)]
+    assert torch.equal(batches.take(torch.tensor([3, 19, 0])), torch.from_numpy(IMAGES[[3, 19, 0]]))
+
+
+def test_nothing_is_announced_of_a_split_on_the_device(
+    tmp_path: Path, advice: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RESIDENT_BYTES", IMAGES.nbytes)
+    batches_of(split_in(tmp_path)).announce(torch.tensor([3]))
+    assert advice == []
+
+
+def test_file_that_was_replaced_or_cannot_be_opened_does_not_matter(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RESIDENT_BYTES", 0)
+    batches = batches_of(split_in(tmp_path))
+    (tmp_path / "inputs.npy").unlink()
+    batches.announce(torch.tensor([3]))
+    assert torch.equal(batches.take(torch.tensor([3])), torch.from_numpy(IMAGES[[3]]))
+
+
+def test_a_system_without_such_advice_reads_when_samples_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RESIDENT_BYTES", 0)
+    monkeypatch.delattr(os, "posix_fadvise")
+    batches = batches_of(split_in(tmp_path))
+    batches.announce(torch.tensor([3]))
+    assert torch.equal(batches.take(torch.tensor([3])), torch.from_numpy(IMAGES[[3]]))
+
+
+def test_training_announces_the_next_batch_and_ends_in_the_same_bits(
+    tiny: Make, data: Path, tmp_path: Path, advice: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resident = pretrain(tiny(dataset="proteins"), data, tmp_path / "resident")
+    assert advice == []
+    monkeypatch.setattr(module, "RESIDENT_BYTES", 0)
+    taken: list[list[bytes]] = []
+    take = Batches.take
+
+    def watch(batches: Batches, rows: torch.Tensor) -> torch.Tensor:
+        samples = take(batches, rows)
+        taken.append([sample.numpy().tobytes() for sample in samples])
+        return samples
+
+    monkeypatch.setattr(Batches, "take", watch)
+    mapped = pretrain(tiny(dataset="proteins"), data, tmp_path / "mapped")
+    assert len(taken) == 7
+    announced = [advice[start : start + 32] for start in range(0, len(advice), 32)]
+    assert announced[:-1] == taken[1:]
+    assert mapped.encoder.read_bytes() == resident.encoder.read_bytes()
+    inputs = load("proteins", data).train.inputs
+    assert {clouds for batch in announced for clouds in batch} <= {
+        np.ascontiguousarray(row).tobytes() for row in inputs
+    }
