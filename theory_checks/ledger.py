@@ -14,6 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from torch import Tensor
+
 from care_bench.artifacts import LedgerRow
 from care_bench.artifacts.ledger import ASSUMPTION, COUNTEREXAMPLE, HOLDS, NOT_OBSERVED, VIOLATED
 
@@ -110,6 +112,11 @@ def observe(statement: str, *, residual: float, bound: float | None = None, case
     if _open_page is None:
         raise RuntimeError(f"{statement} is observed outside a test; expected a call from within a running test")
     _open_page.note(statement, float(residual), None if bound is None else float(bound), case)
+
+
+def sizes(a: Tensor) -> str:
+    """Return how the case of (n, d) embeddings begins: "n=2 d=1"."""
+    return f"n={len(a)} d={a.shape[1]}"
 
 
 def smallest(cases: Iterable[str]) -> str:

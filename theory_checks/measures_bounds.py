@@ -13,7 +13,7 @@ import scipy.linalg
 import torch
 from torch import Tensor
 
-from theory_checks.measures import equivariance_loss, smallest_singular_value
+from theory_checks.measures import equivariance_loss, off_map, smallest_singular_value
 from theory_checks.strategies import generator, make_orthogonal
 
 PRINTED = 1 + math.sqrt(2)
@@ -119,11 +119,6 @@ def composition_bounds(a: Tensor, b: Tensor, gap: float) -> dict[str, float]:
     }
 
 
-def map_residual(a: Tensor, b: Tensor, r: Tensor) -> float:
-    """Return the Frobenius norm of b - a @ r.T for a map that need not be the best one."""
-    return float(torch.linalg.matrix_norm(b - a @ r.mT))
-
-
 def turned(r: Tensor, skew: Tensor, angle: float) -> Tensor:
     """Return exp(angle * skew) r, an orthogonal map that differs from r by about the angle."""
     return torch.linalg.matrix_exp(angle * skew) @ r
@@ -134,7 +129,7 @@ def loosest_map(a: Tensor, b: Tensor, r: Tensor, skew: Tensor, bound: float) -> 
     low, high = 0.0, 1.0
     for _ in range(25):
         middle = (low + high) / 2
-        low, high = (middle, high) if map_residual(a, b, turned(r, skew, middle)) <= bound else (low, middle)
+        low, high = (middle, high) if off_map(a, b, turned(r, skew, middle)) <= bound else (low, middle)
     return turned(r, skew, low)
 
 

@@ -89,6 +89,24 @@ def make_full_rank_points(n: int, d: int, seed: int) -> Tensor:
     return torch.from_numpy(rng.permutation(_unit(rows)))
 
 
+def same_gram(a: Tensor) -> Tensor:
+    """Return B with B B^T = A A^T from A = L Q, that is L, padded to d columns: no map is chosen, and no SVD used."""
+    upper = np.linalg.qr(a.numpy().T, mode="r")
+    b = np.zeros(tuple(a.shape))
+    b[:, : len(upper)] = upper.T
+    return torch.from_numpy(b)
+
+
+def moved_row(b: Tensor, seed: int, size: float) -> Tensor:
+    """Return b with one row turned by ``size`` radians towards a random direction; d >= 2."""
+    rng = generator("moved row", seed)
+    row, moved = int(rng.integers(len(b))), b.clone()
+    away = torch.from_numpy(rng.standard_normal(b.shape[1]))
+    away -= (away @ b[row]) * b[row]
+    moved[row] = np.cos(size) * b[row] + np.sin(size) * away / away.norm()
+    return moved
+
+
 def make_orthogonal(d: int, seed: int, kind: str = "uniform") -> Tensor:
     """Return an orthogonal (d, d) matrix.
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from care_bench.evaluation import composition_error
 from theory_checks.ledger import Statement, observe
-from theory_checks.measures import distance, procrustes, smallest_singular_value
+from theory_checks.measures import distance, off_map, procrustes, smallest_singular_value
 from theory_checks.measures_bounds import (
     DIRECTIONS,
     PRINTED,
@@ -22,7 +22,6 @@ from theory_checks.measures_bounds import (
     inverse_norm,
     is_admissible,
     loosest_map,
-    map_residual,
     residual_bound,
     slope,
     turned,
@@ -142,7 +141,7 @@ def test_maps_that_only_meet_prop_3_compose_with_slope_one_in_epsilon_squared(n:
         fits = {}
         for name, (start, end), sign in (("a", (a, b), 1), ("a'", (b, c), 1), ("a'a", (a, c), -1)):
             fits[name] = turned(procrustes(start, end)[0], skew, sign * angle)
-            assert map_residual(start, end, fits[name]) <= residual_bound(start, gap)
+            assert off_map(start, end, fits[name]) <= residual_bound(start, gap)
         gaps.append(gap)
         errors.append(distance(fits["a'a"], fits["a'"] @ fits["a"]))
     order = slope(gaps, errors)
@@ -263,7 +262,7 @@ def test_counterexample_to_the_printed_bound_two_points_and_three_turns(epsilon:
     turn, back = (turned(torch.eye(2, dtype=torch.float64), skew, sign * angle) for sign in (1, -1))
     for start, end, fit in ((z, za, turn), (za, zaa, turn), (z, zaa, back)):
         assert epsilon_squared(start, end) == 0 <= gap
-        assert map_residual(start, end, fit) == pytest.approx(residual_bound(start, gap), rel=1e-6)
+        assert off_map(start, end, fit) == pytest.approx(residual_bound(start, gap), rel=1e-6)
     assert is_admissible(z, gap)
     bounds = composition_bounds(z, za, gap)
     error = distance(back, turn @ turn)

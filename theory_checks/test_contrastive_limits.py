@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from care_bench.losses import InfoNCE, alignment, info_nce_terms, uniformity
-from theory_checks.ledger import Statement, observe
+from theory_checks.ledger import Statement, observe, sizes
 from theory_checks.measures_metrics import (
     Population,
     largest_gap_error,
@@ -159,7 +159,7 @@ def test_control_on_a_regular_polygon_the_two_limits_agree(n):
 @given(z=sphere_points(min_n=2), seed=seeds(), size=st.sampled_from([0.0, 0.1, 1.0]))
 def test_info_nce_lies_below_alignment_plus_uniformity(z, seed, size):
     excess = repulsion_excess(z, moved(z, seed, size))
-    observe("point-6", residual=max(0.0, excess), case=f"n={len(z)} d={z.shape[1]} size={size}")
+    observe("point-6", residual=max(0.0, excess), case=f"{sizes(z)} size={size}")
     assert excess < EXACT
 
 
@@ -187,7 +187,7 @@ def test_info_nce_squares_the_distance_and_alignment_does_not(z, seed, size):
     za = moved(z, seed, size)
     part, _ = info_nce_terms(z, za, 1.0)
     residual = abs(part - ((z - za).square().sum(dim=1).mean() / 2 - 1)).item()
-    observe("info-nce-alignment", residual=residual, case=f"n={len(z)} d={z.shape[1]} size={size}")
+    observe("info-nce-alignment", residual=residual, case=f"{sizes(z)} size={size}")
     assert residual < EXACT
     assert part >= alignment(z, za) ** 2 / 2 - 1 - EXACT
 
@@ -280,7 +280,7 @@ def test_control_one_point_too_many_stays_above_the_simplex(n, d):
 def test_uniformity_is_at_least_that_of_the_simplex(z):
     least = -1 / (len(z) - 1)
     value = uniformity(z).item()
-    observe("uniformity-bound", residual=max(0.0, least - value), case=f"n={len(z)} d={z.shape[1]}")
+    observe("uniformity-bound", residual=max(0.0, least - value), case=sizes(z))
     assert value >= least - EXACT
 
 

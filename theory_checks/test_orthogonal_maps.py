@@ -1,4 +1,4 @@
-"""Prop. 1, 2, 5 and Cor. 3: the equivariance loss is zero exactly where one orthogonal map carries view to view.
+"""Prop. 1, 2 and Cor. 3: the equivariance loss is zero exactly where one orthogonal map carries view to view.
 
 Rows are samples throughout: B = A R^T. Each check comes with what it must catch.
 """
@@ -6,24 +6,24 @@ Rows are samples throughout: B = A R^T. Each check comes with what it must catch
 from __future__ import annotations
 
 import geomstats.geometry.special_orthogonal as geomstats_so
-import numpy as np
 import pytest
 import torch
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
 from care_bench.evaluation import wahba
 from care_bench.losses import Equivariance
 from theory_checks import measures
-from theory_checks.ledger import Statement, observe
+from theory_checks.ledger import Statement, observe, sizes
 from theory_checks.strategies import (
     full_rank_points,
-    generator,
     make_full_rank_points,
     make_orthogonal,
     make_points,
+    moved_row,
     orthogonal,
+    same_gram,
     seeds,
     sphere_points,
 )
@@ -66,48 +66,8 @@ STATEMENTS = (
         "Prop. 1",
         "holds",
     ),
-    Statement(
-        "prop-1-uniqueness",
-        "R_a is unique.",
-        "Prop. 1",
-        "holds with assumption: the embeddings span R^d; below full rank a reflection off the span fits as well",
-    ),
-    Statement(
-        "prop-5",
-        "Equal inner products f(x).f(y) = h(x).h(y) on any set give one R in O(d) with h = R f, held-out points too.",
-        "Prop. 5",
-        "holds",
-    ),
-    Statement(
-        "prop-5-fitted",
-        "An R fitted on some of the points carries the held-out ones as well.",
-        "Prop. 5",
-        "holds with assumption: the fitted points span what the held-out ones do",
-    ),
 )
 EXACT = TOLERANCE[torch.float64]
-
-
-def sizes(a: Tensor) -> str:
-    return f"n={len(a)} d={a.shape[1]}"
-
-
-def same_gram(a: Tensor) -> Tensor:
-    """Return B with B B^T = A A^T from A = L Q, that is L, padded to d columns: no map is chosen, and no SVD used."""
-    upper = np.linalg.qr(a.numpy().T, mode="r")
-    b = np.zeros(tuple(a.shape))
-    b[:, : len(upper)] = upper.T
-    return torch.from_numpy(b)
-
-
-def moved_row(b: Tensor, seed: int, size: float) -> Tensor:
-    """Return b with one row turned by ``size`` radians towards a random direction; d >= 2."""
-    rng = generator("moved row", seed)
-    row, moved = int(rng.integers(len(b))), b.clone()
-    away = torch.from_numpy(rng.standard_normal(b.shape[1]))
-    away -= (away @ b[row]) * b[row]
-    moved[row] = np.cos(size) * b[row] + np.sin(size) * away / away.norm()
-    return moved
 
 
 # Prop. 1: one map for each augmentation
@@ -283,73 +243,3 @@ def in_coset(r: Tensor) -> tuple[bool, bool]:
     mirrored = r.clone()
     mirrored[0] *= -1
     return bool(group.belongs(r.numpy(), atol=EXACT)), bool(group.belongs(mirrored.numpy(), atol=EXACT))
-
-
-@pytest.mark.statement("prop-1-uniqueness")
-@given(full_rank_points(), seeds())
-def test_on_a_full_span_every_other_map_misses(a: Tensor, seed: int) -> None:
-    """Any other S in O(d) leaves at least the smallest singular value of A times its distance from R."""
-    d = a.shape[1]
-    r, other = make_orthogonal(d, seed), make_orthogonal(d, seed + 1)
-    missed = measures.off_map(a, a @ r.mT, other)
-    least = measures.smallest_singular_value(a) * measures.distance(r, other)
-    observe("prop-1-uniqueness", residual=max(0.0, least - missed), case=f"{sizes(a)} seed={seed}")
-    assert missed >= least * (1 - EXACT) - EXACT
-    subset = a[: len(a) - 1]
-    assume(len(subset) >= d and measures.smallest_singular_value(subset) > 1e-2)
-    assert measures.distance(measures.procrustes(subset, subset @ r.mT)[0], r) <= EXACT
-
-
-@pytest.mark.statement("prop-1-uniqueness")
-@given(sphere_points(min_d=2, kind="rank_deficient"), seeds())
-def test_below_full_rank_a_second_map_fits_and_one_of_the_two_is_a_rotation(a: Tensor, seed: int) -> None:
-    d = a.shape[1]
-    b = a @ make_orthogonal(d, seed).mT
-    r, residual = measures.procrustes(a, b)
-    off_span = torch.linalg.svd(a, full_matrices=True)[2][-1]
-    second = r - 2 * torch.outer(r @ off_span, off_span)
-    worst = max(residual, measures.off_map(a, b, second), measures.orthogonality_defect(second))
-    observe("prop-1-uniqueness", residual=worst, case=f"{sizes(a)} seed={seed}")
-    assert worst <= EXACT
-    assert measures.distance(r, second) == pytest.approx(2.0)
-    assert float(torch.linalg.det(r) * torch.linalg.det(second)) == pytest.approx(-1.0)
-    assert float(wahba(a, b, group="SO").error) <= EXACT
-
-
-# Prop. 5: held-out points
-
-
-@pytest.mark.statement("prop-5")
-@given(full_rank_points(max_n=32), seeds(), st.integers(1, 32))
-def test_held_out_points_obey_the_map_of_the_fitted_ones(fitted: Tensor, seed: int, held_out: int) -> None:
-    """The inner products of f on all points make h, by themselves; R comes from the fitted points alone."""
-    f = torch.cat([fitted, make_points(held_out, fitted.shape[1], seed)])
-    h = same_gram(f @ make_orthogonal(f.shape[1], seed).mT)
-    r, _ = measures.procrustes(fitted, h[: len(fitted)])
-    residual = measures.off_map(f[len(fitted) :], h[len(fitted) :], r)
-    observe("prop-5", residual=residual, case=f"{sizes(fitted)} held_out={held_out} seed={seed}")
-    assert residual <= EXACT
-
-
-@pytest.mark.parametrize("size", [1e-6, 1e-2])
-def test_control_a_held_out_point_with_other_inner_products_is_seen(size: float) -> None:
-    f = make_full_rank_points(10, 4, seed=0)
-    h = same_gram(f)
-    h[-1:] = moved_row(h[-1:], seed=0, size=size)
-    r, fit = measures.procrustes(f[:-1], h[:-1])
-    assert fit <= EXACT
-    assert measures.off_map(f[-1:], h[-1:], r) == pytest.approx(2 * np.sin(size / 2), rel=1e-3)
-
-
-@pytest.mark.statement("prop-5-fitted")
-@given(st.integers(2, 16), seeds())
-def test_a_map_fitted_below_full_rank_may_miss_held_out_points(d: int, seed: int) -> None:
-    """One R serves all points, and a second one, which fits as well, turns the point off the span around."""
-    f = make_orthogonal(d, seed)
-    h = f @ make_orthogonal(d, seed + 1).mT
-    r, everywhere = measures.procrustes(f, h)
-    fits_all_but_one = r - 2 * torch.outer(r @ f[-1], f[-1])
-    residual = max(everywhere, measures.off_map(f[:-1], h[:-1], fits_all_but_one))
-    observe("prop-5-fitted", residual=residual, case=f"n={d - 1} d={d} seed={seed}")
-    assert residual <= EXACT
-    assert measures.off_map(f[-1:], h[-1:], fits_all_but_one) == pytest.approx(2.0)
