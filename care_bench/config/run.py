@@ -40,12 +40,14 @@ class DeepSetConfig(Settings):
 
 
 class ProjectorConfig(Settings):
-    """The projection head: Linear, BatchNorm, ReLU for each hidden width, then Linear to the embedding."""
+    """The projection head: Linear, BatchNorm (or none), ReLU for each hidden width, then Linear to the embedding."""
 
     hidden: tuple[Width, ...] = (512,)
     """Widths of the hidden layers."""
     output: Width = 128
     """Dimension d of the embedding on the unit sphere."""
+    batchnorm: bool = True
+    """Whether the hidden layers have BatchNorm; without it they have biases, as in MoCo-v2."""
 
 
 class EncoderConfig(Settings):
@@ -91,6 +93,11 @@ class RotationAugmentationConfig(Settings):
     """Uniform random rotations of point clouds in SO(3)."""
 
     kind: Literal["rotation"]
+
+
+AugmentationConfig: TypeAlias = Annotated[
+    ImageAugmentationConfig | RotationAugmentationConfig, Field(discriminator="kind")
+]
 
 
 class AdamConfig(Settings):
@@ -189,7 +196,7 @@ class RunConfig(Settings):
     seed: Seed
     method: AnyMethodSettings
     encoder: EncoderConfig
-    augmentation: Annotated[ImageAugmentationConfig | RotationAugmentationConfig, Field(discriminator="kind")]
+    augmentation: AugmentationConfig
     training: TrainingConfig
 
     @property

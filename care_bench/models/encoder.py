@@ -81,7 +81,8 @@ def build_encoder(config: EncoderConfig, channels: int, seed: int) -> Encoder:
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the accelerators' as well
         backbone, dimension = _build_backbone(config.backbone, channels)
         head = config.projector
-        return Encoder(backbone, projection_head(dimension, head.hidden, head.output), dimension, head.output)
+        projector = projection_head(dimension, head.hidden, head.output, batchnorm=head.batchnorm)
+        return Encoder(backbone, projector, dimension, head.output)
 
 
 def _build_backbone(config: ConvNetConfig | ResNetConfig | DeepSetConfig, channels: int) -> tuple[nn.Module, int]:

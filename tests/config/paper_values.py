@@ -7,10 +7,11 @@ from typing import Any
 Values = dict[str, Any]
 
 # What the paper prints, by experiment.
-HEAD = {"encoder.projector.hidden": [512], "encoder.projector.output": 128}
+HEAD = {"encoder.projector.hidden": [512], "encoder.projector.output": 128, "encoder.projector.batchnorm": True}
 RESNET50 = {"encoder.backbone.name": "resnet50", "encoder.backbone.stem": "small-image"}
 RESNET18 = {"encoder.backbone.name": "resnet18"}
 CIRCLE = {**RESNET18, "encoder.projector.output": 2}
+BLUR = {"augmentation.blur_kernel": 3, "augmentation.blur_sigma": [0.1, 2.0]}
 JITTER = {"augmentation.jitter": [0.4, 0.4, 0.4, 0.1], "augmentation.jitter_probability": 0.8}
 AUGMENTATION = {
     **JITTER,
@@ -24,8 +25,8 @@ SMALL = {
     **HEAD,
     **AUGMENTATION,
     "augmentation.size": 32,
+    **BLUR,
     "augmentation.crop_scale": [0.08, 1.0],
-    "augmentation.blur_kernel": 3,
     "training.epochs": 400,
     "training.batch_size": 256,
 }
@@ -43,6 +44,7 @@ STL10 = {
     "training.optimizer.weight_decay": 5e-4,
     "training.schedule": "cosine",
     "training.warmup_epochs": 10,
+    "augmentation.test_view": "resize",
 }
 IMAGENET100 = {
     **RESNET50,
@@ -50,8 +52,10 @@ IMAGENET100 = {
     "encoder.backbone.stem": "imagenet",
     "encoder.projector.hidden": [2048],
     "encoder.projector.output": 128,
+    "encoder.projector.batchnorm": False,
     "augmentation.size": 224,
     "augmentation.crop_scale": [0.2, 1.0],
+    "augmentation.test_view": "centre-crop",
     "training.epochs": 200,
     "training.batch_size": 512,
     "training.optimizer.name": "sgd",
@@ -66,16 +70,22 @@ PER_DEVICE = {"training.batchnorm": "per-device"}
 IMAGENET100_RELEASED = {
     **IMAGENET100,
     **SYNCHRONISED,
+    "augmentation.blur_kernel": 5,
     "training.batch_size": 256,
     "training.optimizer.learning_rate": 0.4,
 }
+RELEASED_IMAGES, RELEASED_GPUS, RELEASED_SPLITS_PER_GPU = 128, 4, 4
+RELEASED_SPLITS = 32
+"""Of the equivariance term on ImageNet100: 128 images over 4 GPUs, 4 chunks on each; so 256 images are 32 chunks."""
 MOCO_IMAGENET100 = {"method.temperature": 0.2, "method.queue": 65536, "method.momentum": 0.99}
 PROTEINS = {"encoder.backbone.name": "deepset", "encoder.projector.output": 16, "augmentation.kind": "rotation"}
 
 # What other methods' own releases have; the paper prints nothing about them.
 EQUIMOD_RELEASE = {
-    **RESNET50,
+    "encoder.backbone.stem": "small-image",
+    "encoder.projector.batchnorm": True,
     **JITTER,
+    **BLUR,
     "augmentation.size": 32,
     "augmentation.flip_probability": 0.5,
     "augmentation.grayscale_probability": 0.2,
@@ -91,6 +101,7 @@ EQUIMOD_RELEASE = {
 }
 EQUIMOD = {
     **EQUIMOD_RELEASE,
+    "encoder.backbone.name": "resnet50",
     "augmentation.blur_probability": 0.0,
     "encoder.projector.hidden": [2048, 2048],
     "encoder.projector.output": 128,
@@ -154,24 +165,32 @@ BYOL_INSIDE = {"method.base.predictor_hidden": 4096, "method.base.momentum": 0.9
 SIMCLR_BASE = {"base_temperature": 0.5}
 CARE = care(0.01, 16, **SIMCLR_BASE)
 CARE_RELEASED = released(0.03, 16, **SIMCLR_BASE)
-SWEEP = (0.001, 0.003, 0.03, 0.1, 0.3, 1)
 TERM = {"method.splits": 16, "method.fidelity": "paper", "method.sharing": "chunk"}
+TERM_RELEASED = {"method.splits": 16, "method.fidelity": "released-code", "method.sharing": "batch"}
+DEFINITION = {"method.on": "projection", "method.loss": "gram"}
+TERM_OF_CARE = {**DEFINITION, "method.fidelity": "paper", "method.sharing": "chunk"}
+TERM_OF_RELEASE = {**DEFINITION, "method.fidelity": "released-code", "method.sharing": "batch"}
 
 ROWS: dict[str, dict[str, Values]] = {
     "cifar10": {
         **table1(CIFAR, 16, 0.01, 0.03),
         "byol": BYOL_ALONE,
         "equimod-byol": {**BYOL, **EQUIMOD_TERM, **BYOL_INSIDE},
-        "care-byol": {**BYOL, **care(0.01, 16, **BYOL_BASE)},
-        "care-features": {**CIFAR, **CARE, "method.on": "features"},
-        "care-wahba": {**CIFAR, **CARE, "method.loss": "wahba"},
+        "simclr-equimod-recipe": {**CIFAR, "method.temperature": 0.5},
+        "care-byol": {**BYOL, **RESNET50, **care(0.01, 16, **BYOL_BASE)},
+        "care-byol-released-code": {**BYOL, **RESNET50, **released(0.03, 16, **BYOL_BASE)},
+        "care-features": {**CIFAR, **CARE},
+        "care-features-released-code": {**CIFAR, **CARE_RELEASED},
+        "care-wahba": {**CIFAR, **CARE},
         "augself": CIFAR,
-        **{f"care-weight-{weight}": {**CIFAR, **CARE, "method.weight": weight} for weight in SWEEP},
+        **{f"care-weight-{weight}": {**CIFAR, **CARE} for weight in (0.001, 0.003, 0.03, 0.1, 0.3, 1, 3, 10)},
         "invariance": CIFAR,
         "uniformity": CIFAR,
         "equivariance": {**CIFAR, **TERM},
         "uniformity_equivariance": {**CIFAR, **TERM, "method.weight": 0.01},
+        "uniformity_equivariance-released-code": {**CIFAR, **TERM_RELEASED, "method.weight": 0.03},
         "care-one-draw": {**CIFAR, **CARE, "method.sharing": "batch"},
+        "care-draw-per-chunk-released-code": {**CIFAR, **CARE_RELEASED},
         "simclr-resnet18": {**CIFAR, **RESNET18, "method.temperature": 0.5},
         "care-resnet18": {**CIFAR, **RESNET18, **CARE},
         "care-resnet18-released-code": {**CIFAR, **RESNET18, **CARE_RELEASED},
@@ -183,9 +202,11 @@ ROWS: dict[str, dict[str, Values]] = {
     "stl10": table1(STL10, 8, 0.01, 0.01),
     "imagenet100": {
         "simclr": {**IMAGENET100, **PER_DEVICE, "method.temperature": 0.2},
+        "simclr-synchronised": {**IMAGENET100, **PER_DEVICE, "method.temperature": 0.2},
         "moco_v2": {**IMAGENET100, **PER_DEVICE, **MOCO_IMAGENET100},
+        "moco_v2-synchronised": {**IMAGENET100, **PER_DEVICE, **MOCO_IMAGENET100},
         "care": {**IMAGENET100, **SYNCHRONISED, **care(0.005, 4, base_temperature=0.2)},
-        "care-released-code": {**IMAGENET100_RELEASED, **released(0.005, 4, base_temperature=0.2)},
+        "care-released-code": {**IMAGENET100_RELEASED, **released(0.005, RELEASED_SPLITS, base_temperature=0.2)},
         "care-moco_v2": {
             **IMAGENET100,
             **SYNCHRONISED,
@@ -193,67 +214,24 @@ ROWS: dict[str, dict[str, Values]] = {
         },
         "care-moco_v2-released-code": {
             **IMAGENET100_RELEASED,
-            **released(0.005, 4, base_temperature=0.2, base_queue=65536, base_momentum=0.99),
+            **released(0.005, RELEASED_SPLITS, base_temperature=0.2, base_queue=65536, base_momentum=0.99),
         },
     },
     "flowers102": {
         "simclr": {},
-        "care": {"method.fidelity": "paper", "method.sharing": "chunk"},
-        "care-released-code": {"method.fidelity": "released-code", "method.sharing": "batch"},
+        "care": TERM_OF_CARE,
+        "care-released-code": TERM_OF_RELEASE,
     },
     "pdb": {
         "simclr": PROTEINS,
         "simclr-weak-invariance": PROTEINS,
         "invariance": PROTEINS,
         "uniformity": PROTEINS,
-        "care-weight-1": {**PROTEINS, "method.fidelity": "paper", "method.sharing": "chunk"},
-        "care-weight-10": {**PROTEINS, "method.fidelity": "paper", "method.sharing": "chunk"},
-        "care-weight-100": {**PROTEINS, "method.fidelity": "paper", "method.sharing": "chunk"},
-        "care-full-invariance": {**PROTEINS, "method.fidelity": "paper", "method.sharing": "chunk"},
-        "care-released-code": {**PROTEINS, "method.fidelity": "released-code", "method.sharing": "batch"},
+        "care-weight-1": {**PROTEINS, **TERM_OF_CARE},
+        "care-weight-10": {**PROTEINS, **TERM_OF_CARE},
+        "care-weight-100": {**PROTEINS, **TERM_OF_CARE},
+        "care-full-invariance": {**PROTEINS, **TERM_OF_CARE},
+        "care-released-code": {**PROTEINS, **TERM_OF_RELEASE},
     },
 }
 """Data set -> row -> what is known of its settings: printed, or in the released code that the row follows."""
-
-BOTH: list[tuple[str, str, str | None, str, Any, Any]] = [
-    ("cifar10", "care", "simclr", "method.fidelity", "paper", "released-code"),
-    ("cifar10", "care", "simclr", "method.sharing", "chunk", "batch"),
-    ("cifar10", "care", "simclr", "method.weight", 0.01, 0.03),
-    ("cifar100", "care", "simclr", "method.weight", 0.001, 0.001),
-    ("stl10", "care", "simclr", "method.weight", 0.01, 0.01),
-    ("cifar10", "care", "moco_v2", "method.splits", 16, 16),
-    ("cifar100", "care", "moco_v2", "method.splits", 4, 4),
-    ("stl10", "care", "moco_v2", "method.splits", 8, 8),
-    ("imagenet100", "care", "simclr", "method.weight", 0.005, 0.005),
-    ("imagenet100", "care", "simclr", "method.splits", 4, 4),
-    ("imagenet100", "care", "moco_v2", "method.weight", 0.01, 0.005),
-    ("imagenet100", "care", "moco_v2", "method.splits", 8, 4),
-    ("imagenet100", "care", "simclr", "training.optimizer.learning_rate", 0.8, 0.4),
-    ("imagenet100", "care", "simclr", "training.batch_size", 512, 256),
-    ("imagenet100", "simclr", None, "(linear probe: learning rate)", 30.0, 10.0),
-    ("imagenet100", "care", "simclr", "training.batchnorm", None, "synchronised"),
-    ("imagenet100", "simclr", None, "training.batchnorm", None, "per-device"),
-    ("stl10", "simclr", None, "augmentation.size", None, 32),
-    ("stl10", "simclr", None, "training.optimizer.momentum", None, 0),
-    ("stl10", "simclr", None, "(images of pretraining)", None, "train and unlabelled"),
-    ("cifar100", "simclr", None, "augmentation.crop_scale", None, [0.08, 1]),
-    ("cifar100", "simclr", None, "augmentation.blur_kernel", None, 3),
-    ("cifar100", "simclr", None, "augmentation.blur_probability", 0.5, 0.5),
-    ("cifar100", "simclr", None, "augmentation.blur_sigma", None, [0.1, 2]),
-    ("cifar10", "simclr", None, "(linear probe: epochs)", 100, 100),
-    ("cifar10", "simclr", None, "(linear probe: batch)", 512, 512),
-    ("cifar10", "simclr", None, "(linear probe: learning rate)", 1e-3, 1e-3),
-    ("cifar10", "simclr", None, "(linear probe: weight decay)", 1e-6, 1e-6),
-    ("imagenet100", "simclr", None, "(linear probe: epochs)", 60, 60),
-    ("imagenet100", "simclr", None, "(linear probe: batch)", 128, 128),
-    ("cifar10", "simclr", None, "evaluation.classifier_seeds", 3, None),
-    ("cifar10", "simclr", None, "evaluation.augmentations", 20, None),
-    ("pdb", "simclr", None, "training.devices", 4, None),
-    ("pdb", "simclr", None, "training.epochs", None, None),
-    ("pdb", "care", "simclr", "method.weight", None, None),
-    ("stl10", "moco_v2", None, "method.queue", None, None),
-    ("stl10", "moco_v2", None, "method.momentum", None, None),
-    ("cifar10", "equimod", "simclr", "encoder.backbone.name", "resnet50", "resnet18"),
-    ("cifar10", "barlow_twins", None, "encoder.projector.hidden", None, None),
-]
-"""Data set, method, base, key, what the paper prints, what the released code has."""

@@ -14,25 +14,19 @@ from care_bench.evaluation.linear_probe import RECIPES
 from care_bench.evaluation.retrieval import NEIGHBOURS
 from care_bench.evaluation.trajectories import CLOUDS, STEPS
 from care_bench.report.paper_settings import Fact, Place, applying, canonical, read_facts
-from care_bench.report.settings_comparison import NO_REASON, compare
-from tests.config.paper_values import BOTH, ROWS
+from care_bench.report.settings_comparison import NO_REASON, PARTS, compare
+from tests.config.paper_and_code import BOTH, PROBES
+from tests.config.paper_choices import CHOICES, DIFFERENCES, FREE, THROUGH
+from tests.config.paper_values import (
+    RELEASED_GPUS,
+    RELEASED_IMAGES,
+    RELEASED_SPLITS,
+    RELEASED_SPLITS_PER_GPU,
+    ROWS,
+)
 
 ROOT = Path(__file__).parents[2]
 IDENTITY = {"profile", "dataset", "variant", "seed", "method.name", "method.base.name", "augmentation.kind"}
-CHOSEN = {
-    *("method.invariance_weight", "method.base.invariance_weight", "method.symmetric", "method.base.symmetric"),
-    *("method.temperature", "method.base.temperature", "method.queue", "method.base.queue"),
-    *("method.momentum", "method.base.momentum", "method.on", "method.loss", "method.splits", "method.weight"),
-    *("method.predictor_hidden", "encoder.projector.hidden", "encoder.projector.output"),
-    *("encoder.backbone.name", "encoder.backbone.stem", "encoder.backbone.width"),
-    *(f"augmentation.{key}" for key in ("size", "crop_scale", "flip_probability", "jitter", "jitter_probability")),
-    *(f"augmentation.{key}" for key in ("grayscale_probability", "blur_probability", "blur_kernel", "blur_sigma")),
-    *("augmentation.test_view", "training.epochs", "training.batch_size", "training.schedule"),
-    *(f"training.optimizer.{key}" for key in ("name", "learning_rate", "weight_decay")),
-    *("training.warmup_epochs", "training.steps", "training.devices", "training.batchnorm", "training.precision"),
-    *("training.deterministic", "training.threads", "training.checkpoint_every", "training.snapshot_epochs"),
-}
-"""Keys that some rows have without a known value."""
 
 
 @pytest.fixture(scope="module")
@@ -68,37 +62,50 @@ def test_the_rows_are_those_written_out(runs: dict[tuple[str, str], RunConfig]) 
     assert set(runs) == {(dataset, row) for dataset, rows in ROWS.items() for row in rows}
 
 
-@pytest.mark.parametrize(("dataset", "row"), [(dataset, row) for dataset, rows in ROWS.items() for row in rows])
-def test_every_setting_of_a_run_is_the_known_value(
-    dataset: str, row: str, runs: dict[tuple[str, str], RunConfig]
-) -> None:
+EVERY_ROW = pytest.mark.parametrize(
+    ("dataset", "row"), [(dataset, row) for dataset, rows in ROWS.items() for row in rows]
+)
+
+
+@EVERY_ROW
+def test_every_setting_of_a_run_is_written_out(dataset: str, row: str, runs: dict[tuple[str, str], RunConfig]) -> None:
     config = flat(runs[dataset, row].model_dump(mode="json"))
-    known = ROWS[dataset][row]
-    assert {key: config.get(key) for key in known} == known
-    assert set(config) - set(known) <= IDENTITY | CHOSEN
+    written = {**ROWS[dataset][row], **CHOICES[dataset][row]}
+    assert {key: value for key, value in config.items() if key in written} == written
+    assert set(config) == set(written) | (set(config) & (IDENTITY | FREE))
 
 
-@pytest.mark.parametrize(("dataset", "row"), [(dataset, row) for dataset, rows in ROWS.items() for row in rows])
-def test_the_reference_knows_the_same_values(
+@EVERY_ROW
+def test_the_reference_knows_what_is_known_and_nothing_of_what_is_chosen(
     dataset: str, row: str, runs: dict[tuple[str, str], RunConfig], facts: list[Fact]
 ) -> None:
     method = runs[dataset, row].method
     known = applying(facts, Place(dataset, method.name, method.base_name))
     for key, value in ROWS[dataset][row].items():
-        assert canonical(value) in {known_to(fact, row) for fact in known[key]} | OWN.get((row, key), set()), key
+        assert canonical(value) in {value for fact in known[key] for value in known_to(fact, row)}, key
+    for key, value in CHOICES[dataset][row].items():
+        values = {(fact.paper, fact.released_code) for fact in known.get(key, [])}
+        unknown = not values or (None, None) in values
+        departs = row in DIFFERENCES[dataset].get(key, ())
+        assert unknown or departs or any(canonical(value) in pair for pair in values), key
 
 
-def known_to(fact: Fact, row: str) -> str | None:
+def known_to(fact: Fact, row: str) -> set[str | None]:
+    """Return the values of the source that a row follows; EquiMod's rows follow its release and the paper's encoder."""
     first, second = fact.paper, fact.released_code
-    return (second or first) if row.endswith("released-code") else (first or second)
+    if row.startswith("equimod"):
+        return {first, second}
+    return {(second or first) if row.endswith("released-code") else (first or second)}
 
 
-OWN = {
-    ("care-features", "method.on"): {'"features"'},
-    ("care-wahba", "method.loss"): {'"wahba"'},
-    **{(f"care-weight-{weight}", "method.weight"): {str(weight)} for weight in (0.001, 0.003, 0.03, 0.1, 0.3, 1)},
-}
-"""Values that no paper has: what its reviewers asked for, and the grid around its weight."""
+def test_what_differs_is_what_is_meant_to_differ(profile: Profile, facts: list[Fact]) -> None:
+    found: dict[str, dict[str, set[str]]] = {}
+    for dataset in compare(profile, facts):
+        differing = found.setdefault(dataset.name, {})
+        for line in dataset.groups.get("differs", []):
+            if line.fact.key.partition(".")[0] in PARTS[:4]:
+                differing.setdefault(line.fact.key, set()).update(line.rows)
+    assert found == DIFFERENCES
 
 
 @pytest.mark.parametrize(("dataset", "method", "base", "key", "paper", "code"), BOTH)
@@ -130,18 +137,29 @@ def test_every_figure_has_its_rows(runs: dict[tuple[str, str], RunConfig]) -> No
         names = sorted((run.method.name, run.method.fidelity_used or "") for run in shown)
         assert names == [("care", "paper"), ("care", "released-code"), ("simclr", "")]
         assert {len(run.training.snapshot_epochs) > 5 for run in shown} == {width == 128}
-    # Fig. 7: weights on both sides of [0.01, 0.1], its ends, and one inside.
+    # Fig. 7: weights on both sides of [0.01, 0.1], its ends, and one inside; the same of [0.3, 3], which it is on the
+    # printed formula if it was found on the released code's scale, 2 (16 - 1) times as large at chunks of 16.
     sweep = of(runs, "cifar10", **CARE_BY_THE_TEXT)
-    assert sorted({flat(run.model_dump())["method.weight"] for run in sweep}) == [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1]
+    weights = sorted({flat(run.model_dump())["method.weight"] for run in sweep})
+    assert weights == [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]
     # Fig. 9.
     assert {run.method.name for run in of(runs, "flowers102")} == {"simclr", "care"}
     # Fig. 10, with `simclr` as invariance and uniformity together.
     parts = {"invariance", "uniformity", "equivariance", "uniformity_equivariance", "simclr", "care"}
     assert parts <= {run.method.name for run in of(runs, "cifar10", encoder__backbone__name="resnet50")}
-    # Appendix E: one draw a batch, and nothing else is different.
-    (one_draw,) = of(runs, "cifar10", method__fidelity="paper", method__sharing="batch")
-    one, other = flat(one_draw.model_dump()), flat(runs["cifar10", "care"].model_dump())
-    assert {key for key in one if one[key] != other[key]} == {"variant", "method.sharing"}
+    assert {run.method.fidelity_used for run in of(runs, "cifar10", method__name="uniformity_equivariance")} == {
+        "paper",
+        "released-code",
+    }
+    # Fig. 11 to 16: the same through training.
+    for name in parts:
+        assert runs["cifar10", name].training.snapshot_epochs == tuple(THROUGH)
+    # Fig. 21, Appendix E: one draw a batch on either scale, and nothing else is different.
+    for fidelity, draw, plain in (("paper", "batch", "care"), ("released-code", "chunk", "care-released-code")):
+        (changed,) = of(runs, "cifar10", method__name="care", method__fidelity=fidelity, method__sharing=draw)
+        assert changed.training.snapshot_epochs == tuple(THROUGH)
+        one, other = flat(changed.model_dump()), flat(runs["cifar10", plain].model_dump())
+        assert {key for key in one if one[key] != other[key]} == {"variant", "method.sharing"}
 
 
 CARE_BY_THE_TEXT = {
@@ -153,6 +171,31 @@ CARE_BY_THE_TEXT = {
     "method__loss": "gram",
     "encoder__backbone__name": "resnet50",
 }
+
+
+def test_controls_differ_from_what_they_control_in_one_thing(runs: dict[tuple[str, str], RunConfig]) -> None:
+    def differing(dataset: str, row: str, other: str) -> set[str]:
+        one, two = (flat(runs[dataset, name].model_dump()) for name in (row, other))
+        return {key for key in one.keys() | two.keys() if one.get(key) != two.get(key)} - {"variant"}
+
+    for base in ("simclr", "moco_v2"):
+        assert differing("imagenet100", f"{base}-synchronised", base) == {"training.batchnorm"}
+    care = runs["imagenet100", "care"].training
+    assert runs["imagenet100", "simclr-synchronised"].training == care
+    control, equimod = (runs["cifar10", row] for row in ("simclr-equimod-recipe", "equimod-simclr"))
+    assert (control.training, control.augmentation, control.encoder) == (
+        equimod.training,
+        equimod.augmentation,
+        equimod.encoder,
+    )
+
+
+def test_the_released_chunks_of_imagenet100_are_the_codes(runs: dict[tuple[str, str], RunConfig]) -> None:
+    chunk = RELEASED_IMAGES // RELEASED_GPUS // RELEASED_SPLITS_PER_GPU
+    assert chunk == 8
+    for row in ("care-released-code", "care-moco_v2-released-code"):
+        config = flat(runs["imagenet100", row].model_dump())
+        assert (config["method.splits"], config["training.batch_size"]) == (RELEASED_SPLITS, chunk * RELEASED_SPLITS)
 
 
 def test_seeds_and_repeats(profile: Profile) -> None:
@@ -193,7 +236,8 @@ def test_what_is_fixed_is_what_the_code_has(facts: list[Fact]) -> None:
     def fixed(dataset: str, key: str) -> str | None:
         return applying(facts, Place(dataset, "simclr", None))[key][0].ours_fixed
 
-    for dataset, protocol in (("stl10", "paper-small-v1"), ("imagenet100", "paper-imagenet100-v1")):
+    assert set(RECIPES) == set(PROBES)
+    for protocol, (dataset, settings) in PROBES.items():
         recipe = RECIPES[protocol]
         optimizer: Any = recipe.optimizer
         values = {
@@ -201,15 +245,13 @@ def test_what_is_fixed_is_what_the_code_has(facts: list[Fact]) -> None:
             "batch": recipe.batch,
             "optimizer": optimizer.func.__name__.lower(),
             "learning rate": optimizer.keywords["lr"],
+            "learning rate falls to a tenth at epochs": list(recipe.milestones),
+            "momentum": optimizer.keywords.get("momentum"),
             "weight decay": optimizer.keywords.get("weight_decay", 0),
         }
-        assert {name: fixed(dataset, f"(linear probe: {name})") for name in values} == {
-            name: canonical(value) for name, value in values.items()
-        }
-    imagenet: Any = RECIPES["paper-imagenet100-v1"]
-    milestones = fixed("imagenet100", "(linear probe: learning rate falls to a tenth at epochs)")
-    assert milestones == canonical(imagenet.milestones)
-    assert fixed("imagenet100", "(linear probe: momentum)") == canonical(imagenet.optimizer.keywords["momentum"])
+        assert {name: value for name, value in values.items() if value not in ([], None)} == settings
+        for name, value in settings.items():
+            assert fixed(dataset, f"(linear probe: {name})") == canonical(value), name
     assert fixed("imagenet100", "(number of classes)") == canonical(imagenet100.CLASSES)
     assert str(photographs.PIXELS) in (fixed("imagenet100", "(image that is cropped)") or "")
     assert fixed("flowers102", "(neighbours)") == canonical(NEIGHBOURS)

@@ -6,6 +6,7 @@ import pytest
 import torch
 import torchvision
 from torch import nn
+from torch.nn import functional
 
 from care_bench.config.run import EncoderConfig
 from care_bench.models import ConvNet, DeepSet, build_encoder, projection_head, resnet
@@ -72,6 +73,24 @@ def test_the_papers_head_is_2048_512_128_with_batchnorm_and_relu() -> None:
     assert [type(layer) for layer in projection_head(8, [], 4)] == [nn.Linear]
 
 
+def test_the_head_of_moco_v2_is_2048_2048_128_with_biases_and_without_batchnorm() -> None:
+    head = projection_head(2048, [2048], 128, batchnorm=False)
+    assert [type(layer) for layer in head] == [nn.Linear, nn.ReLU, nn.Linear]
+    # Weights: 2048 * 2048 and 2048 biases, 2048 * 128 and 128 biases.
+    assert count(head) == 2048 * 2048 + 2048 + 2048 * 128 + 128
+
+
+def test_without_batchnorm_an_embedding_does_not_depend_on_the_rest_of_the_batch() -> None:
+    torch.manual_seed(0)
+    features = torch.randn(6, 5)
+    for batchnorm in (True, False):
+        head = projection_head(5, [7, 7], 3, batchnorm=batchnorm)
+        assert torch.allclose(head(features)[:2], head(features[:2]), atol=1e-6) is not batchnorm
+    hidden = functional.relu(functional.linear(features, head[0].weight, head[0].bias))  # type: ignore[arg-type]
+    hidden = functional.relu(functional.linear(hidden, head[2].weight, head[2].bias))  # type: ignore[arg-type]
+    torch.testing.assert_close(head(features), functional.linear(hidden, head[4].weight, head[4].bias))  # type: ignore[arg-type]
+
+
 CONFIG = EncoderConfig.parse(
     {"backbone": {"name": "convnet", "width": 4}, "projector": {"hidden": [8], "output": 6}}, ""
 )
@@ -106,3 +125,16 @@ def test_initial_weights_depend_on_the_seed_alone() -> None:
     again, other = (build_encoder(CONFIG, 3, seed=seed).state_dict() for seed in (5, 6))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["projector.0.weight"], other["projector.0.weight"])
+
+
+def test_the_config_decides_whether_the_head_of_an_encoder_has_batchnorm() -> None:
+    kinds = {}
+    for batchnorm in (True, False):
+        projector = CONFIG.projector.model_copy(update={"batchnorm": batchnorm})
+        encoder = build_encoder(CONFIG.model_copy(update={"projector": projector}), 3, seed=1)
+        kinds[batchnorm] = [type(layer) for layer in encoder.projector]  # type: ignore[attr-defined]
+    assert kinds == {
+        True: [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear],
+        False: [nn.Linear, nn.ReLU, nn.Linear],
+    }
+    assert CONFIG.projector.batchnorm, "heads have BatchNorm unless the profile says otherwise"

@@ -1,0 +1,199 @@
+"""What the paper profile chooses where nothing is known, or against what is known, for its tests; written by hand."""
+
+from __future__ import annotations
+
+from tests.config.paper_values import ADAM, AUGMENTATION, EQUIMOD, ROWS, Values
+
+FREE = {"training.deterministic", "training.threads", "training.checkpoint_every"}
+"""Keys without an effect on what is measured, but for the last bits."""
+THROUGH = [1, 10, 25, 50, 100, 150, 200, 250, 300, 350, 400]
+RUN: Values = {"training.steps": None, "training.precision": "32-true", "training.snapshot_epochs": []}
+ON_ONE_GPU: Values = {**RUN, "training.devices": 1, "training.batchnorm": "per-device"}
+SMALL: Values = {**ON_ONE_GPU, "augmentation.test_view": "resize"}
+CIFAR: Values = {**SMALL, "training.warmup_epochs": 0}
+EQUIMOD_RECIPE: Values = {**SMALL, "augmentation.blur_sigma": [0.1, 2.0]}
+BOTH_VIEWS_OF_BYOL: Values = {
+    **EQUIMOD_RECIPE,
+    "encoder.backbone.name": "resnet50",
+    "augmentation.jitter": [0.4, 0.4, 0.4, 0.1],
+    "augmentation.blur_probability": 0.0,
+}
+MEASURED_THROUGH: Values = {"training.snapshot_epochs": THROUGH}
+BARLOW: Values = {"encoder.projector.hidden": [2048, 2048], "encoder.projector.output": 2048}
+SIMCLR: Values = {"method.invariance_weight": 1.0}
+ON_SIMCLR: Values = {"method.base.invariance_weight": 1.0}
+MOCO: Values = {"method.queue": 4096, "method.momentum": 0.99, "method.symmetric": False}
+ON_MOCO: Values = {"method.base.queue": 4096, "method.base.momentum": 0.99, "method.base.symmetric": False}
+TERM: Values = {"method.on": "projection", "method.loss": "gram"}
+WEIGHTS = (0.001, 0.003, 0.03, 0.1, 0.3, 1, 3, 10)
+
+
+def table1(small: Values) -> dict[str, Values]:
+    """The rows that CIFAR10, CIFAR100 and STL10 share."""
+    return {
+        "simclr": {**small, **SIMCLR},
+        "moco_v2": {**small, **MOCO},
+        "barlow_twins": {**small, **BARLOW},
+        "equimod-simclr": {**EQUIMOD_RECIPE, **ON_SIMCLR},
+        **{f"care{fidelity}": {**small, **ON_SIMCLR} for fidelity in ("", "-released-code")},
+        **{f"care-moco_v2{fidelity}": {**small, **ON_MOCO} for fidelity in ("", "-released-code")},
+        **{f"care-barlow_twins{fidelity}": {**small, **BARLOW} for fidelity in ("", "-released-code")},
+    }
+
+
+CARE: Values = {**CIFAR, **ON_SIMCLR}
+FLOWERS: Values = {
+    **ON_ONE_GPU,
+    **AUGMENTATION,
+    **ADAM,
+    "encoder.backbone.name": "resnet50",
+    "encoder.backbone.stem": "imagenet",
+    "encoder.projector.hidden": [512],
+    "encoder.projector.output": 128,
+    "encoder.projector.batchnorm": True,
+    "augmentation.size": 224,
+    "augmentation.crop_scale": [0.2, 1.0],
+    "augmentation.blur_kernel": 23,
+    "augmentation.test_view": "resize",
+    "training.epochs": 400,
+    "training.batch_size": 128,
+    "training.schedule": "cosine",
+    "training.warmup_epochs": 10,
+}
+FLOWERS_CARE: Values = {**FLOWERS, **ON_SIMCLR, "method.base.temperature": 0.5, "method.splits": 16}
+CLOUDS: Values = {
+    **ON_ONE_GPU,
+    **ADAM,
+    "encoder.backbone.width": 256,
+    "encoder.projector.hidden": [256],
+    "encoder.projector.batchnorm": True,
+    "training.epochs": 10,
+    "training.batch_size": 256,
+    "training.schedule": "cosine",
+    "training.warmup_epochs": 1,
+}
+IMAGENET100: Values = {**RUN, "training.warmup_epochs": 0, "augmentation.blur_kernel": 23}
+IMAGENET100_RELEASED: Values = {**RUN, "training.warmup_epochs": 0}
+SYNCHRONISED: Values = {"training.batchnorm": "synchronised"}
+
+
+def clouds(invariance: float, weight: float) -> Values:
+    """CARE on protein fragments."""
+    base = {"method.base.temperature": 0.5, "method.base.invariance_weight": invariance}
+    return {**CLOUDS, **base, "method.splits": 4, "method.weight": weight}
+
+
+CHOICES: dict[str, dict[str, Values]] = {
+    "cifar10": {
+        **table1(CIFAR),
+        "simclr": {**CIFAR, **SIMCLR, **MEASURED_THROUGH},
+        "care": {**CARE, **MEASURED_THROUGH},
+        "care-released-code": {**CARE, **MEASURED_THROUGH},
+        "byol": BOTH_VIEWS_OF_BYOL,
+        "equimod-byol": BOTH_VIEWS_OF_BYOL,
+        "simclr-equimod-recipe": {**EQUIMOD, **EQUIMOD_RECIPE, **SIMCLR},
+        "care-byol": BOTH_VIEWS_OF_BYOL,
+        "care-byol-released-code": BOTH_VIEWS_OF_BYOL,
+        "care-features": {**CARE, "method.on": "features"},
+        "care-features-released-code": {**CARE, "method.on": "features"},
+        "care-wahba": {**CARE, "method.loss": "wahba"},
+        "augself": {
+            **CARE,
+            "method.base.temperature": 0.5,
+            "method.weight": 1.0,
+            "method.predictor_hidden": [512, 512],
+        },
+        **{f"care-weight-{weight}": {**CARE, "method.weight": weight} for weight in WEIGHTS},
+        "invariance": {**CIFAR, **MEASURED_THROUGH},
+        "uniformity": {**CIFAR, **MEASURED_THROUGH},
+        "equivariance": {**CIFAR, **TERM, **MEASURED_THROUGH},
+        "uniformity_equivariance": {**CIFAR, **TERM, **MEASURED_THROUGH},
+        "uniformity_equivariance-released-code": {**CIFAR, **TERM, **MEASURED_THROUGH},
+        "care-one-draw": {**CARE, **MEASURED_THROUGH},
+        "care-draw-per-chunk-released-code": {**CARE, **MEASURED_THROUGH, "method.sharing": "chunk"},
+        "simclr-resnet18": {**CIFAR, **SIMCLR, **MEASURED_THROUGH},
+        "care-resnet18": {**CARE, **MEASURED_THROUGH},
+        "care-resnet18-released-code": {**CARE, **MEASURED_THROUGH},
+        "simclr-circle": {**CIFAR, **SIMCLR},
+        "care-circle": CARE,
+        "care-circle-released-code": CARE,
+    },
+    "cifar100": {**table1(CIFAR), "byol": BOTH_VIEWS_OF_BYOL},
+    "stl10": table1(SMALL),
+    "imagenet100": {
+        "simclr": {**IMAGENET100, **SIMCLR},
+        "simclr-synchronised": {**IMAGENET100, **SIMCLR, **SYNCHRONISED},
+        "moco_v2": {**IMAGENET100, "method.symmetric": False},
+        "moco_v2-synchronised": {**IMAGENET100, "method.symmetric": False, **SYNCHRONISED},
+        "care": {**IMAGENET100, **ON_SIMCLR},
+        "care-released-code": {**IMAGENET100_RELEASED, **ON_SIMCLR},
+        "care-moco_v2": {**IMAGENET100, "method.base.symmetric": False},
+        "care-moco_v2-released-code": {**IMAGENET100_RELEASED, "method.base.symmetric": False},
+    },
+    "flowers102": {
+        "simclr": {**FLOWERS, **SIMCLR, "method.temperature": 0.5},
+        "care": {**FLOWERS_CARE, "method.weight": 0.01},
+        "care-released-code": {**FLOWERS_CARE, "method.weight": 0.03},
+    },
+    "pdb": {
+        "simclr": {**CLOUDS, **SIMCLR, "method.temperature": 0.5},
+        "simclr-weak-invariance": {**CLOUDS, "method.invariance_weight": 0.1, "method.temperature": 0.5},
+        "invariance": CLOUDS,
+        "uniformity": CLOUDS,
+        "care-weight-1": clouds(0.1, 1.0),
+        "care-weight-10": clouds(0.1, 10.0),
+        "care-weight-100": clouds(0.1, 100.0),
+        "care-full-invariance": clouds(1.0, 10.0),
+        "care-released-code": clouds(0.1, 1.0),
+    },
+}
+"""Data set -> row -> settings beside or instead of those that are known."""
+
+BYOL = {"byol", "equimod-byol", "care-byol", "care-byol-released-code"}
+RECIPE = {"equimod-simclr", "simclr-equimod-recipe"}
+RELEASED_IMAGENET = {"care-released-code", "care-moco_v2-released-code"}
+
+
+RECIPE_KEYS = (
+    *("training.epochs", "training.batch_size", "training.optimizer.name", "training.optimizer.learning_rate"),
+    "encoder.projector.hidden",
+)
+EQUIMOD_ALONE = {key: {"equimod-simclr"} for key in RECIPE_KEYS}
+
+DIFFERENCES: dict[str, dict[str, set[str]]] = {
+    "cifar10": {
+        **dict.fromkeys(RECIPE_KEYS, RECIPE),
+        "method.sharing": {"care-draw-per-chunk-released-code"},
+        "method.on": {"care-features", "care-features-released-code"},
+        "method.loss": {"care-wahba"},
+        "encoder.backbone.name": {"byol", "equimod-byol"},
+        "augmentation.crop_scale": {"simclr-equimod-recipe"},
+        "augmentation.jitter": BYOL,
+        "augmentation.blur_probability": BYOL | RECIPE,
+        "training.schedule": {"simclr-equimod-recipe"},
+        "training.precision": BYOL | {"equimod-simclr"},
+        "training.devices": set(ROWS["cifar10"]),
+    },
+    "cifar100": {
+        **EQUIMOD_ALONE,
+        "encoder.backbone.name": {"byol"},
+        "augmentation.jitter": {"byol"},
+        "augmentation.blur_probability": {"byol", "equimod-simclr"},
+        "training.precision": {"byol", "equimod-simclr"},
+        "training.devices": set(ROWS["cifar100"]),
+    },
+    "stl10": {
+        **EQUIMOD_ALONE,
+        "augmentation.blur_probability": {"equimod-simclr"},
+        "training.precision": {"equimod-simclr"},
+        "training.optimizer.weight_decay": {"equimod-simclr"},
+        "training.devices": set(ROWS["stl10"]),
+    },
+    "imagenet100": {
+        "augmentation.blur_kernel": set(ROWS["imagenet100"]) - RELEASED_IMAGENET,
+        "training.batchnorm": {"simclr-synchronised", "moco_v2-synchronised"},
+    },
+    "flowers102": {"training.devices": set(ROWS["flowers102"])},
+    "pdb": {"training.devices": set(ROWS["pdb"])},
+}
+"""Data set -> key -> rows whose setting is not what is known of it, each with its reason in the profile."""
