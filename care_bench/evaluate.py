@@ -25,6 +25,7 @@ def evaluate(folder: Path, data: Path, settings: EvaluationConfig, out: Path) ->
     evaluation = evaluate_run(folder, data, settings)
     config, summary = evaluation.config, evaluation.summary
     version, packages = code_version(), environment()
+    under = canonical_json(settings.recorded(config)).decode()
     records = [
         Record(
             profile=config.profile,
@@ -44,8 +45,11 @@ def evaluate(folder: Path, data: Path, settings: EvaluationConfig, out: Path) ->
             reason=measured.measurement.reason,
             unit=measured.metric.unit,
             n=measured.measurement.n,
+            samples=settings.samples,
             spread=measured.measurement.spread,
+            values=measured.measurement.values,
             higher_is_better=measured.metric.higher_is_better,
+            evaluation=under,
             config=canonical_json(config.model_dump(mode="json")).decode(),
             config_sha256=summary["config_sha256"],
             data_sha256=summary["data_sha256"],

@@ -21,6 +21,8 @@ from care_bench.files import canonical_json, sha256_bytes
 
 Name = Annotated[str, Field(min_length=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+LATER = ("epoch", "samples", "values", "evaluation")
+"""Keys that came after the first records: None where a file lacks them, and no key of the JSON where they are None."""
 
 
 class Identity(NamedTuple):
@@ -48,8 +50,12 @@ class Record(BaseModel):
     """One measured number, or the reason why there is none, with everything needed to trace it.
 
     ``config`` is the run's full configuration as canonical JSON, whose SHA-256 is ``config_sha256``. ``epoch`` counts
-    the epochs that a snapshot had been trained for; it is None after the last step, and is then no key of the JSON:
-    records from before there were snapshots keep their hashes.
+    the epochs that a snapshot had been trained for; it is None after the last step. ``samples`` is the most that were
+    taken of each split, where the evaluation was told to take a few; None where it takes what its protocol does.
+    ``values`` are the repeats whose mean is ``value``, in their order: augmentations, or seeds of a classifier; None
+    where there is one number alone. ``evaluation`` is what decides the measurement beside the run's configuration, its
+    augmentation above all, as canonical JSON: numbers can stand in one column where it is the same. These four are no
+    keys of the JSON where they are None: records from before there were such keys keep their hashes.
 
     Types are strict: nothing is coerced, NaN and infinity are refused (give ``reason`` instead of a value).
     """
@@ -73,8 +79,12 @@ class Record(BaseModel):
     reason: Name | None = None
     unit: Literal["%", "1", "degree"]
     n: Annotated[int, Field(ge=0, lt=2**63)]
+    samples: Annotated[int, Field(ge=1, lt=2**63)] | None = None
     spread: Annotated[float, Field(ge=0)] | None = None
+    # A list in files, so not strict; the numbers in it are.
+    values: Annotated[tuple[float, ...], Field(strict=False)] | None = None
     higher_is_better: bool | None = None
+    evaluation: Name | None = None
     config: str = ""
     config_sha256: Sha256
     data_sha256: Sha256
@@ -86,15 +96,13 @@ class Record(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _with_epoch(cls, content: Any) -> Any:
-        return {"epoch": None, **content} if isinstance(content, dict) else content
+    def _with_later_keys(cls, content: Any) -> Any:
+        return {**dict.fromkeys(LATER), **content} if isinstance(content, dict) else content
 
     @model_serializer(mode="wrap")
-    def _without_epoch(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+    def _without_later_keys(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
         content: dict[str, Any] = serialize(self)
-        if self.epoch is None:
-            content.pop("epoch", None)
-        return content
+        return {key: value for key, value in content.items() if key not in LATER or value is not None}
 
     @model_validator(mode="after")
     def _value_or_reason(self) -> Self:
@@ -107,6 +115,8 @@ class Record(BaseModel):
             raise ValueError(f"found n = {self.n} with a value; expected at least 1 repeat")
         if self.spread is not None and self.n < 2:
             raise ValueError(f"found a spread with n = {self.n}; expected at least 2 repeats, or null")
+        if self.values is not None and (self.value is None or len(self.values) != self.n):
+            raise ValueError(f"found {len(self.values)} values with n = {self.n} and value = {self.value}; expected n")
         if self.config and sha256_bytes(self.config.encode()) != self.config_sha256:
             raise ValueError("found a config whose SHA-256 is not config_sha256; expected the run's own")
         if self.value is not None and not self.weights_sha256:
@@ -143,7 +153,7 @@ class Record(BaseModel):
 
     @classmethod
     def parse(cls, content: dict[str, Any] | str, where: str) -> Self:
-        """Validate one record that was read from a file, where every key but ``epoch`` has to be present.
+        """Validate one record that was read from a file, where every key but those of ``LATER`` has to be present.
 
         Args:
             content: the record as a dict of plain Python values, or as a line of JSON.

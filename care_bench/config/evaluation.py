@@ -1,16 +1,21 @@
-"""Settings of the evaluation, the same for every run of a profile."""
+"""Settings of the evaluation: those of a whole profile, and with its augmentation those of a data set."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from care_bench.config.base import Settings
+from care_bench.config.run import AugmentationConfig, ImageAugmentationConfig, RotationAugmentationConfig, RunConfig
+from care_bench.errors import CareBenchError
+
+SHAPE = ("size", "test_view")
+"""Keys of an augmentation that say how an image is brought to the encoder's input; nothing of them is drawn."""
 
 
-class EvaluationConfig(Settings):
-    """What a frozen checkpoint is measured with; the protocols themselves are fixed by their ids."""
+class EvaluationPlan(Settings):
+    """What the frozen checkpoints of a profile are measured with; the protocols themselves are fixed by their ids."""
 
     augmentations: Annotated[int, Field(ge=2)] = 20
     """Number of sampled augmentations for Wahba's error, the relative equivariance and the cosines."""
@@ -19,6 +24,39 @@ class EvaluationConfig(Settings):
     classifier_seeds: PositiveInt = 3
     """Initialisations of the linear classifier in protocol paper-small-v1."""
     samples: PositiveInt | None = None
-    """Evaluate this many samples of each split, evenly spaced, to check a profile end to end; None: all of them."""
+    """Evaluate at most this many samples of each split, evenly spaced, to check a profile end to end, which records and
+    tables then say; None: all of them."""
     batch_size: PositiveInt = 512
     """Samples embedded at a time; it changes speed and memory, not the protocol."""
+
+
+class EvaluationConfig(EvaluationPlan):
+    """What the frozen checkpoints of one data set are measured with."""
+
+    augmentation: AugmentationConfig | None = None
+    """What the augmentations are drawn from, one for all rows of a data set; None: from the run's own. `size` and
+    `test_view` are the run's in any case."""
+
+    def augmentation_of(self, run: RunConfig) -> ImageAugmentationConfig | RotationAugmentationConfig:
+        """Return what a run is measured under: drawn as here, in views of the run's own shape.
+
+        Raises:
+            CareBenchError: the run's inputs are of another kind, or its views too small for the blur.
+        """
+        own, ours = run.augmentation, self.augmentation
+        where = f"run {run.id}: evaluation.augmentation"
+        if ours is None:
+            return own
+        if ours.kind != own.kind:
+            raise CareBenchError(f"{where}.kind = {ours.kind!r}; expected {own.kind!r}, as the run has")
+        if not isinstance(ours, ImageAugmentationConfig):
+            return ours
+        return ImageAugmentationConfig.parse({**ours.model_dump(), **own.model_dump(include=set(SHAPE))}, where)
+
+    def recorded(self, run: RunConfig) -> dict[str, Any]:
+        """Return what decides the measurements of a run beside its own configuration, for its records.
+
+        Two runs of a data set have it in common where their numbers can stand in one column.
+        """
+        augmentation = self.augmentation_of(run).model_dump(mode="json", exclude=set(SHAPE))
+        return {**self.model_dump(mode="json", exclude={"batch_size"}), "augmentation": augmentation}

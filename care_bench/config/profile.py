@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field, PositiveInt, field_validator
 
 from care_bench.config.base import Settings
-from care_bench.config.evaluation import EvaluationConfig
+from care_bench.config.evaluation import SHAPE, EvaluationConfig, EvaluationPlan
 from care_bench.config.presets import load_preset
 from care_bench.config.run import RunConfig, Seed
 from care_bench.data import DATASETS
@@ -20,10 +20,25 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 PARTS = ("encoder", "augmentation", "training")
-CHECK_BATCHES = (8, 16, 32)
+CHECK_BATCHES = (8, 16, 32, 64)
 """Batches of runs that are cut to a few steps, the first that the method takes: a check has to fit any machine."""
 CHECK_EVALUATION = {"samples": 64, "augmentations": 2}
 """How such runs are evaluated: on few samples of each split, under few augmentations."""
+
+
+class DatasetEvaluation(Settings):
+    """What is measured otherwise on one data set."""
+
+    augmentation: dict[str, Any] = Field(default_factory=dict)
+    """Keys of the data set's augmentation to replace where its runs are measured, such as `crop_scale`."""
+
+    @field_validator("augmentation")
+    @classmethod
+    def _drawn(cls, augmentation: dict[str, Any]) -> dict[str, Any]:
+        for key in SHAPE:
+            if key in augmentation:
+                raise ValueError(f"{key} is the run's own; expected keys of what is drawn, such as 'crop_scale'")
+        return augmentation
 
 
 class DatasetPlan(Settings):
@@ -40,6 +55,8 @@ class DatasetPlan(Settings):
     """Keys of the preset's augmentation to replace."""
     training: dict[str, Any] = Field(default_factory=dict)
     """Keys of the preset's training to replace."""
+    evaluation: DatasetEvaluation = DatasetEvaluation()
+    """What its runs are measured under, where that is not the augmentation of the preset with the keys above."""
     why: dict[str, str] = Field(default_factory=dict)
     """Key of a run's configuration, such as `training.epochs` -> why it is not the paper's."""
 
@@ -65,9 +82,9 @@ class DatasetPlan(Settings):
                 raise ValueError(f"{name}.preset = {row['preset']!r}; expected the name of a preset")
         return methods
 
-    def check_reasons(self, runs: Iterable[RunConfig], where: str) -> None:
-        """Raise CareBenchError unless every key of ``why`` is one that some run has, or one of the profile's own."""
-        known = {"seeds", *(f"evaluation.{key}" for key in EvaluationConfig.model_fields)}
+    def check_reasons(self, runs: Iterable[RunConfig], evaluation: EvaluationConfig, where: str) -> None:
+        """Raise CareBenchError unless every key of ``why`` is one that some run or its evaluation has, or `seeds`."""
+        known = {"seeds", *dotted_keys(evaluation.model_dump(mode="json"), "evaluation.")}
         known = known.union(*(dotted_keys(run.model_dump(mode="json")) for run in runs))
         for key in self.why:
             if key not in known:
@@ -88,7 +105,7 @@ class Profile(Settings):
     """Pretraining seeds; every row is run once with each."""
     datasets: dict[str, DatasetPlan] = Field(min_length=1)
     """Data set -> its runs."""
-    evaluation: EvaluationConfig = EvaluationConfig()
+    evaluation: EvaluationPlan = EvaluationPlan()
     """How every run is evaluated."""
     steps: PositiveInt | None = None
     """Cut every run to this many small steps on one device, and its evaluation to a few samples, to check a profile end
@@ -110,9 +127,24 @@ class Profile(Settings):
         """Under which results are kept: the profile, and the steps where runs are cut."""
         return self.profile if self.steps is None else f"{self.profile}-steps{self.steps}"
 
-    def measured(self) -> EvaluationConfig:
-        """Return how runs are evaluated: a little only where they are cut to a few steps."""
-        return self.evaluation if self.steps is None else self.evaluation.model_copy(update=CHECK_EVALUATION)
+    def measured(self, dataset: str) -> EvaluationConfig:
+        """Return how the runs of a data set are evaluated: a little only where they are cut to a few steps.
+
+        All of them are measured under the augmentation of the data set, whatever a row has of its own.
+
+        Raises:
+            CareBenchError: an unknown preset or key, or an augmentation that does not fit the data set.
+        """
+        plan, where = self.datasets[dataset], f"profile {self.profile!r}, data set {dataset!r}, evaluation"
+        try:
+            augmentation = {**plan.parts({})["augmentation"], **plan.evaluation.augmentation}
+        except CareBenchError as error:
+            raise CareBenchError(f"{where}: {error}") from None
+        cut = {} if self.steps is None else CHECK_EVALUATION
+        content = {**self.evaluation.model_dump(), **cut, "augmentation": augmentation}
+        evaluation = EvaluationConfig.parse(content, where)
+        _check_kind(augmentation["kind"], plan.preset, dataset, where)
+        return evaluation
 
     def runs(self) -> list[RunConfig]:
         """Resolve the matrix, in the order in which it is written.
@@ -141,14 +173,12 @@ class Profile(Settings):
                     run = RunConfig.parse({**content, "method": method, **parts}, where)
                     if self.steps is not None:
                         run = _cut(run, self.steps)
-                    if (run.augmentation.kind == "image") != (DATASETS[dataset].kind == "image"):
-                        raise CareBenchError(
-                            f"{where}: preset {row.get('preset', plan.preset)!r} with augmentation "
-                            f"{run.augmentation.kind!r} does not fit {dataset!r}, whose samples are of kind "
-                            f"{DATASETS[dataset].kind!r}"
-                        )
+                    _check_kind(run.augmentation.kind, row.get("preset", plan.preset), dataset, where)
                     runs.append(run)
-            plan.check_reasons(runs[first:], f"profile {self.profile!r}, data set {dataset!r}")
+            evaluation = self.measured(dataset)
+            for run in runs[first:]:
+                evaluation.augmentation_of(run)  # A mistake there is found before anything runs.
+            plan.check_reasons(runs[first:], evaluation, f"profile {self.profile!r}, data set {dataset!r}")
         return runs
 
 
@@ -166,6 +196,15 @@ def check_name(kind: str, name: str) -> None:
     """Raise CareBenchError unless the name can be a folder."""
     if not NAME.fullmatch(name):
         raise CareBenchError(f"{kind} {name!r} cannot be a folder; expected letters, digits, '.', '_' and '-'")
+
+
+def _check_kind(kind: str, preset: str, dataset: str, where: str) -> None:
+    samples = DATASETS[dataset].kind
+    if (kind == "image") != (samples == "image"):
+        raise CareBenchError(
+            f"{where}: preset {preset!r} with augmentation {kind!r} does not fit {dataset!r}, whose samples are of "
+            f"kind {samples!r}"
+        )
 
 
 def _cut(run: RunConfig, steps: int) -> RunConfig:

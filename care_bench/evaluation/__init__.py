@@ -1,7 +1,7 @@
 """Metrics on embeddings: pure functions on tensors that know no files and no configuration."""
 
 from care_bench.evaluation.composition import Composition, composition_error
-from care_bench.evaluation.cosine_histogram import CosineStatistics, cosine_statistics
+from care_bench.evaluation.cosines import CosineStatistics, PositiveCosines, cosine_statistics, positive_cosines
 from care_bench.evaluation.knn import Knn, knn, knn_predict
 from care_bench.evaluation.linear_probe import LinearProbe, cached_linear_probe, linear_probe
 from care_bench.evaluation.principal_component import (
@@ -23,6 +23,7 @@ __all__ = [
     "CosineStatistics",
     "Knn",
     "LinearProbe",
+    "PositiveCosines",
     "PrincipalComponent",
     "Regularity",
     "RelativeEquivariance",
@@ -37,6 +38,7 @@ __all__ = [
     "knn",
     "knn_predict",
     "linear_probe",
+    "positive_cosines",
     "principal_component",
     "regularity",
     "relative_equivariance",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from care_bench.augmentations import Augmentation, Parameters, RotationParameters
+from care_bench.augmentations import Augmentation, ImageAugmentation, Parameters, RotationParameters
+from care_bench.augmentations.transfer import to_device
 from care_bench.config import EvaluationConfig
 from care_bench.data import UNLABELLED, PreparedDataset, Split
 from care_bench.evaluation.trajectories import CLOUDS, axis_rotations
@@ -25,6 +26,8 @@ REPRESENTATIONS: tuple[Representation, ...] = ("projection", "features")
 Both = dict[Representation, Tensor]
 MOST_CLOUDS = 10_000
 """Point clouds of each split that are measured, evenly spaced: they are held once for every augmentation."""
+COMPOSED = 5
+"""Sampled augmentations, at most, that a second one is composed with."""
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,9 @@ class Embedded:
         settings: the evaluation's settings.
         test: (m, d) of the plain test samples; projections have unit length, features their own.
         augmented: (A, m, d) of the test samples, the same augmentation for all of them in each of A copies.
-        train: (n, d) of the plain training samples that have a label; None, as all that follow, where the test split
-            alone was embedded.
+        composed: (C, m, d) of the test samples under a second augmentation after each of the first C of ``augmented``;
+            None, as all that follow, where ``test`` and ``augmented`` alone were embedded.
+        train: (n, d) of the plain training samples that have a label.
         train_clouds, train_augmented: for point clouds, (A, n, P, 3) rotated training clouds and their (A, n, d);
             None for images.
         test_clouds: for point clouds, the (A, m, P, 3) rotated test clouds; None for images.
@@ -49,6 +53,7 @@ class Embedded:
     settings: EvaluationConfig
     test: Tensor
     augmented: Tensor
+    composed: Tensor | None = None
     train: Tensor | None = None
     train_clouds: Tensor | None = None
     train_augmented: Tensor | None = None
@@ -76,11 +81,12 @@ def embed_dataset(
 ) -> dict[Representation, Embedded]:
     """Embed a data set with a frozen encoder, every input once for both representations.
 
-    The augmentations depend on data set and ``augmentation_seed`` alone, so every run is measured under the same ones.
+    The draws depend on the data set, the distributions of ``augmentation`` and ``augmentation_seed``, not on the size
+    of its views: runs of a data set whose augmentations have the same distributions are measured under the same draws.
 
     Args:
         encoder: frozen or not; it is set to evaluation mode.
-        augmentation: of the run.
+        augmentation: what is drawn from, with views of the encoder's size.
         dataset: images or point clouds.
         settings: how many augmentations, how many samples, and how many at a time.
         device: where to embed; the embeddings stay there.
@@ -96,6 +102,7 @@ def embed_dataset(
     tensors = {"test": embedder.plain(dataset.test), "augmented": embedder.augmented(dataset.test, test_draw)}
     clouds = {}
     if not test_only:
+        tensors["composed"] = embedder.composed(dataset.test, test_draw[:COMPOSED], generator(*identity, "composed"))
         tensors["train"] = embedder.plain(dataset.train)
     if not test_only and dataset.kind == "point_cloud":
         train_draw = augmentation.sample(settings.augmentations, generator(*identity, "train augmentations"))
@@ -123,19 +130,21 @@ class _Embedder:
         return self._embed(self.augmentation.identity(samples) for samples in self._batches(split))
 
     def augmented(self, split: Split, parameters: Parameters) -> Both:
-        """Embed one copy after the other into its place, so that all of them are held once."""
-        found: Both = {}
-        for i in range(len(parameters)):
-            copy = self._embed(self._apply(samples, parameters[i]) for samples in self._batches(split))
-            for name in REPRESENTATIONS:
-                if i == 0:
-                    found[name] = copy[name].new_empty(len(parameters), *copy[name].shape)
-                found[name][i] = copy[name]
-        return found
+        return self._copies(
+            split, len(parameters), lambda samples, i: _apply(self.augmentation, samples, parameters[i])
+        )
+
+    def composed(self, split: Split, first: Parameters, draws: torch.Generator) -> Both:
+        """Embed the samples under a second augmentation after each of the first ones, drawn for the size of a view."""
+        before, after = _composable(self.augmentation)
+        second = after.sample(len(first), draws)
+        return self._copies(
+            split, len(first), lambda samples, i: _apply(after, _apply(before, samples, first[i]), second[i])
+        )
 
     def inputs(self, split: Split, parameters: Parameters) -> Tensor:
         samples = torch.from_numpy(np.array(split.inputs)).to(self.device)
-        return torch.stack([self._apply(samples, parameters[i]) for i in range(len(parameters))])
+        return torch.stack([_apply(self.augmentation, samples, parameters[i]) for i in range(len(parameters))])
 
     def trajectories(self, split: Split, chosen: Tensor) -> Both:
         """Embed the chosen clouds under every rotation about every axis."""
@@ -150,10 +159,18 @@ class _Embedder:
 
     def _batches(self, split: Split) -> Iterable[Tensor]:
         for start in range(0, len(split), self.batch_size):
-            yield torch.from_numpy(np.array(split.inputs[start : start + self.batch_size])).to(self.device)
+            yield to_device(torch.from_numpy(np.array(split.inputs[start : start + self.batch_size])), self.device)
 
-    def _apply(self, samples: Tensor, one: Parameters) -> Tensor:
-        return self.augmentation.apply(samples, one.repeat_interleave(len(samples)))
+    def _copies(self, split: Split, number: int, view: Callable[[Tensor, int], Tensor]) -> Both:
+        """Embed one copy after the other into its place, so that all of them are held once."""
+        found: Both = {}
+        for i in range(number):
+            copy = self._embed(view(samples, i) for samples in self._batches(split))
+            for name in REPRESENTATIONS:
+                if i == 0:
+                    found[name] = copy[name].new_empty(number, *copy[name].shape)
+                found[name][i] = copy[name]
+        return found
 
     @torch.inference_mode()
     def _embed(self, batches: Iterable[Tensor]) -> Both:
@@ -163,6 +180,22 @@ class _Embedder:
             features.append(backbone.float())
             projections.append(self.encoder.project(backbone))
         return {"projection": torch.cat(projections), "features": torch.cat(features)}
+
+
+def _apply(augmentation: Augmentation[Any], samples: Tensor, one: Parameters) -> Tensor:
+    return augmentation.apply(samples, one.repeat_interleave(len(samples)))
+
+
+def _composable(augmentation: Augmentation[Any]) -> tuple[Augmentation[Any], Augmentation[Any]]:
+    """Return the augmentation for whatever another follows, and for what the first one gives.
+
+    The views of images are handed on in [0, 1] and have another size than the images; both then normalise once.
+    """
+    if not isinstance(augmentation, ImageAugmentation):
+        return augmentation, augmentation
+    channels = len(augmentation.mean)
+    before = replace(augmentation, mean=(0.0,) * channels, std=(1.0,) * channels)
+    return before, replace(augmentation, input_size=augmentation.size)
 
 
 def _labelled(split: Split) -> Split:

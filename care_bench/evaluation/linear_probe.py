@@ -23,22 +23,25 @@ class Recipe:
         batch: samples of a step.
         optimizer: takes the parameters.
         milestones: epochs, counted from 0, from which on the learning rate is a tenth of what it was.
+        weight_std: standard deviation of the normal distribution that the weights start from, with biases of zero;
+            None where both start as torch.nn.Linear does.
     """
 
     epochs: int
     batch: int
     optimizer: Callable[[list[Tensor]], torch.optim.Optimizer]
     milestones: tuple[int, ...] = ()
+    weight_std: float | None = None
 
 
 RECIPES = {
     # CARE's text; the weight decay is Adam's own (L2 added to the gradient).
     "paper-small-v1": Recipe(100, 512, partial(torch.optim.Adam, lr=1e-3, weight_decay=1e-6)),
-    # CARE's text, but for momentum and absence of weight decay, which are MoCo's (main_lincls.py); CARE's README has
-    # the learning rate 10.
-    "paper-imagenet100-v1": Recipe(60, 128, partial(torch.optim.SGD, lr=30.0, momentum=0.9), (30, 40, 50)),
+    # CARE's text, but for momentum, absence of weight decay and initial weights, which are MoCo's (main_lincls.py);
+    # CARE's README has the learning rate 10, and its main_lincls.py the same initial weights.
+    "paper-imagenet100-v1": Recipe(60, 128, partial(torch.optim.SGD, lr=30.0, momentum=0.9), (30, 40, 50), 0.01),
 }
-"""Protocol -> recipe. Every recipe takes features as they are and starts where torch.nn.Linear does."""
+"""Protocol -> recipe. Every recipe takes features as they are."""
 
 INVERSE_REGULARISATION = 1.0
 """The C of protocol cached-v1: its loss is the sum over samples plus ||W||^2 / (2 C), the biases left free."""
@@ -82,9 +85,10 @@ def linear_probe(
 
     Protocol paper-small-v1 (CIFAR and STL10 in CARE): 100 epochs of Adam, learning rate 1e-3, weight decay 1e-6,
     batch 512. Protocol paper-imagenet100-v1 (ImageNet100 in CARE): 60 epochs of SGD, momentum 0.9, no weight decay,
-    batch 128, learning rate 30 and a tenth of it from epochs 30, 40 and 50 on; on the features of plain views, where
-    the original crops and flips the training images at every step anew. In both the features are as they are,
-    initialisation and order of the samples come from the seed, and the test set is looked at once.
+    batch 128, learning rate 30 and a tenth of it from epochs 30, 40 and 50 on, from weights N(0, 0.01^2) and biases of
+    zero; on the features of plain views, where the original crops and flips the training images at every step anew. In
+    both the features are as they are, initialisation and order of the samples come from the seed, and the test set is
+    looked at once.
 
     Args:
         train_features: (n, d), on the device to train on.
@@ -117,8 +121,8 @@ def train_classifiers(
     """Train the classifiers of :func:`linear_probe`: logits of seed s are features @ weight[s] + bias[s].
 
     The S classifiers are one batched tensor. They share nothing: Adam and SGD work entry by entry, and the sum of
-    their losses has each one's own gradient. Seed s starts where torch.nn.Linear starts after torch.manual_seed(s), and
-    draws one permutation an epoch from the same generator.
+    their losses has each one's own gradient. Seed s starts where torch.nn.Linear starts after torch.manual_seed(s), or
+    at normal weights where the recipe has a ``weight_std``, and draws one permutation an epoch from the same generator.
 
     Returns:
         weight (S, d, num_classes) and bias (S, num_classes), in the features' dtype, at least float32.
@@ -130,7 +134,7 @@ def train_classifiers(
     recipe = RECIPES[protocol]
     features = labelled(features, labels, num_classes, "train")
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    weight, bias = _initial(features, num_classes, generators)
+    weight, bias = _initial(features, num_classes, generators, recipe.weight_std)
     optimizer = recipe.optimizer([weight, bias])
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(recipe.milestones), gamma=0.1)
     for _ in range(recipe.epochs):
@@ -188,16 +192,25 @@ def _check(
     return test_features
 
 
-def _initial(features: Tensor, num_classes: int, generators: Sequence[torch.Generator]) -> tuple[Tensor, Tensor]:
-    """Draw weight (S, d, C), then bias (S, C), from U(-1/sqrt(d), 1/sqrt(d)), each seed from its own generator."""
+def _initial(
+    features: Tensor, num_classes: int, generators: Sequence[torch.Generator], weight_std: float | None
+) -> tuple[Tensor, Tensor]:
+    """Return weight (S, d, C) and bias (S, C), each seed from its own generator.
+
+    Weight, then bias, are drawn from U(-1/sqrt(d), 1/sqrt(d)); with a ``weight_std`` the weight is drawn from the
+    normal distribution around zero, and the bias is zero.
+    """
     d = features.shape[1]
-
-    def draw(*shape: int) -> Tensor:
-        drawn = [
-            torch.empty(shape, dtype=features.dtype).uniform_(-(d**-0.5), d**-0.5, generator=generator)
-            for generator in generators
-        ]
-        return torch.stack(drawn).to(features.device)
-
-    weight = draw(num_classes, d).mT.contiguous()
-    return weight.requires_grad_(), draw(num_classes).requires_grad_()
+    weights, biases = [], []
+    for generator in generators:
+        weight = torch.empty(num_classes, d, dtype=features.dtype)
+        bias = torch.zeros(num_classes, dtype=features.dtype)
+        if weight_std is None:
+            weight.uniform_(-(d**-0.5), d**-0.5, generator=generator)
+            bias.uniform_(-(d**-0.5), d**-0.5, generator=generator)
+        else:
+            weight.normal_(0.0, weight_std, generator=generator)
+        weights.append(weight)
+        biases.append(bias)
+    weight, bias = torch.stack(weights).to(features.device), torch.stack(biases).to(features.device)
+    return weight.mT.contiguous().requires_grad_(), bias.requires_grad_()

@@ -33,12 +33,15 @@ class Measurement:
         n: repeats, such as classifier seeds or sampled augmentations.
         spread: standard deviation over the repeats (ddof 1); None for a single one and where it has no meaning.
         reason: why there is no value.
+        values: the repeats in their order, such as one for each sampled augmentation; None for a single number, and
+            where the value is no mean of them.
     """
 
     value: float | None
     n: int
     spread: float | None = None
     reason: str | None = None
+    values: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True)
@@ -69,8 +72,10 @@ def single(value: float) -> Measurement:
 
 
 def over_repeats(values: Tensor | Sequence[float]) -> Measurement:
-    """Return mean and standard deviation of a value that was measured once per repeat, at least twice."""
-    numbers = [float(value) for value in values]
+    """Return mean, standard deviation and values of what was measured once per repeat; of one repeat its value."""
+    numbers = tuple(float(value) for value in values)
+    if len(numbers) == 1:
+        return single(numbers[0])
     mean = math.fsum(numbers) / len(numbers)
     spread = math.sqrt(math.fsum((number - mean) ** 2 for number in numbers) / (len(numbers) - 1))
-    return Measurement(mean, len(numbers), spread)
+    return Measurement(mean, len(numbers), spread, values=numbers)

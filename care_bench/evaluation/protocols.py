@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 from torch import Tensor
+from torch.nn import functional
 
 from care_bench import plugins
 from care_bench.data import PreparedDataset
-from care_bench.evaluation.cosine_histogram import cosine_statistics
+from care_bench.evaluation.composition import composition_error
+from care_bench.evaluation.cosines import cosine_statistics, positive_cosines
 from care_bench.evaluation.embed import Embedded
 from care_bench.evaluation.knn import knn
 from care_bench.evaluation.linear_probe import LinearProbe, cached_linear_probe, linear_probe
@@ -59,7 +60,8 @@ def _classification(embedded: Embedded) -> tuple[Tensor, Tensor, Tensor, Tensor,
 
 
 def _probe(result: LinearProbe) -> tuple[Measurement, ...]:
-    return (Measurement(result.mean, len(result.top1), result.spread),)
+    values = result.top1 if len(result.top1) > 1 else None
+    return (Measurement(result.mean, len(result.top1), result.spread, values=values),)
 
 
 def _measure_paper_probe(protocol: str, embedded: Embedded) -> tuple[Measurement, ...]:
@@ -93,11 +95,26 @@ def _measure_cosines(embedded: Embedded) -> tuple[Measurement, ...]:
     return over_repeats(result.mean), over_repeats(result.variance), over_repeats(result.fraction_opposed)
 
 
+def _measure_positive_cosines(embedded: Embedded) -> tuple[Measurement, ...]:
+    result = positive_cosines(embedded.augmented)
+    pairs = len(result.mean)
+    return over_repeats(result.mean), *(Measurement(quantile, pairs) for quantile in result.quantiles)
+
+
+def _measure_composition(embedded: Embedded) -> tuple[Measurement, ...]:
+    assert embedded.composed is not None
+    z, za = embedded.directions
+    composed = functional.normalize(embedded.composed, dim=-1)
+    # Rotations, as Wahba's error has them, although Cor. 1 cannot promise more than orthogonal maps. Their difference
+    # is measured where embeddings lie: they rarely span R^d, and elsewhere a rotation is one of many.
+    return (over_repeats(composition_error(z, za[: len(composed)], composed, group="SO").per_sample),)
+
+
 def _measure_alignment_uniformity(embedded: Embedded) -> tuple[Measurement, ...]:
     z, za = embedded.directions
     pairs = zip(za[0::2], za[1::2], strict=False)
     aligned = [float(alignment(first, second)) for first, second in pairs]
-    return Measurement(math.fsum(aligned) / len(aligned), len(aligned)), single(float(uniformity(z)))
+    return over_repeats(aligned), single(float(uniformity(z)))
 
 
 def _measure_retrieval(embedded: Embedded) -> tuple[Measurement, ...]:
@@ -137,7 +154,7 @@ TOP1 = (Metric("top1", "%", True),)
 
 PROTOCOLS: tuple[Protocol, ...] = (
     Protocol("paper-small-v1", 1, TOP1, _needs_small_images, partial(_measure_paper_probe, "paper-small-v1")),
-    Protocol("paper-imagenet100-v1", 1, TOP1, _needs_imagenet, partial(_measure_paper_probe, "paper-imagenet100-v1")),
+    Protocol("paper-imagenet100-v1", 2, TOP1, _needs_imagenet, partial(_measure_paper_probe, "paper-imagenet100-v1")),
     Protocol("cached-v1", 1, TOP1, _needs_classes, _measure_cached_probe),
     Protocol("knn-v1", 1, TOP1, _needs_classes, _measure_knn),
     Protocol(
@@ -156,9 +173,10 @@ PROTOCOLS: tuple[Protocol, ...] = (
         "relative-equivariance-v1",
         1,
         (
-            Metric("gamma", "1", False),
-            Metric("gamma_median", "1", False),
-            Metric("gamma_trimmed", "1", False),
+            # Low where views are equivariant, and also where they have nothing to do with the input.
+            Metric("gamma", "1", None),
+            Metric("gamma_median", "1", None),
+            Metric("gamma_trimmed", "1", None),
             Metric("invariance", "1", None),
         ),
         _never,
@@ -178,6 +196,14 @@ PROTOCOLS: tuple[Protocol, ...] = (
         over_training=True,
     ),
     Protocol(
+        "positive-cosine-v1",
+        1,
+        tuple(Metric(f"positive_cosine_{point}", "1", None) for point in ("mean", "05", "25", "50", "75", "95")),
+        _never,
+        _measure_positive_cosines,
+        over_training=True,
+    ),
+    Protocol(
         "alignment-uniformity-v1",
         1,
         (Metric("alignment", "1", None), Metric("uniformity", "1", None)),
@@ -185,6 +211,7 @@ PROTOCOLS: tuple[Protocol, ...] = (
         _measure_alignment_uniformity,
         over_training=True,
     ),
+    Protocol("composition-v1", 1, (Metric("composition_error", "1", None),), _never, _measure_composition),
     Protocol(
         "retrieval-v1",
         1,

@@ -77,7 +77,8 @@ def evaluate_run(folder: Path, data: Path, settings: EvaluationConfig) -> Evalua
 
     Raises:
         CareBenchError: the run is unfinished, changed or of another config; a snapshot is missing or changed; the data
-            is not what it was trained on; an embedding is not finite; another package's protocol is unusable.
+            is not what it was trained on; the settings' augmentation does not fit the run; an embedding is not finite;
+            another package's protocol is unusable.
     """
     protocols = all_protocols()  # first: a package's broken one is reported before the work
     run = RunFolder(folder)
@@ -95,7 +96,8 @@ def evaluate_run(folder: Path, data: Path, settings: EvaluationConfig) -> Evalua
         )
     found = _weights(run, summary)
     encoder = build_run_encoder(config, dataset)
-    augmentation = build_augmentation(config, dataset)
+    measured_under = config.model_copy(update={"augmentation": settings.augmentation_of(config)})
+    augmentation = build_augmentation(measured_under, dataset)
     device = best_device()
     measured: list[Measured] = []
     with reproducible(config.training.deterministic, config.training.threads, device):
@@ -171,6 +173,7 @@ def _check_finite(embedded: Embedded, representation: Representation, where: str
         "train": embedded.train,
         "test": embedded.test,
         "augmented test": embedded.augmented,
+        "twice augmented test": embedded.composed,
         "augmented train": embedded.train_augmented,
         "turned test": embedded.trajectories,
     }

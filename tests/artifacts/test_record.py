@@ -63,6 +63,37 @@ def test_records_from_before_there_were_snapshots_keep_their_hash(tmp_path: Path
     assert read_records(path) == [before, snapshot]
 
 
+def test_a_few_samples_are_told_by_a_key_that_records_of_all_of_them_lack(
+    tmp_path: Path, content: dict[str, Any], make: Make
+) -> None:
+    few = json.dumps({**content, "samples": 64}, sort_keys=True, separators=(",", ":")).encode()
+    assert make(samples=64).sha256 == hashlib.sha256(few).hexdigest()
+    assert make(samples=None).sha256 == make().sha256
+    assert make(samples=64).identity == make().identity, "the same thing, measured less well"
+    path = tmp_path / "records.jsonl"
+    write_records(path, [make(), make(samples=64)])
+    assert [b'"samples":64' in line for line in path.read_bytes().splitlines()] == [False, True]
+    assert [record.samples for record in read_records(path)] == [None, 64]
+
+
+def test_repeats_and_what_a_record_was_measured_under_are_keys_that_older_records_lack(
+    tmp_path: Path, content: dict[str, Any], make: Make
+) -> None:
+    more = {"values": (91.0, 91.5), "n": 2, "evaluation": '{"augmentations":20}'}
+    written = json.dumps({**content, **more}, sort_keys=True, separators=(",", ":")).encode()
+    told = make(**more)
+    assert told.sha256 == hashlib.sha256(written).hexdigest()
+    assert make(values=None, evaluation=None).sha256 == make().sha256
+    assert told.identity == make().identity, "they tell how, not what"
+    path = tmp_path / "records.jsonl"
+    write_records(path, [make(), told])
+    assert [b'"values"' in line and b'"evaluation"' in line for line in path.read_bytes().splitlines()] == [False, True]
+    before, after = read_records(path)
+    assert (before.values, before.evaluation) == (None, None)
+    assert (after.values, after.evaluation) == ((91.0, 91.5), '{"augmentations":20}')
+    assert after == told
+
+
 def test_what_is_written_is_read_back(tmp_path: Path, make: Make) -> None:
     records = [make(), make(value=0.1 + 0.2), make(value=None, reason="diverged\nat step 3", spread=None, n=0)]
     write_records(tmp_path / "records.jsonl", records)
@@ -89,6 +120,14 @@ def test_an_empty_file_holds_no_records(tmp_path: Path) -> None:
         {"epoch": -1},
         {"epoch": "10"},
         {"epoch": True},
+        {"samples": 0},
+        {"samples": 64.0},
+        {"values": (91.0,)},
+        {"values": (1.0, 2.0), "n": 3},
+        {"values": ("91.0", "92.0", "93.0"), "n": 3},
+        {"values": (91.0, float("nan"), 92.0), "n": 3},
+        {"values": (), "value": None, "reason": "failed", "spread": None, "n": 0},
+        {"evaluation": ""},
         {"n": 0},
         {"n": 1},
         {"spread": -0.1},

@@ -1,14 +1,18 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
+import scipy.stats
 import torch
 from scipy.optimize import minimize
 from scipy.special import logsumexp
 from torch import nn
 
 from care_bench.evaluation import LinearProbe, cached_linear_probe, linear_probe
-from care_bench.evaluation.linear_probe import train_classifiers
+from care_bench.evaluation.linear_probe import RECIPES, train_classifiers
 
 
 def blobs(n, d, classes, seed, spread=1.0, dtype=torch.float64):
@@ -34,9 +38,11 @@ def plain_training(features, labels, classes, seed):
 
 
 def training_of_moco(features, labels, classes, seed):
-    """One classifier as MoCo's linear evaluation trains it, with CARE's 60 epochs, batch and learning rates."""
-    torch.manual_seed(seed)
+    """One classifier as MoCo's linear evaluation starts and trains it, with CARE's 60 epochs, batch and rates."""
     layer = nn.Linear(features.shape[1], classes, dtype=features.dtype)
+    torch.manual_seed(seed)
+    layer.weight.data.normal_(mean=0.0, std=0.01)
+    layer.bias.data.zero_()
     optimizer = torch.optim.SGD(layer.parameters(), lr=1.0, momentum=0.9, weight_decay=0)
     for epoch in range(60):
         optimizer.param_groups[0]["lr"] = 30 if epoch < 30 else 3 if epoch < 40 else 0.3 if epoch < 50 else 0.03
@@ -80,6 +86,21 @@ def test_the_recipe_for_imagenet100():
     assert probe.protocol == protocol
     small, _ = train_classifiers(features, labels, 3, seeds)
     assert not np.allclose(small, weight, atol=0.1)
+
+
+def test_where_the_classifiers_of_imagenet100_start(monkeypatch):
+    # An epoch without steps is not to be had: with a learning rate of zero they stay where they start.
+    still = replace(RECIPES["paper-imagenet100-v1"], epochs=1, optimizer=partial(torch.optim.SGD, lr=0.0))
+    monkeypatch.setitem(RECIPES, "paper-imagenet100-v1", still)
+    features, labels = torch.zeros(10, 500, dtype=torch.float64), torch.arange(10) % 10
+    weight, bias = train_classifiers(features, labels, 100, (0, 1), "paper-imagenet100-v1")
+    assert bias.abs().max() == 0
+    for one in weight.numpy():
+        # 50 000 draws: mean and deviation are known to 0.01 / sqrt(50 000) = 4.5e-5 and 3.2e-5.
+        assert one.mean() == pytest.approx(0, abs=2e-4)
+        assert one.std() == pytest.approx(0.01, abs=2e-4)
+        assert scipy.stats.kstest(one.ravel() / 0.01, "norm").pvalue > 1e-3
+    assert not np.allclose(weight[0], weight[1], atol=1e-3)
 
 
 def test_classifiers_that_diverge_have_no_accuracy():

@@ -7,11 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.transform import Rotation
 
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
 from care_bench.evaluation.embed import Embedded
-from care_bench.evaluation.measurement import Protocol
+from care_bench.evaluation.measurement import Protocol, over_repeats
 from care_bench.evaluation.protocols import PROTOCOLS
 
 BY_ID = {protocol.id: protocol for protocol in PROTOCOLS}
@@ -36,13 +37,15 @@ def applicable(data: PreparedDataset) -> set[str]:
 def test_ids_and_versions_are_fixed() -> None:
     assert [(protocol.id, protocol.version) for protocol in PROTOCOLS] == [
         ("paper-small-v1", 1),
-        ("paper-imagenet100-v1", 1),
+        ("paper-imagenet100-v1", 2),
         ("cached-v1", 1),
         ("knn-v1", 1),
         ("wahba-v1", 1),
         ("relative-equivariance-v1", 1),
         ("cosine-v1", 1),
+        ("positive-cosine-v1", 1),
         ("alignment-uniformity-v1", 1),
+        ("composition-v1", 1),
         ("retrieval-v1", 1),
         ("first-pc-v1", 1),
         ("trajectories-v1", 1),
@@ -54,6 +57,7 @@ def test_training_curves_are_of_the_cheap_label_free_protocols() -> None:
         "wahba-v1",
         "relative-equivariance-v1",
         "cosine-v1",
+        "positive-cosine-v1",
         "alignment-uniformity-v1",
     }
 
@@ -106,6 +110,74 @@ def test_retrieval_by_a_known_colour() -> None:
     assert (result["retrieval_overlap"].n, result["retrieval_overlap"].spread) == (2, 0)
     assert result["retrieval_tint_distance"].value == pytest.approx(70 / 50 / 3.3, rel=1e-6)
     assert (result["retrieval_tint_distance"].n, result["retrieval_tint_distance"].spread) == (1, None)
+
+
+def unit(*shape: int, seed: int) -> np.ndarray[Any, Any]:
+    rows = np.random.default_rng(seed).standard_normal(shape)
+    return rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+
+
+def test_composition_is_that_of_the_best_rotations() -> None:
+    """Against scipy's solution of Wahba's problem in three dimensions."""
+    z, noise = unit(40, 3, seed=0), 0.3 * unit(4, 40, 3, seed=1)
+    turns = Rotation.random(4, rng=2).as_matrix()
+    za = np.stack([z @ turns[0].T, z @ turns[1].T, z @ turns[2].T]) + noise[:3]
+    twice = np.stack([za[0] @ turns[2].T + noise[3], unit(40, 3, seed=3)])
+    za, twice = (rows / np.linalg.norm(rows, axis=-1, keepdims=True) for rows in (za, twice))
+    expected = []
+    for first, second in zip(za, twice, strict=False):
+        whole, one, then = (
+            Rotation.align_vectors(target, source)[0].as_matrix()
+            for source, target in ((z, second), (z, first), (first, second))
+        )
+        expected.append(np.sqrt(np.mean(np.sum((z @ (whole - then @ one).T) ** 2, axis=1))))
+    found = Embedded(
+        *(dataset("any"), SETTINGS),
+        test=torch.from_numpy(5 * z),
+        augmented=torch.from_numpy(2 * za),
+        composed=torch.from_numpy(3 * twice),
+    )
+    (result,) = BY_ID["composition-v1"].measure(found)
+    assert result.values == pytest.approx(expected, abs=1e-7)
+    assert result.value == pytest.approx(np.mean(expected), abs=1e-7)
+    assert expected[1] > 10 * expected[0] > 0, "unrelated views do not compose"
+
+
+def test_gamma_of_unrelated_views_is_low_and_so_no_direction_is_better() -> None:
+    d = 32
+    z, za = (torch.from_numpy(unit(*shape, seed=seed)) for shape, seed in (((300, d), 0), ((2, 300, d), 1)))
+    found = Embedded(dataset("any"), SETTINGS, test=z, augmented=za)
+    protocol = BY_ID["relative-equivariance-v1"]
+    # Squared inner products of independent directions are 1/d in the mean: 4 * 2/d over (2 + 2)^2, and the denominator
+    # varies by 1/8 of itself, which adds 3/64.
+    assert measure(protocol, found)["gamma"].value == pytest.approx((1 + 3 / 64) / (2 * d), rel=0.03)
+    assert measure(BY_ID["wahba-v1"], found)["wahba_error_per_sample"].value > 1
+    assert {metric.higher_is_better for metric in protocol.metrics} == {None}
+
+
+def test_positive_pairs_are_described_by_their_mean_and_five_points() -> None:
+    # Cosines of the only pair: 1 for eight of the samples, -1 for the first two.
+    rows = torch.eye(10)
+    opposed = rows.clone()
+    opposed[:2] *= -3
+    found = Embedded(dataset("any"), SETTINGS, test=rows, augmented=torch.stack([rows, opposed]))
+    result = measure(BY_ID["positive-cosine-v1"], found)
+    points = {name.removeprefix("positive_cosine_"): (one.value, one.n) for name, one in result.items()}
+    # Ten values: 5 % lies at 0.45 steps of nine, among the lowest two; 25 % at 2.25, among the others.
+    assert points == {"mean": (pytest.approx(0.6), 1), "05": (-1, 1), **dict.fromkeys(("25", "50", "75", "95"), (1, 1))}
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([3.0], (3.0, 1, None, None)),
+        ([1.0, 2.0, 6.0], (3.0, 3, pytest.approx(7**0.5), (1.0, 2.0, 6.0))),  # 4 + 1 + 9 over two
+        (torch.tensor([0.5, 0.25]), (0.375, 2, pytest.approx(0.125 * 2**0.5), (0.5, 0.25))),
+    ],
+)
+def test_repeats_are_kept_behind_their_mean(values: Any, expected: tuple[Any, ...]) -> None:
+    found = over_repeats(values)
+    assert (found.value, found.n, found.spread, found.values) == expected
 
 
 def test_without_a_known_colour_there_is_an_overlap_and_a_reason() -> None:

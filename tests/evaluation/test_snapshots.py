@@ -23,7 +23,10 @@ from care_bench.training.checkpoint import encoder_bytes
 from care_bench.training.pretrain import pretrain
 
 SETTINGS = EvaluationConfig(augmentations=2, classifier_seeds=2)
-OVER_TRAINING = {"wahba-v1", "relative-equivariance-v1", "alignment-uniformity-v1", "cosine-v1"}
+OVER_TRAINING = {
+    *("wahba-v1", "relative-equivariance-v1", "alignment-uniformity-v1"),
+    *("cosine-v1", "positive-cosine-v1"),
+}
 Outcome = tuple[float | None, str | None]
 
 
@@ -104,8 +107,9 @@ def test_nothing_but_the_test_split_of_a_snapshot_is_embedded(
     evaluate(run.path, data, SETTINGS, tmp_path / "records.jsonl")
     dataset = load("proteins", data)
     train, test = len(dataset.train), len(dataset.test)
-    # Plain and under two augmentations, both splits once and the test split twice more; 3 x 3 trajectories of 100.
-    assert sum(counts) == 3 * (train + test) + 2 * 3 * test + 900
+    # Plain and under two augmentations, both splits once and the test split twice more; the test split again under a
+    # second augmentation after each of the two; 3 x 3 trajectories of 100.
+    assert sum(counts) == 3 * (train + test) + 2 * 3 * test + 2 * test + 900
 
 
 def test_a_changed_snapshot_is_refused_before_anything_is_measured(run: RunFolder, data: Path, tmp_path: Path) -> None:

@@ -1,15 +1,15 @@
-"""Measure frozen encoders: one file of records per run."""
+"""Measure frozen encoders: one file of records per run, under settings that all rows of a data set share."""
 
 
 rule evaluation_settings:
     output:
-        f"{FOLDER}/evaluation.json",
+        f"{FOLDER}/{{dataset}}/evaluation.json",
     log:
-        f"{LOGS}/evaluation_settings.log",
+        f"{LOGS}/{{dataset}}/evaluation_settings.log",
     conda:
         "../envs/data.yaml"
     params:
-        settings=PROFILE.measured().model_dump_json(),
+        settings=lambda wildcards: PROFILE.measured(wildcards.dataset).model_dump_json(),
     shell:
         "printf '%s\\n' {params.settings:q} > {output} 2> {log}"
 
@@ -19,7 +19,7 @@ rule evaluate:
         summary=f"{RUN}/pretrain.json",
         encoder=f"{RUN}/encoder.safetensors",
         data="results/data/{dataset}/meta.json",
-        settings=f"{FOLDER}/evaluation.json",
+        settings=f"{FOLDER}/{{dataset}}/evaluation.json",
     output:
         f"{RUN}/records.jsonl",
     log:

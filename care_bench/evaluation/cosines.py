@@ -1,0 +1,107 @@
+"""Cosines between an embedding and its augmented view, and between two augmented views of one sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from care_bench.evaluation.checks import embedded_views
+
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+"""Points at which protocol positive-cosine-v1 describes a distribution."""
+
+
+@dataclass(frozen=True)
+class CosineStatistics:
+    """Cosines of f(x) and f(a(x)) over the test set, for each augmentation.
+
+    Attributes:
+        mean: (A,).
+        variance: (A,), unbiased (ddof 1); zero for an encoder that turns every input by one angle.
+        fraction_opposed: (A,), share of the samples whose cosine lies in [-1, -0.5].
+    """
+
+    mean: Tensor
+    variance: Tensor
+    fraction_opposed: Tensor
+
+
+@dataclass(frozen=True)
+class PositiveCosines:
+    """Cosines of f(a(x)) and f(a'(x)) over the test set and pairs of augmentations (a, a').
+
+    Attributes:
+        mean: (A // 2,), for each pair.
+        quantiles: one of all samples and pairs together for each of ``QUANTILES``, interpolated linearly.
+    """
+
+    mean: Tensor
+    quantiles: tuple[float, ...]
+
+
+@torch.no_grad()
+def cosine_statistics(z: Tensor, za: Tensor) -> CosineStatistics:
+    """Return mean and variance of cos(f(x), f(a(x))) for each augmentation, in float64.
+
+    Args:
+        z: (n, d) embeddings of the plain samples, n >= 2; their norms do not matter but must not be zero.
+        za: (A, n, d), or (n, d) for one augmentation: embeddings of the same samples in the same order.
+
+    Returns:
+        Tensors on the device of z; A is 1 for a single augmentation.
+
+    Raises:
+        ValueError: shapes do not match, n < 2, a value is not finite, or an embedding is zero and has no angle.
+
+    Source: Fig. 6 of CARE (arXiv 2306.13924), there with 20 augmentations and d = 2; protocol cosine-v1.
+    """
+    z, views = embedded_views(z, za, at_least=2)
+    plain = _directions(z, "z")
+    cosines = torch.stack([_cosines(plain, _directions(view, "za")) for view in views])
+    return CosineStatistics(
+        mean=cosines.mean(dim=1),
+        variance=cosines.var(dim=1),
+        fraction_opposed=(cosines <= -0.5).double().mean(dim=1),
+    )
+
+
+@torch.no_grad()
+def positive_cosines(za: Tensor) -> PositiveCosines:
+    """Describe the distribution of cos(f(a(x)), f(a'(x))), of which InfoNCE pulls up the mean, in float64.
+
+    Pairs are views 0 and 1, 2 and 3, and so on; the last of an odd number is left out. No more than one pair is held in
+    float64, beside the cosines of all.
+
+    Args:
+        za: (A, n, d) embeddings of the same samples in the same order under A >= 2 augmentations; their norms do not
+            matter but must not be zero.
+
+    Raises:
+        ValueError: another shape, a value that is not finite, or an embedding that is zero and has no angle.
+
+    Source: Fig. 11 to 16 of CARE (arXiv 2306.13924), there as histograms; protocol positive-cosine-v1.
+    """
+    if za.ndim != 3 or len(za) < 2:
+        raise ValueError(f"za has shape {tuple(za.shape)}; expected (A, n, d) with A >= 2")
+    _, views = embedded_views(za[0], za)
+    pairs = zip(views[0::2], views[1::2], strict=False)
+    cosines = torch.stack([_cosines(_directions(one, "za"), _directions(other, "za")) for one, other in pairs])
+    # numpy's: torch.quantile takes 16 million values and no more.
+    quantiles = np.quantile(cosines.cpu().numpy(), QUANTILES)
+    return PositiveCosines(mean=cosines.mean(dim=1), quantiles=tuple(quantiles.tolist()))
+
+
+def _cosines(directions: Tensor, others: Tensor) -> Tensor:
+    return (directions * others).sum(dim=1).clamp(-1, 1)
+
+
+def _directions(z: Tensor, name: str) -> Tensor:
+    """Return the rows of z over their norms, in float64."""
+    norms: Tensor = torch.linalg.vector_norm(z.double(), dim=1, keepdim=True)
+    zero = int((norms == 0).sum())
+    if zero:
+        raise ValueError(f"{name} holds {zero} zero embedding(s) of {len(z)}; expected none, zero has no direction")
+    return z.double() / norms

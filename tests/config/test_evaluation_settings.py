@@ -1,0 +1,153 @@
+"""What the runs of a data set are measured under: one augmentation for all rows, whatever a row has of its own."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from care_bench.config import EvaluationConfig, Profile, RunConfig, parse_profile, read_evaluation
+from care_bench.errors import CareBenchError
+
+PROFILE: dict[str, Any] = {
+    "profile": "mixed",
+    "seeds": [0],
+    "evaluation": {"augmentations": 4, "batch_size": 7},
+    "datasets": {
+        "cifar10": {
+            "preset": "cifar",
+            "augmentation": {"flip_probability": 0.25},
+            "methods": {
+                "simclr": {"name": "simclr"},
+                "byol": {"preset": "byol", "name": "byol"},
+                "small": {"name": "simclr", "augmentation": {"size": 16, "crop_scale": [0.9, 1.0]}},
+            },
+        },
+        "digits": {"preset": "digits", "methods": {"simclr": {"name": "simclr"}}},
+        "proteins": {"preset": "proteins", "methods": {"uniformity": {"name": "uniformity"}}},
+    },
+}
+
+
+def profile(evaluation: Any = None, **changes: Any) -> Profile:
+    content = copy.deepcopy(PROFILE)
+    if evaluation is not None:
+        content["datasets"]["cifar10"]["evaluation"] = evaluation
+    return parse_profile({**content, **changes}, "here")
+
+
+def under(found: Profile, row: str) -> dict[str, Any]:
+    (run,) = (run for run in found.runs() if run.variant == row and run.dataset == "cifar10")
+    return found.measured("cifar10").augmentation_of(run).model_dump()
+
+
+def test_every_row_is_measured_under_the_augmentation_of_the_data_set_in_views_of_its_own_size() -> None:
+    found = profile()
+    byol, small = (next(run for run in found.runs() if run.variant == row) for row in ("byol", "small"))
+    assert byol.augmentation.model_dump()["crop_scale"] == (0.2, 1.0)
+    assert byol.augmentation.model_dump()["blur_probability"] == 0
+    # Of the preset `cifar`, with the data set's own key in it.
+    expected = {
+        "kind": "image",
+        "crop_scale": (0.08, 1.0),
+        "flip_probability": 0.25,
+        "jitter": (0.4, 0.4, 0.4, 0.1),
+        "jitter_probability": 0.8,
+        "grayscale_probability": 0.2,
+        "blur_probability": 0.5,
+        "blur_kernel": 3,
+        "blur_sigma": (0.1, 2.0),
+        "test_view": "resize",
+    }
+    assert under(found, "simclr") == under(found, "byol") == {**expected, "size": 32}
+    assert under(found, "small") == {**expected, "size": 16}
+    settings = found.measured("cifar10")
+    assert settings.recorded(byol) == settings.recorded(small), "their numbers can stand in one column"
+    assert (settings.augmentations, settings.batch_size) == (4, 7)
+
+
+def test_a_data_set_replaces_keys_of_it_for_the_evaluation_alone() -> None:
+    plain, changed = profile(), profile({"augmentation": {"crop_scale": [1, 1], "blur_probability": 0}})
+    assert [run.sha256() for run in changed.runs()] == [run.sha256() for run in plain.runs()]
+    for row in ("simclr", "byol", "small"):
+        assert under(changed, row) == {**under(plain, row), "crop_scale": (1, 1), "blur_probability": 0}
+    for other in ("digits", "proteins"):
+        assert changed.measured(other) == plain.measured(other)
+    assert changed.measured("proteins").model_dump()["augmentation"] == {"kind": "rotation"}
+
+
+def test_runs_cut_to_a_few_steps_are_measured_on_a_few_samples_under_the_same_augmentation() -> None:
+    cut = profile(steps=2).measured("cifar10")
+    assert (cut.samples, cut.augmentations) == (64, 2)
+    assert cut.augmentation == profile().measured("cifar10").augmentation
+
+
+@pytest.mark.parametrize(
+    ("evaluation", "message"),
+    [
+        ({"augmentation": {"crop_scal": [1, 1]}}, "unknown key 'augmentation.crop_scal': did you mean 'crop_scale'?"),
+        ({"augmentaton": {}}, "unknown key 'datasets.cifar10.evaluation.augmentaton': did you mean 'augmentation'?"),
+        ({"samples": 64}, "unknown key 'datasets.cifar10.evaluation.samples'"),
+        ({"augmentation": {"crop_scale": [1, 0.5]}}, "crop_scale = [1, 0.5] expected the smaller first"),
+        ({"augmentation": {"jitter_probability": "1"}}, "augmentation.jitter_probability = '1': expected a number"),
+        ({"augmentation": {"size": 16}}, "size is the run's own; expected keys of what is drawn, such as 'crop_scale'"),
+        ({"augmentation": {"test_view": "resize"}}, "test_view is the run's own"),
+        ({"augmentation": {"kind": "rotation"}}, "unknown key 'augmentation.size'"),
+        ({"augmentation": {"blur_kernel": 33}}, "run cifar10/small/seed0: evaluation.augmentation: blur_kernel = 33"),
+    ],
+)
+def test_a_mistake_is_one_line_before_anything_runs(evaluation: dict[str, Any], message: str) -> None:
+    with pytest.raises(CareBenchError) as caught:
+        profile(evaluation).runs()
+    assert message in str(caught.value)
+    assert "cifar10" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_the_evaluation_of_a_whole_profile_names_no_augmentation() -> None:
+    with pytest.raises(CareBenchError, match=r"unknown key 'evaluation\.augmentation'"):
+        parse_profile({**PROFILE, "evaluation": {"augmentation": {"kind": "rotation"}}}, "here")
+
+
+def test_the_data_set_s_own_preset_has_to_fit_it_though_every_row_has_another() -> None:
+    content = copy.deepcopy(PROFILE)
+    content["datasets"]["proteins"] = {
+        "preset": "digits",
+        "methods": {"uniformity": {"preset": "proteins", "name": "uniformity"}},
+    }
+    with pytest.raises(CareBenchError, match=r"'proteins', evaluation: preset 'digits' with augmentation 'image' does"):
+        parse_profile(content, "here").runs()
+
+
+def test_reasons_can_be_about_what_is_measured_under() -> None:
+    content = copy.deepcopy(PROFILE)
+    content["datasets"]["cifar10"]["why"] = {"evaluation.augmentation.jitter": "as in pretraining"}
+    parse_profile(content, "here").runs()
+    content["datasets"]["cifar10"]["why"] = {"evaluation.augmentation.jiter": "as in pretraining"}
+    with pytest.raises(CareBenchError, match=r"did you mean 'evaluation\.augmentation\.jitter'"):
+        parse_profile(content, "here").runs()
+
+
+def run_of(dataset: str) -> RunConfig:
+    return next(run for run in profile().runs() if run.dataset == dataset)
+
+
+def test_without_an_augmentation_a_run_is_measured_under_its_own(tmp_path: Path) -> None:
+    run = run_of("cifar10")
+    assert EvaluationConfig().augmentation_of(run) == run.augmentation
+    # What is recorded is the same whether it was written out or is the run's own.
+    path = tmp_path / "evaluation.json"
+    path.write_text(EvaluationConfig(augmentation=run.augmentation, batch_size=3).model_dump_json())
+    assert read_evaluation(path).recorded(run) == EvaluationConfig().recorded(run)
+    assert "crop_scale" in json.dumps(EvaluationConfig().recorded(run))
+
+
+def test_an_augmentation_of_another_kind_is_refused() -> None:
+    images, clouds = run_of("cifar10"), run_of("proteins")
+    with pytest.raises(CareBenchError, match=r"evaluation\.augmentation\.kind = 'rotation'; expected 'image', as the"):
+        EvaluationConfig(augmentation=clouds.augmentation).augmentation_of(images)
+    with pytest.raises(CareBenchError, match=r"evaluation\.augmentation\.kind = 'image'; expected 'rotation', as the"):
+        EvaluationConfig(augmentation=images.augmentation).augmentation_of(clouds)
