@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Column, Table
@@ -11,6 +13,7 @@ from rich.text import Text
 
 from care_bench import plugins
 from care_bench.artifacts import check_versions, code_version, environment
+from care_bench.config import METHOD_SETTINGS
 from care_bench.data import DATASETS
 from care_bench.errors import CareBenchError
 from care_bench.machine import nvidia_gpus
@@ -21,7 +24,8 @@ def examine(data: Path, quick: bool, console: Console) -> bool:
 
     Args:
         data: folder of prepared data sets.
-        quick: leave out the device, for which torch is imported, and the checksums of the data.
+        quick: leave out the device and other packages' methods and evaluations, for which torch is imported, and the
+            checksums of the data.
         console: where to print.
 
     Returns:
@@ -33,9 +37,10 @@ def examine(data: Path, quick: bool, console: Console) -> bool:
         packages.add_row(package, version)
     console.print(packages)
     if extensions := plugins.extensions():
-        offered = Table("group", "name", "package", "version", title="Extensions", title_justify="left")
+        headers = (Column(name, overflow="fold") for name in (*plugins.Extension._fields, "state"))
+        offered = Table(*headers, title="Extensions", title_justify="left")
         for extension in extensions:
-            offered.add_row(*map(Text, extension))
+            offered.add_row(*map(Text, (*extension, _usable(extension, quick))))
         console.print(offered)
     supported = True
     try:
@@ -53,6 +58,33 @@ def examine(data: Path, quick: bool, console: Console) -> bool:
     console.print(sets)
     console.print(f"free disk space at {data}: {_free(data) / 1e9:.1f} GB", highlight=False)
     return supported
+
+
+def _usable(extension: plugins.Extension, quick: bool) -> str:
+    """Say whether a component can be used, or in one line why not."""
+    if quick and extension.group != plugins.DATASETS:
+        return "not checked"
+    try:
+        for registry in _registries(extension.group):
+            registry[extension.name]
+    except CareBenchError as error:
+        return f"unusable: {error}"
+    return "ready"
+
+
+def _registries(group: str) -> Iterator[plugins.Registry[Any]]:
+    """Yield the tables that take components of a group, those that need torch last."""
+    if group == plugins.DATASETS:
+        yield DATASETS
+    elif group == plugins.METHODS:
+        yield METHOD_SETTINGS
+        from care_bench.methods import METHODS
+
+        yield METHODS
+    else:
+        from care_bench.evaluation import protocols
+
+        yield protocols._REGISTRY
 
 
 def _device(quick: bool) -> str:

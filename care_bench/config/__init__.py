@@ -6,7 +6,7 @@ from care_bench.config.methods import METHOD_SETTINGS
 from care_bench.config.profile import Profile
 from care_bench.config.readers import parse_profile, read_evaluation, read_profile, read_run
 from care_bench.config.run import RunConfig
-from care_bench.config.yaml_files import read_yaml
+from care_bench.config.yaml_files import read_yaml, with_types
 
 __all__ = [
     "METHOD_SETTINGS",
@@ -19,4 +19,5 @@ __all__ = [
     "read_profile",
     "read_run",
     "read_yaml",
+    "with_types",
 ]

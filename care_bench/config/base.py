@@ -6,16 +6,52 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema
 
 from care_bench.errors import CareBenchError
 from care_bench.files import canonical_json, sha256_bytes
 
+SCALARS = ("bool", "float", "int", "str")
+EXPECTED = {
+    "bool_type": "expected true or false",
+    "dict_type": "expected keys with their values",
+    "float_type": "expected a number",
+    "int_type": "expected a whole number without a decimal point",
+    "list_type": "expected a list",
+    "model_attributes_type": "expected keys with their values",
+    "model_type": "expected keys with their values",
+    "string_type": "expected a text",
+    "tuple_type": "expected a list",
+}
+"""Kind of a wrong type -> what a file should have there."""
+SHOWN = 60
+"""Characters of a wrong list or mapping that are shown whole."""
+
+
+def _with_exact_scalars(schema: Any) -> Any:
+    if isinstance(schema, list):
+        return [_with_exact_scalars(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    inner = {key: _with_exact_scalars(part) for key, part in schema.items()}
+    return {**inner, "strict": True} if schema.get("type") in SCALARS else inner
+
 
 class Settings(BaseModel):
-    """Settings that accept no unknown key and do not change once made."""
+    """Settings that accept no unknown key, convert no value, and do not change once made.
+
+    A number is no text, true is no number and 1.0 is no whole number; 1 is the number 1.0, as in JSON. A list stands
+    for a tuple and a mapping for settings, since files have nothing else: that is why only scalars are strict.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Make every scalar strict, whatever class of another package the settings are."""
+        schema: CoreSchema = _with_exact_scalars(handler(source))
+        return schema
 
     @classmethod
     def parse(cls, content: Mapping[str, Any], where: str) -> Self:
@@ -31,29 +67,43 @@ class Settings(BaseModel):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise CareBenchError(f"{where}: {_first_line(error, cls)}") from None
+            raise CareBenchError(f"{where}: {_first_line(error, cls, content)}") from None
 
     def sha256(self) -> str:
         """Return the hash of the canonical JSON of these settings, defaults included."""
         return sha256_bytes(canonical_json(self.model_dump(mode="json")))
 
 
-def _first_line(error: ValidationError, model: type[BaseModel]) -> str:
+def _first_line(error: ValidationError, model: type[BaseModel], content: Any) -> str:
     # A misspelt key is often missing under its right name as well: name the misspelling.
     found = sorted(error.errors(include_url=False), key=lambda entry: entry["type"] != "extra_forbidden")
     first = found[0]
-    key = ".".join(str(part) for part in first["loc"])
+    key = _path(first["loc"], content)
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     if first["type"] == "extra_forbidden":
         return f"unknown key {key!r}{_nearest(str(first['loc'][-1]), model)}{more}"
-    message = first["msg"].removeprefix("Value error, ")
+    message = EXPECTED.get(first["type"], first["msg"].removeprefix("Value error, "))
     if first["type"] == "missing":
         return f"key {key!r} is missing{more}"
     given = first["input"]
     if not key:
         return f"{message}{more}"
-    shown = f"{key} = {given!r}" if not isinstance(given, dict | list) else key
+    whole = not isinstance(given, dict | list) or (first["type"] in EXPECTED and len(repr(given)) <= SHOWN)
+    shown = f"{key} = {given!r}" if whole else key
     return f"{shown}: {message}{more}"
+
+
+def _path(location: tuple[int | str, ...], content: Any) -> str:
+    """Return the key as a file has it: pydantic also names which of several settings it took, such as `adam`."""
+    keys = []
+    for index, part in enumerate(location):
+        try:
+            content = content[part]
+        except (KeyError, IndexError, TypeError):
+            if index < len(location) - 1:
+                continue
+        keys.append(str(part))
+    return ".".join(keys)
 
 
 def _nearest(key: str, model: type[BaseModel]) -> str:

@@ -7,8 +7,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from care_bench.config.yaml_files import parse_yaml
 from care_bench.errors import unknown
 
 
@@ -23,5 +22,5 @@ def load_preset(name: str) -> dict[str, dict[str, Any]]:
     presets = _presets()
     if name not in presets:
         raise unknown("preset", name, presets)
-    content: dict[str, dict[str, Any]] = yaml.safe_load(presets[name])
+    content: dict[str, dict[str, Any]] = parse_yaml(presets[name], f"preset {name!r}")
     return content

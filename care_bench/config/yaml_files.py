@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from care_bench.errors import CareBenchError
+
+EXPONENT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
+"""Numbers with an exponent. YAML 1.1, and PyYAML with it, takes 1e-6 for a text unless it has both dot and sign."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -25,6 +30,7 @@ def _mapping_without_repetition(loader: _Loader, node: yaml.MappingNode) -> dict
 
 
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_repetition)
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+.0123456789"))
 
 
 def read_yaml(path: Path) -> Any:
@@ -34,8 +40,41 @@ def read_yaml(path: Path) -> Any:
         CareBenchError: no such file, not YAML, or a key that stands twice.
     """
     try:
-        return yaml.load(path.read_text(), _Loader)  # a subclass of SafeLoader
+        return parse_yaml(path.read_text(), str(path))
     except OSError as error:
         raise CareBenchError(f"cannot read {path}: {error.strerror or error}") from None
-    except (yaml.YAMLError, UnicodeDecodeError, ValueError, RecursionError) as error:
-        raise CareBenchError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    except UnicodeDecodeError as error:
+        raise CareBenchError(f"{path} is not YAML: {error}") from None
+
+
+def parse_yaml(text: str, where: str) -> Any:
+    """Read the text of a YAML file; ``where`` is named in errors.
+
+    Raises:
+        CareBenchError: not YAML, or a key that stands twice.
+    """
+    try:
+        return yaml.load(text, _Loader)  # a subclass of SafeLoader
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        raise CareBenchError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
+
+
+def with_types(content: Any) -> Any:
+    """Return content whose texts have become what they are without quotation marks in a YAML file.
+
+    Snakemake reads the list of `--config seeds=[0]` as the text 0.
+    """
+    if isinstance(content, Mapping):
+        return {key: with_types(value) for key, value in content.items()}
+    if isinstance(content, list):
+        return [with_types(value) for value in content]
+    if not isinstance(content, str):
+        return content
+    loader = _Loader("")
+    try:
+        tag = loader.resolve(yaml.ScalarNode, content, (True, False))  # type: ignore[no-untyped-call]
+        return loader.construct_object(yaml.ScalarNode(tag, content))
+    except (yaml.YAMLError, ValueError):
+        return content
+    finally:
+        loader.dispose()

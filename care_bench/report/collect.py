@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Hashable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from care_bench.artifacts import Record, read_records
 from care_bench.errors import CareBenchError
 from care_bench.files import canonical_json, write_bytes
+from care_bench.report.order import Order, read_order
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -23,16 +24,23 @@ PINNED = "pinned"
 HOW_TO_COLLECT = "make one with `care-bench collect RECORDS... --out results/collected/NAME`"
 
 _DTYPES = {"value": "float64", "spread": "float64", "duration_s": "float64", "higher_is_better": "boolean"}
-_DTYPES |= {**dict.fromkeys(("seed", "protocol_version", "n"), "int64"), "epoch": "Int64"}
+_DTYPES |= {**dict.fromkeys(("seed", "protocol_version", "n"), "int64"), "epoch": "Int64", "samples": "Int64"}
+
+_NESTED = ("environment", "values")
+"""Keys of a record that a cell holds as JSON."""
 
 
 @dataclass(frozen=True)
 class Collection:
-    """The records of one profile, fresh (results/collected) or pinned (results/pinned), sorted by identity."""
+    """The records of one profile, fresh (results/collected) or pinned (results/pinned), sorted by identity.
+
+    ``order`` is the one in which tables show them.
+    """
 
     name: str
     records: tuple[Record, ...]
     pinned_on: str | None = None
+    order: Order = field(default_factory=Order)
 
     @property
     def key(self) -> str:
@@ -78,11 +86,11 @@ def encode(records: Sequence[Record]) -> dict[str, bytes]:
 
 
 def frame(records: Sequence[Record]) -> pd.DataFrame:
-    """One row per record: its id, then its keys; the environment as canonical JSON, no epoch after the last step."""
+    """One row per record: its id, then its keys; environment and values as canonical JSON, None where there is none."""
     import pandas as pd  # half a second that reading records does not need
 
     rows = [
-        {"id": record.id, **record.model_dump(), "environment": canonical_json(record.environment).decode()}
+        {"id": record.id, **record.model_dump(), **{key: _text(getattr(record, key)) for key in _NESTED}}
         for record in records
     ]
     columns = ["id", *Record.model_fields]
@@ -94,23 +102,23 @@ def read_collection(folder: Path, pinned_on: str | None = None) -> Collection:
     """Read a collection and check every record against its id.
 
     Args:
-        folder: holds `records.parquet`; its name is the collection's.
+        folder: holds `records.parquet`, and `profile.json` where the profile is known; its name is the collection's.
         pinned_on: the date of the pin, for a pinned collection.
 
     Raises:
-        CareBenchError: not a readable parquet file, a damaged record, a record that does not match its id, or
-            records that contradict each other.
+        CareBenchError: not a readable parquet file, a damaged record, a record that does not match its id,
+            records that contradict each other, or a damaged profile.
     """
     records = []
     for number, row in enumerate(_rows(folder / PARQUET), start=1):
         where = f"{folder / PARQUET} row {number}"
         name = row.pop("id", None)
-        record = Record.parse(_with_environment(row, where), where)
+        record = Record.parse(_with_nested(row, where), where)
         if record.id != name:
             raise CareBenchError(f"{where}: the record is {record.id}, found id {name!r}: it was changed by hand")
         records.append(record)
     check(records, str(folder))
-    return Collection(folder.name, tuple(records), pinned_on)
+    return Collection(folder.name, tuple(records), pinned_on, read_order(folder))
 
 
 def check(records: Sequence[Record], where: str) -> None:
@@ -118,14 +126,17 @@ def check(records: Sequence[Record], where: str) -> None:
 
     Raises:
         CareBenchError: no records; two measurements of the same thing; several profiles; one protocol at two
-            versions; one data set with two contents; one metric with two units or directions.
+            versions or on two numbers of samples; one data set with two contents or two settings of its evaluation;
+            one metric with two units or directions.
     """
     if not records:
         raise CareBenchError(f"{where}: found no records to collect; expected files of records with at least one")
     _one_per("outcome of one measurement", records, lambda r: r.identity, lambda r: r.id, where)
     _one_per("profile", records, lambda r: "one collection", lambda r: r.profile, where)
     _one_per("version", records, lambda r: f"protocol {r.protocol}", lambda r: r.protocol_version, where)
+    _one_per("number of samples", records, lambda r: f"protocol {r.protocol}", lambda r: r.samples or "all", where)
     _one_per("content", records, lambda r: f"data set {r.dataset}", lambda r: r.data_sha256, where)
+    _one_per("evaluation", records, lambda r: f"data set {r.dataset}", lambda r: r.evaluation, where)
     _one_per("unit", records, lambda r: f"metric {r.metric}", lambda r: r.unit, where)
     _one_per("direction", records, lambda r: f"metric {r.metric}", lambda r: r.higher_is_better, where)
 
@@ -162,8 +173,17 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _with_environment(row: dict[str, Any], where: str) -> dict[str, Any]:
-    try:
-        return {**row, "environment": json.loads(row["environment"])}
-    except (KeyError, TypeError, ValueError):
-        raise CareBenchError(f"{where}: damaged record: environment is not a JSON string") from None
+def _text(value: Any) -> str | None:
+    return None if value is None else canonical_json(value).decode()
+
+
+def _with_nested(row: dict[str, Any], where: str) -> dict[str, Any]:
+    nested = {}
+    for key in _NESTED:
+        try:
+            # Values came later than the first collections, and not every record has them.
+            if key == "environment" or row.get(key) is not None:
+                nested[key] = json.loads(row[key])
+        except (KeyError, TypeError, ValueError):
+            raise CareBenchError(f"{where}: damaged record: {key} is not a JSON string") from None
+    return {**row, **nested}

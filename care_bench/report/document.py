@@ -116,7 +116,7 @@ def _statements(collection: Collection) -> list[str]:
         lines.append(DIRTY)
     if any(record.fidelity for record in records):
         lines.append(FIDELITY)
-    return lines + settings_lines(records)
+    return lines + settings_lines(records, collection.order)
 
 
 def _pinned(collection: Collection) -> str:

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from care_bench.artifacts import Record
 from care_bench.report.collect import Collection
-from care_bench.report.labels import METRICS, Variant, labels, metric_order, order, variant_of
+from care_bench.report.labels import METRICS, REPRESENTATIONS, Variant, labels, metric_order, variant_of
+from care_bench.report.order import Order
 from care_bench.report.statistics import summarise
 from care_bench.report.tables import Cell, Column, Table, mark_best, sizes, summary_text
 
@@ -42,19 +43,22 @@ class Grid:
     """
 
     def __init__(self, collection: Collection, epoch: int | None = None) -> None:
-        self.profile = collection.profile
+        self.profile, self.order = collection.profile, collection.order
         self._cells: dict[tuple[Variant, Key], list[Record]] = defaultdict(list)
         self._columns: dict[Key, list[Record]] = defaultdict(list)
         stage = [record for record in collection.records if record.epoch == epoch]
-        measured, self.unmeasured = _without_inapplicable(stage)
+        measured, self.unmeasured = _without_inapplicable(stage, self.order)
         for record in measured:
             key = Key(record.dataset, record.backbone, record.protocol, record.representation, record.metric)
             self._cells[variant_of(record), key].append(record)
             self._columns[key].append(record)
-        self.variants = sorted({variant for variant, _ in self._cells}, key=order)
         # Of all stages together: a row has one name in every table of a collection.
         self.labels = labels({variant_of(record) for record in collection.records})
-        self.keys = sorted(self._columns)
+        self.keys = sorted(self._columns, key=lambda key: (*self.place(key), key))
+
+    def place(self, key: Key) -> tuple[tuple[int, str], str, int]:
+        """Sorting key of data and representation, which the order of ``keys`` begins with."""
+        return self.order.dataset(key.dataset), key.data, REPRESENTATIONS.index(key.representation)
 
     def column(self, key: Key, group: str, name: str | None = None) -> Column:
         """The column of a key, under a spanning header; it is named after its metric unless ``name`` is given."""
@@ -62,10 +66,10 @@ class Grid:
         return Column(group, name or METRICS.get(key.metric, key.metric), first.unit, first.higher_is_better)
 
     def rows(self, keys: Iterable[Key]) -> list[Variant]:
-        """Variants with a record under any of the keys."""
+        """Variants with a record under any of the keys, in the order of the keys' data sets."""
         wanted = set(keys)
         present = {variant for variant, key in self._cells if key in wanted}
-        return [variant for variant in self.variants if variant in present]
+        return sorted(present, key=self.order.variants(key.dataset for key in wanted))
 
     def cell(self, variant: Variant | None, key: Key) -> Cell:
         """Mean over the pretraining seeds of a variant, or a blank that says why there is none."""
@@ -77,6 +81,7 @@ class Grid:
         notes = (*_failures(records), *self._absent_seeds(records, key))
         if not values:
             return Cell(ids=ids, notes=notes)
+        notes += _few_samples(records[0])
         summary = summarise(values)
         return Cell(summary_text(summary, records[0].unit), summary, ids=ids, notes=notes)
 
@@ -122,12 +127,14 @@ class Grid:
         return [f"no record of seed {seeds} in this collection of profile {self.profile}"] if absent else []
 
 
-def _without_inapplicable(records: Iterable[Record]) -> tuple[list[Record], list[str]]:
+def _without_inapplicable(records: Iterable[Record], order: Order) -> tuple[list[Record], list[str]]:
     places: dict[tuple[str, str, str], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         places[record.dataset, record.backbone, record.protocol][record.metric].append(record)
     kept, lines = [], []
-    for (dataset, backbone, protocol), metrics in sorted(places.items()):
+    for (dataset, backbone, protocol), metrics in sorted(
+        places.items(), key=lambda place: (order.dataset(place[0][0]), place[0])
+    ):
         inapplicable: dict[str, list[str]] = defaultdict(list)
         for metric, found in metrics.items():
             reasons = {record.reason for record in found}
@@ -152,6 +159,12 @@ def _failures(records: Sequence[Record]) -> list[str]:
     if len(seeds) == 1 and len(next(iter(seeds.values()))) == len(records):
         return list(seeds)
     return [f"seed {', '.join(map(str, failed))}: {reason}" for reason, failed in seeds.items()]
+
+
+def _few_samples(record: Record) -> tuple[str, ...]:
+    """Say that a number was not measured on all samples; a collection has one number of them for each protocol."""
+    most = record.samples
+    return () if most is None else (f"measured on at most {most} samples of each split: a check, no result",)
 
 
 def _repeats(counts: set[int]) -> str:

@@ -22,7 +22,8 @@ METHODS = {
     "equivariance": "equivariance only",
     "uniformity_equivariance": "uniformity + equivariance",
 }
-"""Method -> label, in the order of the rows; a method that is not here is called by its own name and stands last."""
+"""Method -> label, in the order of the rows where no profile gives another (see ``order.Order``); a method that is not
+here is called by its own name and stands last."""
 
 METRICS = {
     "top1": "top-1",
@@ -36,8 +37,15 @@ METRICS = {
     "cosine_mean": "cosine, mean",
     "cosine_variance": "cosine, variance",
     "cosine_opposed": "cosine, fraction opposed",
+    "positive_cosine_mean": "positive cosine, mean",
+    "positive_cosine_05": "positive cosine, 5 % point",
+    "positive_cosine_25": "positive cosine, 25 % point",
+    "positive_cosine_50": "positive cosine, median",
+    "positive_cosine_75": "positive cosine, 75 % point",
+    "positive_cosine_95": "positive cosine, 95 % point",
     "alignment": "alignment",
     "uniformity": "uniformity",
+    "composition_error": "composition error",
     "retrieval_overlap": "top-5 overlap",
     "retrieval_tint_distance": "tint distance",
     "first_pc_r2": "first PC, R²",
@@ -69,8 +77,8 @@ def variant_of(record: Record) -> Variant:
 def order(variant: Variant) -> tuple[object, ...]:
     """Sorting key of rows: method, base, fidelity, then the variant's key with numbers by size."""
     return (
-        _rank(variant.method, METHODS),
-        _rank(variant.base or "", METHODS),
+        rank(variant.method, METHODS),
+        rank(variant.base or "", METHODS),
         variant.fidelity or "",
         natural(variant.key),
     )
@@ -84,12 +92,12 @@ def natural(text: str) -> tuple[tuple[int, float, str], ...]:
 
 def metric_order(metric: str) -> tuple[int, str]:
     """Sorting key of metrics."""
-    return _rank(metric, METRICS)
+    return rank(metric, METRICS)
 
 
 def probe_order(protocol: str) -> tuple[int, str]:
     """Sorting key of probing protocols."""
-    return _rank(protocol, PROBES)
+    return rank(protocol, PROBES)
 
 
 def labels(variants: Iterable[Variant]) -> dict[Variant, str]:
@@ -129,6 +137,7 @@ def _dashed(name: str) -> str:
     return name.replace("_", "-")
 
 
-def _rank(name: str, known: Iterable[str]) -> tuple[int, str]:
+def rank(name: str, known: Iterable[str]) -> tuple[int, str]:
+    """Sorting key of names: the known ones in their order, then the others by name."""
     names = list(known)
     return (names.index(name), "") if name in names else (len(names), name)

@@ -9,7 +9,6 @@ from care_bench.report.collect import Collection
 from care_bench.report.grid import Grid, Key
 from care_bench.report.labels import (
     METRICS,
-    REPRESENTATIONS,
     Variant,
     method_label,
     metric_order,
@@ -38,7 +37,10 @@ TURNS = (
     "variance in two principal components, 100 for a circle; step variation: 0 at constant speed. Near invariance it "
     "hardly moves: read it beside the invariance."
 )
-GAMMA = "γ is a mean of ratios without bound near invariance: read it beside its median and the invariance."
+GAMMA = (
+    "γ is a mean of ratios without bound near invariance: read it beside its median and the invariance. It is about "
+    "1/(2d) also where views have nothing to do with the input: read it beside Wahba's error."
+)
 
 
 @dataclass
@@ -106,7 +108,7 @@ def _probes(grid: Grid, layout: Layout) -> str:
     """One table per probing protocol: data sets as spanning headers, representations below them."""
     keys = [key for key in grid.keys if key.metric == "top1"]
     for protocol in sorted({key.protocol for key in keys}, key=probe_order):
-        chosen = sorted((key for key in keys if key.protocol == protocol), key=_by_data)
+        chosen = [key for key in keys if key.protocol == protocol]
         columns = [(key, grid.column(key, key.data, f"top-1, {key.representation}")) for key in chosen]
         caption = "Top-1 accuracy on the test split of a classifier on the frozen encoder."
         layout.add(grid.table(f"Probe accuracy, {protocol}", caption, columns), chosen)
@@ -135,9 +137,9 @@ def _equivariance(grid: Grid, layout: Layout) -> str:
 def _retrieval(grid: Grid, layout: Layout) -> str:
     """One table per data set: what the nearest train samples of a test sample tell."""
     keys = [key for key in grid.keys if key.metric in RETRIEVAL]
-    for data in sorted({key.data for key in keys}):
+    for data in dict.fromkeys(key.data for key in keys):
         chosen = sorted(
-            (key for key in keys if key.data == data), key=lambda key: (*_by_data(key), metric_order(key.metric))
+            (key for key in keys if key.data == data), key=lambda key: (*grid.place(key), metric_order(key.metric))
         )
         columns = [(key, grid.column(key, key.representation)) for key in chosen]
         present = {key.metric for key in chosen}
@@ -148,10 +150,10 @@ def _retrieval(grid: Grid, layout: Layout) -> str:
 
 def _ablation(grid: Grid, layout: Layout) -> str:
     """One table per data set with a probe: the terms of the loss as rows, up to CARE with SimCLR as its base."""
-    terms = {variant.method for variant in grid.variants} & (set(ABLATION) - {"simclr", "care"})
+    terms = {variant.method for variant in grid.rows(grid.keys)} & (set(ABLATION) - {"simclr", "care"})
     for data in dict.fromkeys(key.data for key in grid.keys if key.metric == "top1"):
         chosen = [key for key in grid.keys if key.data == data and key.metric in ABLATION_METRICS]
-        chosen.sort(key=lambda key: (*_by_data(key), ABLATION_METRICS.index(key.metric), probe_order(key.protocol)))
+        chosen.sort(key=lambda key: (*grid.place(key), ABLATION_METRICS.index(key.metric), probe_order(key.protocol)))
         if not terms & {variant.method for variant in grid.rows(chosen)}:
             continue
         rows = [row for method in ABLATION for row in _ablation_rows(grid, method, grid.rows(chosen))]
@@ -174,10 +176,9 @@ def _ablation_rows(grid: Grid, method: str, present: list[Variant]) -> list[tupl
 
 def _proteins(grid: Grid, layout: Layout) -> str:
     """Prediction of the first principal component of a rotated point cloud, Wahba's error, and trajectories."""
-    rotated = {key.data for key in grid.keys if key.metric in FIRST_COMPONENT + TRAJECTORIES}
-    for data in sorted(rotated):
+    for data in dict.fromkeys(key.data for key in grid.keys if key.metric in FIRST_COMPONENT + TRAJECTORIES):
         chosen = [key for key in grid.keys if key.data == data and key.metric in PROTEIN_METRICS]
-        chosen.sort(key=lambda key: (*_by_data(key), PROTEIN_METRICS.index(key.metric), key.protocol))
+        chosen.sort(key=lambda key: (*grid.place(key), PROTEIN_METRICS.index(key.metric), key.protocol))
         columns = [(key, grid.column(key, key.representation)) for key in chosen]
         caption = f"First principal component of rotated point clouds of {data}, predicted from the frozen encoder."
         if any(key.metric in TRAJECTORIES for key in chosen):
@@ -199,11 +200,7 @@ def _others(grid: Grid, layout: Layout) -> None:
 
 def _places(keys: list[Key]) -> list[tuple[str, str]]:
     """Data and representation of some keys, in the order of the tables."""
-    return list(dict.fromkeys((key.data, key.representation) for key in sorted(keys, key=_by_data)))
-
-
-def _by_data(key: Key) -> tuple[str, int]:
-    return key.data, REPRESENTATIONS.index(key.representation)
+    return list(dict.fromkeys((key.data, key.representation) for key in keys))
 
 
 def _probe_name(key: Key) -> str | None:

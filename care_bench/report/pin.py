@@ -13,12 +13,13 @@ from care_bench.artifacts import Manifest
 from care_bench.errors import CareBenchError, unknown
 from care_bench.files import write_bytes
 from care_bench.report.collect import COLLECTED, CSV, PARQUET, PINNED, Collection, encode, read_collection
+from care_bench.report.order import PROFILE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 def pin(results: Path, name: str, collection: str) -> Path:
-    """Copy a collection to `results/pinned/<name>` and write its manifest.
+    """Copy a collection to `results/pinned/<name>`, with its profile where that is known, and write its manifest.
 
     Args:
         results: the results folder.
@@ -46,6 +47,8 @@ def pin(results: Path, name: str, collection: str) -> Path:
     with _folder_beside(target) as folder:
         for file in (CSV, PARQUET):
             write_bytes(folder / file, (source / file).read_bytes())
+        if (source / PROFILE).is_file():
+            write_bytes(folder / PROFILE, (source / PROFILE).read_bytes())
         Manifest.of(folder, _about(content)).save()
     return target
 

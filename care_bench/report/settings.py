@@ -8,10 +8,11 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from care_bench.artifacts import Record
-from care_bench.report.labels import labels, order, variant_of
+from care_bench.report.labels import labels, variant_of
+from care_bench.report.order import Order
 
 
-def settings_lines(records: Sequence[Record]) -> list[str]:
+def settings_lines(records: Sequence[Record], order: Order) -> list[str]:
     """Say which settings each row was trained with: a line for each, data sets with the same settings in one.
 
     A row's line has the settings of its method, and those of encoder, augmentation and training in which it differs
@@ -19,13 +20,15 @@ def settings_lines(records: Sequence[Record]) -> list[str]:
 
     Args:
         records: a collection; records without a configuration are passed over.
+        order: of data sets and rows.
     """
     names = labels({variant_of(record) for record in records})
     rows = {(record.dataset, variant_of(record)): record.config for record in records if record.config}
     configs = {row: json.loads(config) for row, config in rows.items()}
     usual = {dataset: _usual([c for (d, _), c in configs.items() if d == dataset]) for dataset, _ in configs}
     found: dict[tuple[str, str], list[str]] = {}
-    for dataset, variant in sorted(configs, key=lambda row: (order(row[1]), row[0])):
+    by_row = order.variants(usual)
+    for dataset, variant in sorted(configs, key=lambda row: (by_row(row[1]), order.dataset(row[0]))):
         settings = ", ".join(_describe(configs[dataset, variant], usual[dataset]))
         found.setdefault((names[variant], settings), []).append(dataset)
     return [

@@ -44,11 +44,12 @@ class Line:
 
 @dataclass(frozen=True)
 class DatasetSettings:
-    """The rows of one data set and their settings; no lines for one that is not in the paper."""
+    """The rows of one data set and their settings; of one that the paper lacks, those the profile has a reason for."""
 
     name: str
     rows: tuple[str, ...]
     lines: tuple[Line, ...]
+    in_paper: bool
 
     @property
     def groups(self) -> dict[Kind, list[Line]]:
@@ -64,18 +65,22 @@ def compare(profile: Profile, facts: Sequence[Fact]) -> list[DatasetSettings]:
 
     A row of fidelity `released-code` is held against the released code where its value is known. Any other row is held
     against the paper, and against the released code where the paper prints nothing. Of alternatives the first that our
-    value agrees with counts, else the first without any value, else the first.
+    value agrees with counts, else the first without any value, else the first. A setting of a
+    data set that no fact is about has a line where the profile gives a reason for it.
     """
     named = {name for fact in facts for name in fact.datasets} - {ANY}
-    shared = {"seeds": profile.seeds, "evaluation": profile.measured().model_dump(mode="json")}
     datasets: dict[str, dict[str, RunConfig]] = {}
     for run in profile.runs():
         datasets.setdefault(run.dataset, {})[run.variant] = run
-    lines = {
-        name: _lines(runs, facts, shared, profile.datasets[name].why) if name in named else []
+    return [
+        DatasetSettings(
+            name,
+            tuple(runs),
+            tuple(_lines(runs, facts if name in named else (), _shared(profile, name), profile.datasets[name].why)),
+            name in named,
+        )
         for name, runs in datasets.items()
-    }
-    return [DatasetSettings(name, tuple(runs), tuple(lines[name])) for name, runs in datasets.items()]
+    ]
 
 
 def judge(alternatives: Sequence[Fact], ours: str, released: bool, why: str | None) -> tuple[Fact, Verdict]:
@@ -100,10 +105,15 @@ def _lines(
 ) -> list[Line]:
     found: dict[tuple[Fact, str, Verdict], list[str]] = {}
     having: dict[str, list[str]] = {}
+    known = {
+        name: applying(facts, Place(run.dataset, run.method.name, run.method.base_name)) for name, run in runs.items()
+    }
+    told = set().union(*known.values())
+    untold = {key: [_unknown(key)] for key in why if key not in told}
     for name, run in runs.items():
         config = {**run.model_dump(mode="json"), **shared}
         released = run.method.fidelity_used == "released-code"
-        for key, alternatives in applying(facts, Place(run.dataset, run.method.name, run.method.base_name)).items():
+        for key, alternatives in (known[name] | untold).items():
             ours = alternatives[0].ours_fixed or _look_up(config, key)
             if ours is not None:
                 fact, verdict = judge(alternatives, ours, released, why.get(key))
@@ -112,8 +122,18 @@ def _lines(
     lines = [
         Line(fact, ours, verdict, tuple(rows), tuple(having[fact.key])) for (fact, ours, verdict), rows in found.items()
     ]
-    keys = [fact.key for fact in facts]
+    keys = [*(fact.key for fact in facts), *why]
     return sorted(lines, key=lambda line: (_part(line.fact.key), keys.index(line.fact.key)))
+
+
+def _shared(profile: Profile, dataset: str) -> dict[str, Any]:
+    """Return what all rows of a data set have in common."""
+    return {"seeds": profile.seeds, "evaluation": profile.measured(dataset).model_dump(mode="json")}
+
+
+def _unknown(key: str) -> Fact:
+    """Return what is known of a setting that no source says anything about."""
+    return Fact((ANY,), (ANY,), key, None, None, "", None, "")
 
 
 def _agreement(fact: Fact, ours: str, released: bool) -> Kind | None:

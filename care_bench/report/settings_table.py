@@ -32,7 +32,8 @@ READING = (
     f"{UNKNOWN}: it prints none, or it is not known.",
     "A row of fidelity released-code is held against the released code. Every other row is held against the paper and, "
     "where the paper prints nothing, against the released code. Not printed: neither is known.",
-    "Settings in brackets are fixed by the package. Rows: those without a setting are not counted.",
+    "Settings in brackets are fixed by the package. Rows: those without a setting are not counted. A setting that no "
+    "source is known for is shown where the profile says why it is as it is.",
 )
 
 
@@ -74,8 +75,9 @@ def _statements(profile: Profile) -> tuple[str, ...]:
 
 def _summary(dataset: DatasetSettings) -> str:
     """Say how many lines have which verdict."""
-    if not dataset.lines:
-        return "Not a data set of the paper."
+    if not dataset.in_paper:
+        reasons = f"; settings with a reason: {len(dataset.lines)}" if dataset.lines else ""
+        return f"Not a data set of the paper{reasons}."
     return "; ".join(f"{kind}: {len(lines)}" for kind, lines in dataset.groups.items()) + "."
 
 
@@ -89,7 +91,7 @@ def _cells(dataset: DatasetSettings, line: Line) -> tuple[str, ...]:
     fact = line.fact
     values = (_value(value) for value in (fact.paper, fact.released_code, line.ours))
     why = (line.verdict.why,) if line.verdict.why else ()
-    return (fact.key, *values, *why, _rows(dataset, line), fact.note)
+    return (fact.key, *values, *why, _rows(dataset, line), fact.note or UNKNOWN)
 
 
 def _value(value: str | None) -> str:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import io
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from care_bench import plugins
 from care_bench.artifacts import environment
 from care_bench.config.methods import METHOD_SETTINGS, parse_method
 from care_bench.data import DATASETS
-from care_bench.doctor import examine
 from care_bench.errors import CareBenchError
 from care_bench.evaluation import protocols
 from care_bench.methods import METHODS
@@ -135,34 +132,3 @@ def test_the_environment_of_a_record_names_what_extends_care_bench(offer: Offer)
     offer("mine", {plugins.DATASETS: {"a": "no_module:A", "b": "no_module:B"}}, version="0.3")
     offer("unrelated", {"console_scripts": {"d": "no_module:D"}})
     assert environment() == {**plain, "mine": "0.3"}
-
-
-def test_doctor_shows_extensions_and_survives_a_broken_one(offer: Offer, tmp_path: Path) -> None:
-    offer("mine", {plugins.DATASETS: {"gone": "no_such_module:INFO"}, plugins.METHODS: {"m": "x:Y"}}, version="0.3")
-    offer("imitator", {plugins.DATASETS: {"digits": "no_such_module:INFO"}})
-    offer("working", {plugins.DATASETS: {"toys": "data_of_a_test:T"}}, {"data_of_a_test": DATASET + TOYS})
-    printed = io.StringIO()
-    assert examine(tmp_path / "data", quick=True, console=Console(file=printed, width=400))
-    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.getvalue().splitlines()]
-    assert [row for row in rows if row[:1] == ["care_bench.methods"]] == [["care_bench.methods", "m", "mine", "0.3"]]
-    assert ["care_bench.datasets", "digits", "imitator", "1.0"] in rows
-    (gone,) = (row for row in rows if row[:1] == ["gone"])
-    assert gone[1:3] == ["", "unusable"]
-    assert "of package mine 0.3" in gone[3]
-    assert "No module named 'no_such_module'" in gone[3]
-    (ours,) = (row for row in rows if row[:1] == ["digits"])
-    assert "of package imitator 1.0" in ours[3]
-    assert ["toys", "image", "not prepared", "from the shelf [upper one]"] in rows
-    assert any(row[:1] == ["proteins"] for row in rows)
-
-
-TOYS = """
-from dataclasses import replace
-T = replace(INFO, name="toys", how_to_get="from the shelf [upper one]")
-"""
-
-
-def test_doctor_has_no_table_of_extensions_where_there_are_none(tmp_path: Path) -> None:
-    printed = io.StringIO()
-    assert examine(tmp_path, quick=True, console=Console(file=printed, width=400))
-    assert "Extensions" not in printed.getvalue()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,25 @@ def test_a_collection_without_epochs_is_read_as_it_was_pinned() -> None:
     assert {found.epoch for found in pinned.records} == {None}
 
 
+def test_a_few_samples_are_a_column(tmp_path: Path, record: Make) -> None:
+    kept = [record(samples=64), record(seed=1, samples=64)]
+    collect(_files(tmp_path, kept), tmp_path / "out")
+    assert list(read_collection(tmp_path / "out").records) == kept
+    for found in (pd.read_parquet(tmp_path / "out" / "records.parquet"), pd.read_csv(tmp_path / "out" / "records.csv")):
+        assert found["samples"].tolist() == [64, 64]
+
+
+def test_repeats_and_settings_are_columns_of_json(tmp_path: Path, record: Make) -> None:
+    under = '{"augmentations":2}'
+    kept = [record(n=2, value=0.5, values=(0.1 + 0.2, 0.7), evaluation=under), record(seed=1, evaluation=under)]
+    collect(_files(tmp_path, kept), tmp_path / "out")
+    assert list(read_collection(tmp_path / "out").records) == kept
+    for found in (pd.read_parquet(tmp_path / "out" / "records.parquet"), pd.read_csv(tmp_path / "out" / "records.csv")):
+        assert found["values"].isna().tolist() == [False, True]
+        assert json.loads(found["values"][0]) == [0.1 + 0.2, 0.7]
+        assert found["evaluation"].tolist() == [under, under]
+
+
 def test_order_and_split_do_not_matter(tmp_path: Path, records: list[Record]) -> None:
     collect(_files(tmp_path / "a", records), tmp_path / "one")
     collect(_files(tmp_path / "b", records[20:][::-1], records[:30]), tmp_path / "two")  # ten records twice
@@ -85,7 +105,10 @@ def test_order_and_split_do_not_matter(tmp_path: Path, records: list[Record]) ->
         ({"seed": 1, "epoch": 3, "protocol_version": 2}, "more than one version in protocol cached-v1: 1 and 2"),
         ({"profile": "other"}, "more than one profile in one collection: other and small"),
         ({"seed": 1, "protocol_version": 2}, "more than one version in protocol cached-v1: 1 and 2"),
+        ({"seed": 1, "samples": 64}, "more than one number of samples in protocol cached-v1: all and 64"),
+        ({"samples": 64}, "more than one outcome of one measurement"),
         ({"seed": 1, "data_sha256": "d" * 64}, "more than one content in data set digits"),
+        ({"seed": 1, "evaluation": "{}"}, "more than one evaluation in data set digits: None and {}"),
         ({"seed": 1, "unit": "1"}, "more than one unit in metric top1: % and 1"),
         ({"seed": 1, "higher_is_better": False}, "more than one direction in metric top1: True and False"),
     ],

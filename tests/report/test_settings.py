@@ -7,6 +7,7 @@ import json
 from typing import Any
 
 from care_bench.artifacts import Record
+from care_bench.report.order import Order
 from care_bench.report.settings import settings_lines
 
 SIMCLR = {"name": "simclr", "temperature": 0.5, "invariance_weight": 1.0}
@@ -47,21 +48,32 @@ def test_data_sets_with_the_same_settings_share_a_line_and_others_do_not() -> No
     strong = {**care, "weight": 10.0, "base": {**SIMCLR, "invariance_weight": 0.1}}
     records = [record("a", SIMCLR), record("a", care), record("b", SIMCLR), record("b", care), record("c", strong)]
     care_line = "base.invariance_weight {}, base.temperature 0.5, sharing chunk, splits 16, weight {}."
-    assert settings_lines(records) == [
+    assert settings_lines(records, Order()) == [
         "Settings of SimCLR on a and b: invariance_weight 1, temperature 0.5.",
         f"Settings of CARE (SimCLR), paper fidelity on a and b: {care_line.format(1, 0.3)}",
         f"Settings of CARE (SimCLR), paper fidelity on c: {care_line.format(0.1, 10)}",
     ]
 
 
+def test_lines_and_data_sets_stand_in_the_order_of_the_profile() -> None:
+    records = [
+        record(dataset, method) for dataset in "abc" for method in (SIMCLR, {"name": "invariance", "weight": 1.0})
+    ]
+    order = Order({"c": ("invariance", "simclr"), "a": ("simclr", "invariance")})
+    assert settings_lines(records, order) == [
+        "Settings of invariance only on c and a and b: weight 1.",
+        "Settings of SimCLR on c and a and b: invariance_weight 1, temperature 0.5.",
+    ]
+
+
 def test_a_run_that_was_cut_short_says_so() -> None:
-    (line,) = settings_lines([record("a", SIMCLR, steps=2)])
+    (line,) = settings_lines([record("a", SIMCLR, steps=2)], Order())
     assert line.endswith("invariance_weight 1, temperature 0.5, cut to 2 steps.")
 
 
 def test_records_without_a_configuration_are_passed_over() -> None:
     bare = record("a", SIMCLR).model_copy(update={"config": ""})
-    assert settings_lines([bare]) == []
+    assert settings_lines([bare], Order()) == []
 
 
 def test_a_row_that_is_trained_otherwise_says_how() -> None:
@@ -72,7 +84,8 @@ def test_a_row_that_is_trained_otherwise_says_how() -> None:
         update = {"variant": variant, "config": config, "config_sha256": sha256}
         return record("a", SIMCLR).model_copy(update=update)
 
-    lines = settings_lines([trained("simclr", 30), trained("simclr-long", 60), trained("simclr-again", 30)])
+    rows = [trained("simclr", 30), trained("simclr-long", 60), trained("simclr-again", 30)]
+    lines = settings_lines(rows, Order())
     assert [line for line in lines if "simclr-long" in line] == [
         "Settings of SimCLR [simclr-long] on a: invariance_weight 1, temperature 0.5, training.epochs 60."
     ]

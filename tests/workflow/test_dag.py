@@ -41,6 +41,9 @@ def test_every_run_leaves_its_files_and_the_tables_cite_them(folder: Path) -> No
     cited = set(re.findall(r"r[0-9a-f]{10}", report))
     assert cited
     assert cited <= set(frame["id"])
+    assert "measured on at most 64 samples of each split" in report, "two steps are measured on a few samples"
+    profile = json.loads((folder / "results/collected/tiny-steps2/profile.json").read_text())
+    assert list(profile["datasets"]["digits"]["methods"]) == ["simclr", "care"], "the tables have their order of it"
 
 
 def test_every_job_wrote_a_log(folder: Path) -> None:
@@ -49,7 +52,7 @@ def test_every_job_wrote_a_log(folder: Path) -> None:
     stages = ("configure", "pretrain", "evaluate")
     of_runs = {f"digits/{row}/seed0.{stage}.log" for row in ("simclr", "care") for stage in stages}
     assert logs == of_runs | {
-        *("digits/prepare.log", "evaluation_settings.log", "collect.log", "report.log"),
+        *("digits/prepare.log", "digits/evaluation_settings.log", "collect.log", "report.log"),
         *("resolved_profile.log", "settings.log"),
     }
     assert "step 2/2" in (kept / "digits/care/seed0.pretrain.log").read_text()
@@ -73,6 +76,18 @@ def test_one_changed_hyperparameter_reruns_that_run_and_what_follows(finished: A
         "report_tables",
         "resolved_profile",
         "settings",
+    }
+    assert jobs(planned.stdout) - {"all"} == follows
+
+
+def test_other_augmentations_to_measure_under_repeat_the_evaluation_and_no_training(finished: Any, edit: Edit) -> None:
+    changed = edit()
+    changed["datasets"]["digits"]["evaluation"] = {"augmentation": {"crop_scale": [1, 1]}}
+    planned = finished.run(changed, "--dry-run")
+    assert planned.returncode == 0, planned.stderr
+    follows = {
+        *("evaluation_settings", "evaluate simclr", "evaluate care"),
+        *("collect", "report_tables", "resolved_profile", "settings"),
     }
     assert jobs(planned.stdout) - {"all"} == follows
 

@@ -6,18 +6,28 @@ from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
 from snakemake.settings.types import DeploymentMethod
+from snakemake.utils import update_config
 
 # The package of this checkout, whether or not one is installed.
 sys.path.insert(0, str(Path(workflow.basedir).resolve()))
 
-from care_bench.config import parse_profile, read_yaml  # noqa: E402
+from care_bench.config import parse_profile, read_yaml, with_types  # noqa: E402
 from care_bench.errors import CareBenchError  # noqa: E402
 from care_bench.machine import nvidia_gpus  # noqa: E402
 
+
+def configuration():
+    """What files and command line configure, in snakemake's order, which itself takes 1e-6 and seeds=[0] for texts."""
+    given = workflow.overwrite_configfiles
+    content = {}
+    for path in [*(path for path in workflow.configfiles if path not in given), *given]:
+        update_config(content, read_yaml(Path(path)))
+    update_config(content, with_types(workflow.config_settings.config))
+    return content
+
+
 try:
-    for path in workflow.configfiles:
-        read_yaml(Path(path))
-    PROFILE = parse_profile(config, "profile")
+    PROFILE = parse_profile(configuration(), "profile")
     RUNS = {run.id: run for run in PROFILE.runs()}
 except CareBenchError as error:
     raise WorkflowError(str(error)) from None
@@ -29,6 +39,7 @@ if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
 LOGS = f"results/logs/{PROFILE.name}"
 FOLDER = f"results/runs/{PROFILE.name}"
 LEDGER = "results/theory/ledger.jsonl"
+RESOLVED = f"results/collected/{PROFILE.name}/profile.json"
 RUN = f"{FOLDER}/{{dataset}}/{{variant}}/seed{{seed}}"
 
 # Local jobs take turns on the GPUs, since every job sees all of them; a cluster's job asks for as many as it uses.

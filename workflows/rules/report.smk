@@ -24,8 +24,13 @@ rule collect:
 rule report_tables:
     input:
         records=f"results/collected/{PROFILE.name}/records.parquet",
-        # The theory stands in the report as soon as it has been checked.
-        theory=lambda wildcards: [LEDGER] if Path(LEDGER).exists() else [],
+        # Of it the tables have their order.
+        profile=RESOLVED,
+        # The theory stands in the report as it was checked last. Whole, the path is no output of a rule: tables never
+        # check it anew, for which their environment may lack the packages.
+        theory=lambda wildcards: (
+            [str(Path(LEDGER).absolute())] if Path(LEDGER).exists() else []
+        ),
     output:
         markdown=f"results/report/{PROFILE.name}/report.md",
         html=report(
@@ -48,7 +53,7 @@ rule report_tables:
 
 rule resolved_profile:
     output:
-        f"results/report/{PROFILE.name}/profile.json",
+        RESOLVED,
     log:
         f"{LOGS}/resolved_profile.log",
     conda:
@@ -61,7 +66,7 @@ rule resolved_profile:
 
 rule settings:
     input:
-        profile=f"results/report/{PROFILE.name}/profile.json",
+        profile=RESOLVED,
         # Of this checkout, like the package: a folder of one's own for results need not have it.
         reference=str(Path(workflow.basedir, "results/reference/paper_settings.csv")),
     output:

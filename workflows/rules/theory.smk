@@ -1,4 +1,7 @@
-"""Check the theory: one row per statement. Only on demand (snakemake theory), since it needs packages of its own."""
+"""Check the theory: one row per statement. Only on demand (snakemake theory), since it needs packages of its own.
+
+No other rule asks for the ledger: a report takes the one that is there, and says which version of the code was checked.
+"""
 
 
 rule theory:

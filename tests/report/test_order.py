@@ -1,0 +1,144 @@
+"""Data sets and rows stand in the profile's order where it lies beside the records, else in a fixed one."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from care_bench.artifacts import Manifest, Record, write_records
+from care_bench.errors import CareBenchError
+from care_bench.report.build import write_report
+from care_bench.report.collect import collect, read_collection
+from care_bench.report.labels import variant_of
+from care_bench.report.order import Order, read_order
+from care_bench.report.pin import pin, verify_all
+
+Make = Callable[..., Record]
+# Not the order of the names, nor that of the methods; each data set has its own.
+PROFILE: dict[str, Any] = {
+    "profile": "small",
+    "datasets": {
+        "proteins": {"methods": {"care": {}, "invariance": {}, "simclr": {}}},
+        "digits": {"methods": {"invariance": {}, "care-weight-3": {}, "simclr": {}, "care": {}}},
+        "cifar10": {"methods": {"uniformity": {}, "simclr": {}}},
+    },
+}
+LABELS = {
+    "care": "CARE (SimCLR), paper fidelity",
+    "care-weight-3": "CARE (SimCLR), paper fidelity [care-weight-3]",
+    "simclr": "SimCLR",
+    "invariance": "invariance only",
+    "uniformity": "uniformity only",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path, record: Make) -> Path:
+    """A collection of the rows of PROFILE, which it does not know, under a probe and an equivariance metric."""
+    records = [
+        record(dataset=dataset, variant=row, metric=metric, value=1.0)
+        for dataset, plan in PROFILE["datasets"].items()
+        for row in plan["methods"]
+        for metric in ("top1", "gamma", "retrieval_overlap", "first_pc_r2", "composition_error")
+    ]
+    failed = {"metric": "trajectory_planarity", "value": None, "n": 0, "reason": "not clouds"}
+    records += [record(dataset=dataset, **failed) for dataset in PROFILE["datasets"]]
+    write_records(tmp_path / "all.jsonl", records)
+    return collect([tmp_path / "all.jsonl"], tmp_path / "results" / "collected" / "small").parent
+
+
+def tables(results: Path) -> dict[str, tuple[list[str], list[str]]]:
+    """Title of a table -> its rows and its spanning headers, in the order of the report."""
+    (path,) = write_report(results, formats=["csv"], console=Console(file=io.StringIO()))
+    found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
+    for cell in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))):
+        rows, groups = found.setdefault(cell["table"], ({}, {}))
+        rows[cell["row"]] = groups[cell["group"]] = None
+    return {title: (list(rows), list(groups)) for title, (rows, groups) in found.items()}
+
+
+def names(*rows: str) -> list[str]:
+    return [LABELS[row] for row in rows]
+
+
+def data(titles: dict[str, Any], first: str) -> list[str]:
+    """Data sets of the tables whose title begins so."""
+    return [title.split(", ")[1].partition(" ")[0] for title in titles if title.startswith(first)]
+
+
+KINDS = ("Equivariance", "Retrieval", "Loss ablation", "Rotated point clouds", "Other measurements")
+
+
+def test_the_profile_decides_in_every_table(folder: Path) -> None:
+    (folder / "profile.json").write_text(json.dumps(PROFILE))
+    found = tables(folder.parents[1])
+    rows, groups = found["Probe accuracy, cached-v1"]
+    # The rows of the first data set, then what the second and the third add.
+    assert rows == names("care", "invariance", "simclr", "care-weight-3", "uniformity")
+    assert groups == ["proteins (convnet)", "digits (convnet)", "cifar10 (convnet)"]
+    for dataset, plan in PROFILE["datasets"].items():
+        for title in ("Equivariance, {}, projection", "Retrieval, {}", "Other measurements, {}, projection"):
+            assert found[title.format(f"{dataset} (convnet)")][0] == names(*plan["methods"])
+    for kind in KINDS:
+        assert data(found, kind) == ["proteins", "digits", "cifar10"]
+
+
+def test_the_statements_and_reasons_follow_it_too(folder: Path, tmp_path: Path) -> None:
+    (folder / "profile.json").write_text(json.dumps(PROFILE))
+    (path,) = write_report(folder.parents[1], formats=["md"], console=Console(file=io.StringIO()))
+    text = path.read_text(encoding="utf-8")
+    places = [text.index(f"trajectories-v1, {name} ") for name in PROFILE["datasets"]]
+    assert places == sorted(places)
+
+
+def test_without_a_profile_the_order_is_that_of_methods_and_names(folder: Path) -> None:
+    found = tables(folder.parents[1])
+    rows, groups = found["Probe accuracy, cached-v1"]
+    assert rows == names("simclr", "care", "care-weight-3", "invariance", "uniformity")
+    assert groups == ["cifar10 (convnet)", "digits (convnet)", "proteins (convnet)"]
+    for kind in KINDS:
+        assert data(found, kind) == ["cifar10", "digits", "proteins"]
+
+
+def test_what_a_profile_lacks_follows_what_it_has(record: Make) -> None:
+    order = Order({"digits": ("uniformity", "simclr")})
+    variants = {variant_of(record(variant=row)) for row in LABELS}
+    by_row = order.variants(["proteins", "digits"])
+    assert [variant.key for variant in sorted(variants, key=by_row)] == [
+        *("uniformity", "simclr"),
+        *("care", "care-weight-3", "invariance"),
+    ]
+    assert sorted(["b", "digits", "a"], key=order.dataset) == ["digits", "a", "b"]
+
+
+def test_a_pin_takes_the_profile_with_it(folder: Path) -> None:
+    results = folder.parents[1]
+    (folder / "profile.json").write_text(json.dumps(PROFILE))
+    pinned = pin(results, "kept", "small")
+    assert set(Manifest.load(pinned).files) == {"records.csv", "records.parquet", "profile.json"}
+    assert verify_all(results) == 3
+    assert read_collection(pinned).order == read_collection(folder).order != Order()
+    (pinned / "profile.json").write_text(json.dumps(PROFILE).replace("simclr", "simclir"))
+    with pytest.raises(CareBenchError, match=r"changed .*profile\.json"):
+        verify_all(results)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", '{"profile": "small"}', '{"datasets": ["digits"]}', '{"datasets": {"digits": {"methods": [1]}}}'],
+)
+def test_a_profile_that_is_none_is_named(tmp_path: Path, content: str) -> None:
+    assert read_order(tmp_path) == Order()
+    (tmp_path / "profile.json").write_text(content)
+    with pytest.raises(CareBenchError) as caught:
+        read_order(tmp_path)
+    assert str(caught.value) == (
+        f"{tmp_path / 'profile.json'} is damaged: expected the JSON of a profile with its data sets and rows"
+    )

@@ -1,0 +1,71 @@
+"""What the command line of snakemake and its configuration files say, as the profile that they make."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[2]
+PROFILE = """
+profile: tiny
+seeds: [0, 1]
+datasets:
+  digits:
+    preset: digits
+    training: {optimizer: {name: adam, learning_rate: 1e-3, weight_decay: DECAY}}
+    methods:
+      simclr: {name: simclr}
+"""
+
+
+def plan(folder: Path, *arguments: str, more: tuple[str, ...] = (), decay: str = "1e-6") -> str:
+    """What snakemake says, without running anything; ``more`` are files read after the profile."""
+    (folder / "profile.yaml").write_text(PROFILE.replace("DECAY", decay))
+    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--dry-run", "--cores", "1"]
+    command += ["--printshellcmds", "--directory", str(folder), "--configfile", "profile.yaml", *more, *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+    return done.stdout + done.stderr
+
+
+def test_the_command_line_says_steps_seeds_and_what_is_evaluated(tmp_path: Path) -> None:
+    said = plan(tmp_path, "--config", "steps=2", "seeds=[3]", "skip_broken=true", "evaluation={classifier_seeds: 2}")
+    assert "results/runs/tiny-steps2/digits/simclr/seed3/records.jsonl" in said
+    assert "seed0" not in said
+    assert '"classifier_seeds":2' in said
+    assert "--skip-broken" in said
+    assert '"weight_decay":1e-6' in said
+
+
+def test_a_later_file_replaces_what_it_names_and_leaves_the_rest(tmp_path: Path) -> None:
+    rows = {"simclr": {"temperature": 0.25}, "invariance": {"name": "invariance"}}
+    (tmp_path / "more.yaml").write_text(yaml.safe_dump({"seeds": [5], "datasets": {"digits": {"methods": rows}}}))
+    said = plan(tmp_path, more=("more.yaml",))
+    assert '"temperature":0.25' in said
+    assert '"learning_rate":0.001' in said
+    for row in rows:
+        assert f"results/runs/tiny/digits/{row}/seed5/records.jsonl" in said
+    assert "seed0" not in said
+
+
+@pytest.mark.parametrize(
+    ("arguments", "decay", "line"),
+    [
+        (("steps=2.0",), "0", "profile: steps = 2.0: expected a whole number without a decimal point"),
+        (("seeds=[1.5]",), "0", "profile: seeds.0 = 1.5: expected a whole number without a decimal point"),
+        (("skip_broken=1",), "0", "profile: skip_broken = 1: expected true or false"),
+        ((), "true", "training.optimizer.weight_decay = True: expected a number"),
+        ((), "'1e-6'", "training.optimizer.weight_decay = '1e-6': expected a number"),
+    ],
+)
+def test_a_wrong_type_stops_before_anything_runs(
+    arguments: tuple[str, ...], decay: str, line: str, tmp_path: Path
+) -> None:
+    said = plan(tmp_path, *(("--config", *arguments) if arguments else ()), decay=decay)
+    assert line in said
+    assert "Traceback" not in said
