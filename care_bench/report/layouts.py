@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from care_bench.report.collect import Collection
@@ -30,6 +30,16 @@ PROTEIN_METRICS = (*FIRST_COMPONENT, "wahba_error", *TRAJECTORIES)
 RETRIEVAL = {
     "retrieval_overlap": "Overlap: the share of the five nearest train samples of f(x) that f(a(x)) has as well.",
     "retrieval_tint_distance": "Tint distance: how far the neighbours' colour is from the query's, 1 by chance.",
+}
+POSITIVE_PAIRS = dict.fromkeys(
+    (f"positive_cosine_{point}" for point in ("mean", "05", "25", "50", "75", "95")),
+    "Cosine of f(a(x)) and f(a'(x)) over the test samples and pairs of sampled augmentations: its mean, and the points "
+    "below which 5 to 95 % of the cosines lie.",
+)
+COMPOSITION = {
+    "composition_error": "Root mean square over the test samples of |(R_a'a - R_a' R_a) f(x)|, mean over pairs of "
+    "augmentations: 0 where composed augmentations act as composed rotations, and near invariance as well; read it "
+    "beside Wahba's error and the invariance."
 }
 WAHBA = "Wahba's error is small for a collapsed or invariant encoder too: read it beside invariance and uniformity."
 TURNS = (
@@ -67,7 +77,7 @@ def lay_out(collection: Collection, paper: list[PaperValue] | str) -> Layout:
     """
     grid = Grid(collection)
     layout = Layout(grid.labels)
-    for build in (_probes, _equivariance, _retrieval, _ablation, _proteins):
+    for build in (_probes, _equivariance, _positive_pairs, _composition, _retrieval, _ablation, _proteins):
         before = len(layout.tables)
         name = build(grid, layout)
         if len(layout.tables) == before:
@@ -99,6 +109,7 @@ def lay_out_snapshots(collection: Collection) -> dict[int, list[Table]]:
         grid = Grid(collection, epoch)
         layout = Layout(grid.labels)
         _equivariance(grid, layout)
+        _positive_pairs(grid, layout)
         _others(grid, layout)
         tables[epoch] = layout.tables
     return tables
@@ -135,17 +146,32 @@ def _equivariance(grid: Grid, layout: Layout) -> str:
 
 
 def _retrieval(grid: Grid, layout: Layout) -> str:
-    """One table per data set: what the nearest train samples of a test sample tell."""
-    keys = [key for key in grid.keys if key.metric in RETRIEVAL]
+    """What the nearest train samples of a test sample tell."""
+    return _by_data_set(grid, layout, "Retrieval", RETRIEVAL)
+
+
+def _positive_pairs(grid: Grid, layout: Layout) -> str:
+    """How far apart two augmented views of a sample are: the distribution."""
+    return _by_data_set(grid, layout, "Positive pairs", POSITIVE_PAIRS)
+
+
+def _composition(grid: Grid, layout: Layout) -> str:
+    """Whether composed augmentations act as composed rotations."""
+    return _by_data_set(grid, layout, "Composition", COMPOSITION)
+
+
+def _by_data_set(grid: Grid, layout: Layout, title: str, metrics: Mapping[str, str]) -> str:
+    """One table per data set of metrics that have a sentence each: a column per metric and representation."""
+    keys = [key for key in grid.keys if key.metric in metrics]
     for data in dict.fromkeys(key.data for key in keys):
         chosen = sorted(
             (key for key in keys if key.data == data), key=lambda key: (*grid.place(key), metric_order(key.metric))
         )
         columns = [(key, grid.column(key, key.representation)) for key in chosen]
         present = {key.metric for key in chosen}
-        caption = " ".join(sentence for metric, sentence in RETRIEVAL.items() if metric in present)
-        layout.add(grid.table(f"Retrieval, {data}", caption, columns), chosen)
-    return "Retrieval"
+        caption = " ".join(dict.fromkeys(sentence for metric, sentence in metrics.items() if metric in present))
+        layout.add(grid.table(f"{title}, {data}", caption, columns), chosen)
+    return title
 
 
 def _ablation(grid: Grid, layout: Layout) -> str:

@@ -38,7 +38,10 @@ PROTOCOLS = {
     "first_pc_angle": ("first-pc-v1", "degree", False),
     "trajectory_planarity": ("trajectories-v1", "%", True),
     "trajectory_step_variation": ("trajectories-v1", "1", False),
-    "composition_error": ("composition-v1", "1", False),
+    "positive_cosine_mean": ("positive-cosine-v1", "1", None),
+    "positive_cosine_05": ("positive-cosine-v1", "1", None),
+    "composition_error": ("composition-v1", "1", None),
+    "effective_rank": ("effective-rank-v1", "1", False),
 }
 
 
@@ -110,7 +113,7 @@ def sample() -> list[Record]:
         make_record(variant="care", metric="invariance", seed=1, value=None, n=0, reason="out of memory"),
         make_record(metric="first_pc_r2", value=None, n=0, reason="digits holds images, not point clouds"),
         make_record(metric="first_pc_angle", value=None, n=0, reason="digits holds images, not point clouds"),
-        *seeds([0.03, 0.04, 0.05], variant="care", metric="composition_error"),
+        *seeds([0.03, 0.04, 0.05], variant="care", metric="effective_rank"),
         make_record(dataset="proteins", backbone="deepset", variant="simclr", metric="first_pc_r2", value=0.02),
         make_record(dataset="proteins", backbone="deepset", variant="care", metric="first_pc_r2", value=0.88),
         make_record(dataset="proteins", backbone="deepset", variant="care", metric="first_pc_angle", value=12.345),

@@ -33,9 +33,11 @@ def test_a_cell_cites_the_records_behind_it(per_seed: PerSeed) -> None:
 
 
 def test_a_table_that_cannot_be_filled_is_a_line(record: Make) -> None:
-    assert layout([record(metric="composition_error", value=0.1)]).absent == [
+    assert layout([record(metric="effective_rank", value=0.1)]).absent == [
         "Probe accuracy: nothing measured in this collection of profile small.",
         "Equivariance: nothing measured in this collection of profile small.",
+        "Positive pairs: nothing measured in this collection of profile small.",
+        "Composition: nothing measured in this collection of profile small.",
         "Retrieval: nothing measured in this collection of profile small.",
         "Loss ablation: nothing measured in this collection of profile small.",
         "Rotated point clouds: nothing measured in this collection of profile small.",

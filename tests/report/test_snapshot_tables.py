@@ -39,7 +39,7 @@ def test_every_epoch_has_tables_of_its_own(per_seed: PerSeed, record: Make) -> N
         *per_seed([0.5, 0.6], metric="wahba_error"),
         *per_seed([0.7, 0.8], metric="wahba_error", epoch=100),
         *per_seed([0.9, 1.0], metric="wahba_error", epoch=20),
-        record(metric="composition_error", value=0.25, epoch=20),
+        record(metric="effective_rank", value=0.25, epoch=20),
     ]
     found = lay_out_snapshots(_collection(records))
     assert list(found) == [20, 100]
@@ -123,3 +123,30 @@ def test_imagenet100_is_shown_under_its_own_probe(record: Make) -> None:
         "paper-small-v1, imagenet100 (resnet50): imagenet100 is probed under paper-imagenet100-v1 "
         "(records without a value: 1)." in layout.absent
     )
+
+
+def test_positive_pairs_and_composition_have_a_table_per_data_set(record: Make) -> None:
+    records = [
+        record(metric="positive_cosine_05", value=-0.25),
+        record(metric="positive_cosine_mean", value=0.5),
+        record(metric="positive_cosine_mean", value=0.75, representation="features"),
+        record(metric="composition_error", value=0.125, dataset="proteins"),
+    ]
+    pairs, composition = lay_out(_collection(records), "no paper").tables
+    assert (pairs.title, composition.title) == (
+        "Positive pairs, digits (convnet)",
+        "Composition, proteins (convnet)",
+    )
+    assert [(column.group, column.header) for column in pairs.columns] == [
+        ("projection", "positive cosine, mean"),
+        ("projection", "positive cosine, 5 % point"),
+        ("features", "positive cosine, mean"),
+    ]
+    assert _texts(pairs) == {"SimCLR": ["0.5000 (n=1)", "-0.2500 (n=1)", "0.7500 (n=1)"]}
+    assert " ".join(pairs.caption).count("Cosine of f(a(x))") == 1
+    assert "near invariance as well" in " ".join(composition.caption)
+
+
+def test_positive_pairs_are_shown_through_training(record: Make) -> None:
+    found = lay_out_snapshots(_collection([record(metric="positive_cosine_mean", value=0.5, epoch=3)]))
+    assert [table.title for table in found[3]] == ["Positive pairs, digits (convnet)"]
