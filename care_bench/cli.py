@@ -61,11 +61,14 @@ def prepare(
         if name not in DATASETS:
             raise unknown("data set", name, DATASETS)
     for name in datasets:
+        meta = data / name / "meta.json"
+        before = meta.stat().st_ino if meta.exists() else None
         folder = prepare_dataset(name, data, raw, skip_broken)
         dataset = load(name, data)
         sizes = f"{len(dataset.train.inputs)} train, {len(dataset.test.inputs)} test"
         skipped = len(dataset.meta.get("skipped", []))
-        left_out = f", {skipped} broken files left out (named in meta.json)" if skipped else ""
+        when = " when it was prepared before" if meta.stat().st_ino == before else ""
+        left_out = f", {skipped} broken files left out{when} (named in meta.json)" if skipped else ""
         _say(f"{name}: {sizes}{left_out}, sha256 {dataset.sha256[:12]}, in {folder}")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Self
@@ -27,6 +28,15 @@ EXPECTED = {
 """Kind of a wrong type -> what a file should have there."""
 SHOWN = 60
 """Characters of a wrong list or mapping that are shown whole."""
+
+
+def spelt(value: Any) -> str:
+    """Return a wrong value as a file has it: `true` and `null`, not Python's `True` and `None`."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{spelt(key)}: {spelt(inner)}" for key, inner in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(spelt, value)) + "]"
+    return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
 
 
 def _with_exact_scalars(schema: Any) -> Any:
@@ -88,8 +98,8 @@ def _first_line(error: ValidationError, model: type[BaseModel], content: Any) ->
     given = first["input"]
     if not key:
         return f"{message}{more}"
-    whole = not isinstance(given, dict | list) or (first["type"] in EXPECTED and len(repr(given)) <= SHOWN)
-    shown = f"{key} = {given!r}" if whole else key
+    whole = not isinstance(given, dict | list) or (first["type"] in EXPECTED and len(spelt(given)) <= SHOWN)
+    shown = f"{key} = {spelt(given)}" if whole else key
     return f"{shown}: {message}{more}"
 
 

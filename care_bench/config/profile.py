@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
-from pydantic import Field, PositiveInt, field_validator
+from pydantic import Field, PositiveInt, field_validator, model_validator
 
-from care_bench.config.base import Settings
+from care_bench.config.base import Settings, spelt
 from care_bench.config.evaluation import SHAPE, EvaluationConfig, EvaluationPlan
 from care_bench.config.presets import load_preset
 from care_bench.config.run import RunConfig, Seed
+from care_bench.config.wrappers import SharedDraw
 from care_bench.data import DATASETS
 from care_bench.errors import CareBenchError, unknown
 
@@ -20,10 +22,14 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
 
 PARTS = ("encoder", "augmentation", "training")
-CHECK_BATCHES = (8, 16, 32, 64)
+CHECK_BATCHES = (8, 16, 32)
 """Batches of runs that are cut to a few steps, the first that the method takes: a check has to fit any machine."""
+CHECK_SPLITS = 4
+"""Such runs have a number of splits that divides this, and so the smallest batch, into chunks of two at least."""
 CHECK_EVALUATION = {"samples": 64, "augmentations": 2}
-"""How such runs are evaluated: on few samples of each split, under few augmentations."""
+"""How such runs are evaluated at most: on few samples of each split, under few augmentations."""
+KINDS = {"image": "image", "point_cloud": "rotation"}
+"""Kind of a data set's samples -> the kind of augmentation that they take."""
 
 
 class DatasetEvaluation(Settings):
@@ -32,13 +38,34 @@ class DatasetEvaluation(Settings):
     augmentation: dict[str, Any] = Field(default_factory=dict)
     """Keys of the data set's augmentation to replace where its runs are measured, such as `crop_scale`."""
 
-    @field_validator("augmentation")
+    @model_validator(mode="before")
     @classmethod
-    def _drawn(cls, augmentation: dict[str, Any]) -> dict[str, Any]:
-        for key in SHAPE:
-            if key in augmentation:
-                raise ValueError(f"{key} is the run's own; expected keys of what is drawn, such as 'crop_scale'")
-        return augmentation
+    def _not_of_the_profile(cls, content: Any) -> Any:
+        for key in content if isinstance(content, dict) else ():
+            if key in EvaluationPlan.model_fields:
+                raise ValueError(f"{key!r} holds for all data sets; expected in the profile's `evaluation` at the top")
+        return content
+
+    def check_drawn(self, dataset: str, where: str) -> None:
+        """Raise CareBenchError unless the keys to replace are of what is drawn for the samples of the data set."""
+        samples = DATASETS[dataset].kind
+        found = self.augmentation.get("kind", KINDS[samples])
+        if found != KINDS[samples]:
+            raise CareBenchError(
+                f"{where}: augmentation.kind = {spelt(found)} cannot be replaced; expected {KINDS[samples]!r}, that of "
+                f"the data set's samples ({samples.replace('_', ' ')}s)"
+            )
+        for key in self.augmentation:
+            if key != "kind" and samples == "point_cloud":
+                raise CareBenchError(
+                    f"{where}: augmentation.{key}: the samples are point clouds, whose rotations have no keys to "
+                    "replace; expected none"
+                )
+            if key in SHAPE:
+                raise CareBenchError(
+                    f"{where}: augmentation: {key} is the run's own; expected keys of what is drawn, such as "
+                    "'crop_scale'"
+                )
 
 
 class DatasetPlan(Settings):
@@ -77,9 +104,9 @@ class DatasetPlan(Settings):
         for name, row in methods.items():
             for key in PARTS:
                 if not isinstance(row.get(key, {}), dict):
-                    raise ValueError(f"{name}.{key} = {row[key]!r}; expected keys of {key} with their values")
+                    raise ValueError(f"{name}.{key} = {spelt(row[key])}; expected keys of {key} with their values")
             if not isinstance(row.get("preset", ""), str):
-                raise ValueError(f"{name}.preset = {row['preset']!r}; expected the name of a preset")
+                raise ValueError(f"{name}.preset = {spelt(row['preset'])}; expected the name of a preset")
         return methods
 
     def check_reasons(self, runs: Iterable[RunConfig], evaluation: EvaluationConfig, where: str) -> None:
@@ -115,6 +142,13 @@ class Profile(Settings):
     skip_broken: bool = False
     """Leave out raw files that cannot be read; the prepared data set names them."""
 
+    @field_validator("evaluation", mode="before")
+    @classmethod
+    def _not_of_a_data_set(cls, evaluation: Any) -> Any:
+        if isinstance(evaluation, dict) and "augmentation" in evaluation:
+            raise ValueError("'augmentation' is that of a data set; expected in `datasets.NAME.evaluation`")
+        return evaluation
+
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, seeds: list[int]) -> list[int]:
@@ -137,14 +171,17 @@ class Profile(Settings):
         """
         plan, where = self.datasets[dataset], f"profile {self.profile!r}, data set {dataset!r}, evaluation"
         try:
-            augmentation = {**plan.parts({})["augmentation"], **plan.evaluation.augmentation}
+            augmentation = plan.parts({})["augmentation"]
         except CareBenchError as error:
             raise CareBenchError(f"{where}: {error}") from None
-        cut = {} if self.steps is None else CHECK_EVALUATION
-        content = {**self.evaluation.model_dump(), **cut, "augmentation": augmentation}
-        evaluation = EvaluationConfig.parse(content, where)
         _check_kind(augmentation["kind"], plan.preset, dataset, where)
-        return evaluation
+        plan.evaluation.check_drawn(dataset, where)
+        content = self.evaluation.model_dump()
+        if self.steps is not None:
+            content |= {key: min(most, content[key] or most) for key, most in CHECK_EVALUATION.items()}
+        return EvaluationConfig.parse(
+            {**content, "augmentation": {**augmentation, **plan.evaluation.augmentation}}, where
+        )
 
     def runs(self) -> list[RunConfig]:
         """Resolve the matrix, in the order in which it is written.
@@ -167,13 +204,13 @@ class Profile(Settings):
                     parts = plan.parts(row)
                 except CareBenchError as error:
                     raise CareBenchError(f"{where}: {error}") from None
+                _check_kind(parts["augmentation"]["kind"], row.get("preset", plan.preset), dataset, where)
                 method = {key: value for key, value in row.items() if key not in ("preset", *PARTS)}
                 for seed in self.seeds:
                     content = {"profile": self.name, "dataset": dataset, "variant": variant, "seed": seed}
                     run = RunConfig.parse({**content, "method": method, **parts}, where)
                     if self.steps is not None:
                         run = _cut(run, self.steps)
-                    _check_kind(run.augmentation.kind, row.get("preset", plan.preset), dataset, where)
                     runs.append(run)
             evaluation = self.measured(dataset)
             for run in runs[first:]:
@@ -198,9 +235,9 @@ def check_name(kind: str, name: str) -> None:
         raise CareBenchError(f"{kind} {name!r} cannot be a folder; expected letters, digits, '.', '_' and '-'")
 
 
-def _check_kind(kind: str, preset: str, dataset: str, where: str) -> None:
+def _check_kind(kind: Any, preset: str, dataset: str, where: str) -> None:
     samples = DATASETS[dataset].kind
-    if (kind == "image") != (samples == "image"):
+    if kind in KINDS.values() and kind != KINDS[samples]:
         raise CareBenchError(
             f"{where}: preset {preset!r} with augmentation {kind!r} does not fit {dataset!r}, whose samples are of "
             f"kind {samples!r}"
@@ -209,10 +246,12 @@ def _check_kind(kind: str, preset: str, dataset: str, where: str) -> None:
 
 def _cut(run: RunConfig, steps: int) -> RunConfig:
     small = {"steps": steps, "devices": 1, "batchnorm": "per-device"}
-    batch = run.training.batch_size
+    batch, method = run.training.batch_size, run.method
+    if isinstance(method, SharedDraw):
+        method = method.model_copy(update={"splits": math.gcd(method.splits, CHECK_SPLITS)})
     for size in (*CHECK_BATCHES, batch):
         training = run.training.model_copy(update={**small, "batch_size": min(size, batch)})
         with suppress(ValueError):
-            run.method.check_batch(training.batch_size)
+            method.check_batch(training.batch_size)
             break
-    return run.model_copy(update={"training": training})
+    return run.model_copy(update={"training": training, "method": method})

@@ -163,7 +163,8 @@ class TrainingConfig(Settings):
     def _warm_up_ends(self) -> Self:
         if self.warmup_epochs > self.epochs:
             raise ValueError(
-                f"warmup_epochs = {self.warmup_epochs} expected at most the {self.epochs} epochs of the run"
+                f"warmup_epochs = {self.warmup_epochs} (from the preset, unless set beside epochs): "
+                f"expected at most the {self.epochs} epochs of the run"
             )
         return self
 

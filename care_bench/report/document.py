@@ -11,7 +11,7 @@ from care_bench.report.collect import Collection
 from care_bench.report.labels import METRICS, variant_of
 from care_bench.report.layouts import lay_out, lay_out_snapshots
 from care_bench.report.paper import PaperValue
-from care_bench.report.settings import settings_lines
+from care_bench.report.settings import measuring_lines, settings_lines
 from care_bench.report.tables import Table
 
 TITLE = "care_bench report"
@@ -116,7 +116,7 @@ def _statements(collection: Collection) -> list[str]:
         lines.append(DIRTY)
     if any(record.fidelity for record in records):
         lines.append(FIDELITY)
-    return lines + settings_lines(records, collection.order)
+    return lines + measuring_lines(records, collection.order) + settings_lines(records, collection.order)
 
 
 def _pinned(collection: Collection) -> str:

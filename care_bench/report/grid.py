@@ -168,9 +168,11 @@ def _few_samples(record: Record) -> tuple[str, ...]:
 
 
 def _repeats(counts: set[int]) -> str:
-    if not counts or counts == {1}:
+    several = sorted(counts - {1})
+    if not several:
         return ""
-    return f"; the value of one seed is a mean of {', '.join(map(str, sorted(counts)))} repeats"
+    some = " for some values" if 1 in counts else ""
+    return f"; the value of one seed is a mean of {', '.join(map(str, several))} repeats{some}"
 
 
 def _reading(cells: tuple[tuple[Cell, ...], ...]) -> list[str]:

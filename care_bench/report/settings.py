@@ -1,14 +1,14 @@
-"""How the rows of a collection were trained: the settings behind their labels, in words."""
+"""How the rows of a collection were trained and measured: the settings behind their labels, in words."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from care_bench.artifacts import Record
-from care_bench.report.labels import labels, variant_of
+from care_bench.report.labels import Variant, labels, variant_of
 from care_bench.report.order import Order
 
 
@@ -16,7 +16,7 @@ def settings_lines(records: Sequence[Record], order: Order) -> list[str]:
     """Say which settings each row was trained with: a line for each, data sets with the same settings in one.
 
     A row's line has the settings of its method, and those of encoder, augmentation and training in which it differs
-    from most rows of the data set.
+    from most rows of the data set. Where rows differ, a line before them has what most of them have.
 
     Args:
         records: a collection; records without a configuration are passed over.
@@ -31,11 +31,43 @@ def settings_lines(records: Sequence[Record], order: Order) -> list[str]:
     for dataset, variant in sorted(configs, key=lambda row: (by_row(row[1]), order.dataset(row[0]))):
         settings = ", ".join(_describe(configs[dataset, variant], usual[dataset]))
         found.setdefault((names[variant], settings), []).append(dataset)
-    return [
+    return [*_usual_lines(configs, usual, order)] + [
         f"Settings of {label} on {_join(datasets)}: {settings}."
         for (label, settings), datasets in found.items()
         if settings
     ]
+
+
+def measuring_lines(records: Sequence[Record], order: Order) -> list[str]:
+    """Say under which augmentations the rows of each data set were measured, the same for all of them.
+
+    Records from before they held that are passed over.
+    """
+    evaluations = {record.dataset: json.loads(record.evaluation) for record in records if record.evaluation}
+    found: dict[tuple[int, int, str], list[str]] = {}
+    for dataset in sorted(evaluations, key=order.dataset):
+        content = evaluations[dataset]
+        settings = dict(content["augmentation"])
+        kind = settings.pop("kind")
+        drawn = ", ".join(_words(key, value) for key, value in settings.items()) or f"random {kind}s"
+        number, seed = content["augmentations"], content["augmentation_seed"]
+        found.setdefault((number, seed, drawn), []).append(dataset)
+    return [
+        f"Measured on {_join(datasets)} under {number} draws (seed {seed}), the same for every row, whatever it was "
+        f"trained with: {drawn}."
+        for (number, seed, drawn), datasets in found.items()
+    ]
+
+
+def _usual_lines(
+    configs: Mapping[tuple[str, Variant], dict[str, Any]], usual: Mapping[str, dict[str, Any]], order: Order
+) -> Iterable[str]:
+    for dataset in sorted(usual, key=order.dataset):
+        rows = [dict(_surroundings(config)) for (name, _), config in configs.items() if name == dataset]
+        differing = [key for key, value in usual[dataset].items() if any(row.get(key, value) != value for row in rows)]
+        if differing:
+            words = ", ".join(_words(key, usual[dataset][key]) for key in differing)
+            yield f"Settings on {dataset} where a row's line says nothing else: {words}."
 
 
 def _describe(config: dict[str, Any], usual: dict[str, Any]) -> Iterable[str]:
@@ -44,7 +76,7 @@ def _describe(config: dict[str, Any], usual: dict[str, Any]) -> Iterable[str]:
     }
     own = {key: value for key, value in _surroundings(config) if usual.get(key) != value}
     for key, value in (method | own).items():
-        yield f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
+        yield _words(key, value)
     steps = config["training"]["steps"]
     if steps is not None:
         yield f"cut to {steps} steps"
@@ -70,6 +102,10 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> Iterable[tuple[str, Any
             yield from _flat(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}", value
+
+
+def _words(key: str, value: Any) -> str:
+    return f"{key} {value:g}" if isinstance(value, float) else f"{key} {value}"
 
 
 def _join(names: Sequence[str]) -> str:

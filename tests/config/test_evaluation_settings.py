@@ -85,17 +85,33 @@ def test_runs_cut_to_a_few_steps_are_measured_on_a_few_samples_under_the_same_au
     assert cut.augmentation == profile().measured("cifar10").augmentation
 
 
+@pytest.mark.parametrize(("samples", "expected"), [(50, 50), (64, 64), (100, 64)])
+def test_steps_never_raise_the_samples_of_a_profile(samples: int, expected: int) -> None:
+    evaluation = {"samples": samples, "augmentations": 4}
+    cut = parse_profile({**PROFILE, "evaluation": evaluation, "steps": 2}, "here").measured("digits")
+    assert (cut.samples, cut.augmentations) == (expected, 2)
+
+
 @pytest.mark.parametrize(
     ("evaluation", "message"),
     [
         ({"augmentation": {"crop_scal": [1, 1]}}, "unknown key 'augmentation.crop_scal': did you mean 'crop_scale'?"),
         ({"augmentaton": {}}, "unknown key 'datasets.cifar10.evaluation.augmentaton': did you mean 'augmentation'?"),
-        ({"samples": 64}, "unknown key 'datasets.cifar10.evaluation.samples'"),
+        (
+            {"samples": 64},
+            "here: datasets.cifar10.evaluation: 'samples' holds for all data sets; expected in the profile's "
+            "`evaluation` at the top",
+        ),
         ({"augmentation": {"crop_scale": [1, 0.5]}}, "crop_scale = [1, 0.5] expected the smaller first"),
         ({"augmentation": {"jitter_probability": "1"}}, "augmentation.jitter_probability = '1': expected a number"),
         ({"augmentation": {"size": 16}}, "size is the run's own; expected keys of what is drawn, such as 'crop_scale'"),
         ({"augmentation": {"test_view": "resize"}}, "test_view is the run's own"),
-        ({"augmentation": {"kind": "rotation"}}, "unknown key 'augmentation.size'"),
+        (
+            {"augmentation": {"kind": "rotation"}},
+            "augmentation.kind = 'rotation' cannot be replaced; expected 'image', that of the data set's samples "
+            "(images)",
+        ),
+        ({"augmentation": {"kind": None}}, "augmentation.kind = null cannot be replaced; expected 'image'"),
         ({"augmentation": {"blur_kernel": 33}}, "run cifar10/small/seed0: evaluation.augmentation: blur_kernel = 33"),
     ],
 )
@@ -108,8 +124,33 @@ def test_a_mistake_is_one_line_before_anything_runs(evaluation: dict[str, Any], 
 
 
 def test_the_evaluation_of_a_whole_profile_names_no_augmentation() -> None:
-    with pytest.raises(CareBenchError, match=r"unknown key 'evaluation\.augmentation'"):
-        parse_profile({**PROFILE, "evaluation": {"augmentation": {"kind": "rotation"}}}, "here")
+    with pytest.raises(CareBenchError) as caught:
+        parse_profile({**PROFILE, "evaluation": {"augmentation": {"crop_scale": [1, 1]}}}, "here")
+    expected = "'augmentation' is that of a data set; expected in `datasets.NAME.evaluation`"
+    assert str(caught.value) == f"here: evaluation: {expected}"
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "message"),
+    [
+        (
+            {"blur_probability": 0},
+            "augmentation.blur_probability: the samples are point clouds, whose rotations have no keys to replace; "
+            "expected none",
+        ),
+        (
+            {"kind": "image", "size": 8},
+            "augmentation.kind = 'image' cannot be replaced; expected 'rotation', that of the data set's samples "
+            "(point clouds)",
+        ),
+    ],
+)
+def test_nothing_is_replaced_where_point_clouds_are_rotated(augmentation: dict[str, Any], message: str) -> None:
+    content = copy.deepcopy(PROFILE)
+    content["datasets"]["proteins"]["evaluation"] = {"augmentation": augmentation}
+    with pytest.raises(CareBenchError) as caught:
+        parse_profile(content, "here").runs()
+    assert str(caught.value) == f"profile 'mixed', data set 'proteins', evaluation: {message}"
 
 
 def test_the_data_set_s_own_preset_has_to_fit_it_though_every_row_has_another() -> None:

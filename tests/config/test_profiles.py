@@ -102,6 +102,17 @@ MISTAKES = [
         "unknown key 'wieght': did you mean 'weight'?",
     ),
     ("datasets.proteins.preset", "digits", "preset 'digits' with augmentation 'image' does not fit 'proteins'"),
+    (
+        "datasets.proteins.augmentation",
+        {"kind": "image", "size": 8},
+        "'uniformity': preset 'proteins' with augmentation 'image' does not fit 'proteins', whose samples are of kind",
+    ),
+    ("datasets.digits.augmentation", {"kind": "images"}, "'images'"),
+    (
+        "datasets.proteins.training",
+        {"epochs": 2},
+        "training: warmup_epochs = 5 (from the preset, unless set beside epochs): expected at most the 2 epochs of the",
+    ),
     ("datasets.digits.training.batch_size", 1, "batch_size = 1: Input should be greater than or equal to 2"),
     ("datasets.digits.training.threads", 10**8, "threads = 100000000: Input should be less than or equal to 1024"),
     ("datasets.digits.augmentation", {"jitter": [0, 0, 0, 0.6]}, "hue jitter 0.6 expected at most 0.5"),
@@ -182,3 +193,21 @@ def test_the_schema_that_editors_read_is_the_one_that_is_enforced() -> None:
     assert path.read_text() == profile_json_schema(), "write profile_json_schema() to the file"
     described = json.loads(path.read_text())
     assert all("description" in key for key in described["properties"].values())
+
+
+@pytest.mark.parametrize(("splits", "batch", "cut"), [(32, 256, 4), (16, 256, 4), (6, 96, 2), (3, 96, 1), (1, 8, 1)])
+def test_a_check_takes_a_few_chunks_of_a_small_batch(splits: int, batch: int, cut: int) -> None:
+    """On 224 pixels a batch of 64 with six views takes more memory than most machines have."""
+    row = {
+        "name": "care",
+        "base": {"name": "simclr"},
+        "splits": splits,
+        "weight": 1.0,
+        "training": {"batch_size": batch},
+    }
+    content = {"profile": "p", "seeds": [0], "datasets": {"digits": {"preset": "digits", "methods": {"row": row}}}}
+    (run,) = parse_profile({**content, "steps": 2}, "p").runs()
+    assert run.training.batch_size == 8
+    assert run.method.model_dump()["splits"] == cut
+    (whole,) = parse_profile(content, "p").runs()
+    assert (whole.training.batch_size, whole.method.model_dump()["splits"]) == (batch, splits)

@@ -62,37 +62,39 @@ def edited(path: str, value: Any) -> dict[str, Any]:
 
 
 WRONG = [
-    (f"{METHODS}.care.weight", True, "settings of 'care': weight = True", NUMBER),
+    (f"{METHODS}.care.weight", True, "settings of 'care': weight = true", NUMBER),
     (f"{METHODS}.care.weight", "0.3", "settings of 'care': weight = '0.3'", NUMBER),
-    (f"{METHODS}.care.weight", None, "settings of 'care': weight = None", NUMBER),
+    (f"{METHODS}.care.weight", None, "settings of 'care': weight = null", NUMBER),
+    (f"{METHODS}.care.weight", [True, {"a": None}], "settings of 'care': weight = [true, {'a': null}]", NUMBER),
     (f"{METHODS}.care.weight", [0.3], "settings of 'care': weight = [0.3]", NUMBER),
-    (f"{METHODS}.care.splits", True, "settings of 'care': splits = True", WHOLE),
+    (f"{METHODS}.care.splits", True, "settings of 'care': splits = true", WHOLE),
     (f"{METHODS}.care.splits", 16.0, "settings of 'care': splits = 16.0", WHOLE),
-    (f"{METHODS}.care.base.temperature", False, "settings of 'simclr': temperature = False", NUMBER),
+    (f"{METHODS}.care.base.temperature", False, "settings of 'simclr': temperature = false", NUMBER),
     (f"{METHODS}.care.base", "simclr", "settings of 'care': base = 'simclr'", KEYS),
+    (f"{METHODS}.moco_v2.symmetric", None, "settings of 'moco_v2': symmetric = null", TRUTH),
     (f"{METHODS}.moco_v2.symmetric", 1, "settings of 'moco_v2': symmetric = 1", TRUTH),
     (f"{METHODS}.moco_v2.symmetric", "yes", "settings of 'moco_v2': symmetric = 'yes'", TRUTH),
     (f"{METHODS}.care.training", {"threads": "2"}, "training.threads = '2'", WHOLE),
     (f"{TRAINING}.epochs", 10.0, "training.epochs = 10.0", WHOLE),
-    (f"{TRAINING}.steps", False, "training.steps = False", WHOLE),
+    (f"{TRAINING}.steps", False, "training.steps = false", WHOLE),
     (f"{TRAINING}.deterministic", 0, "training.deterministic = 0", TRUTH),
     (f"{TRAINING}.snapshot_epochs", ["1"], "training.snapshot_epochs.0 = '1'", WHOLE),
     (f"{TRAINING}.optimizer", {**ADAM, "learning_rate": "fast"}, "training.optimizer.learning_rate = 'fast'", NUMBER),
     (f"{TRAINING}.optimizer", "adam", "training.optimizer = 'adam'", KEYS),
     (f"{ENCODER}.projector", {"hidden": 128}, "encoder.projector.hidden = 128", LIST),
     (f"{ENCODER}.projector", {"hidden": [128.5]}, "encoder.projector.hidden.0 = 128.5", WHOLE),
-    (f"{ENCODER}.backbone", {"name": "convnet", "width": True}, "encoder.backbone.width = True", WHOLE),
-    ("datasets.digits.augmentation.jitter", [0, 0, 0, True], "augmentation.jitter.3 = True", NUMBER),
+    (f"{ENCODER}.backbone", {"name": "convnet", "width": True}, "encoder.backbone.width = true", WHOLE),
+    ("datasets.digits.augmentation.jitter", [0, 0, 0, True], "augmentation.jitter.3 = true", NUMBER),
     ("datasets.digits.why.seeds", 3, "here: datasets.digits.why.seeds = 3", TEXT),
     ("seeds", ["3"], "here: seeds.0 = '3'", WHOLE),
-    ("seeds", [True], "here: seeds.0 = True", WHOLE),
+    ("seeds", [True], "here: seeds.0 = true", WHOLE),
     ("seeds", 3, "here: seeds = 3", LIST),
     ("steps", 2.0, "here: steps = 2.0", WHOLE),
     ("skip_broken", 1, "here: skip_broken = 1", TRUTH),
     ("profile", 3, "here: profile = 3", TEXT),
     ("raw", ["raw"], "here: raw = ['raw']", TEXT),
     ("evaluation.samples", "64", "here: evaluation.samples = '64'", WHOLE),
-    ("evaluation.classifier_seeds", True, "here: evaluation.classifier_seeds = True", WHOLE),
+    ("evaluation.classifier_seeds", True, "here: evaluation.classifier_seeds = true", WHOLE),
 ]
 
 
@@ -131,7 +133,7 @@ class Strange(MethodSettings):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("share", True, f"share = True: {NUMBER}"),
+        ("share", True, f"share = true: {NUMBER}"),
         ("widths", {"a": [1, "2"]}, f"widths.a.1 = '2': {WHOLE}"),
     ],
 )

@@ -8,7 +8,7 @@ from typing import Any
 
 from care_bench.artifacts import Record
 from care_bench.report.order import Order
-from care_bench.report.settings import settings_lines
+from care_bench.report.settings import measuring_lines, settings_lines
 
 SIMCLR = {"name": "simclr", "temperature": 0.5, "invariance_weight": 1.0}
 
@@ -89,4 +89,31 @@ def test_a_row_that_is_trained_otherwise_says_how() -> None:
     assert [line for line in lines if "simclr-long" in line] == [
         "Settings of SimCLR [simclr-long] on a: invariance_weight 1, temperature 0.5, training.epochs 60."
     ]
-    assert not any("epochs" in line for line in lines if "simclr-long" not in line)
+    assert lines[0] == "Settings on a where a row's line says nothing else: training.epochs 30."
+    assert not any("epochs" in line for line in lines[1:] if "simclr-long" not in line)
+    assert len(settings_lines(rows[::2], Order())) == 2  # where rows agree there is nothing to say
+
+
+def test_each_of_two_rows_that_differ_can_be_read_off() -> None:
+    def cropped(variant: str, scale: list[float]) -> Record:
+        config = json.dumps({"method": SIMCLR, "augmentation": {"crop_scale": scale}, "training": {"steps": None}})
+        sha256 = hashlib.sha256(config.encode()).hexdigest()
+        return record("a", SIMCLR).model_copy(update={"variant": variant, "config": config, "config_sha256": sha256})
+
+    lines = settings_lines([cropped("weak", [0.9, 1.0]), cropped("simclr", [0.5, 1.0])], Order())
+    assert "[0.9, 1.0]" in " ".join(lines)
+    assert "[0.5, 1.0]" in " ".join(lines)
+
+
+def test_what_a_data_set_was_measured_under_is_said_once() -> None:
+    def measured(dataset: str, **augmentation: Any) -> Record:
+        evaluation = {"augmentation": augmentation, "augmentation_seed": 3, "augmentations": 20, "samples": None}
+        return record(dataset, SIMCLR).model_copy(update={"evaluation": json.dumps(evaluation)})
+
+    crop = {"kind": "image", "crop_scale": [0.5, 1.0], "flip_probability": 0.0}
+    records = [measured("a", **crop), measured("c", kind="rotation"), measured("b", **crop), record("old", SIMCLR)]
+    words = "under 20 draws (seed 3), the same for every row, whatever it was trained with:"
+    assert measuring_lines(records, Order()) == [
+        f"Measured on a and b {words} crop_scale [0.5, 1.0], flip_probability 0.",
+        f"Measured on c {words} random rotations.",
+    ]

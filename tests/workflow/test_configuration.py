@@ -59,7 +59,7 @@ def test_a_later_file_replaces_what_it_names_and_leaves_the_rest(tmp_path: Path)
         (("steps=2.0",), "0", "profile: steps = 2.0: expected a whole number without a decimal point"),
         (("seeds=[1.5]",), "0", "profile: seeds.0 = 1.5: expected a whole number without a decimal point"),
         (("skip_broken=1",), "0", "profile: skip_broken = 1: expected true or false"),
-        ((), "true", "training.optimizer.weight_decay = True: expected a number"),
+        ((), "true", "training.optimizer.weight_decay = true: expected a number"),
         ((), "'1e-6'", "training.optimizer.weight_decay = '1e-6': expected a number"),
     ],
 )
