@@ -5,6 +5,7 @@ A folder of the store is whole or not there: it is made beside its place and ren
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import secrets
@@ -43,12 +44,16 @@ def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -
 
     Raises:
         CareBenchError: the name is unknown, raw data is missing or broken, the source has a NaN or infinity, the
-            folder holds something else, or it cannot be written. Nothing half-written is left, but for the source's
-            own workspace, with which the next attempt continues.
+            folder holds something else, or it cannot be written; or what is there was made leaving out files, and
+            ``skip_broken`` is not set. Nothing half-written is left, but for the source's own workspace, with which the
+            next attempt continues.
     """
     info = find(name)
     folder = root / name
-    if not is_intact(info, root):
+    if is_intact(info, root):
+        if not skip_broken:
+            _refuse_left_out(folder)
+    else:
         _refuse_foreign(info, folder)
         workspace = root / f".{name}.partial"
         built = info.build(Raw(raw, workspace, skip_broken))
@@ -59,6 +64,15 @@ def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -
         _write(info, built, root, workspace)
     shutil.rmtree(root / f".{name}.partial", ignore_errors=True)
     return folder
+
+
+def _refuse_left_out(folder: Path) -> None:
+    """Never pass a set without some files for the whole one: they may have been repaired since."""
+    if skipped := json.loads((folder / META).read_bytes()).get("skipped"):
+        raise CareBenchError(
+            f"{folder} was prepared leaving out {len(skipped)} broken files (named in {folder / META}); delete "
+            f"{folder} to read the raw files again, or say --skip-broken to keep it"
+        )
 
 
 def _refuse_foreign(info: DatasetInfo, folder: Path) -> None:

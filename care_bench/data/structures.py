@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
 import re
+import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
 
 MMCIF, PDB = (".cif", ".mmcif"), (".pdb", ".ent")
 PACKED = ".gz"
+GZIP = b"\x1f\x8b"  # first bytes of a gzip file (RFC 1952)
 
 
 @dataclass(frozen=True)
@@ -83,12 +86,12 @@ def read(file: StructureFile) -> dict[str, Array]:
         its sequence of observed residues and the number of its fragments.
 
     Raises:
-        Exception: what gemmi raises on a damaged file, or a ValueError when atoms have no positions, or there are none.
+        ValueError: the file cannot be read or unpacked, gemmi refuses it, atoms have no positions, or there are none;
+            the message does not name the file.
     """
     import gemmi
 
-    form = gemmi.CoorFormat.Mmcif if file.is_mmcif else gemmi.CoorFormat.Pdb
-    structure = gemmi.read_structure(str(file.path), format=form)
+    structure = _structure(file)
     if len(structure) == 0 or structure[0].count_atom_sites() == 0:
         raise ValueError("it holds no atoms")
     del structure[1:]
@@ -136,6 +139,38 @@ def alpha_carbons(residues: Iterable[gemmi.Residue]) -> tuple[str, Array]:
             letters[-1], atoms[-1] = letter, atom
         last = residue.seqid
     return "".join(letters), np.array([atom.pos.tolist() for atom in atoms], dtype=np.float64).reshape(-1, 3)
+
+
+def _structure(file: StructureFile) -> gemmi.Structure:
+    import gemmi
+
+    form = gemmi.CoorFormat.Mmcif if file.is_mmcif else gemmi.CoorFormat.Pdb
+    content = _content(file.path)
+    try:
+        return gemmi.read_structure_string(content, format=form)
+    except IndexError:  # mmCIF without a data block
+        raise ValueError("it holds no atoms") from None
+    except (ValueError, RuntimeError) as error:  # of mmCIF: "string:line:column(byte): what is wrong"
+        said = re.sub(r"^string:(\d+)(:\d+\(\d+\))?", r"line \1", str(error)).removeprefix("string: ")
+        raise ValueError(said) from error
+
+
+def _content(path: Path) -> bytes:
+    """Return what a file holds, unpacked; unlike gemmi's own unpacking, this compares length and checksum."""
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise ValueError(error.strerror) from error
+    if not path.name.lower().endswith(PACKED):
+        return content
+    if not content.startswith(GZIP):
+        raise ValueError("it is not a gzip file")
+    try:
+        return gzip.decompress(content)
+    except EOFError:
+        raise ValueError("it is cut off") from None
+    except (gzip.BadGzipFile, zlib.error) as error:
+        raise ValueError(f"its gzip data is damaged: {error}") from error
 
 
 def _unpacked(name: str) -> str:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import resource
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -158,6 +159,28 @@ def test_a_faster_process_wins_and_both_succeed(
     folder = prepare("tiny", tmp_path)
     assert (folder / "meta.json").stat().st_ino == inodes[1]
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_store_without_the_broken_files_is_not_taken_for_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: DatasetInfo
+) -> None:
+    built = tiny.build(RAW)
+    register(monkeypatch, tiny, replace(built, skipped=("a.cif", "b.cif")))
+    folder = prepare("tiny", tmp_path, skip_broken=True)
+    before = contents(folder)
+    register(monkeypatch, tiny, built)  # the files were repaired
+    with pytest.raises(CareBenchError) as error:
+        prepare("tiny", tmp_path)
+    assert str(error.value) == (
+        f"{folder} was prepared leaving out 2 broken files (named in {folder}/meta.json); delete {folder} to read the "
+        "raw files again, or say --skip-broken to keep it"
+    )
+    prepare("tiny", tmp_path, skip_broken=True)
+    assert contents(folder) == before
+    assert load("tiny", tmp_path).meta["skipped"] == ["a.cif", "b.cif"]
+    shutil.rmtree(folder)
+    for _ in range(2):
+        assert "skipped" not in json.loads((prepare("tiny", tmp_path) / "meta.json").read_text())
 
 
 def test_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -272,3 +273,24 @@ def test_what_lies_beside_the_entries_does_not_make_other_data(tmp_path: Path) -
     assert hashed("beside", skip_broken=True) == alone
     write(tmp_path, f"{TRAIN[1]}.cif", TRAIN[1], chain(5, 70))
     assert hashed("more", skip_broken=True) != alone
+
+
+def test_command_refuses_or_keeps_a_set_prepared_without_broken_files(tmp_path: Path) -> None:
+    def command(*flags: str) -> subprocess.CompletedProcess[str]:
+        places = ["--data", str(tmp_path / "d"), "--raw", str(tmp_path / "raw")]
+        arguments = [sys.executable, "-m", "care_bench", "prepare", "pdb", *places, *flags]
+        return subprocess.run(arguments, capture_output=True, text=True, check=False)
+
+    for place, entry in enumerate((TRAIN[0], TEST[0])):
+        write(tmp_path, f"{entry}.cif", entry, chain(place, 70))
+    (tmp_path / "raw" / "pdb" / "broken.cif").write_bytes(b"")
+    first = command("--skip-broken").stdout
+    assert ", 1 broken files left out (named in meta.json), sha256 " in first
+    write(tmp_path, "broken.cif", TRAIN[1], chain(2, 70))
+    refused = command()
+    assert refused.returncode == 2
+    assert f"{tmp_path}/d/pdb was prepared leaving out 1 broken files" in refused.stderr
+    kept = command("--skip-broken").stdout
+    assert kept == first.replace("left out (", "left out when it was prepared before (")
+    shutil.rmtree(tmp_path / "d" / "pdb")
+    assert "2 train, 1 test, sha256 " in command().stdout

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -156,16 +158,57 @@ def test_ids() -> None:
 @pytest.mark.parametrize("name", ["x.cif", "x.pdb", "x.cif.gz", "x.pdb.gz"])
 @pytest.mark.parametrize("content", ["", "<html>404</html>", "data_x\n_cell.length_a 1\n"])
 def test_file_without_a_structure(tmp_path: Path, name: str, content: str) -> None:
-    with pytest.raises(Exception, match=r"."):
+    with pytest.raises(ValueError, match=r"."):
         read_file(write_text(tmp_path / name, content))
 
 
-@pytest.mark.parametrize("name", ["x.cif.gz", "x.pdb.gz", "x.cif"])
-def test_damaged_file(tmp_path: Path, name: str) -> None:
+@pytest.mark.parametrize("name", ["x.cif.gz", "x.pdb.gz"])
+def test_packed_file_cut_off_anywhere(tmp_path: Path, name: str) -> None:
     path = write_text(tmp_path / name, FORMS[name]("1ABC", alphas(NAMES[:100], helix(100, 9))))
-    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
-    with pytest.raises(Exception, match=r"."):
+    whole = path.read_bytes()
+    for size in (*range(20), *range(20, len(whole), 97), *range(len(whole) - 12, len(whole))):
+        path.write_bytes(whole[:size])
+        with pytest.raises(ValueError, match="^it is not a gzip file$" if size < 2 else "^it is cut off$"):
+            read_file(path)
+
+
+@pytest.mark.parametrize("name", ["x.cif.gz", "x.pdb.gz"])
+def test_packed_file_with_a_changed_byte(tmp_path: Path, name: str) -> None:
+    content = FORMS[name]("1ABC", alphas(NAMES[:100], helix(100, 9))).encode()
+    path, stored = tmp_path / name, bytearray(gzip.compress(content, compresslevel=0))  # the text stands in it as it is
+    path.write_bytes(stored)
+    assert read_file(path)[0] == "1ABC"
+    stored[stored.rindex(b"LA")] = ord("G")
+    path.write_bytes(stored)
+    with pytest.raises(ValueError, match=r"^its gzip data is damaged: CRC check failed"):
         read_file(path)
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"^it is not a gzip file$"):
+        read_file(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "found"),
+    [
+        ("", "it holds no atoms"),
+        ("<html>404</html>", "line 1: expected block header (data_)"),
+        ("data_x\n_a.b 1\n_a.b 2\n", "line 3 in data_x: duplicate tag _a.b"),
+        ("data_x\n_a.b 1\ndata_x\n_a.b 2\n", "duplicate block name: x"),
+    ],
+)
+def test_reason_names_the_line_and_not_the_file(tmp_path: Path, content: str, found: str) -> None:
+    for name in ("x.cif", "x.cif.gz"):
+        with pytest.raises(ValueError, match=f"^{re.escape(found)}$"):
+            read_file(write_text(tmp_path / name, content))
+    (tmp_path / "y.cif").mkdir()
+    with pytest.raises(ValueError, match=r"^Is a directory$"):
+        read_file(tmp_path / "y.cif")
+
+
+def test_file_cut_off_in_a_row(tmp_path: Path) -> None:
+    content = mmcif("1ABC", alphas(NAMES[:100], helix(100, 9)))
+    with pytest.raises(ValueError, match=r"^line \d+: Wrong number of values in loop _atom_site\.\*$"):
+        read_file(write_text(tmp_path / "x.cif", content[: len(content) * 2 // 3]))
 
 
 def test_position_that_is_missing(tmp_path: Path) -> None:
