@@ -146,7 +146,9 @@ def test_unprepared_data_says_how_to_prepare_it(profile: Path, tmp_path: Path) -
     assert "care-bench prepare proteins" in line
 
 
-def test_a_full_results_folder_is_named_and_nothing_is_half_written(profile: Path, data: Path, tmp_path: Path) -> None:
+def test_a_full_results_folder_is_named_and_nothing_is_half_written(
+    run: Path, profile: Path, data: Path, tmp_path: Path
+) -> None:
     """A limit on the size of files stands for a disk without space: writing beyond it fails the same way."""
 
     def limit() -> None:

@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from care_bench.augmentations import (
@@ -37,6 +37,7 @@ def rows_of(parameters: Parameters, rows: list[int]) -> Parameters:
 
 
 @pytest.mark.parametrize("parameters", DRAWS)
+@settings(deadline=None, derandomize=True)
 @given(data=st.data())
 def test_rows_are_selected_as_from_a_list(parameters: Parameters, data: st.DataObject) -> None:
     n = len(parameters)

@@ -29,6 +29,8 @@ from tests.data.large_formats import (
     write_validation_archive,
 )
 
+ROOT = Path(__file__).parents[2]
+
 SYNSETS = ["n01558993", "n02093428", "n13040303"]
 
 
@@ -251,7 +253,7 @@ def test_killed_in_the_middle(tmp_path: Path, images: list[WrittenImage]) -> Non
         [sys.executable, tmp_path / "killed.py", tmp_path, *SYNSETS],
         capture_output=True,
         timeout=300,
-        env={**os.environ, "PYTHONPATH": "."},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()
     assert (tmp_path / "workspace" / "train_inputs.npy").stat().st_size == 128 + 8 * 3 * 256 * 256

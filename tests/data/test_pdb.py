@@ -16,6 +16,8 @@ from care_bench.errors import CareBenchError
 from tests.data.large_formats import Atom, alphas, helix, mmcif, write_text
 from tests.data.large_formats import pdb as pdb_format
 
+ROOT = Path(__file__).parents[2]
+
 AMINO = ["ALA", "CYS", "ASP", "GLU", "PHE", "GLY", "HIS", "ILE", "LYS", "LEU", "MET", "ASN"]
 
 
@@ -247,7 +249,7 @@ def test_killed_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
         [sys.executable, tmp_path / "killed.py", tmp_path],
         capture_output=True,
         timeout=300,
-        env={**os.environ, "PYTHONPATH": "."},
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert died.returncode == -signal.SIGKILL, died.stderr.decode()
     starts: list[int] = []

@@ -66,6 +66,7 @@ class Handler(BaseHTTPRequestHandler):
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     monkeypatch.setattr(pdb_download, "PAUSES", (0.01, 0.02))
+    monkeypatch.setenv("no_proxy", "*")
     server = Server()
     threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     yield server
@@ -114,7 +115,7 @@ def test_a_file_cut_off_elsewhere_is_downloaded_again(tmp_path: Path, server: Se
 def test_passing_faults_are_overcome(
     tmp_path: Path, server: Server, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pdb_download, "TIMEOUT", 0.3)
+    monkeypatch.setattr(pdb_download, "TIMEOUT", 1.0 if fault == "slow" else 60.0)
     server.faults = {"1ABC": [fault, fault], "2ABC": [fault]}
     ids = listed(tmp_path, "\n".join(ENTRIES))
     assert fetch(ids, tmp_path / "raw", base_url=server.url) == Fetched(9, 0, ())
@@ -134,7 +135,7 @@ def test_passing_faults_are_overcome(
 def test_faults_that_stay_leave_nothing_half_written(
     tmp_path: Path, server: Server, fault: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pdb_download, "TIMEOUT", 0.1)
+    monkeypatch.setattr(pdb_download, "TIMEOUT", 0.5 if fault == "slow" else 60.0)
     monkeypatch.setattr(pdb_download, "AT_ONCE", 1)
     server.faults = {"2ABC": [fault] * 3}
     ids = listed(tmp_path, "1ABC\n2ABC\n3ABC")

@@ -15,6 +15,8 @@ import pytest
 from care_bench.data.rows import JOURNAL, Rows, open_rows
 from care_bench.errors import CareBenchError
 
+ROOT = Path(__file__).parents[2]
+
 COLUMNS = {"pairs": (np.float32, (2,)), "marks": (np.uint8, ())}
 INPUTS = [f"file{i} 10" for i in range(10)]
 PAIRS = np.arange(40, dtype=np.float32).reshape(20, 2)
@@ -93,7 +95,7 @@ with module.open_rows(Path(sys.argv[1]), "m1", INPUTS, COLUMNS) as rows:
 
 def test_killed_between_rows_and_journal(tmp_path: Path) -> None:
     died = subprocess.run(
-        [sys.executable, "-c", KILLED, tmp_path / "w"], timeout=300, env={**os.environ, "PYTHONPATH": "."}
+        [sys.executable, "-c", KILLED, tmp_path / "w"], timeout=300, env={**os.environ, "PYTHONPATH": str(ROOT)}
     )
     assert died.returncode == -signal.SIGKILL
     assert json.loads((tmp_path / "w" / JOURNAL).read_text())["consumed"] == 5
@@ -197,7 +199,7 @@ def test_another_process_is_kept_out(tmp_path: Path) -> None:
     command = [sys.executable, "-c", script, tmp_path]
     with open_rows(tmp_path, "m1", INPUTS, COLUMNS):
         other = subprocess.run(
-            command, capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": "."}
+            command, capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": str(ROOT)}
         )
     assert other.returncode != 0
     assert f"CareBenchError: another process is preparing {tmp_path}; expected one at a time" in other.stderr
@@ -234,7 +236,9 @@ with open_rows(Path(sys.argv[1]), "m1", INPUTS, COLUMNS) as rows:
 
 def test_full_disk_is_one_line_and_the_next_attempt_continues(tmp_path: Path) -> None:
     command = [sys.executable, "-c", FULL, tmp_path / "w"]
-    full = subprocess.run(command, capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": "."})
+    full = subprocess.run(
+        command, capture_output=True, text=True, timeout=300, env={**os.environ, "PYTHONPATH": str(ROOT)}
+    )
     assert "expected a writable folder with space left" in full.stderr.splitlines()[-1]
     assert finished(tmp_path / "w") == expected(tmp_path / "e")
 

@@ -145,7 +145,7 @@ def write_sample(results: Path) -> Path:
     collect([results / "runs" / "one.jsonl"], old)
     Manifest.of(old, {"profile": "first", "code_versions": ["0.1.0+gabc.dirty"], "date": "2026-01-02"}).save()
     (results / "reference").mkdir()
-    shutil.copy(ROOT / "results" / "reference" / "table1.csv", results / "reference" / "table1.csv")
+    shutil.copyfile(ROOT / "results" / "reference" / "table1.csv", results / "reference" / "table1.csv")
     return results
 
 

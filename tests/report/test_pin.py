@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,7 @@ from care_bench.report.pin import pin, read_pin, verify_all
 
 
 def test_a_pin_is_a_copy_under_a_manifest(results: Path) -> None:
+    before = datetime.now(UTC).date()
     folder = pin(results, "first-look", "small")
     assert folder == results / "pinned" / "first-look"
     assert sorted(path.name for path in folder.iterdir()) == ["MANIFEST.json", "records.csv", "records.parquet"]
@@ -20,7 +21,7 @@ def test_a_pin_is_a_copy_under_a_manifest(results: Path) -> None:
     about = json.loads((folder / "MANIFEST.json").read_text())["about"]
     assert about["profile"] == "small"
     assert about["code_versions"] == ["0.1.0+g0123456789ab"]
-    assert date.fromisoformat(about["date"]) <= date.today()
+    assert about["date"] in {day.isoformat() for day in (before, datetime.now(UTC).date())}
     assert read_pin(folder).pinned_on == about["date"]
     assert read_pin(folder).key == "pinned/first-look"
     assert not list(results.glob(".pin-*"))

@@ -118,7 +118,10 @@ def test_a_process_that_waits_for_a_lost_one_is_ended_with_a_line(
     )
 
 
-def test_a_process_that_ends_by_itself_is_not_ended(tiny: Make, exits: list[int]) -> None:
+def test_a_process_that_ends_by_itself_is_not_ended(
+    tiny: Make, exits: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "GRACE", 60.0)
     lost, ended = subprocess.Popen([sys.executable, "-S", "-c", "raise SystemExit(3)"]), threading.Event()
     threading.Timer(0.8, ended.set).start()
     module._watch(tiny(devices=2), [lost], ended)

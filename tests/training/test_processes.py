@@ -120,7 +120,7 @@ def test_a_pair_that_was_killed_and_stopped_continues_to_the_same_bits(pairs: Ru
     read_until(process, "step 20/100")  # what it saved after ten steps is on the disk
     (other,) = psutil.Process(process.pid).children()
     other.kill()
-    errors = process.communicate(timeout=60)[1].splitlines()
+    errors = process.communicate(timeout=300)[1].splitlines()
     assert process.returncode == 2, errors
     assert not any("Traceback" in line for line in errors)
     assert [line for line in errors if line.startswith("care-bench: ")] == [
@@ -132,7 +132,7 @@ def test_a_pair_that_was_killed_and_stopped_continues_to_the_same_bits(pairs: Ru
     read_until(process, ": step ")
     children = psutil.Process(process.pid).children()
     process.send_signal(signal.SIGTERM)
-    _, rest = process.communicate(timeout=60)
+    _, rest = process.communicate(timeout=300)
     assert process.returncode == 128 + signal.SIGTERM, rest
     assert "stopped by SIGTERM after step" in rest
     assert not any(child.is_running() for child in children)

@@ -22,6 +22,7 @@ from care_bench.training import RunFolder
 from care_bench.training.checkpoint import MAGIC
 from care_bench.training.pretrain import pretrain
 
+ROOT = Path(__file__).parents[2]
 Make = Callable[..., RunConfig]
 Cut = Callable[[RunConfig, Path, int], RunFolder]
 
@@ -64,10 +65,9 @@ module.pretrain(read_run(Path(sys.argv[1]), None), Path(sys.argv[2]), Path(sys.a
 
 
 def killed(config: Path, data: Path, out: Path, step: int, name: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-c", KILLED, str(config), str(data), str(out), str(step), name]
-    return subprocess.run(
-        command, capture_output=True, text=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, check=False
-    )
+    return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
 def test_killed_twice_with_sigkill_it_ends_in_the_same_bits(

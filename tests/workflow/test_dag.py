@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -92,17 +94,20 @@ def test_other_augmentations_to_measure_under_repeat_the_evaluation_and_no_train
     assert jobs(planned.stdout) - {"all"} == follows
 
 
-def test_the_changed_run_is_trained_anew_and_the_other_left_alone(finished: Any, edit: Edit, folder: Path) -> None:
-    runs = {row: folder / "results/runs/tiny-steps2/digits" / row / "seed0/pretrain.json" for row in ("simclr", "care")}
+def test_the_changed_run_is_trained_anew_and_the_other_left_alone(finished: Any, edit: Edit, tmp_path: Path) -> None:
+    own = replace(finished, folder=Path(shutil.copytree(finished.folder, tmp_path / "workflow")))
+    runs = {
+        row: own.folder / "results/runs/tiny-steps2/digits" / row / "seed0/pretrain.json" for row in ("simclr", "care")
+    }
     before = {row: (path.stat().st_mtime_ns, json.loads(path.read_text())) for row, path in runs.items()}
     changed = edit(care={"weight": 0.5})
-    ended = finished.run(changed, "--show-failed-logs")
+    ended = own.run(changed, "--show-failed-logs")
     assert ended.returncode == 0, ended.stderr
     after = {row: (path.stat().st_mtime_ns, json.loads(path.read_text())) for row, path in runs.items()}
     assert after["simclr"] == before["simclr"]
     assert after["care"][1]["config_sha256"] != before["care"][1]["config_sha256"]
     assert after["care"][1]["weights_sha256"] != before["care"][1]["weights_sha256"]
-    assert "Nothing to be done" in finished.run(changed, "--dry-run").stdout
+    assert "Nothing to be done" in own.run(changed, "--dry-run").stdout
 
 
 @pytest.mark.parametrize(
