@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import yaml
 from care_bench.config import parse_profile, read_profile, read_run
 from care_bench.config.readers import profile_json_schema
 from care_bench.errors import CareBenchError
+from tests.config.editing import edited
 
 ROOT = Path(__file__).parents[2]
 PROFILE: dict[str, Any] = {
@@ -32,17 +32,6 @@ PROFILE: dict[str, Any] = {
 }
 
 
-def edited(path: str, value: Any) -> dict[str, Any]:
-    """The tiny profile with one dotted key set."""
-    profile = copy.deepcopy(PROFILE)
-    *parents, last = path.split(".")
-    place = profile
-    for key in parents:
-        place = place[key]
-    place[last] = value
-    return profile
-
-
 def test_the_matrix_is_resolved_in_its_order() -> None:
     runs = parse_profile(PROFILE, "here").runs()
     assert [run.id for run in runs] == [
@@ -60,7 +49,7 @@ def test_the_matrix_is_resolved_in_its_order() -> None:
 
 
 def test_steps_reach_every_run() -> None:
-    runs = parse_profile(edited("steps", 2), "here").runs()
+    runs = parse_profile(edited(PROFILE, "steps", 2), "here").runs()
     assert {run.training.steps for run in runs} == {2}
     assert {run.profile for run in runs} == {"tiny-steps2"}, "cut runs would overwrite whole ones"
 
@@ -70,7 +59,7 @@ def test_sharing_follows_the_fidelity_unless_it_is_set(fidelity: str, sharing: s
     method = {**PROFILE["datasets"]["digits"]["methods"]["care"], "fidelity": fidelity}
     other = {"chunk": "batch", "batch": "chunk"}[sharing]
     for given, expected in (({}, sharing), ({"sharing": other}, other)):
-        runs = parse_profile(edited("datasets.digits.methods.care", {**method, **given}), "here").runs()
+        runs = parse_profile(edited(PROFILE, "datasets.digits.methods.care", {**method, **given}), "here").runs()
         resolved = runs[2].model_dump(mode="json")["method"]
         assert resolved["sharing"] == expected
         assert resolved["fidelity"] == fidelity
@@ -79,7 +68,8 @@ def test_sharing_follows_the_fidelity_unless_it_is_set(fidelity: str, sharing: s
 def test_one_hyperparameter_changes_one_hash() -> None:
     before = {run.id: run.sha256() for run in parse_profile(PROFILE, "here").runs()}
     after = {
-        run.id: run.sha256() for run in parse_profile(edited("datasets.digits.methods.care.weight", 0.4), "h").runs()
+        run.id: run.sha256()
+        for run in parse_profile(edited(PROFILE, "datasets.digits.methods.care.weight", 0.4), "h").runs()
     }
     assert {run for run in before if before[run] != after[run]} == {"digits/care/seed0", "digits/care/seed7"}
     assert len(set(before.values())) == len(before)
@@ -147,7 +137,7 @@ MISTAKES = [
 @pytest.mark.parametrize(("path", "value", "message"), MISTAKES)
 def test_a_mistake_is_one_line_that_names_it(path: str, value: Any, message: str) -> None:
     with pytest.raises(CareBenchError) as caught:
-        parse_profile(edited(path, value), "here").runs()
+        parse_profile(edited(PROFILE, path, value), "here").runs()
     assert message in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -155,7 +145,7 @@ def test_a_mistake_is_one_line_that_names_it(path: str, value: Any, message: str
 def test_care_around_an_equivariant_method_is_refused() -> None:
     base = {"name": "equivariance", "splits": 16}
     with pytest.raises(CareBenchError, match="unknown base method 'equivariance'"):
-        parse_profile(edited("datasets.digits.methods.care.base", base), "here").runs()
+        parse_profile(edited(PROFILE, "datasets.digits.methods.care.base", base), "here").runs()
 
 
 def test_a_run_is_picked_out_of_a_profile(tmp_path: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 from typing import Any, Literal
@@ -22,6 +21,7 @@ from care_bench.config import (
 )
 from care_bench.errors import CareBenchError
 from care_bench.report.collect import read_collection
+from tests.config.editing import edited
 
 ROOT = Path(__file__).parents[2]
 PROFILES = sorted((ROOT / "workflows/config").glob("*.yaml"))
@@ -48,17 +48,6 @@ NUMBER, WHOLE, TRUTH = "expected a number", "expected a whole number without a d
 TEXT, LIST, KEYS = "expected a text", "expected a list", "expected keys with their values"
 METHODS, TRAINING, ENCODER = "datasets.digits.methods", "datasets.digits.training", "datasets.digits.encoder"
 ADAM = {"name": "adam", "learning_rate": 0.001}
-
-
-def edited(path: str, value: Any) -> dict[str, Any]:
-    """The tiny profile with one dotted key set."""
-    profile = copy.deepcopy(PROFILE)
-    *parents, last = path.split(".")
-    place = profile
-    for key in parents:
-        place = place[key]
-    place[last] = value
-    return profile
 
 
 WRONG = [
@@ -103,14 +92,14 @@ def test_a_wrong_type_is_one_line_with_key_value_and_what_was_expected(
     path: str, value: Any, found: str, expected: str
 ) -> None:
     with pytest.raises(CareBenchError) as caught:
-        parse_profile(edited(path, value), "here").runs()
+        parse_profile(edited(PROFILE, path, value), "here").runs()
     line = str(caught.value)
     assert line.endswith(f"{found}: {expected}")
     assert "\n" not in line
 
 
 def test_a_whole_number_is_a_number_and_a_list_stands_for_a_tuple() -> None:
-    whole = edited(f"{METHODS}.care.weight", 1)
+    whole = edited(PROFILE, f"{METHODS}.care.weight", 1)
     whole["datasets"]["digits"] |= {
         "encoder": {"projector": {"hidden": [7, 8]}},
         "augmentation": {"crop_scale": [1, 1]},
@@ -159,7 +148,7 @@ def test_a_number_with_an_exponent_is_a_number(text: str, number: float, tmp_pat
 @pytest.mark.parametrize("text", ["1e-6", "'1e-6'"])
 def test_a_learning_rate_is_read_from_a_profile_unless_it_is_quoted(text: str, tmp_path: Path) -> None:
     path = tmp_path / "tiny.yaml"
-    content = edited(f"{TRAINING}.optimizer", {**ADAM, "weight_decay": "DECAY"})
+    content = edited(PROFILE, f"{TRAINING}.optimizer", {**ADAM, "weight_decay": "DECAY"})
     path.write_text(yaml.safe_dump(content, sort_keys=False).replace("DECAY", text))
     if text == "1e-6":
         assert read_profile(path).runs()[0].training.optimizer.weight_decay == 1e-6

@@ -296,6 +296,5 @@ def test_no_room_on_the_disk(tmp_path: Path, images: list[WrittenImage], monkeyp
         f_frsize = 4096
 
     monkeypatch.setattr(os, "statvfs", lambda path: Full if "workspace" in str(path) else real(path))
-    assert f"has 0 bytes free, expected {21 * 3 * 256 * 256} for what is still to be written" in complaint(
-        raw(tmp_path)
-    )
+    needed = 21 * 3 * 256 * 256
+    assert f"has 0 bytes free, expected {needed} for what is still to be written" in complaint(raw(tmp_path))
