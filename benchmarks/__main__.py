@@ -10,7 +10,7 @@ from rich.table import Table
 
 from benchmarks import augmentation, default_profile, equivariance_loss, reading, training_step
 from benchmarks.timing import Row
-from care_bench.training.device import best_device, describe_device
+from care_bench.runs.device import best_device, describe_device
 
 
 def main() -> int:

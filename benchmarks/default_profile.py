@@ -23,7 +23,7 @@ IMPORTS = {
     "prepare": "import care_bench.cli, care_bench.data",
     "pretrain": "import care_bench.cli, care_bench.artifacts, care_bench.training",
     "evaluate": "import care_bench.cli, care_bench.evaluate, sklearn.linear_model, torch._dynamo",
-    "collect": "import care_bench.cli, care_bench.report.collect",
+    "collect": "import care_bench.cli, care_bench.artifacts.collection",
     "report": "import care_bench.cli, care_bench.report.build",
 }
 AT_MOST = 1 / 3

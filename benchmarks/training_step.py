@@ -15,7 +15,8 @@ from care_bench.augmentations import draw
 from care_bench.config import read_run
 from care_bench.data import load, prepare
 from care_bench.methods import View
-from care_bench.training import RunFolder, generator
+from care_bench.runs.folder import RunFolder
+from care_bench.runs.randomness import generator
 from care_bench.training.pretrain import train_step
 from care_bench.training.session import Session
 

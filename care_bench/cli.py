@@ -132,7 +132,7 @@ def collect(
     out: Annotated[Path, typer.Option("--out", help="Folder of the collection: results/collected/NAME.")],
 ) -> None:
     """Gather records into one Parquet and one CSV file."""
-    from care_bench.report.collect import collect as gather
+    from care_bench.artifacts.collection import collect as gather
 
     gather(records, out)
     _say(f"collected {len(records)} runs in {out}")
@@ -172,7 +172,7 @@ def pin(
     results: Annotated[Path, typer.Option("--results", help="Results folder.")] = RESULTS,
 ) -> None:
     """Copy a collection into results/pinned/NAME with a manifest of checksums."""
-    from care_bench.report.pin import pin as pin_collection
+    from care_bench.artifacts.pin import pin as pin_collection
 
     _say(f"pinned {collection} in {pin_collection(results, name, collection)}")
 
@@ -180,7 +180,7 @@ def pin(
 @app.command()
 def verify(results: Results = RESULTS) -> None:
     """Check every pinned file against its manifest."""
-    from care_bench.report.pin import verify_all
+    from care_bench.artifacts.pin import verify_all
 
     verified = verify_all(results)
     if not verified:

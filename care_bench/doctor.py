@@ -90,7 +90,7 @@ def _registries(group: str) -> Iterator[plugins.Registry[Any]]:
 def _device(quick: bool) -> str:
     if quick:
         return f"{nvidia_gpus()} NVIDIA GPUs known to the driver (without --quick torch is asked)"
-    from care_bench.training.device import best_device, describe_device
+    from care_bench.runs.device import best_device, describe_device
 
     return describe_device(best_device())
 

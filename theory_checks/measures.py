@@ -7,14 +7,14 @@ import math
 import torch
 from torch import Tensor
 
-from care_bench.evaluation import wahba
 from care_bench.losses import Equivariance
+from care_bench.metrics import wahba
 
 _EQUIVARIANCE = Equivariance(splits=1)
 
 
 def procrustes(a: Tensor, b: Tensor) -> tuple[Tensor, float]:
-    """Return the best orthogonal map from a to b and its residual, by care_bench.evaluation.wahba over O(d).
+    """Return the best orthogonal map from a to b and its residual, by care_bench.metrics.wahba over O(d).
 
     Args:
         a: (n, d) embeddings.

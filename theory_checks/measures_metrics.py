@@ -14,8 +14,8 @@ from scipy.special import hyp0f1
 from torch import Tensor
 from torch.nn import functional
 
-from care_bench.evaluation import relative_equivariance
 from care_bench.losses import InfoNCE, info_nce_terms, uniformity
+from care_bench.metrics import relative_equivariance
 
 
 def moved(z: Tensor, seed: int, size: float) -> Tensor:

@@ -9,7 +9,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from care_bench.evaluation import composition_error
+from care_bench.metrics import composition_error
 from theory_checks.ledger import Statement, observe
 from theory_checks.measures import distance, off_map, procrustes, smallest_singular_value
 from theory_checks.measures_bounds import (

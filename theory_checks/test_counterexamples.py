@@ -13,8 +13,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from care_bench.evaluation import composition_error
 from care_bench.losses import equivariance
+from care_bench.metrics import composition_error
 from theory_checks.ledger import Statement, observe
 from theory_checks.measures import distance, equivariance_loss, procrustes, smallest_singular_value
 from theory_checks.measures_bounds import epsilon_squared, inverse_norm

@@ -12,8 +12,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from care_bench.evaluation import wahba
 from care_bench.losses import Equivariance
+from care_bench.metrics import wahba
 from theory_checks import measures
 from theory_checks.acting_groups import FiniteGroup, cyclic, dihedral, encode_circle, encode_directions, permutations
 from theory_checks.ledger import Statement, observe

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from care_bench.evaluation import relative_equivariance, wahba
+from care_bench.metrics import relative_equivariance, wahba
 from theory_checks.ledger import Statement, observe, sizes
 from theory_checks.measures import equivariance_loss
 from theory_checks.measures_metrics import moved, pair_movement, relative_difference, root_numerator

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from care_bench.evaluation import relative_equivariance, relative_equivariance_summary, wahba
+from care_bench.metrics import relative_equivariance, relative_equivariance_summary, wahba
 from theory_checks.ledger import Statement, observe
 from theory_checks.measures import equivariance_loss
 from theory_checks.measures_metrics import log_log_slope, moved

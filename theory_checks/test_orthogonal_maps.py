@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from care_bench.evaluation import wahba
 from care_bench.losses import Equivariance
+from care_bench.metrics import wahba
 from theory_checks import measures
 from theory_checks.ledger import Statement, observe, sizes
 from theory_checks.strategies import (

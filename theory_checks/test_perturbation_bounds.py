@@ -9,7 +9,7 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from care_bench.evaluation import wahba
+from care_bench.metrics import wahba
 from theory_checks.ledger import Statement, observe
 from theory_checks.measures import equivariance_loss, gram_gap, procrustes
 from theory_checks.measures_bounds import (

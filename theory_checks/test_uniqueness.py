@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from care_bench.evaluation import wahba
+from care_bench.metrics import wahba
 from theory_checks.ledger import Statement, observe, sizes
 from theory_checks.measures import (
     distance,

@@ -14,7 +14,7 @@ from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.transform import Rotation
 from torch import Tensor
 
-from care_bench.evaluation import wahba
+from care_bench.metrics import wahba
 from theory_checks.ledger import Statement, observe
 from theory_checks.measures import distance, orthogonality_defect
 from theory_checks.measures_metrics import descend_rotations, misfit, moved

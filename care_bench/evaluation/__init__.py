@@ -1,48 +1,17 @@
-"""Metrics on embeddings: pure functions on tensors that know no files and no configuration."""
+"""From an encoder to records. The metrics are those of ``care_bench.metrics``, importable from here too."""
 
-from care_bench.evaluation.composition import Composition, composition_error
-from care_bench.evaluation.cosines import CosineStatistics, PositiveCosines, cosine_statistics, positive_cosines
-from care_bench.evaluation.knn import Knn, knn, knn_predict
-from care_bench.evaluation.linear_probe import LinearProbe, cached_linear_probe, linear_probe
-from care_bench.evaluation.principal_component import (
-    PrincipalComponent,
-    first_component_projectors,
-    principal_component,
-)
-from care_bench.evaluation.relative_equivariance import (
-    RelativeEquivariance,
-    relative_equivariance,
-    relative_equivariance_summary,
-)
-from care_bench.evaluation.retrieval import Retrieval, factor_distance, retrieval
-from care_bench.evaluation.trajectories import Regularity, axis_rotations, regularity
-from care_bench.evaluation.wahba import Wahba, wahba
+from __future__ import annotations
 
-__all__ = [
-    "Composition",
-    "CosineStatistics",
-    "Knn",
-    "LinearProbe",
-    "PositiveCosines",
-    "PrincipalComponent",
-    "Regularity",
-    "RelativeEquivariance",
-    "Retrieval",
-    "Wahba",
-    "axis_rotations",
-    "cached_linear_probe",
-    "composition_error",
-    "cosine_statistics",
-    "factor_distance",
-    "first_component_projectors",
-    "knn",
-    "knn_predict",
-    "linear_probe",
-    "positive_cosines",
-    "principal_component",
-    "regularity",
-    "relative_equivariance",
-    "relative_equivariance_summary",
-    "retrieval",
-    "wahba",
-]
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from care_bench.metrics import *  # noqa: F403
+
+
+def __getattr__(name: str) -> Any:
+    """Return a metric. They import torch, which listing the protocols does without."""
+    from care_bench import metrics
+
+    if name not in metrics.__all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(metrics, name)

@@ -17,9 +17,9 @@ from care_bench.augmentations import Augmentation, ImageAugmentation, Parameters
 from care_bench.augmentations.transfer import to_device
 from care_bench.config import EvaluationConfig
 from care_bench.data import UNLABELLED, PreparedDataset, Split
-from care_bench.evaluation.trajectories import CLOUDS, axis_rotations
+from care_bench.metrics.trajectories import CLOUDS, axis_rotations
 from care_bench.models import Encoder
-from care_bench.training.randomness import generator
+from care_bench.runs.randomness import generator
 
 Representation = Literal["projection", "features"]
 REPRESENTATIONS: tuple[Representation, ...] = ("projection", "features")

@@ -9,18 +9,18 @@ from torch.nn import functional
 
 from care_bench import plugins
 from care_bench.data import PreparedDataset
-from care_bench.evaluation.composition import composition_error
-from care_bench.evaluation.cosines import cosine_statistics, positive_cosines
 from care_bench.evaluation.embed import Embedded
-from care_bench.evaluation.knn import knn
-from care_bench.evaluation.linear_probe import LinearProbe, cached_linear_probe, linear_probe
 from care_bench.evaluation.measurement import Measurement, Metric, Protocol, over_repeats, single
-from care_bench.evaluation.principal_component import principal_component
-from care_bench.evaluation.relative_equivariance import relative_equivariance_summary
-from care_bench.evaluation.retrieval import factor_distance, retrieval
-from care_bench.evaluation.trajectories import regularity
-from care_bench.evaluation.wahba import wahba
 from care_bench.losses import alignment, uniformity
+from care_bench.metrics.composition import composition_error
+from care_bench.metrics.cosines import cosine_statistics, positive_cosines
+from care_bench.metrics.knn import knn
+from care_bench.metrics.linear_probe import LinearProbe, cached_linear_probe, linear_probe
+from care_bench.metrics.principal_component import principal_component
+from care_bench.metrics.relative_equivariance import relative_equivariance_summary
+from care_bench.metrics.retrieval import factor_distance, retrieval
+from care_bench.metrics.trajectories import regularity
+from care_bench.metrics.wahba import wahba
 
 IMAGENET_RECIPE = frozenset({"imagenet100"})
 """Data sets whose linear probe is paper-imagenet100-v1 and not paper-small-v1, by the name in the registry."""

@@ -17,9 +17,10 @@ from care_bench.errors import CareBenchError
 from care_bench.evaluation.embed import REPRESENTATIONS, Embedded, Representation, embed_dataset
 from care_bench.evaluation.measurement import Measurement, Metric, Protocol
 from care_bench.evaluation.protocols import all_protocols
-from care_bench.training import RunFolder, load_encoder_weights
-from care_bench.training.build import build_augmentation, build_run_encoder
-from care_bench.training.device import best_device, describe_device, reproducible
+from care_bench.runs.build import build_augmentation, build_run_encoder
+from care_bench.runs.device import best_device, describe_device, reproducible
+from care_bench.runs.folder import RunFolder
+from care_bench.runs.weights import load_encoder_weights
 
 
 @dataclass(frozen=True)

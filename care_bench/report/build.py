@@ -8,16 +8,16 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from care_bench.artifacts.collection import COLLECTED, HOW_TO_COLLECT, PINNED, Collection, read_collection
+from care_bench.artifacts.pin import collected, pinned, read_pin, verify_all
 from care_bench.errors import CareBenchError, unknown
 from care_bench.files import write_text
-from care_bench.report.collect import COLLECTED, HOW_TO_COLLECT, PINNED, Collection, read_collection
 from care_bench.report.console import print_sections
 from care_bench.report.document import Section, build_section
 from care_bench.report.html import write_html
 from care_bench.report.latex import write_latex
 from care_bench.report.markdown import write_markdown
 from care_bench.report.paper import read_paper
-from care_bench.report.pin import collected, pinned, read_pin, verify_all
 from care_bench.report.theory import theory_section
 from care_bench.report.tidy import write_csv
 

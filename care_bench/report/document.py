@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from care_bench.artifacts import Record
-from care_bench.report.collect import Collection
+from care_bench.artifacts.collection import Collection
 from care_bench.report.labels import METRICS, variant_of
 from care_bench.report.layouts import lay_out, lay_out_snapshots
+from care_bench.report.order import Order
 from care_bench.report.paper import PaperValue
 from care_bench.report.settings import measuring_lines, settings_lines
 from care_bench.report.tables import Table
@@ -107,6 +108,7 @@ def _statements(collection: Collection) -> list[str]:
     seeds = sorted({record.seed for record in records})
     versions = sorted({record.code_version for record in records})
     lone = " One seed proves nothing: no ranking follows from these tables." if len(seeds) == 1 else ""
+    order = Order(collection.variants)
     lines = [
         f"Profile {collection.profile}; records: {len(records)}; code version {', '.join(versions)}.",
         f"Number of pretraining seeds: {len(seeds)} ({', '.join(map(str, seeds))}).{lone}",
@@ -116,7 +118,7 @@ def _statements(collection: Collection) -> list[str]:
         lines.append(DIRTY)
     if any(record.fidelity for record in records):
         lines.append(FIDELITY)
-    return lines + measuring_lines(records, collection.order) + settings_lines(records, collection.order)
+    return lines + measuring_lines(records, order) + settings_lines(records, order)
 
 
 def _pinned(collection: Collection) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from care_bench.artifacts import Record
-from care_bench.report.collect import Collection
+from care_bench.artifacts.collection import Collection
 from care_bench.report.labels import METRICS, REPRESENTATIONS, Variant, labels, metric_order, variant_of
 from care_bench.report.order import Order
 from care_bench.report.statistics import summarise
@@ -43,7 +43,7 @@ class Grid:
     """
 
     def __init__(self, collection: Collection, epoch: int | None = None) -> None:
-        self.profile, self.order = collection.profile, collection.order
+        self.profile, self.order = collection.profile, Order(collection.variants)
         self._cells: dict[tuple[Variant, Key], list[Record]] = defaultdict(list)
         self._columns: dict[Key, list[Record]] = defaultdict(list)
         stage = [record for record in collection.records if record.epoch == epoch]

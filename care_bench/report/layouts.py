@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from care_bench.report.collect import Collection
+from care_bench.artifacts.collection import Collection
 from care_bench.report.grid import Grid, Key
 from care_bench.report.labels import (
     METRICS,

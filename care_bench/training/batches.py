@@ -12,7 +12,7 @@ from torch import Tensor
 
 from care_bench.augmentations.transfer import to_device
 from care_bench.data import Split
-from care_bench.training.randomness import epoch_order
+from care_bench.runs.randomness import epoch_order
 
 RESIDENT_BYTES = 2**30
 """A split up to this size is kept on the device whole; a larger one is read from the memory map batch by batch."""

@@ -15,15 +15,15 @@ from care_bench.data import load
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes, write_bytes, write_json
 from care_bench.methods import PLAIN, View
-from care_bench.training.checkpoint import encoder_bytes
-from care_bench.training.device import best_device, describe_device, reproducible
+from care_bench.runs.device import best_device, describe_device, reproducible
+from care_bench.runs.folder import RunFolder
+from care_bench.runs.randomness import generator
+from care_bench.runs.weights import encoder_bytes
 from care_bench.training.interrupts import RunInterruptedError, StopSignal, stop_signals
-from care_bench.training.optim import learning_rate_factor
+from care_bench.training.optimiser import learning_rate_factor
 from care_bench.training.peers import peers
 from care_bench.training.processes import agreed, check_devices, follows, part, share
 from care_bench.training.progress import no_progress, training_progress
-from care_bench.training.randomness import generator
-from care_bench.training.run_folder import RunFolder
 from care_bench.training.session import Session
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, autograd, distributed, nn
 from care_bench.config import RunConfig
 from care_bench.errors import CareBenchError
 from care_bench.models import Encoder
-from care_bench.training.device import best_device
+from care_bench.runs.device import best_device
 
 AGREE_EVERY = 10
 """Steps between two looks at whether any process was asked to stop: asking the others costs time."""

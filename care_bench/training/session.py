@@ -18,14 +18,15 @@ from care_bench.errors import CareBenchError
 from care_bench.files import write_bytes
 from care_bench.methods import Method, View, build_method
 from care_bench.models import Encoder
+from care_bench.runs.build import build_augmentation, build_run_encoder
+from care_bench.runs.folder import RunFolder
+from care_bench.runs.randomness import derive_seed
+from care_bench.runs.weights import encoder_bytes
 from care_bench.training.batches import Batches
-from care_bench.training.build import build_augmentation, build_run_encoder
-from care_bench.training.checkpoint import encoder_bytes, load_checkpoint, save_checkpoint
-from care_bench.training.optim import build_optimizer
+from care_bench.training.checkpoint import load_checkpoint, save_checkpoint
+from care_bench.training.log import TermLog
+from care_bench.training.optimiser import build_optimizer
 from care_bench.training.processes import launch, share_batches
-from care_bench.training.randomness import derive_seed
-from care_bench.training.run_folder import RunFolder
-from care_bench.training.term_log import TermLog
 
 FLUSH_EVERY = 50
 """Steps whose loss terms wait on an accelerator before they are fetched, checked and written."""

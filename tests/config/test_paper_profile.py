@@ -10,9 +10,9 @@ import pytest
 
 from care_bench.config import Profile, RunConfig, read_profile
 from care_bench.data import imagenet100, photographs, proteins
-from care_bench.evaluation.linear_probe import RECIPES
-from care_bench.evaluation.retrieval import NEIGHBOURS
-from care_bench.evaluation.trajectories import CLOUDS, STEPS
+from care_bench.metrics.linear_probe import RECIPES
+from care_bench.metrics.retrieval import NEIGHBOURS
+from care_bench.metrics.trajectories import CLOUDS, STEPS
 from care_bench.report.paper_settings import Fact, Place, applying, canonical, read_facts
 from care_bench.report.settings_comparison import NO_REASON, PARTS, compare
 from tests.config.paper_and_code import BOTH, PROBES

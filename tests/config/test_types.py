@@ -9,6 +9,7 @@ from typing import Any, Literal
 import pytest
 import yaml
 
+from care_bench.artifacts.collection import read_collection
 from care_bench.config import (
     MethodSettings,
     RunConfig,
@@ -20,7 +21,6 @@ from care_bench.config import (
     with_types,
 )
 from care_bench.errors import CareBenchError
-from care_bench.report.collect import read_collection
 from tests.config.editing import edited
 
 ROOT = Path(__file__).parents[2]

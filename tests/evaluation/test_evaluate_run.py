@@ -18,7 +18,7 @@ from care_bench.errors import CareBenchError
 from care_bench.evaluate import evaluate
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.run import Evaluation, evaluate_run
-from care_bench.training import RunFolder
+from care_bench.runs.folder import RunFolder
 from care_bench.training.pretrain import pretrain
 from tests.evaluation.test_exact_encoder import Linear
 

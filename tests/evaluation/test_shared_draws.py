@@ -16,7 +16,7 @@ from care_bench.data import PreparedDataset, load, prepare
 from care_bench.evaluate import evaluate
 from care_bench.evaluation.embed import COMPOSED, Embedded, embed_dataset
 from care_bench.models import Encoder
-from care_bench.training.build import build_augmentation
+from care_bench.runs.build import build_augmentation
 from care_bench.training.pretrain import pretrain
 
 ROOT = Path(__file__).parents[2]

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from care_bench.artifacts import Record
+from care_bench.artifacts.collection import collect, read_collection
 from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.config.presets import load_preset
 from care_bench.data import load, prepare
@@ -16,10 +17,9 @@ from care_bench.errors import CareBenchError
 from care_bench.evaluate import evaluate
 from care_bench.files import sha256_file
 from care_bench.models import Encoder
-from care_bench.report.collect import collect, read_collection
-from care_bench.training import RunFolder
-from care_bench.training.build import build_run_encoder
-from care_bench.training.checkpoint import encoder_bytes
+from care_bench.runs.build import build_run_encoder
+from care_bench.runs.folder import RunFolder
+from care_bench.runs.weights import encoder_bytes
 from care_bench.training.pretrain import pretrain
 
 SETTINGS = EvaluationConfig(augmentations=2, classifier_seeds=2)

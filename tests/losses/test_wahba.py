@@ -8,8 +8,8 @@ from scipy.optimize import minimize
 from scipy.spatial.transform import Rotation
 from torch.autograd import grad, gradcheck
 
-from care_bench.evaluation import wahba
 from care_bench.losses import WahbaLoss
+from care_bench.metrics import wahba
 
 GROUPS = ["SO", "O"]
 SHAPES = [(12, 3, 1), (12, 3, 2), (16, 4, 4), (12, 6, 3), (6, 8, 3)]

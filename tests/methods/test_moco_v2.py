@@ -12,7 +12,7 @@ import torch
 from care_bench.config.run import SGDConfig
 from care_bench.methods import Method, View
 from care_bench.models import Encoder
-from care_bench.training.optim import build_optimizer
+from care_bench.training.optimiser import build_optimizer
 from care_bench.training.session import Pretraining
 
 Array = np.ndarray[Any, Any]

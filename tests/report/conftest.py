@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from care_bench.artifacts import Manifest, Record, write_records
-from care_bench.report.collect import collect
+from care_bench.artifacts.collection import collect
 
 ROOT = Path(__file__).parents[2]
 METHODS = {

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from care_bench.artifacts import Record
-from care_bench.report.collect import Collection
+from care_bench.artifacts.collection import Collection
 from care_bench.report.layouts import Layout, lay_out
 from care_bench.report.paper import PaperValue
 from care_bench.report.tables import Table

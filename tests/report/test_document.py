@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from care_bench.artifacts import Record
-from care_bench.report.collect import Collection
+from care_bench.artifacts.collection import Collection
 from care_bench.report.document import build_section
 from tests.report.laid_out import NO_PAPER, small, tables
 

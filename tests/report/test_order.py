@@ -13,12 +13,12 @@ import pytest
 from rich.console import Console
 
 from care_bench.artifacts import Manifest, Record, write_records
+from care_bench.artifacts.collection import collect, read_collection, read_variants
+from care_bench.artifacts.pin import pin, verify_all
 from care_bench.errors import CareBenchError
 from care_bench.report.build import write_report
-from care_bench.report.collect import collect, read_collection
 from care_bench.report.labels import variant_of
-from care_bench.report.order import Order, read_order
-from care_bench.report.pin import pin, verify_all
+from care_bench.report.order import Order
 
 Make = Callable[..., Record]
 # Not the order of the names, nor that of the methods; each data set has its own.
@@ -133,7 +133,7 @@ def test_a_pin_takes_the_profile_with_it(folder: Path) -> None:
     pinned = pin(results, "kept", "small")
     assert set(Manifest.load(pinned).files) == {"records.csv", "records.parquet", "profile.json"}
     assert verify_all(results) == 3
-    assert read_collection(pinned).order == read_collection(folder).order != Order()
+    assert read_collection(pinned).variants == read_collection(folder).variants != {}
     (pinned / "profile.json").write_text(json.dumps(PROFILE).replace("simclr", "simclir"))
     with pytest.raises(CareBenchError, match=r"changed .*profile\.json"):
         verify_all(results)
@@ -144,10 +144,10 @@ def test_a_pin_takes_the_profile_with_it(folder: Path) -> None:
     ["{", "[]", '{"profile": "small"}', '{"datasets": ["digits"]}', '{"datasets": {"digits": {"methods": [1]}}}'],
 )
 def test_a_profile_that_is_none_is_named(tmp_path: Path, content: str) -> None:
-    assert read_order(tmp_path) == Order()
+    assert read_variants(tmp_path) == {}
     (tmp_path / "profile.json").write_text(content)
     with pytest.raises(CareBenchError) as caught:
-        read_order(tmp_path)
+        read_variants(tmp_path)
     assert str(caught.value) == (
         f"{tmp_path / 'profile.json'} is damaged: expected the JSON of a profile with its data sets and rows"
     )

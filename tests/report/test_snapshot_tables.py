@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from care_bench.artifacts import Record
-from care_bench.report.collect import Collection
+from care_bench.artifacts.collection import Collection
 from care_bench.report.layouts import lay_out, lay_out_snapshots
 from care_bench.report.tables import Table
 

@@ -12,7 +12,7 @@ import pytest
 from care_bench.config import RunConfig
 from care_bench.config.presets import load_preset
 from care_bench.data import prepare
-from care_bench.training import RunFolder
+from care_bench.runs.folder import RunFolder
 from care_bench.training import pretrain as pretrain_module
 from care_bench.training.pretrain import pretrain
 

@@ -21,13 +21,13 @@ from torch import Tensor
 
 from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.data import load
-from care_bench.evaluation import composition_error, factor_distance
 from care_bench.evaluation.embed import embed_dataset
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.methods import View
-from care_bench.training import RunFolder
+from care_bench.metrics import composition_error, factor_distance
+from care_bench.runs.build import build_augmentation, build_run_encoder
+from care_bench.runs.folder import RunFolder
 from care_bench.training import session as module
-from care_bench.training.build import build_augmentation, build_run_encoder
 from care_bench.training.pretrain import train_step
 
 from .pretended_device import HERE, THERE, There, Watch, pretended_device

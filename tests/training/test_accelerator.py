@@ -18,7 +18,7 @@ import pytest
 import torch
 
 from care_bench.methods import METHODS
-from care_bench.training.device import best_device
+from care_bench.runs.device import best_device
 from care_bench.training.progress import training_progress
 
 from .conftest import Make

@@ -16,12 +16,13 @@ import torch
 from care_bench.config import RunConfig
 from care_bench.data import load
 from care_bench.errors import CareBenchError
+from care_bench.runs.build import build_augmentation, build_run_encoder
+from care_bench.runs.randomness import derive_seed, generator
+from care_bench.runs.weights import load_encoder_weights
 from care_bench.training import batches as batches_module
-from care_bench.training import derive_seed, generator, load_encoder_weights
 from care_bench.training.batches import Batches
-from care_bench.training.build import build_augmentation, build_run_encoder
+from care_bench.training.log import TermLog
 from care_bench.training.pretrain import pretrain
-from care_bench.training.term_log import TermLog
 
 Make = Callable[..., RunConfig]
 

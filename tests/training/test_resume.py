@@ -18,7 +18,7 @@ import torch
 from care_bench.config import RunConfig
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes
-from care_bench.training import RunFolder
+from care_bench.runs.folder import RunFolder
 from care_bench.training.checkpoint import MAGIC
 from care_bench.training.pretrain import pretrain
 

@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from care_bench.config import RunConfig
-from care_bench.training import RunFolder
+from care_bench.runs.folder import RunFolder
 from care_bench.training.checkpoint import load_checkpoint
 from care_bench.training.pretrain import pretrain
 

@@ -14,8 +14,9 @@ from care_bench.config import RunConfig
 from care_bench.data import load
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_file
-from care_bench.training import RunFolder, load_encoder_weights
-from care_bench.training.build import build_run_encoder
+from care_bench.runs.build import build_run_encoder
+from care_bench.runs.folder import RunFolder
+from care_bench.runs.weights import load_encoder_weights
 from care_bench.training.pretrain import pretrain
 
 Make = Callable[..., RunConfig]

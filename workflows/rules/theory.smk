@@ -7,7 +7,11 @@ No other rule asks for the ledger: a report takes the one that is there, and say
 rule theory:
     input:
         checks=modules("theory_checks"),
-        checked=modules("care_bench/losses") + modules("care_bench/evaluation"),
+        checked=[
+            file
+            for package in ("augmentations", "losses", "metrics")
+            for file in modules(f"care_bench/{package}")
+        ],
     output:
         report(
             LEDGER,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any
 from care_bench.artifacts import Record, read_records
 from care_bench.errors import CareBenchError
 from care_bench.files import canonical_json, write_bytes
-from care_bench.report.order import Order, read_order
 
 if TYPE_CHECKING:
     import pandas as pd
 
 PARQUET = "records.parquet"
 CSV = "records.csv"
+PROFILE = "profile.json"
+"""The profile of a collection, as JSON; the workflow puts it there."""
 COLLECTED = "collected"
 PINNED = "pinned"
 HOW_TO_COLLECT = "make one with `care-bench collect RECORDS... --out results/collected/NAME`"
@@ -34,13 +35,14 @@ _NESTED = ("environment", "values")
 class Collection:
     """The records of one profile, fresh (results/collected) or pinned (results/pinned), sorted by identity.
 
-    ``order`` is the one in which tables show them.
+    ``variants`` maps each data set of the profile to its variants, in the order of the profile; it is empty where no
+    profile lies beside the records.
     """
 
     name: str
     records: tuple[Record, ...]
     pinned_on: str | None = None
-    order: Order = field(default_factory=Order)
+    variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -118,7 +120,7 @@ def read_collection(folder: Path, pinned_on: str | None = None) -> Collection:
             raise CareBenchError(f"{where}: the record is {record.id}, found id {name!r}: it was changed by hand")
         records.append(record)
     check(records, str(folder))
-    return Collection(folder.name, tuple(records), pinned_on, read_order(folder))
+    return Collection(folder.name, tuple(records), pinned_on, read_variants(folder))
 
 
 def check(records: Sequence[Record], where: str) -> None:
@@ -187,3 +189,21 @@ def _with_nested(row: dict[str, Any], where: str) -> dict[str, Any]:
         except (KeyError, TypeError, ValueError):
             raise CareBenchError(f"{where}: damaged record: {key} is not a JSON string") from None
     return {**row, **nested}
+
+
+def read_variants(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Read data sets and variants, in their order, from the profile in the folder of a collection; none without one.
+
+    Raises:
+        CareBenchError: a file that is no profile as JSON.
+    """
+    path = folder / PROFILE
+    try:
+        datasets = json.loads(path.read_bytes())["datasets"]
+        return {name: tuple(plan["methods"].keys()) for name, plan in datasets.items()}
+    except FileNotFoundError:
+        return {}
+    except OSError as error:
+        raise CareBenchError(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise CareBenchError(f"{path} is damaged: expected the JSON of a profile with its data sets and rows") from None

@@ -8,7 +8,7 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from care_bench.evaluation.checks import embedded_views
+from care_bench.metrics.checks import embedded_views
 
 Group = Literal["SO", "O"]
 ENTRIES_AT_ONCE = 2**22

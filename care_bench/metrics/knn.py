@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from care_bench.evaluation.checks import embedded, labelled
+from care_bench.metrics.checks import embedded, labelled
 
 SIMILARITIES_AT_ONCE = 2**24
 """Entries of the query-by-bank matrix held at a time (64 MiB in float32)."""

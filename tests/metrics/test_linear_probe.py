@@ -11,8 +11,8 @@ from scipy.optimize import minimize
 from scipy.special import logsumexp
 from torch import nn
 
-from care_bench.evaluation import LinearProbe, cached_linear_probe, linear_probe
-from care_bench.evaluation.linear_probe import RECIPES, train_classifiers
+from care_bench.metrics import LinearProbe, cached_linear_probe, linear_probe
+from care_bench.metrics.linear_probe import RECIPES, train_classifiers
 
 
 def blobs(n, d, classes, seed, spread=1.0, dtype=torch.float64):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from sklearn.neighbors import NearestNeighbors
 
-from care_bench.evaluation import factor_distance, retrieval
+from care_bench.metrics import factor_distance, retrieval
 
 
 def draw(shape, seed):

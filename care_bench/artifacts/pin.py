@@ -10,10 +10,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from care_bench.artifacts import Manifest
+from care_bench.artifacts.collection import (
+    COLLECTED,
+    CSV,
+    PARQUET,
+    PINNED,
+    PROFILE,
+    Collection,
+    encode,
+    read_collection,
+)
 from care_bench.errors import CareBenchError, unknown
 from care_bench.files import write_bytes
-from care_bench.report.collect import COLLECTED, CSV, PARQUET, PINNED, Collection, encode, read_collection
-from care_bench.report.order import PROFILE
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from care_bench.evaluation.checks import embedded_views
-from care_bench.evaluation.wahba import Group, wahba
+from care_bench.metrics.checks import embedded_views
+from care_bench.metrics.wahba import Group, wahba
 
 
 @dataclass(frozen=True)

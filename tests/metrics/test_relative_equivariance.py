@@ -8,7 +8,7 @@ import pytest
 import torch
 from scipy.stats import ortho_group, trim_mean
 
-from care_bench.evaluation import relative_equivariance, relative_equivariance_summary
+from care_bench.metrics import relative_equivariance, relative_equivariance_summary
 
 
 def all_ratios(z, za):

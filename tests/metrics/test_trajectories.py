@@ -8,7 +8,7 @@ import torch
 from scipy.spatial.transform import Rotation
 from sklearn.decomposition import PCA
 
-from care_bench.evaluation import axis_rotations, regularity
+from care_bench.metrics import axis_rotations, regularity
 
 TURN = torch.arange(100, dtype=torch.float64) * 2 * math.pi / 100
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from sklearn.neighbors import KNeighborsClassifier
 
-from care_bench.evaluation import knn, knn_predict
+from care_bench.metrics import knn, knn_predict
 
 
 def draw(n, d, classes, seed):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from care_bench.evaluation.checks import embedded_views
+from care_bench.metrics.checks import embedded_views
 
 RATIOS_AT_ONCE = 2**21
 """Entries of the pair matrix held at a time."""

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from care_bench.evaluation.checks import embedded_views
+from care_bench.metrics.checks import embedded_views
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Points at which protocol positive-cosine-v1 describes a distribution."""

@@ -12,7 +12,7 @@ from lightly.utils.lars import LARS
 from torch import nn
 
 from care_bench.config.run import AdamConfig, LARSConfig, SGDConfig
-from care_bench.training.optim import build_optimizer, learning_rate_factor
+from care_bench.training.optimiser import build_optimizer, learning_rate_factor
 
 STEPS = 4
 

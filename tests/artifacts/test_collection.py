@@ -10,9 +10,9 @@ import pandas as pd
 import pytest
 
 from care_bench.artifacts import Record, write_records
+from care_bench.artifacts.collection import collect, frame, read_collection
+from care_bench.artifacts.pin import read_pin, verify_all
 from care_bench.errors import CareBenchError
-from care_bench.report.collect import collect, frame, read_collection
-from care_bench.report.pin import read_pin, verify_all
 
 Make = Callable[..., Record]
 RESULTS = Path(__file__).parents[2] / "results"

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from care_bench.evaluation.checks import embedded
+from care_bench.metrics.checks import embedded
 
 ALPHAS = tuple(10.0**power for power in range(-6, 7))
 """Ridge penalties to choose from, on standardised embeddings."""

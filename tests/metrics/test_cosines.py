@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from care_bench.evaluation import cosine_statistics, positive_cosines
+from care_bench.metrics import cosine_statistics, positive_cosines
 
 
 def test_agrees_with_numpy():

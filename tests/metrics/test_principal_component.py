@@ -7,7 +7,7 @@ from scipy.spatial.transform import Rotation
 from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 
-from care_bench.evaluation import first_component_projectors, principal_component
+from care_bench.metrics import first_component_projectors, principal_component
 
 
 def clouds(n, seed):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from care_bench.evaluation.checks import embedded, embedded_views
+from care_bench.metrics.checks import embedded, embedded_views
 
 NEIGHBOURS = 5
 """As many as Fig. 9 shows."""

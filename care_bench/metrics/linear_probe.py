@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from care_bench.evaluation.checks import labelled
+from care_bench.metrics.checks import labelled
 
 
 @dataclass(frozen=True)

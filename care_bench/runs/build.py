@@ -10,7 +10,7 @@ from care_bench.config.run import ImageAugmentationConfig
 from care_bench.data import PreparedDataset
 from care_bench.errors import CareBenchError
 from care_bench.models import Encoder, build_encoder
-from care_bench.training.randomness import derive_seed
+from care_bench.runs.randomness import derive_seed
 
 
 def build_augmentation(config: RunConfig, dataset: PreparedDataset) -> Augmentation[Any]:

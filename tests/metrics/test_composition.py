@@ -9,7 +9,7 @@ from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.transform import Rotation
 from scipy.stats import ortho_group
 
-from care_bench.evaluation import composition_error
+from care_bench.metrics import composition_error
 
 
 def draw(shape, seed):

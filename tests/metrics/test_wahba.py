@@ -9,7 +9,7 @@ from scipy.linalg import expm, orthogonal_procrustes
 from scipy.spatial.transform import Rotation
 from scipy.stats import ortho_group, special_ortho_group
 
-from care_bench.evaluation import wahba
+from care_bench.metrics import wahba
 
 
 def draw(shape, seed):

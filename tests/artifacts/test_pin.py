@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from care_bench.artifacts import Manifest
+from care_bench.artifacts.pin import pin, read_pin, verify_all
 from care_bench.errors import CareBenchError
-from care_bench.report.pin import pin, read_pin, verify_all
 
 
 def test_a_pin_is_a_copy_under_a_manifest(results: Path) -> None:

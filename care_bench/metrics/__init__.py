@@ -1,0 +1,48 @@
+"""Metrics on embeddings: pure functions on tensors that know no files and no configuration."""
+
+from care_bench.metrics.composition import Composition, composition_error
+from care_bench.metrics.cosines import CosineStatistics, PositiveCosines, cosine_statistics, positive_cosines
+from care_bench.metrics.knn import Knn, knn, knn_predict
+from care_bench.metrics.linear_probe import LinearProbe, cached_linear_probe, linear_probe
+from care_bench.metrics.principal_component import (
+    PrincipalComponent,
+    first_component_projectors,
+    principal_component,
+)
+from care_bench.metrics.relative_equivariance import (
+    RelativeEquivariance,
+    relative_equivariance,
+    relative_equivariance_summary,
+)
+from care_bench.metrics.retrieval import Retrieval, factor_distance, retrieval
+from care_bench.metrics.trajectories import Regularity, axis_rotations, regularity
+from care_bench.metrics.wahba import Wahba, wahba
+
+__all__ = [
+    "Composition",
+    "CosineStatistics",
+    "Knn",
+    "LinearProbe",
+    "PositiveCosines",
+    "PrincipalComponent",
+    "Regularity",
+    "RelativeEquivariance",
+    "Retrieval",
+    "Wahba",
+    "axis_rotations",
+    "cached_linear_probe",
+    "composition_error",
+    "cosine_statistics",
+    "factor_distance",
+    "first_component_projectors",
+    "knn",
+    "knn_predict",
+    "linear_probe",
+    "positive_cosines",
+    "principal_component",
+    "regularity",
+    "relative_equivariance",
+    "relative_equivariance_summary",
+    "retrieval",
+    "wahba",
+]

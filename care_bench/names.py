@@ -1,0 +1,34 @@
+"""Closed sets of names that several packages share, and what a name may look like where it becomes a file."""
+
+from __future__ import annotations
+
+import re
+from typing import Literal, TypeAlias
+
+from care_bench.errors import CareBenchError
+
+Fidelity: TypeAlias = Literal["paper", "released-code"]
+"""Which reading of the equivariance loss: as printed, or as the authors' released code computes it."""
+
+Group: TypeAlias = Literal["SO", "O"]
+"""Over which maps Wahba's problem is solved: rotations, or rotations and reflections."""
+
+Representation: TypeAlias = Literal["projection", "features"]
+"""What is measured: the projection head's output on the unit sphere, or the backbone's features."""
+
+REPRESENTATIONS: tuple[Representation, ...] = ("projection", "features")
+
+Kind: TypeAlias = Literal["image", "point_cloud"]
+"""What the samples of a data set are."""
+
+Unit: TypeAlias = Literal["%", "1", "degree"]
+"""Unit of a metric; "1" is a plain number."""
+
+FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+"""What may become a folder and a word in a shell command: profiles, variants, pins, components of other packages."""
+
+
+def check_file_name(what: str, name: str) -> None:
+    """Raise CareBenchError unless ``name`` can be the name of a folder; ``what`` says what it names."""
+    if not FILE_NAME.fullmatch(name):
+        raise CareBenchError(f"{what} {name!r} cannot be a folder; expected letters, digits, '.', '_' and '-'")
