@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from care_bench.report.build import FORMATS, write_report
+from care_bench.report.build import write_report
+from care_bench.report.writers import FORMATS
 from care_bench.terminal import run
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)

@@ -2,34 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
-from rich.text import Text
 
 from care_bench.artifacts.collection import COLLECTED, HOW_TO_COLLECT, PINNED, Collection, read_collection
 from care_bench.artifacts.pin import collected, pinned, read_pin, verify_all
 from care_bench.errors import CareBenchError, unknown
-from care_bench.files import write_text
-from care_bench.report.console import print_sections
-from care_bench.report.document import Section, build_section
-from care_bench.report.html import write_html
-from care_bench.report.latex import write_latex
-from care_bench.report.markdown import write_markdown
+from care_bench.report.document import TITLE, build_section
+from care_bench.report.model import Document
 from care_bench.report.paper import read_paper
+from care_bench.report.terminal import publish
 from care_bench.report.theory import theory_section
-from care_bench.report.tidy import write_csv
-
-FORMATS: dict[str, Callable[[Sequence[Section]], str]] = {
-    "md": write_markdown,
-    "tex": write_latex,
-    "html": write_html,
-    "csv": write_csv,
-}
-"""File ending -> writer."""
-LOG_WIDTH = 160
-"""Characters of a line where the tables are printed to a file and not to a terminal."""
+from care_bench.report.writers import FORMATS
 
 
 def write_report(
@@ -39,7 +25,7 @@ def write_report(
     collection: str | None = None,
     console: Console | None = None,
 ) -> list[Path]:
-    """Verify the pins, print the tables, and write them as `report.<format>`; the theory stands last, if checked.
+    """Verify the pins, print the tables, and write them as `report.<format>`; the theory comes last, if checked.
 
     Args:
         results: the results folder, with `collected/` or `pinned/` in it, or a ledger of the theory checks.
@@ -57,7 +43,7 @@ def write_report(
             named), a damaged collection or ledger, neither of the two, or a folder that cannot be written. Nothing
             is printed then.
     """
-    wanted = parse_formats(formats)
+    wanted = _known_formats(formats)
     if not results.is_dir():
         raise CareBenchError(
             f"results folder {results} does not exist; expected a folder with {COLLECTED}/ or {PINNED}/"
@@ -66,30 +52,15 @@ def write_report(
     paper = read_paper(results)
     theory = theory_section(results)
     alone = theory is not None and collection is None and not collected(results) and not pinned(results)
-    collections = [] if alone else read_collections(results, collection)
-    sections = [build_section(found, paper) for found in collections] + ([theory] if theory else [])
+    collections = [] if alone else _read_collections(results, collection)
+    sections = [*(build_section(found, paper) for found in collections), *([theory] if theory else [])]
+    document = Document(TITLE, tuple(sections))
     folder = results / "report" if out is None else out
-    files = {folder / f"report.{name}": FORMATS[name](sections) for name in wanted}
-    for path, content in files.items():
-        write_text(path, content)
-    shown = _standard_output() if console is None else console
-    print_sections(sections, shown)
-    for path in files:
-        shown.print(Text(f"wrote {path}"), soft_wrap=True)
-    return list(files)
+    return publish(document, {folder / f"report.{name}": FORMATS[name](document) for name in wanted}, console)
 
 
-def _standard_output() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=LOG_WIDTH)
-
-
-def parse_formats(formats: Sequence[str]) -> list[str]:
-    """Check names of formats; spaces and repetitions do no harm.
-
-    Raises:
-        CareBenchError: an unknown format, or none at all.
-    """
+def _known_formats(formats: Sequence[str]) -> list[str]:
+    """Check names of formats; spaces and repetitions do no harm."""
     names = list(dict.fromkeys(name.strip() for name in formats if name.strip()))
     for name in names:
         if name not in FORMATS:
@@ -99,7 +70,7 @@ def parse_formats(formats: Sequence[str]) -> list[str]:
     return names
 
 
-def read_collections(results: Path, name: str | None) -> list[Collection]:
+def _read_collections(results: Path, name: str | None) -> list[Collection]:
     """Read the collections to report: all, fresh ones first, or the one that is named."""
     known = {f"{COLLECTED}/{folder.name}": folder for folder in collected(results)}
     known |= {f"{PINNED}/{folder.name}": folder for folder in pinned(results)}

@@ -1,41 +1,45 @@
-"""From records to cells: an index of a collection, and tables cut out of it by keys."""
+"""From records to cells: an index of a collection by row and column."""
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
-from care_bench.report.labels import METRICS, REPRESENTATIONS, Variant, labels, metric_order, variant_of
-from care_bench.report.order import Order
-from care_bench.report.statistics import summarise
-from care_bench.report.tables import Cell, Column, Table, mark_best, sizes, summary_text
+from care_bench.names import REPRESENTATIONS
+from care_bench.report.labels import Order, Variant, labels, metric_label, rank, variant_of
+from care_bench.report.model import Cell, Column
+from care_bench.report.statistics import best, summarise, summary_text
+from care_bench.report.stub import METRICS, PROTOCOLS
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SELECTION = "Selection: last checkpoint; nothing selected on test data."
 
 
 class Key(NamedTuple):
-    """What a column shows, for every variant."""
+    """What a column shows, for every variant; ``data`` is data set and backbone, such as `digits (convnet)`."""
 
-    dataset: str
-    backbone: str
+    data: str
     protocol: str
     representation: str
     metric: str
-
-    @property
-    def data(self) -> str:
-        """Data set and backbone, such as `digits (convnet)`."""
-        return f"{self.dataset} ({self.backbone})"
+    dataset: str
+    backbone: str
 
 
 class Grid:
     """The records of a collection by row (variant) and column (key), those of one stage of training.
 
-    A protocol or metric that could not be applied to a data set at all, every record having the same reason, has no
-    keys: its reason is a line in ``unmeasured``.
+    Attributes:
+        columns: one row per key, each part of it ordered as it is shown.
+        unmeasured: a sentence for each protocol or metric that could not be applied to a data set, all its records
+            having the same reason. Such records have no key.
+        labels: row labels.
 
     Args:
         collection: the records.
@@ -45,25 +49,38 @@ class Grid:
     def __init__(self, collection: Collection, epoch: int | None = None) -> None:
         self.profile, self.order = collection.profile, Order(collection.variants)
         self._cells: dict[tuple[Variant, Key], list[Record]] = defaultdict(list)
-        self._columns: dict[Key, list[Record]] = defaultdict(list)
+        self._records: dict[Key, list[Record]] = defaultdict(list)
         stage = [record for record in collection.records if record.epoch == epoch]
         measured, self.unmeasured = _without_inapplicable(stage, self.order)
         for record in measured:
-            key = Key(record.dataset, record.backbone, record.protocol, record.representation, record.metric)
+            place = record.protocol, record.representation, record.metric, record.dataset, record.backbone
+            key = Key(_data(record), *place)
             self._cells[variant_of(record), key].append(record)
-            self._columns[key].append(record)
-        # Of all stages together: a row has one name in every table of a collection.
+            self._records[key].append(record)
+        # Of all stages together: a row has one label in every table of a collection.
         self.labels = labels({variant_of(record) for record in collection.records})
-        self.keys = sorted(self._columns, key=lambda key: (*self.place(key), key))
+        self.columns = self._ordered(list(self._records))
 
-    def place(self, key: Key) -> tuple[tuple[int, str], str, int]:
-        """Sorting key of data and representation, which the order of ``keys`` begins with."""
-        return self.order.dataset(key.dataset), key.data, REPRESENTATIONS.index(key.representation)
+    def _ordered(self, keys: list[Key]) -> pd.DataFrame:
+        import pandas as pd  # half a second that the page of settings does not need
 
-    def column(self, key: Key, group: str, name: str | None = None) -> Column:
-        """The column of a key, under a spanning header; it is named after its metric unless ``name`` is given."""
-        first = self._columns[key][0]
-        return Column(group, name or METRICS.get(key.metric, key.metric), first.unit, first.higher_is_better)
+        orders = {
+            "data": sorted(keys, key=lambda key: (self.order.dataset(key.dataset), key.data)),
+            "protocol": sorted(keys, key=lambda key: rank(key.protocol, PROTOCOLS)),
+            "representation": sorted(keys, key=lambda key: REPRESENTATIONS.index(key.representation)),
+            "metric": sorted(keys, key=lambda key: rank(key.metric, METRICS)),
+        }
+        return pd.DataFrame(sorted(keys), columns=Key._fields).astype(
+            {
+                part: pd.CategoricalDtype(list(dict.fromkeys(getattr(key, part) for key in found)), ordered=True)
+                for part, found in orders.items()
+            }
+        )
+
+    def column(self, key: Key, group: str, name: str) -> Column:
+        """The column of a key, under a spanning header."""
+        first = self._records[key][0]
+        return Column(group, name, first.unit, first.higher_is_better)
 
     def rows(self, keys: Iterable[Key]) -> list[Variant]:
         """Variants with a record under any of the keys, in the order of the keys' data sets."""
@@ -81,60 +98,63 @@ class Grid:
         notes = (*_failures(records), *self._absent_seeds(records, key))
         if not values:
             return Cell(ids=ids, notes=notes)
-        notes += _few_samples(records[0])
         summary = summarise(values)
-        return Cell(summary_text(summary, records[0].unit), summary, ids=ids, notes=notes)
+        return Cell(summary_text(summary, records[0].unit), summary, ids=ids, notes=(*notes, *_few_samples(records[0])))
 
-    def table(
-        self,
-        title: str,
-        caption: str,
-        columns: Sequence[tuple[Key, Column]],
-        rows: Sequence[tuple[str, Variant | None]] | None = None,
-    ) -> Table:
-        """Build a table with its best cells marked.
-
-        Args:
-            title: heading.
-            caption: what is shown; protocols, selection and the reading of the numbers are added to it.
-            columns: a key and a header for each column.
-            rows: a label and a variant each, None for a row that the profile lacks; by default the variants that have
-                a record under any of the keys.
-        """
-        keys = [key for key, _ in columns]
-        shown = [(self.labels[variant], variant) for variant in self.rows(keys)] if rows is None else rows
-        cells = mark_best(
-            tuple(column for _, column in columns), [[self.cell(variant, key) for key in keys] for _, variant in shown]
+    def cells(self, rows: Sequence[Variant | None], keys: Sequence[Key]) -> tuple[tuple[Cell, ...], ...]:
+        """Rows of cells, the best of every column in bold where the intervals allow it."""
+        found = [[self.cell(variant, key) for key in keys] for variant in rows]
+        directions = [self._records[key][0].higher_is_better for key in keys]
+        winners = {
+            (best([row[j].summary for row in found], higher_is_better), j)
+            for j, higher_is_better in enumerate(directions)
+        }
+        return tuple(
+            tuple(replace(cell, bold=(i, j) in winners) for j, cell in enumerate(row)) for i, row in enumerate(found)
         )
-        sentences = (caption, self.protocols(keys), SELECTION, *_reading(cells))
-        headers = tuple(column for _, column in columns)
-        return Table(title, sentences, headers, tuple(label for label, _ in shown), cells)
 
     def protocols(self, keys: Iterable[Key]) -> str:
         """Name the protocols behind some columns, and over how many repeats each gives its value for a seed."""
-        repeats: dict[str, set[int]] = defaultdict(set)
-        versions: dict[str, int] = {}
-        for key in keys:
-            for record in self._columns[key]:
-                versions[record.protocol] = record.protocol_version
-                repeats[record.protocol] |= {record.n} if record.value is not None else set()
-        named = [f"{name} (version {versions[name]}{_repeats(repeats[name])})" for name in sorted(versions)]
+        repeats: dict[tuple[str, int], set[int]] = defaultdict(set)
+        for record in (record for key in keys for record in self._records[key]):
+            repeats[record.protocol, record.protocol_version] |= set() if record.value is None else {record.n}
+        named = [f"{name} (version {version}{_repeats(n)})" for (name, version), n in sorted(repeats.items())]
         return f"Protocol: {', '.join(named)}."
 
     def _absent_seeds(self, records: Sequence[Record], key: Key) -> list[str]:
-        absent = {record.seed for record in self._columns[key]} - {record.seed for record in records}
+        absent = {record.seed for record in self._records[key]} - {record.seed for record in records}
         seeds = ", ".join(str(seed) for seed in sorted(absent))
         return [f"no record of seed {seeds} in this collection of profile {self.profile}"] if absent else []
 
 
+def reading(cells: Sequence[Sequence[Cell]]) -> list[str]:
+    """How to read the numbers of a table, depending on how many seeds they rest on."""
+    lines = []
+    if max(_sizes(cells), default=0) > 1:
+        lines.append("Mean over n pretraining seeds ± half-width of its 95 % t-interval.")
+        lines.append("Bold: best of its column, its interval apart from every other one.")
+    return [*lines, *lone_seeds(cells)]
+
+
+def lone_seeds(cells: Sequence[Sequence[Cell]]) -> list[str]:
+    """The sentence about cells that rest on one seed; none where there is no such cell."""
+    found = _sizes(cells)
+    which = "this table" if set(found) == {1} else "the cells with n=1"
+    return [f"n=1: one seed proves nothing: no ranking follows from {which}."] if found[1] else []
+
+
+def _data(record: Record) -> str:
+    return f"{record.dataset} ({record.backbone})"
+
+
 def _without_inapplicable(records: Iterable[Record], order: Order) -> tuple[list[Record], list[str]]:
+    """Split off the metrics whose records in one place all lack a value for the same reason, as sentences."""
     places: dict[tuple[str, str, str], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
-        places[record.dataset, record.backbone, record.protocol][record.metric].append(record)
-    kept, lines = [], []
-    for (dataset, backbone, protocol), metrics in sorted(
-        places.items(), key=lambda place: (order.dataset(place[0][0]), place[0])
-    ):
+        places[record.dataset, _data(record), record.protocol][record.metric].append(record)
+    kept: list[Record] = []
+    lines: list[str] = []
+    for (_, data, protocol), metrics in sorted(places.items(), key=lambda item: (order.dataset(item[0][0]), item[0])):
         inapplicable: dict[str, list[str]] = defaultdict(list)
         for metric, found in metrics.items():
             reasons = {record.reason for record in found}
@@ -143,10 +163,10 @@ def _without_inapplicable(records: Iterable[Record], order: Order) -> tuple[list
             else:
                 kept += found
         for reason, without in inapplicable.items():
-            names = ", ".join(METRICS.get(metric, metric) for metric in sorted(without, key=metric_order))
+            names = ", ".join(map(metric_label, sorted(without, key=lambda metric: rank(metric, METRICS))))
             what = protocol if len(without) == len(metrics) else f"{protocol} ({names})"
             count = sum(len(metrics[metric]) for metric in without)
-            lines.append(f"{what}, {dataset} ({backbone}): {reason} (records without a value: {count}).")
+            lines.append(f"{what}, {data}: {reason} (records without a value: {count}).")
     return kept, lines
 
 
@@ -169,23 +189,10 @@ def _few_samples(record: Record) -> tuple[str, ...]:
 
 def _repeats(counts: set[int]) -> str:
     several = sorted(counts - {1})
-    if not several:
-        return ""
     some = " for some values" if 1 in counts else ""
-    return f"; the value of one seed is a mean of {', '.join(map(str, several))} repeats{some}"
+    return f"; the value of one seed is a mean of {', '.join(map(str, several))} repeats{some}" if several else ""
 
 
-def _reading(cells: tuple[tuple[Cell, ...], ...]) -> list[str]:
-    """How to read the numbers, depending on how many seeds they rest on."""
-    lines = []
-    if max(sizes(cells), default=0) > 1:
-        lines.append("Mean over n pretraining seeds ± half-width of its 95 % t-interval.")
-        lines.append("Bold: best of its column, its interval apart from every other one.")
-    return [*lines, *lone_seeds(cells)]
-
-
-def lone_seeds(cells: tuple[tuple[Cell, ...], ...]) -> list[str]:
-    """The sentence that cells resting on one seed call for; none where there is no such cell."""
-    found = sizes(cells)
-    which = "this table" if set(found) == {1} else "the cells with n=1"
-    return [f"n=1: one seed proves nothing: no ranking follows from {which}."] if found[1] else []
+def _sizes(cells: Sequence[Sequence[Cell]]) -> Counter[int]:
+    """How many cells rest on how many pretraining seeds."""
+    return Counter(cell.summary.n for row in cells for cell in row if cell.summary is not None)

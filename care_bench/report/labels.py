@@ -1,72 +1,48 @@
-"""What rows and columns are called, and in which order they stand."""
+"""What rows and columns are called, and their order."""
 
 from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from care_bench.artifacts import Record
-
-METHODS = {
-    "simclr": "SimCLR",
-    "moco_v2": "MoCo-v2",
-    "byol": "BYOL",
-    "barlow_twins": "Barlow Twins",
-    "equimod": "EquiMod",
-    "augself": "AugSelf",
-    "care": "CARE",
-    "invariance": "invariance only",
-    "uniformity": "uniformity only",
-    "equivariance": "equivariance only",
-    "uniformity_equivariance": "uniformity + equivariance",
-}
-"""Method -> label, in the order of the rows where no profile gives another (see ``order.Order``); a method that is not
-here is called by its own name and stands last."""
-
-METRICS = {
-    "top1": "top-1",
-    "wahba_error": "Wahba, mean",
-    "wahba_error_worst": "Wahba, worst",
-    "wahba_error_per_sample": "Wahba, per sample",
-    "gamma": "γ, mean",
-    "gamma_median": "γ, median",
-    "gamma_trimmed": "γ, trimmed mean",
-    "invariance": "invariance",
-    "cosine_mean": "cosine, mean",
-    "cosine_variance": "cosine, variance",
-    "cosine_opposed": "cosine, fraction opposed",
-    "positive_cosine_mean": "positive cosine, mean",
-    "positive_cosine_05": "positive cosine, 5 % point",
-    "positive_cosine_25": "positive cosine, 25 % point",
-    "positive_cosine_50": "positive cosine, median",
-    "positive_cosine_75": "positive cosine, 75 % point",
-    "positive_cosine_95": "positive cosine, 95 % point",
-    "alignment": "alignment",
-    "uniformity": "uniformity",
-    "composition_error": "composition error",
-    "retrieval_overlap": "top-5 overlap",
-    "retrieval_tint_distance": "tint distance",
-    "first_pc_r2": "first PC, R²",
-    "first_pc_angle": "first PC, angle error",
-    "trajectory_planarity": "trajectory, planarity",
-    "trajectory_step_variation": "trajectory, step variation",
-}
-"""Metric -> label, in the order of the columns; a metric that is not here is called by its own name."""
-
-REPRESENTATIONS = ("projection", "features")
-PROBES = ("cached-v1", "paper-small-v1", "paper-imagenet100-v1", "knn-v1")
-"""Order of the probing protocols; others follow by name."""
+from care_bench.report.stub import METHODS, METRICS
 
 
 class Variant(NamedTuple):
-    """One row of a table: a method as a profile runs it."""
+    """One row of a table: a method as a profile runs it, under the profile's name for it."""
 
     method: str
     base: str | None
     fidelity: str | None
-    key: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Order:
+    """The order of a profile, as far as it is known.
+
+    What it does not name comes after what it names: data sets by name; rows by method in the order of the registry,
+    then base, fidelity and their own name.
+
+    Attributes:
+        rows: data set -> names of its variants, both in the order of the profile.
+    """
+
+    rows: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def dataset(self, name: str) -> tuple[int, str]:
+        """Sorting key of data sets."""
+        return rank(name, self.rows)
+
+    def variants(self, datasets: Iterable[str]) -> Callable[[Variant], tuple[object, ...]]:
+        """Return the sorting key of rows in a table of some data sets, of which the first decides."""
+        chosen = sorted(set(datasets), key=self.dataset)
+        names = list(dict.fromkeys(row for dataset in chosen for row in self.rows.get(dataset, ())))
+        return lambda variant: (names.index(variant.name) if variant.name in names else len(names), _order(variant))
 
 
 def variant_of(record: Record) -> Variant:
@@ -74,14 +50,32 @@ def variant_of(record: Record) -> Variant:
     return Variant(record.method, record.base, record.fidelity, record.variant)
 
 
-def order(variant: Variant) -> tuple[object, ...]:
-    """Sorting key of rows: method, base, fidelity, then the variant's key with numbers by size."""
-    return (
-        rank(variant.method, METHODS),
-        rank(variant.base or "", METHODS),
-        variant.fidelity or "",
-        natural(variant.key),
-    )
+def labels(variants: Iterable[Variant]) -> dict[Variant, str]:
+    """Name every row, such as `CARE (SimCLR), paper fidelity`.
+
+    The variant's name is shown in brackets where it says more than method, base and fidelity do, or where two rows
+    would have the same label.
+    """
+    found = {variant: _label(variant, _says_more(variant)) for variant in variants}
+    taken = Counter(found.values())
+    return {variant: _label(variant, True) if taken[label] > 1 else label for variant, label in found.items()}
+
+
+def method_label(method: str, base: str | None = None) -> str:
+    """Name a method and the one it wraps, such as `CARE (SimCLR)`."""
+    label = METHODS.get(method, method)
+    return f"{label} ({METHODS.get(base, base)})" if base else label
+
+
+def metric_label(metric: str) -> str:
+    """Name a metric; one that is not ours is called by its own name."""
+    return METRICS[metric].label if metric in METRICS else metric
+
+
+def rank(name: str, known: Iterable[str]) -> tuple[int, str]:
+    """Sorting key of names: the known ones in their order, then the others by name."""
+    names = list(known)
+    return (names.index(name), "") if name in names else (len(names), name)
 
 
 def natural(text: str) -> tuple[tuple[int, float, str], ...]:
@@ -90,54 +84,18 @@ def natural(text: str) -> tuple[tuple[int, float, str], ...]:
     return tuple((0, float(part), "") if index % 2 else (1, 0.0, part) for index, part in enumerate(parts) if part)
 
 
-def metric_order(metric: str) -> tuple[int, str]:
-    """Sorting key of metrics."""
-    return rank(metric, METRICS)
+def _order(variant: Variant) -> tuple[object, ...]:
+    place = rank(variant.method, METHODS), rank(variant.base or "", METHODS)
+    return (*place, variant.fidelity or "", natural(variant.name))
 
 
-def probe_order(protocol: str) -> tuple[int, str]:
-    """Sorting key of probing protocols."""
-    return rank(protocol, PROBES)
-
-
-def labels(variants: Iterable[Variant]) -> dict[Variant, str]:
-    """Name every row, such as `CARE (SimCLR), paper fidelity`.
-
-    The variant's key is shown in brackets where it says more than method, base and fidelity do, or where two rows
-    would bear the same name.
-    """
-    names = {
-        variant: f"{_name(variant)} [{variant.key}]" if _says_more(variant) else _name(variant) for variant in variants
-    }
-    taken = Counter(names.values())
-    return {
-        variant: f"{_name(variant)} [{variant.key}]" if taken[name] > 1 else name for variant, name in names.items()
-    }
-
-
-def method_label(method: str, base: str | None = None) -> str:
-    """Name a method and the one it wraps, such as `CARE (SimCLR)`."""
-    name = METHODS.get(method, method)
-    return f"{name} ({METHODS.get(base, base)})" if base else name
-
-
-def _name(variant: Variant) -> str:
-    name = method_label(variant.method, variant.base)
-    return f"{name}, {variant.fidelity} fidelity" if variant.fidelity else name
+def _label(variant: Variant, with_name: bool) -> str:
+    label = method_label(variant.method, variant.base)
+    label += f", {variant.fidelity} fidelity" if variant.fidelity else ""
+    return f"{label} [{variant.name}]" if with_name else label
 
 
 def _says_more(variant: Variant) -> bool:
-    parts = [variant.method, *(part for part in (variant.base, variant.fidelity) if part)]
-    without_base = [variant.method, *([variant.fidelity] if variant.fidelity else [])]
-    plain = {variant.method, f"{variant.method}-{variant.base}", "-".join(parts), "-".join(without_base)}
-    return _dashed(variant.key) not in {_dashed(name) for name in plain}
-
-
-def _dashed(name: str) -> str:
-    return name.replace("_", "-")
-
-
-def rank(name: str, known: Iterable[str]) -> tuple[int, str]:
-    """Sorting key of names: the known ones in their order, then the others by name."""
-    names = list(known)
-    return (names.index(name), "") if name in names else (len(names), name)
+    method, base, fidelity, name = (part and part.replace("_", "-") for part in variant)
+    plain = [(method,), (method, base), (method, fidelity), (method, base, fidelity)]
+    return name not in {"-".join(filter(None, parts)) for parts in plain}

@@ -5,17 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
 from care_bench.errors import CareBenchError
-from care_bench.report.grid import SELECTION, Grid, lone_seeds
-from care_bench.report.labels import METHODS, REPRESENTATIONS, Variant, method_label, probe_order
-from care_bench.report.tables import Cell, Column, Source, Table, number
+from care_bench.report.grid import SELECTION, Grid, Key, lone_seeds
+from care_bench.report.labels import Variant, method_label, rank
+from care_bench.report.model import Cell, Column, Source, Table
+from care_bench.report.statistics import number
+from care_bench.report.stub import METHODS
 
 REFERENCE = Path("reference") / "table1.csv"
 DATASETS = ("cifar10", "cifar100", "stl10", "imagenet100")
 TITLE = "The paper's Table 1 beside ours"
+CAPTION = (
+    "Linear probing, top-1. Paper: ± is the standard deviation over 3 initialisations of the classifier, not over "
+    "pretraining seeds; (cited) marks values the paper takes from other papers. Ours: mean over n pretraining "
+    "seeds ± half-width of its 95 % t-interval. The two ± measure different things: nothing is set in bold."
+)
 _HEADER = ["method", "base", "kind", "dataset", "top1_percent", "std", "source"]
 
 
@@ -56,42 +64,30 @@ def paper_table(grid: Grid, paper: list[PaperValue] | str) -> Table | str:
     """Build the comparison, or return the sentence that says why there is none."""
     if isinstance(paper, str):
         return paper
-    names = list(dict.fromkeys(value.dataset for value in paper))
-    names.sort(key=lambda name: (DATASETS.index(name) if name in DATASETS else len(DATASETS), name))
-    ours = [key for key in grid.keys if key.metric == "top1" and key.dataset in names and key.protocol != "knn-v1"]
+    names = sorted({value.dataset for value in paper}, key=lambda name: rank(name, DATASETS))
+    columns = grid.columns.sort_values(["protocol", "representation", "backbone"])
+    keys = [Key(*row) for row in columns.itertuples(index=False)]
+    ours = [key for key in keys if key.metric == "top1" and key.dataset in names and key.protocol != "knn-v1"]
     if not ours:
         listed = ", ".join(names)
         return f"{TITLE}: profile {grid.profile} has no linear probe on a data set of it ({listed})."
-    ours.sort(key=lambda key: (probe_order(key.protocol), REPRESENTATIONS.index(key.representation), key.backbone))
     by_place = {(value.method, value.base, value.dataset): value for value in paper}
-
-    columns: list[Column] = []
-    by_column: list[list[Cell]] = []
     rows = _rows(grid, grid.rows(ours), paper)
+
+    by_column: list[tuple[Column, list[Cell]]] = []
     for name in names:
-        columns.append(Column(name, "paper", "%"))
-        by_column.append([_paper_cell(by_place.get((method, base, name))) for _, (method, base), _ in rows])
-        for key in (key for key in ours if key.dataset == name):
-            columns.append(Column(name, f"ours: {key.protocol}, {key.representation}, {key.backbone}", "%"))
-            by_column.append([grid.cell(variant, key) for _, _, variant in rows])
-        if not any(key.dataset == name for key in ours):
-            columns.append(Column(name, "ours", "%"))
-            blank = Cell(
-                notes=(f"data set {name} is not linearly probed in this collection of profile {grid.profile}",)
-            )
-            by_column.append([blank] * len(rows))
-    cells = tuple(zip(*by_column, strict=True))
-    caption = (
-        "Linear probing, top-1. Paper: ± is the standard deviation over 3 initialisations of the classifier, not over "
-        "pretraining seeds; (cited) marks values the paper takes from other papers. Ours: mean over n pretraining "
-        "seeds ± half-width of its 95 % t-interval. The two ± measure different things: nothing is set in bold.",
-        grid.protocols(ours),
-        SELECTION,
-        *lone_seeds(cells),
-    )
-    return Table(
-        TITLE, caption, tuple(columns), tuple(label for label, _, _ in rows), tuple(zip(*by_column, strict=True))
-    )
+        quoted = [_paper_cell(by_place.get((method, base, name))) for _, (method, base), _ in rows]
+        by_column.append((Column(name, "paper", "%"), quoted))
+        here = [key for key in ours if key.dataset == name]
+        for key in here:
+            header = f"ours: {key.protocol}, {key.representation}, {key.backbone}"
+            by_column.append((Column(name, header, "%"), [grid.cell(variant, key) for _, _, variant in rows]))
+        if not here:
+            why = f"data set {name} is not linearly probed in this collection of profile {grid.profile}"
+            by_column.append((Column(name, "ours", "%"), [Cell(notes=(why,))] * len(rows)))
+    cells = tuple(zip(*(found for _, found in by_column), strict=True))
+    caption = (CAPTION, grid.protocols(ours), SELECTION, *lone_seeds(cells))
+    return Table(TITLE, caption, tuple(column for column, _ in by_column), tuple(label for label, _, _ in rows), cells)
 
 
 def _rows(
@@ -115,7 +111,7 @@ def _paper_cell(value: PaperValue | None) -> Cell:
     return Cell(f"{number(value.top1, '%')}{spread} ({value.source})", source=value.source, quoted=value.top1)
 
 
-def _parse(row: list[str], where: str) -> PaperValue:
+def _parse(row: Sequence[str], where: str) -> PaperValue:
     try:
         method, base, _, dataset, top1, std, source = row
         value = PaperValue(method, base or None, dataset, _number(top1), _number(std), cast(Source, source))

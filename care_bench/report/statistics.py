@@ -1,4 +1,4 @@
-"""Mean and Student's t-interval over pretraining seeds, and when a best value may be called best."""
+"""Mean and Student's t-interval over pretraining seeds, when a value may be called best, and numbers as text."""
 
 from __future__ import annotations
 
@@ -62,8 +62,35 @@ def best(summaries: Sequence[Summary | None], higher_is_better: bool | None) -> 
         return None
     sign = 1 if higher_is_better else -1
     winner, top = max(found, key=lambda pair: sign * pair[1].mean)
-    apart = all(_apart(top, other) for index, other in found if index != winner)
-    return winner if apart else None
+    return winner if all(_apart(top, other) for index, other in found if index != winner) else None
+
+
+def number(value: float, unit: str) -> str:
+    """Write a number for reading: two decimals for % and degrees, four digits otherwise, tiny ones with an exponent."""
+    size = abs(value)
+    if unit != "1":
+        return f"{value:.2f}"
+    if 0 < size < 0.00095:
+        return f"{value:.1e}"
+    return f"{value:.{1 if size >= 100 else 2 if size >= 10 else 3 if size >= 1 else 4}f}"
+
+
+def summary_text(summary: Summary, unit: str) -> str:
+    """Write `mean ± half-width (n=3)`, or `value (n=1)`; the half-width gets the decimals of the mean.
+
+    A half-width that would read as zero is written as below the last decimal, unless it is zero.
+    """
+    mean = number(summary.mean, unit)
+    half = summary.half_width
+    if half is None:
+        return f"{mean} (n=1)"
+    if "e" in mean:
+        return f"{mean} ± {half:.1e} (n={summary.n})"
+    decimals = len(mean.partition(".")[2])
+    shown = f"{half:.{decimals}f}"
+    if half > 0 and float(shown) == 0:
+        shown = f"<{10**-decimals:.{decimals}f}"
+    return f"{mean} ± {shown} (n={summary.n})"
 
 
 def _apart(one: Summary, other: Summary) -> bool:

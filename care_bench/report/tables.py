@@ -1,146 +1,216 @@
-"""What a table is: rows, columns, cells that know the records behind them, and blanks that know their reason."""
+"""The tables of a report, as data: which metrics, in which columns and rows, under which caption.
+
+A metric's own caption is in its entry (`care_bench.evaluation.protocols.METRICS`) and is shown by the table of its
+protocol's family.
+"""
 
 from __future__ import annotations
 
-import re
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
-from care_bench.report.statistics import Summary, best
+from care_bench.artifacts.collection import Collection
+from care_bench.report.grid import SELECTION, Grid, Key, reading
+from care_bench.report.labels import Variant, method_label, metric_label
+from care_bench.report.model import Table
+from care_bench.report.paper import PaperValue, paper_table
+from care_bench.report.stub import METRICS, PROTOCOLS
 
-Source = Literal["records", "paper", "cited", "gap", "theory"]
+if TYPE_CHECKING:
+    import pandas as pd
+
+TERMS = ("invariance", "uniformity", "equivariance", "uniformity_equivariance")
+"""Methods that train single terms of the loss."""
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column under a spanning header; ``higher_is_better`` None means that no value in it is marked best.
+class Spec:
+    """One kind of table. Texts may name parts of a key, such as `{data}`.
 
-    ``prose`` says that the column holds sentences, which are set flush left and broken into lines.
+    Attributes:
+        title: begins the title; the values of ``each`` follow.
+        family: of protocols; empty for whatever no other table shows. A table is made where a metric of the family was
+            measured, and has the captions of its metrics.
+        each: one table per combination of these parts of a key.
+        group: part of a key that is the spanning header.
+        order: parts of a key by which columns are sorted.
+        caption: its first sentences.
+        metrics: columns, in this order; by default those of the family.
+        headers: column headers other than the label of the metric.
+        names_absent: whether the caption names metrics of the spec that were not measured.
+        methods: rows, one per method or variant of it, in this order; by default all variants that were measured.
+        needs: methods of which one must have been measured.
     """
-
-    group: str
-    name: str
-    unit: str = "1"
-    higher_is_better: bool | None = None
-    prose: bool = False
-
-    @property
-    def header(self) -> str:
-        """Name, unit unless it is 1, and an arrow in the direction of better."""
-        unit = "" if self.unit == "1" else f" ({self.unit})"
-        return f"{self.name}{unit}{_ARROWS[self.higher_is_better]}"
-
-
-@dataclass(frozen=True)
-class Cell:
-    """A number with the records behind it, or a blank whose ``notes`` say why.
-
-    ``notes`` of a filled cell say what is missing from it, such as a seed. ``source`` tells our records from values
-    of the paper (`paper`), values the paper cites (`cited`), values its text does not show (`gap`) and what the theory
-    checks found (`theory`); ``quoted`` is the number of such a value.
-    """
-
-    text: str = ""
-    summary: Summary | None = None
-    bold: bool = False
-    ids: tuple[str, ...] = ()
-    notes: tuple[str, ...] = ()
-    source: Source = "records"
-    quoted: float | None = None
-
-    def __post_init__(self) -> None:
-        if not self.text and not self.notes:
-            raise ValueError("found a blank cell without a reason; expected a note that explains it")
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table ready to be written in any format; ``cells[i][j]`` stands in row i and column j."""
 
     title: str
-    caption: tuple[str, ...]
-    columns: tuple[Column, ...]
-    rows: tuple[str, ...]
-    cells: tuple[tuple[Cell, ...], ...]
-
-    def __post_init__(self) -> None:
-        widths = {len(row) for row in self.cells}
-        if len(self.cells) != len(self.rows) or widths - {len(self.columns)}:
-            raise ValueError(
-                f"found {len(self.cells)} rows of cells with widths {sorted(widths)}; "
-                f"expected {len(self.rows)} rows of {len(self.columns)}"
-            )
-
-    @property
-    def slug(self) -> str:
-        """The title as a name for anchors and labels."""
-        return re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-")
-
-    @property
-    def footnotes(self) -> tuple[str, ...]:
-        """Distinct notes in reading order; the first is footnote 1."""
-        return tuple(dict.fromkeys(note for row in self.cells for cell in row for note in cell.notes))
-
-    def marks(self, cell: Cell) -> tuple[int, ...]:
-        """Footnote numbers of a cell."""
-        notes = self.footnotes
-        return tuple(notes.index(note) + 1 for note in cell.notes)
+    family: str
+    each: tuple[str, ...]
+    group: str
+    order: tuple[str, ...]
+    caption: str = ""
+    metrics: tuple[str, ...] = ()
+    headers: Mapping[str, str] = field(default_factory=dict)
+    names_absent: bool = False
+    methods: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
 
 
-def spans(columns: Sequence[Column]) -> list[tuple[str, int]]:
-    """Spanning headers with the number of adjacent columns under each; empty where no column has one."""
-    found: list[tuple[str, int]] = []
-    for column in columns:
-        if found and found[-1][0] == column.group:
-            found[-1] = (column.group, found[-1][1] + 1)
-        else:
-            found.append((column.group, 1))
-    return found if any(name for name, _ in found) else []
+PROBES = Spec(
+    title="Probe accuracy",
+    family="probe",
+    each=("protocol",),
+    group="data",
+    order=("data", "representation"),
+    caption="Top-1 accuracy on the test split of a classifier on the frozen encoder.",
+    headers={"top1": "top-1, {representation}"},
+)
+EQUIVARIANCE = Spec(
+    title="Equivariance",
+    family="equivariance",
+    each=("data", "representation"),
+    group="protocol",
+    order=("metric", "protocol"),
+    caption="Equivariance of the {representation} to augmentations of the test split of {data}.",
+    names_absent=True,
+)
+POSITIVE_PAIRS = Spec(
+    title="Positive pairs",
+    family="positive pairs",
+    each=("data",),
+    group="representation",
+    order=("representation", "metric", "protocol"),
+)
+COMPOSITION = replace(POSITIVE_PAIRS, title="Composition", family="composition")
+RETRIEVAL = replace(POSITIVE_PAIRS, title="Retrieval", family="retrieval")
+ABLATION = Spec(
+    title="Loss ablation",
+    family="probe",
+    each=("data",),
+    group="representation",
+    order=("representation", "metric", "protocol"),
+    caption="Which terms of the loss do what on {data}. InfoNCE and CARE weigh invariance and uniformity as InfoNCE "
+    "does, at its temperature; the rows of single terms are the terms as the paper writes them.",
+    metrics=("top1", "wahba_error", "gamma"),
+    headers={"top1": "top-1, {protocol}"},
+    methods=(*TERMS, "simclr", "care"),
+    needs=TERMS,
+)
+POINT_CLOUDS = Spec(
+    title="Rotated point clouds",
+    family="point clouds",
+    each=("data",),
+    group="representation",
+    order=("representation", "metric", "protocol"),
+    caption="First principal component of rotated point clouds of {data}, predicted from the frozen encoder.",
+    metrics=("first_pc_r2", "first_pc_angle", "wahba_error", "trajectory_planarity", "trajectory_step_variation"),
+)
+OTHERS = Spec(
+    title="Other measurements",
+    family="",
+    each=("data", "representation"),
+    group="protocol",
+    order=("protocol", "metric"),
+    caption="Metrics that no other table shows.",
+)
+TABLES = (PROBES, EQUIVARIANCE, POSITIVE_PAIRS, COMPOSITION, RETRIEVAL, ABLATION, POINT_CLOUDS)
+"""In the order of the report; the comparison with the paper and the other measurements follow."""
+SNAPSHOT_TABLES = (EQUIVARIANCE, POSITIVE_PAIRS)
+"""Tables of encoders before the end of training; other measurements follow."""
 
 
-def mark_best(columns: tuple[Column, ...], cells: list[list[Cell]]) -> tuple[tuple[Cell, ...], ...]:
-    """Set the best cell of every column in bold, where the intervals allow it (see :func:`statistics.best`)."""
-    winners = {
-        (best([row[j].summary for row in cells], column.higher_is_better), j) for j, column in enumerate(columns)
-    }
-    return tuple(
-        tuple(replace(cell, bold=(i, j) in winners) for j, cell in enumerate(row)) for i, row in enumerate(cells)
+def build_tables(grid: Grid, paper: list[PaperValue] | str) -> tuple[list[Table], list[str]]:
+    """Build every table of the encoders after the last step.
+
+    Args:
+        grid: the records.
+        paper: the paper's values, or the reason why there are none.
+
+    Returns:
+        The tables, and a sentence for each that cannot be filled.
+    """
+    tables, absent, rest = _build(grid, TABLES)
+    beside_paper = paper_table(grid, paper)
+    if isinstance(beside_paper, Table):
+        tables.append(beside_paper)
+    else:
+        absent.append(beside_paper)
+    return [*tables, *rest], [*absent, *grid.unmeasured]
+
+
+def snapshot_tables(collection: Collection) -> list[Table]:
+    """Build the tables of what was measured before the end of training: the numbers of training curves, by epoch."""
+    epochs = sorted({record.epoch for record in collection.records if record.epoch is not None})
+    found = ((epoch, _build(Grid(collection, epoch), SNAPSHOT_TABLES)) for epoch in epochs)
+    return [replace(table, epoch=epoch) for epoch, (tables, _, rest) in found for table in (*tables, *rest)]
+
+
+def _build(grid: Grid, specs: Iterable[Spec]) -> tuple[list[Table], list[str], list[Table]]:
+    """Tables of some specs, sentences for specs without one, and tables of what none of them shows."""
+    tables: list[Table] = []
+    absent: list[str] = []
+    rest = grid.columns
+    for spec in specs:
+        found = list(_tables(grid, spec, grid.columns))
+        tables += [table for table, _ in found]
+        rest = rest.drop(index=[row for _, shown in found for row in shown], errors="ignore")
+        if not found:
+            absent.append(f"{spec.title}: nothing measured in this collection of profile {grid.profile}.")
+    return tables, absent, [table for table, _ in _tables(grid, OTHERS, rest)]
+
+
+def _tables(grid: Grid, spec: Spec, columns: pd.DataFrame) -> Iterator[tuple[Table, pd.Index]]:
+    """Build the tables of a spec from some columns of a grid, each with the columns it shows."""
+    family = _of_family(spec.family) or tuple(columns["metric"].cat.categories)
+    metrics = spec.metrics or family
+    chosen = columns[columns["metric"].isin(metrics)]
+    chosen = chosen.assign(metric=chosen["metric"].cat.set_categories(metrics, ordered=True))
+    for _, place in chosen.groupby(list(spec.each), observed=True):
+        keys = [Key(*row) for row in place.sort_values(list(spec.order)).itertuples(index=False)]
+        rows = grid.rows(keys)
+        if place["metric"].isin(family).any() and (not spec.needs or any(row.method in spec.needs for row in rows)):
+            yield _table(grid, spec, metrics, keys, rows), place.index
+
+
+def _table(grid: Grid, spec: Spec, metrics: Sequence[str], keys: list[Key], rows: list[Variant]) -> Table:
+    place = keys[0]._asdict()
+    present = [metric for metric in metrics if metric in {key.metric for key in keys}]
+    captions = (METRICS[metric].caption for metric in present if metric in _of_family(spec.family))
+    absent = "; ".join(metric_label(metric) for metric in metrics if metric not in present)
+    shown = _method_rows(grid, spec.methods, rows) if spec.methods else [(grid.labels[row], row) for row in rows]
+    cells = grid.cells([row for _, row in shown], keys)
+    sentences = (
+        spec.caption.format(**place),
+        *dict.fromkeys(captions),
+        f"Not part of profile {grid.profile}: {absent}." if absent and spec.names_absent else "",
+        grid.protocols(keys),
+        SELECTION,
+        *reading(cells),
+    )
+    headers = (spec.headers.get(key.metric, "").format(**key._asdict()) or metric_label(key.metric) for key in keys)
+    return Table(
+        title=", ".join([spec.title, *(place[part] for part in spec.each)]),
+        caption=tuple(filter(None, sentences)),
+        columns=tuple(
+            grid.column(key, getattr(key, spec.group), name) for key, name in zip(keys, headers, strict=True)
+        ),
+        rows=tuple(label for label, _ in shown),
+        cells=cells,
     )
 
 
-def sizes(cells: tuple[tuple[Cell, ...], ...]) -> Counter[int]:
-    """How many cells rest on how many pretraining seeds."""
-    return Counter(cell.summary.n for row in cells for cell in row if cell.summary is not None)
+def _method_rows(grid: Grid, methods: Sequence[str], present: list[Variant]) -> list[tuple[str, Variant | None]]:
+    """Rows by method, those around SimCLR alone; one without a variant where the profile lacks the method."""
+    rows: list[tuple[str, Variant | None]] = []
+    for method in methods:
+        suffix = " = InfoNCE" if method == "simclr" else ""
+        found = [variant for variant in present if variant.method == method and variant.base in (None, "simclr")]
+        rows += [(f"{grid.labels[variant]}{suffix}", variant) for variant in found]
+        rows += [] if found else [(f"{method_label(method)}{suffix}", None)]
+    return rows
 
 
-def number(value: float, unit: str) -> str:
-    """Write a number for reading: two decimals for % and degrees, four digits otherwise, tiny ones with an exponent."""
-    size = abs(value)
-    if unit != "1":
-        return f"{value:.2f}"
-    if 0 < size < 0.00095:
-        return f"{value:.1e}"
-    return f"{value:.{1 if size >= 100 else 2 if size >= 10 else 3 if size >= 1 else 4}f}"
-
-
-def summary_text(summary: Summary, unit: str) -> str:
-    """Write `mean ± half-width (n=3)`, or `value (n=1)`; the half-width gets the decimals of the mean.
-
-    A half-width that would read as zero is written as below the last decimal, unless it is zero.
-    """
-    mean = number(summary.mean, unit)
-    half = summary.half_width
-    if half is None:
-        return f"{mean} (n=1)"
-    if "e" in mean:
-        return f"{mean} ± {half:.1e} (n={summary.n})"
-    decimals = len(mean.partition(".")[2])
-    shown = f"{half:.{decimals}f}"
-    if half > 0 and float(shown) == 0:
-        shown = f"<{10**-decimals:.{decimals}f}"
-    return f"{mean} ± {shown} (n={summary.n})"
-
-
-_ARROWS = {True: " ↑", False: " ↓", None: ""}
+def _of_family(family: str) -> tuple[str, ...]:
+    """Metrics of the protocols of a family, in display order."""
+    found = {metric.name for protocol in PROTOCOLS.values() if protocol.family == family for metric in protocol.metrics}
+    return tuple(metric for metric in METRICS if metric in found)

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
 from pathlib import Path
 
 from care_bench.artifacts import LedgerRow, read_ledger
 from care_bench.artifacts.ledger import VERDICTS
-from care_bench.report.document import DIRTY, Evidence, EvidenceHeader, Section
-from care_bench.report.tables import Cell, Column, Table, number
+from care_bench.report.document import DIRTY, digest_cell, evidence_table
+from care_bench.report.model import Cell, Column, Section, Statements, Table
+from care_bench.report.statistics import number
 
 LEDGER = Path("theory") / "ledger.jsonl"
 TITLE = "Theory checks"
-HEADER = EvidenceHeader(("statement", "residual / bound", "case"), ("sha256",), ("code",))
 CAPTION = (
     "What the theory checks found, one row per statement.",
     "Worst residual: the largest distance from exact over all examples, 0 being exact.",
@@ -31,6 +30,7 @@ _COLUMNS = (
     Column("", "tightest ratio"),
     Column("", "verdict", prose=True),
 )
+_EVIDENCE = ("statement", "residual / bound", "case", "sha256", "code")
 
 
 def theory_section(results: Path) -> Section | None:
@@ -43,28 +43,18 @@ def theory_section(results: Path) -> Section | None:
     if not path.exists():
         return None
     rows = read_ledger(path)
-    table = Table(TITLE, CAPTION, _COLUMNS, tuple(row.name for row in rows), tuple(map(_cells, rows)))
-    return Section(
-        key="theory",
-        title=TITLE,
-        statements=tuple(_statements(rows)),
-        tables=(table,),
-        absent=(),
-        evidence=tuple(sorted(map(_evidence, rows), key=lambda line: line.id)),
-        header=HEADER,
-    )
-
-
-def _statements(rows: Sequence[LedgerRow]) -> list[str]:
     verdicts = Counter(row.outcome for row in rows)
     versions = sorted({row.code_version for row in rows})
-    lines = [
-        f"Statements: {len(rows)}; examples: {sum(row.examples for row in rows)}; code version {', '.join(versions)}.",
-        f"Verdicts: {'; '.join(f'{name}: {verdicts[name]}' for name in VERDICTS if verdicts[name])}.",
-    ]
-    if any(version.endswith(".dirty") for version in versions):
-        lines.append(DIRTY)
-    return lines
+    counts = "; ".join(f"{name}: {verdicts[name]}" for name in VERDICTS if verdicts[name])
+    examples = sum(row.examples for row in rows)
+    statements = (
+        f"Statements: {len(rows)}; examples: {examples}; code version {', '.join(versions)}.",
+        f"Verdicts: {counts}.",
+        *([DIRTY] if any(version.endswith(".dirty") for version in versions) else []),
+    )
+    table = Table(TITLE, CAPTION, _COLUMNS, tuple(row.name for row in rows), tuple(map(_cells, rows)))
+    evidence = {row.id: _evidence(row) for row in sorted(rows, key=lambda row: row.id)}
+    return Section("theory", TITLE, (Statements(statements), table), evidence_table(_EVIDENCE, evidence))
 
 
 def _cells(row: LedgerRow) -> tuple[Cell, ...]:
@@ -84,12 +74,12 @@ def _number(value: float | None, why_not: str) -> Cell:
     return Cell(number(value, "1"), source="theory", quoted=value)
 
 
-def _evidence(row: LedgerRow) -> Evidence:
-    quartiles = row.ratio_quartiles
-    spread = "" if quartiles is None else f"quartiles {', '.join(f'{value:.3g}' for value in quartiles)}"
-    return Evidence(
-        id=row.id,
-        texts=(row.name, spread or "none", row.smallest_case or "none"),
-        hashes=(row.sha256,),
-        origin=(row.code_version,),
-    )
+def _evidence(row: LedgerRow) -> list[Cell]:
+    quartiles = ", ".join(f"{value:.3g}" for value in row.ratio_quartiles or ())
+    return [
+        Cell(row.name),
+        Cell(f"quartiles {quartiles}" if quartiles else "none"),
+        Cell(row.smallest_case or "none"),
+        digest_cell(row.sha256),
+        Cell(row.code_version),
+    ]

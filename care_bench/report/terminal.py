@@ -1,0 +1,138 @@
+"""A document on the terminal, cut to its width, and the files it is written to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table as RichTable
+from rich.text import Text
+
+from care_bench.files import write_bytes
+from care_bench.report.model import Cell, Column, Document, Figure, Fold, Link, Note, Paragraph, Part, Statements, Table
+from care_bench.report.writers import figure_files
+
+LOG_WIDTH = 160
+"""Characters of a line where a document is printed to a file and not to a terminal."""
+_PADDING = 3
+_PROSE = (20, 40)
+"""Fewest and most characters of a line of a sentence."""
+
+
+def publish(document: Document, texts: Mapping[Path, str], console: Console | None = None) -> list[Path]:
+    """Write the files of a document, then print it; nothing is printed where a file cannot be written.
+
+    Args:
+        document: what is printed, and whose figures are written beside the files.
+        texts: files with their content.
+        console: where to print; by default standard output.
+
+    Returns:
+        The keys of ``texts``.
+    """
+    contents = {path: text.encode() for path, text in texts.items()}
+    for folder in {path.parent for path in texts}:
+        contents |= {folder / name: content for name, content in figure_files(document).items()}
+    for path, content in contents.items():
+        write_bytes(path, content)
+    shown = _standard_output() if console is None else console
+    print_document(document, shown)
+    for path in texts:
+        shown.print(Text(f"wrote {path}"), soft_wrap=True)
+    return list(texts)
+
+
+def print_document(document: Document, console: Console) -> None:
+    """Print everything but the evidence, which is in the files; the best cells are between asterisks."""
+    if document.parts:
+        console.print(Text(document.title, style="bold"))
+        _print_parts(document.parts, console)
+        console.print()
+    for section in document.sections:
+        console.print(Text(section.title, style="bold"))
+        _print_parts(section.parts, console)
+        console.print()
+
+
+def _print_parts(parts: Iterable[Part], console: Console) -> None:
+    for part in parts:
+        match part:
+            case Table():
+                _print_table(part, console)
+            case Statements():
+                lines = part.items if part.title else [f"- {item}" for item in part.items]
+                console.print("\n".join(lines), markup=False, highlight=False)
+            case Paragraph() | Note():
+                console.print(Text(part.text))
+            case Link():
+                console.print(Text(f"{part.text}: {part.target}"))
+            case Figure():
+                console.print(Text(part.title, style="bold"))
+                console.print(Text(f"{part.caption} ({part.alt})"))
+            case Fold():
+                console.print(Text(part.title, style="bold"))
+                _print_parts(part.parts, console)
+
+
+def _print_table(table: Table, console: Console) -> None:
+    console.print()
+    console.print(Text(table.title, style="bold"))
+    if table.caption:
+        console.print(Text(" ".join(table.caption), style="dim"))
+    for columns in _pages(table, console.width):
+        console.print(_page(table, columns))
+    for note, number in table.footnotes.items():
+        console.print(Text(f"({number}) {note}"))
+
+
+def _pages(table: Table, width: int) -> Iterator[range]:
+    """Cut the columns into runs that fit beside the labels; a column wider than the terminal gets a run of its own."""
+    room = width - max(map(len, table.rows), default=0) - _PADDING - 1
+    start, used = 0, 0
+    for index in range(len(table.columns)):
+        needed = _width(table, index) + _PADDING
+        if index > start and used + needed > room:
+            yield range(start, index)
+            start, used = index, 0
+        used += needed
+    yield range(start, len(table.columns))
+
+
+def _width(table: Table, index: int) -> int:
+    texts = [_header(table.columns[index]), *(_cell(table, row[index]).plain for row in table.cells)]
+    longest = max(len(line) for text in texts for line in text.split("\n"))
+    return min(longest, _PROSE[0]) if table.columns[index].prose else longest
+
+
+def _page(table: Table, columns: range) -> RichTable:
+    page = RichTable()
+    page.add_column(Text(table.corner), no_wrap=table.prose)
+    for index in columns:
+        column = table.columns[index]
+        if column.prose:
+            least = min(_PROSE[0], _width(table, index))
+            page.add_column(Text(_header(column)), justify="left", min_width=least, max_width=_PROSE[1])
+        else:
+            page.add_column(Text(_header(column)), justify="right")
+    for label, row in table.lines:
+        page.add_row(Text(label), *(_cell(table, row[index]) for index in columns))
+    return page
+
+
+def _header(column: Column) -> str:
+    return "\n".join(filter(None, (column.group, column.header)))
+
+
+def _cell(table: Table, cell: Cell) -> Text:
+    text = Text(f"*{cell.text}*" if cell.bold else cell.text, style="bold" if cell.bold else "")
+    marks = " ".join(f"({mark})" for mark in table.marks(cell))
+    text.append(f" {marks}" if cell.text and marks else marks)
+    for name in cell.ids:
+        text.append(f"\n{name}", style="dim")
+    return text
+
+
+def _standard_output() -> Console:
+    console = Console()
+    return console if console.is_terminal else Console(width=LOG_WIDTH)
