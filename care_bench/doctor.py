@@ -13,7 +13,7 @@ from rich.text import Text
 
 from care_bench import plugins
 from care_bench.artifacts import check_versions, code_version, environment
-from care_bench.config import METHOD_SETTINGS
+from care_bench.config import BACKBONE_SETTINGS, METHOD_SETTINGS
 from care_bench.data import DATASETS
 from care_bench.errors import CareBenchError
 from care_bench.machine import nvidia_gpus
@@ -76,15 +76,17 @@ def _registries(group: str) -> Iterator[plugins.Registry[Any]]:
     """Yield the tables that take components of a group, those that need torch last."""
     if group == plugins.DATASETS:
         yield DATASETS
-    elif group == plugins.METHODS:
+    elif group == plugins.BACKBONES:
+        yield BACKBONE_SETTINGS
+    elif group == plugins.EVALUATIONS:
+        from care_bench.evaluation.protocols import PROTOCOLS
+
+        yield PROTOCOLS
+    else:
         yield METHOD_SETTINGS
         from care_bench.methods import METHODS
 
         yield METHODS
-    else:
-        from care_bench.evaluation import protocols
-
-        yield protocols._REGISTRY
 
 
 def _device(quick: bool) -> str:

@@ -77,6 +77,12 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def sha256_tree(folder: Path, pattern: str) -> str:
+    """Return one hex SHA-256 for all files below a folder whose names match a pattern, with their relative paths."""
+    files = {path.relative_to(folder).as_posix(): sha256_file(path) for path in folder.rglob(pattern)}
+    return sha256_bytes(canonical_json(files))
+
+
 def _umask() -> int:
     current = os.umask(0)
     os.umask(current)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from collections import UserDict
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache
-from importlib import metadata
+from importlib import import_module, metadata
 from itertools import chain
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from care_bench.errors import CareBenchError
+from care_bench.names import FILE_NAME
 
 METHODS = "care_bench.methods"
 DATASETS = "care_bench.datasets"
 EVALUATIONS = "care_bench.evaluations"
-GROUPS = (METHODS, DATASETS, EVALUATIONS)
+BACKBONES = "care_bench.backbones"
+GROUPS = (METHODS, DATASETS, EVALUATIONS, BACKBONES)
 """Entry point groups under which a package offers components."""
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-"""What a component may be called: its name becomes a folder, and a word in the commands of the workflow."""
 
 T = TypeVar("T")
 
@@ -34,18 +32,19 @@ class Extension(NamedTuple):
 
 
 class Registry(UserDict[str, T], Generic[T]):
-    """A table of components by name: ours, then by name those that installed packages offer under a group.
+    """Components by name: ours in their order, then those that installed packages offer under a group, by name.
 
-    Another package's component is imported when it is looked up, and never to list names. One that cannot be
-    imported, or whose name is taken, therefore harms nobody who does not use it.
+    Another package's component is imported when it is looked up, never to list names. One that cannot be imported, or
+    whose name is taken, therefore harms only who uses it.
 
     Args:
         group: entry point group.
         ours: the components that come with care_bench.
-        check: turns what an entry point holds into a component; raises ValueError saying what was expected.
+        check: turns one of ours, or what an entry point holds, into a component when it is first looked up; raises
+            ValueError saying what was expected.
     """
 
-    def __init__(self, group: str, ours: Mapping[str, T], check: Callable[[str, object], T]) -> None:
+    def __init__(self, group: str, ours: Mapping[str, Any], check: Callable[[str, Any], T]) -> None:
         super().__init__(ours)
         self.group = group
         self.check = check
@@ -60,17 +59,15 @@ class Registry(UserDict[str, T], Generic[T]):
                 its group expects, or has a name that cannot be a folder. One line that names the package.
         """
         points = _offered(self.group).get(name, [])
-        if name in self.data:
-            if points:
-                raise CareBenchError(
-                    f"{_told(points[0])} has the name of one that comes with care_bench; expected another name: "
-                    "rename it, or uninstall the package"
-                )
-            return self.data[name]
-        if not points:
+        if name in self.data and points:
+            raise CareBenchError(
+                f"{_described(points[0])} has the name of one that comes with care_bench; expected another name: "
+                "rename it, or uninstall the package"
+            )
+        if name not in self.data and not points:
             raise KeyError(name)
         if name not in self.loaded:
-            self.loaded[name] = self._load(points)
+            self.loaded[name] = self._load(points) if points else self.check(name, self.data[name])
         return self.loaded[name]
 
     def __contains__(self, name: object) -> bool:
@@ -86,21 +83,27 @@ class Registry(UserDict[str, T], Generic[T]):
         point = points[0]
         if len(points) > 1:
             raise CareBenchError(
-                f"{' and '.join(map(_told, points))} have the same name; expected one: uninstall the other package"
+                f"{' and '.join(map(_described, points))} have the same name; expected one: uninstall the other package"
             )
-        if not NAME.fullmatch(point.name):
-            raise CareBenchError(f"{_told(point)} cannot be a folder; expected letters, digits, '.', '_' and '-'")
+        if not FILE_NAME.fullmatch(point.name):
+            raise CareBenchError(f"{_described(point)} cannot be a folder; expected letters, digits, '.', '_' and '-'")
         try:
             found = point.load()
         except (Exception, SystemExit) as error:  # another package's code: whatever goes wrong in it is worth one line
             reason = _one_line(f"{type(error).__name__}: {error}")
             raise CareBenchError(
-                f"{_told(point)} cannot be imported ({reason}); repair or uninstall the package"
+                f"{_described(point)} cannot be imported ({reason}); repair or uninstall the package"
             ) from error
         try:
             return self.check(point.name, found)
         except ValueError as error:
-            raise CareBenchError(_one_line(f"{_told(point)} {error}")) from None
+            raise CareBenchError(_one_line(f"{_described(point)} {error}")) from None
+
+
+def load(reference: str) -> Any:
+    """Import what `package.module:name` refers to."""
+    module, _, name = reference.partition(":")
+    return getattr(import_module(module), name)
 
 
 def extensions() -> tuple[Extension, ...]:
@@ -123,7 +126,7 @@ def _extension(point: metadata.EntryPoint) -> Extension:
     return Extension(point.group, point.name, package or "unknown", version or "unknown")
 
 
-def _told(point: metadata.EntryPoint) -> str:
+def _described(point: metadata.EntryPoint) -> str:
     group, name, package, version = _extension(point)
     return f"{name!r} of package {package} {version} (entry point {group}: {point.value})"
 

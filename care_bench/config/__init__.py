@@ -1,23 +1,25 @@
 """What a run is: strict settings, resolved from a profile into one full configuration per run. No torch here."""
 
-from care_bench.config.bases import MethodSettings
+from care_bench.config.backbones import BACKBONE_SETTINGS, BackboneSettings
 from care_bench.config.evaluation import EvaluationConfig
-from care_bench.config.methods import METHOD_SETTINGS
+from care_bench.config.methods import METHOD_SETTINGS, MethodSettings
 from care_bench.config.profile import Profile
 from care_bench.config.readers import parse_profile, read_evaluation, read_profile, read_run
 from care_bench.config.run import RunConfig
-from care_bench.config.yaml_files import read_yaml, with_types
+from care_bench.config.yaml_files import parse_scalars, read_yaml
 
 __all__ = [
+    "BACKBONE_SETTINGS",
     "METHOD_SETTINGS",
+    "BackboneSettings",
     "EvaluationConfig",
     "MethodSettings",
     "Profile",
     "RunConfig",
     "parse_profile",
+    "parse_scalars",
     "read_evaluation",
     "read_profile",
     "read_run",
     "read_yaml",
-    "with_types",
 ]

@@ -7,13 +7,11 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict, GetCoreSchemaHandler, ValidationError
-from pydantic_core import CoreSchema
+from pydantic import BaseModel, ConfigDict, ValidationError
 
-from care_bench.errors import CareBenchError
+from care_bench.errors import CareBenchError, unknown
 from care_bench.files import canonical_json, sha256_bytes
 
-SCALARS = ("bool", "float", "int", "str")
 EXPECTED = {
     "bool_type": "expected true or false",
     "dict_type": "expected keys with their values",
@@ -39,49 +37,65 @@ def spelt(value: Any) -> str:
     return json.dumps(value) if value is None or isinstance(value, bool) else repr(value)
 
 
-def _with_exact_scalars(schema: Any) -> Any:
-    if isinstance(schema, list):
-        return [_with_exact_scalars(part) for part in schema]
-    if not isinstance(schema, dict):
-        return schema
-    inner = {key: _with_exact_scalars(part) for key, part in schema.items()}
-    return {**inner, "strict": True} if schema.get("type") in SCALARS else inner
-
-
 class Settings(BaseModel):
     """Settings that accept no unknown key, convert no value, and do not change once made.
 
-    A number is no text, true is no number and 1.0 is no whole number; 1 is the number 1.0, as in JSON. A list stands
-    for a tuple and a mapping for settings, since files have nothing else: that is why only scalars are strict.
+    Strict as in JSON: a number is no text, true is no number and 1.0 is no whole number, but 1 is the number 1.0, a
+    list stands for a tuple and keys with values stand for settings.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True)
-
-    @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Make every scalar strict, whatever class of another package the settings are."""
-        schema: CoreSchema = _with_exact_scalars(handler(source))
-        return schema
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
     @classmethod
     def parse(cls, content: Mapping[str, Any], where: str) -> Self:
         """Validate plain data.
 
         Args:
-            content: keys and values as YAML or JSON gives them.
+            content: keys and values as JSON has them.
             where: the file or place they come from, named in the error.
 
         Raises:
             CareBenchError: one line naming the first wrong key, its value and what was expected.
         """
         try:
-            return cls.model_validate(content)
+            return cls.model_validate_json(json.dumps(content))
+        except TypeError as error:
+            raise CareBenchError(
+                f"{where}: {error}; expected texts, numbers, true, false, null, lists and keys"
+            ) from None
         except ValidationError as error:
             raise CareBenchError(f"{where}: {_first_line(error, cls, content)}") from None
 
     def sha256(self) -> str:
         """Return the hash of the canonical JSON of these settings, defaults included."""
         return sha256_bytes(canonical_json(self.model_dump(mode="json")))
+
+
+def parse_by_name(content: Any, kind: str, entries: Mapping[str, type[Settings]], known: set[str]) -> Any:
+    """Turn plain data into the settings class that its key `name` calls for; settings pass through unchanged.
+
+    Args:
+        content: the data.
+        kind: what is named, for errors ("method").
+        entries: name -> settings class.
+        known: names among them that may stand here.
+
+    Raises:
+        ValueError: no name, an unknown one, or settings that are wrong; in one line.
+    """
+    if not isinstance(content, dict):
+        return content
+    name = content.get("name")
+    if not isinstance(name, str):
+        raise ValueError(f"a {kind} needs the key 'name'")
+    try:
+        if name not in known:
+            raise unknown(kind, name, known)
+        return entries[name].parse(content, f"settings of {name!r}")
+    except CareBenchError as error:
+        raise ValueError(str(error)) from None
 
 
 def _first_line(error: ValidationError, model: type[BaseModel], content: Any) -> str:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import math
-import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import Any
+from itertools import pairwise
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from care_bench.config.base import Settings, spelt
 from care_bench.config.evaluation import SHAPE, EvaluationConfig, EvaluationPlan
+from care_bench.config.methods.equivariant import EquivarianceTerm
 from care_bench.config.presets import load_preset
-from care_bench.config.run import RunConfig, Seed
-from care_bench.config.wrappers import SharedDraw
+from care_bench.config.run import KINDS, RunConfig, Seed
 from care_bench.data import DATASETS
 from care_bench.errors import CareBenchError, unknown
-
-NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-
+from care_bench.names import check_file_name
 
 PARTS = ("encoder", "augmentation", "training")
 CHECK_BATCHES = (8, 16, 32)
@@ -28,8 +27,6 @@ CHECK_SPLITS = 4
 """Such runs have a number of splits that divides this, and so the smallest batch, into chunks of two at least."""
 CHECK_EVALUATION = {"samples": 64, "augmentations": 2}
 """How such runs are evaluated at most: on few samples of each split, under few augmentations."""
-KINDS = {"image": "image", "point_cloud": "rotation"}
-"""Kind of a data set's samples -> the kind of augmentation that they take."""
 
 
 class DatasetEvaluation(Settings):
@@ -87,17 +84,6 @@ class DatasetPlan(Settings):
     why: dict[str, str] = Field(default_factory=dict)
     """Key of a run's configuration, such as `training.epochs` -> why it is not the paper's."""
 
-    @field_validator("methods", mode="before")
-    @classmethod
-    def _on_is_a_key(cls, methods: Any) -> Any:
-        """YAML 1.1 reads the bare key `on` as true, whoever loads the file."""
-        if not isinstance(methods, dict):
-            return methods
-        return {
-            name: {"on" if key is True else key: value for key, value in row.items()} if isinstance(row, dict) else row
-            for name, row in methods.items()
-        }
-
     @field_validator("methods")
     @classmethod
     def _rows(cls, methods: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -134,6 +120,9 @@ class Profile(Settings):
     """Data set -> its runs."""
     evaluation: EvaluationPlan = EvaluationPlan()
     """How every run is evaluated."""
+    runs_per_job: Annotated[int, Field(ge=1, le=32)] = 1
+    """Runs of one data set that a job of the workflow trains or measures one after another: for runs of seconds, whose
+    process would take longer to start. A run on several devices has a job to itself."""
     steps: PositiveInt | None = None
     """Cut every run to this many small steps on one device, and its evaluation to a few samples, to check a profile end
     to end; such numbers are no results and are kept apart, as NAME-stepsN."""
@@ -190,7 +179,7 @@ class Profile(Settings):
             CareBenchError: a name that cannot be a folder, an unknown data set, preset, method or key, or settings
                 that do not fit together; the message names the data set and the row.
         """
-        check_name("profile", self.profile)
+        check_file_name("profile", self.profile)
         runs: list[RunConfig] = []
         for dataset, plan in self.datasets.items():
             where = f"profile {self.profile!r}"
@@ -199,24 +188,45 @@ class Profile(Settings):
             first = len(runs)
             for variant, row in plan.methods.items():
                 where = f"profile {self.profile!r}, data set {dataset!r}, method row {variant!r}"
-                check_name(f"{where}: method row", variant)
+                check_file_name(f"{where}: variant", variant)
                 try:
                     parts = plan.parts(row)
                 except CareBenchError as error:
                     raise CareBenchError(f"{where}: {error}") from None
                 _check_kind(parts["augmentation"]["kind"], row.get("preset", plan.preset), dataset, where)
                 method = {key: value for key, value in row.items() if key not in ("preset", *PARTS)}
-                for seed in self.seeds:
-                    content = {"profile": self.name, "dataset": dataset, "variant": variant, "seed": seed}
-                    run = RunConfig.parse({**content, "method": method, **parts}, where)
-                    if self.steps is not None:
-                        run = _cut(run, self.steps)
-                    runs.append(run)
+                identity = {"profile": self.name, "dataset": dataset, "variant": variant, "seed": self.seeds[0]}
+                run = RunConfig.parse({**identity, "method": method, **parts}, where)
+                if self.steps is not None:
+                    run = _cut(run, self.steps)
+                runs += [run.model_copy(update={"seed": seed}) for seed in self.seeds]
             evaluation = self.measured(dataset)
             for run in runs[first:]:
                 evaluation.augmentation_of(run)  # A mistake there is found before anything runs.
             plan.check_reasons(runs[first:], evaluation, f"profile {self.profile!r}, data set {dataset!r}")
         return runs
+
+    def jobs(self) -> dict[str, list[RunConfig]]:
+        """Divide the runs into jobs of at most ``runs_per_job`` runs of one data set, named `DATASET/NUMBER`.
+
+        Raises:
+            CareBenchError: as :meth:`runs`.
+        """
+        alone: list[list[RunConfig]] = []
+        shared: dict[str, list[RunConfig]] = {}
+        for run in self.runs():
+            if run.training.devices > 1 or self.runs_per_job == 1:
+                alone.append([run])
+            else:
+                shared.setdefault(run.dataset, []).append(run)
+        evenly = [part for runs in shared.values() for part in _evenly(runs, self.runs_per_job)]
+        numbers: Counter[str] = Counter()
+        jobs = {}
+        for part in (*alone, *evenly):
+            dataset = part[0].dataset
+            jobs[f"{dataset}/{numbers[dataset]}"] = part
+            numbers[dataset] += 1
+        return jobs
 
 
 def dotted_keys(settings: Mapping[str, Any], prefix: str = "") -> set[str]:
@@ -229,10 +239,11 @@ def dotted_keys(settings: Mapping[str, Any], prefix: str = "") -> set[str]:
     return keys
 
 
-def check_name(kind: str, name: str) -> None:
-    """Raise CareBenchError unless the name can be a folder."""
-    if not NAME.fullmatch(name):
-        raise CareBenchError(f"{kind} {name!r} cannot be a folder; expected letters, digits, '.', '_' and '-'")
+def _evenly(runs: list[RunConfig], most: int) -> list[list[RunConfig]]:
+    """Divide runs into as few parts as ``most`` a part allows, none more than one run longer than another."""
+    parts = math.ceil(len(runs) / most)
+    cuts = [len(runs) * part // parts for part in range(parts + 1)]
+    return [runs[start:stop] for start, stop in pairwise(cuts)]
 
 
 def _check_kind(kind: Any, preset: str, dataset: str, where: str) -> None:
@@ -247,7 +258,7 @@ def _check_kind(kind: Any, preset: str, dataset: str, where: str) -> None:
 def _cut(run: RunConfig, steps: int) -> RunConfig:
     small = {"steps": steps, "devices": 1, "batchnorm": "per-device"}
     batch, method = run.training.batch_size, run.method
-    if isinstance(method, SharedDraw):
+    if isinstance(method, EquivarianceTerm):
         method = method.model_copy(update={"splits": math.gcd(method.splits, CHECK_SPLITS)})
     for size in (*CHECK_BATCHES, batch):
         training = run.training.model_copy(update={**small, "batch_size": min(size, batch)})

@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from care_bench.config.backbones import AnyBackboneSettings
 from care_bench.config.base import Settings
-from care_bench.config.bases import Momentum, Weight, Width
 from care_bench.config.methods import AnyMethodSettings
+from care_bench.config.methods.base import Momentum, Weight, Width
+from care_bench.names import Kind
+
+KINDS: dict[Kind, Literal["image", "rotation"]] = {"image": "image", "point_cloud": "rotation"}
+"""Kind of samples -> the kind of augmentation they take."""
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 Strength = Annotated[float, Field(ge=0)]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
-
-
-class ConvNetConfig(Settings):
-    """Three 3x3 convolution blocks with BatchNorm and global average pooling, for images of 8 to 32 pixels."""
-
-    name: Literal["convnet"]
-    width: Width = 32
-    """Channels of the first block; the next have twice and four times as many."""
-
-
-class ResNetConfig(Settings):
-    """A torchvision ResNet without its classifier."""
-
-    name: Literal["resnet18", "resnet50"]
-    stem: Literal["small-image", "imagenet"] = "small-image"
-    """`small-image`: 3x3 convolution, stride 1, no max-pool; `imagenet`: 7x7, stride 2, max-pool."""
-
-
-class DeepSetConfig(Settings):
-    """A DeepSet on point clouds: an MLP per point, mean over points, an MLP on the mean."""
-
-    name: Literal["deepset"]
-    width: Width = 128
-    """Width of every hidden layer and of the features."""
 
 
 class ProjectorConfig(Settings):
@@ -53,7 +34,7 @@ class ProjectorConfig(Settings):
 class EncoderConfig(Settings):
     """Backbone and projection head."""
 
-    backbone: Annotated[ConvNetConfig | ResNetConfig | DeepSetConfig, Field(discriminator="name")]
+    backbone: AnyBackboneSettings
     projector: ProjectorConfig = ProjectorConfig()
 
 
@@ -75,6 +56,10 @@ class ImageAugmentationConfig(Settings):
     blur_sigma: tuple[PositiveFloat, PositiveFloat] = (0.1, 2.0)
     test_view: Literal["resize", "centre-crop"] = "resize"
     """How an image that is larger than `size` is shown without augmentation: whole, or its centre at full scale."""
+
+    def distribution(self) -> dict[str, Any]:
+        """Return what an ImageAugmentation takes beside the sizes and the statistics of the channels."""
+        return self.model_dump(exclude={"kind", "size"})
 
     @model_validator(mode="after")
     def _usable(self) -> Self:
@@ -193,7 +178,7 @@ class RunConfig(Settings):
     profile: str
     dataset: str
     variant: str
-    """Name of the method's row within the profile, such as `care-released-code`."""
+    """Name of the method's entry in the profile, such as `care-released-code`."""
     seed: Seed
     method: AnyMethodSettings
     encoder: EncoderConfig
@@ -208,10 +193,10 @@ class RunConfig(Settings):
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         self.method.check_batch(self.training.batch_size)
-        clouds = self.encoder.backbone.name == "deepset"
-        if clouds != (self.augmentation.kind == "rotation"):
+        backbone, kind = self.encoder.backbone, self.augmentation.kind
+        if KINDS[backbone.inputs] != kind:
             raise ValueError(
-                f"backbone {self.encoder.backbone.name!r} does not take the inputs of augmentation "
-                f"{self.augmentation.kind!r}; expected deepset with rotation, another backbone with image"
+                f"backbone {backbone.name!r} does not take the inputs of augmentation {kind!r}; expected augmentation "
+                f"{KINDS[backbone.inputs]!r}, or a backbone for it"
             )
         return self

@@ -16,12 +16,14 @@ EXPONENT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader that refuses a key which stands twice in one mapping, where YAML would keep the last."""
+    """A safe loader of what JSON has: no dates, and no key that stands twice, where YAML would keep the last."""
 
 
 def _mapping_without_repetition(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[str] = set()
     for key, _ in node.value:
+        if not isinstance(key, yaml.ScalarNode):
+            raise yaml.YAMLError(f"the key in line {key.start_mark.line + 1} is a list or has keys; expected a text")
         if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
             raise yaml.YAMLError(f"key {key.value!r} stands twice, the second time in line {key.start_mark.line + 1}")
         seen.add(str(key.value))
@@ -29,6 +31,10 @@ def _mapping_without_repetition(loader: _Loader, node: yaml.MappingNode) -> dict
     return loader.construct_mapping(node, deep=True)
 
 
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping_without_repetition)
 _Loader.add_implicit_resolver("tag:yaml.org,2002:float", EXPONENT, list("-+.0123456789"))
 
@@ -59,15 +65,12 @@ def parse_yaml(text: str, where: str) -> Any:
         raise CareBenchError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
 
 
-def with_types(content: Any) -> Any:
-    """Return content whose texts have become what they are without quotation marks in a YAML file.
-
-    Snakemake reads the list of `--config seeds=[0]` as the text 0.
-    """
+def parse_scalars(content: Any) -> Any:
+    """Re-parse every string as a YAML scalar: Snakemake reads the 0 in `--config seeds=[0]` as a string."""
     if isinstance(content, Mapping):
-        return {key: with_types(value) for key, value in content.items()}
+        return {key: parse_scalars(value) for key, value in content.items()}
     if isinstance(content, list):
-        return [with_types(value) for value in content]
+        return [parse_scalars(value) for value in content]
     if not isinstance(content, str):
         return content
     loader = _Loader("")

@@ -1,11 +1,12 @@
-"""Embeddings of a frozen encoder: both splits, and the test split under fixed sampled augmentations."""
+"""Embeddings of a frozen encoder. Every part of a data set is embedded when it is first asked for, and then kept."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,159 +18,228 @@ from care_bench.augmentations import Augmentation, ImageAugmentation, Parameters
 from care_bench.augmentations.transfer import to_device
 from care_bench.config import EvaluationConfig
 from care_bench.data import UNLABELLED, PreparedDataset, Split
+from care_bench.errors import CareBenchError
 from care_bench.metrics.trajectories import CLOUDS, axis_rotations
 from care_bench.models import Encoder
+from care_bench.names import REPRESENTATIONS, Representation
 from care_bench.runs.randomness import generator
 
-Representation = Literal["projection", "features"]
-REPRESENTATIONS: tuple[Representation, ...] = ("projection", "features")
 Both = dict[Representation, Tensor]
 MOST_CLOUDS = 10_000
-"""Point clouds of each split that are measured, evenly spaced: they are held once for every augmentation."""
+"""Point clouds of each split that are measured, evenly spaced: every augmentation holds a copy of them."""
 COMPOSED = 5
-"""Sampled augmentations, at most, that a second one is composed with."""
+"""Most sampled augmentations that a second one is composed with."""
 
 
 @dataclass(frozen=True)
 class Embedded:
-    """One representation of a data set. A row of ``augmented[a]`` belongs to the same row of ``test``.
+    """One representation of a data set.
 
     Attributes:
-        dataset: the data set, as much of it as was embedded.
+        dataset: the data set, as much of it as is embedded.
         settings: the evaluation's settings.
-        test: (m, d) of the plain test samples; projections have unit length, features their own.
-        augmented: (A, m, d) of the test samples, the same augmentation for all of them in each of A copies.
-        composed: (C, m, d) of the test samples under a second augmentation after each of the first C of ``augmented``;
-            None, as all that follow, where ``test`` and ``augmented`` alone were embedded.
-        train: (n, d) of the plain training samples that have a label.
-        train_clouds, train_augmented: for point clouds, (A, n, P, 3) rotated training clouds and their (A, n, d);
-            None for images.
-        test_clouds: for point clouds, the (A, m, P, 3) rotated test clouds; None for images.
-        trajectories: for point clouds, (3, 3, 100, d) of three test clouds through a whole turn about each axis; None
-            for images.
+        parts: name of a property below -> its tensor. Row i of every part of a split is sample i of that split.
     """
 
     dataset: PreparedDataset
     settings: EvaluationConfig
-    test: Tensor
-    augmented: Tensor
-    composed: Tensor | None = None
-    train: Tensor | None = None
-    train_clouds: Tensor | None = None
-    train_augmented: Tensor | None = None
-    test_clouds: Tensor | None = None
-    trajectories: Tensor | None = None
+    parts: Mapping[str, Tensor]
 
-    def labels(self, split: Split, name: str = "class") -> Tensor:
-        """Return labels of a split on the device of the embeddings."""
-        return torch.from_numpy(np.array(split.labels[name])).to(self.test.device)
+    @property
+    def test(self) -> Tensor:
+        """(m, d) of the plain test samples; projections have unit length, features their own."""
+        return self.parts["test"]
+
+    @property
+    def augmented(self) -> Tensor:
+        """(A, m, d) of the test samples, each of the A copies under one augmentation that all samples share."""
+        return self.parts["augmented"]
+
+    @property
+    def composed(self) -> Tensor:
+        """(C, m, d) of the test samples under a second augmentation after each of the first C of ``augmented``."""
+        return self.parts["composed"]
+
+    @property
+    def train(self) -> Tensor:
+        """(n, d) of the plain training samples that have a label."""
+        return self.parts["train"]
+
+    @property
+    def train_augmented(self) -> Tensor:
+        """(A, n, d) of the training samples under augmentations of their own."""
+        return self.parts["train_augmented"]
+
+    @property
+    def train_clouds(self) -> Tensor:
+        """(A, n, P, 3) point clouds behind ``train_augmented``."""
+        return self.parts["train_clouds"]
+
+    @property
+    def test_clouds(self) -> Tensor:
+        """(A, m, P, 3) point clouds behind ``augmented``."""
+        return self.parts["test_clouds"]
+
+    @property
+    def trajectories(self) -> Tensor:
+        """(3, 3, 100, d) of three test clouds through a whole turn about each axis."""
+        return self.parts["trajectories"]
 
     @cached_property
     def directions(self) -> tuple[Tensor, Tensor]:
         """``test`` and ``augmented`` on the unit sphere, where the paper's metrics are defined."""
         return functional.normalize(self.test, dim=-1), functional.normalize(self.augmented, dim=-1)
 
+    @property
+    def classification(self) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
+        """Train features and labels, test features and labels, and the number of classes."""
+        train_labels = self.labels(self.dataset.train)
+        return self.train, train_labels, self.test, self.labels(self.dataset.test), int(train_labels.max()) + 1
 
-def embed_dataset(
-    encoder: Encoder,
-    augmentation: Augmentation[Any],
-    dataset: PreparedDataset,
-    settings: EvaluationConfig,
-    device: torch.device,
-    *,
-    test_only: bool = False,
-) -> dict[Representation, Embedded]:
-    """Embed a data set with a frozen encoder, every input once for both representations.
+    def labels(self, split: Split, name: str = "class") -> Tensor:
+        """Return labels of a split on the device of the embeddings."""
+        return torch.from_numpy(np.array(split.labels[name])).to(self.test.device)
+
+
+class Embedder:
+    """Embeds the parts of a data set with a frozen encoder, each sample once for both representations.
 
     The draws depend on the data set, the distributions of ``augmentation`` and ``augmentation_seed``, not on the size
     of its views: runs of a data set whose augmentations have the same distributions are measured under the same draws.
 
     Args:
-        encoder: frozen or not; it is set to evaluation mode.
+        encoder: it is moved to the device and set to evaluation mode.
         augmentation: what is drawn from, with views of the encoder's size.
         dataset: images or point clouds.
         settings: how many augmentations, how many samples, and how many at a time.
         device: where to embed; the embeddings stay there.
-        test_only: embed ``test`` and ``augmented`` and nothing else.
+        where: how errors name the encoder, such as the id of its run.
+
+    Attributes:
+        seconds: time spent on embedding so far.
     """
-    most = settings.samples
-    if dataset.kind == "point_cloud":
-        most = min(MOST_CLOUDS, most or MOST_CLOUDS)
-    dataset = replace(dataset, train=_few(_labelled(dataset.train), most), test=_few(dataset.test, most))
-    embedder = _Embedder(encoder.to(device).eval(), augmentation, settings.batch_size, device)
-    identity = (dataset.name, settings.augmentation_seed)
-    test_draw = augmentation.sample(settings.augmentations, generator(*identity, "test augmentations"))
-    tensors = {"test": embedder.plain(dataset.test), "augmented": embedder.augmented(dataset.test, test_draw)}
-    clouds = {}
-    if not test_only:
-        tensors["composed"] = embedder.composed(dataset.test, test_draw[:COMPOSED], generator(*identity, "composed"))
-        tensors["train"] = embedder.plain(dataset.train)
-    if not test_only and dataset.kind == "point_cloud":
-        train_draw = augmentation.sample(settings.augmentations, generator(*identity, "train augmentations"))
-        tensors["train_augmented"] = embedder.augmented(dataset.train, train_draw)
-        chosen = torch.randperm(len(dataset.test), generator=generator(*identity, "trajectory clouds"))[:CLOUDS]
-        tensors["trajectories"] = embedder.trajectories(dataset.test, chosen)
-        clouds["train_clouds"] = embedder.inputs(dataset.train, train_draw)
-        clouds["test_clouds"] = embedder.inputs(dataset.test, test_draw)
-    return {
-        representation: Embedded(
-            dataset, settings, **{name: both[representation] for name, both in tensors.items()}, **clouds
-        )
-        for representation in REPRESENTATIONS
-    }
 
+    def __init__(
+        self,
+        encoder: Encoder,
+        augmentation: Augmentation[Any],
+        dataset: PreparedDataset,
+        settings: EvaluationConfig,
+        device: torch.device,
+        where: str = "encoder",
+    ) -> None:
+        most = settings.samples
+        if dataset.kind == "point_cloud":
+            most = min(MOST_CLOUDS, most or MOST_CLOUDS)
+        self.encoder = encoder.to(device).eval()
+        self.augmentation = augmentation
+        self.dataset = replace(dataset, train=_few(_labelled(dataset.train), most), test=_few(dataset.test, most))
+        self.settings = settings
+        self.device = device
+        self.where = where
+        self.seconds = 0.0
+        self._parts: dict[str, Both] = {}
+        self._makers: dict[str, Callable[[], Both]] = {
+            "test": lambda: self._plain(self.dataset.test),
+            "augmented": lambda: self._augmented(self.dataset.test, self._test_draw),
+            "composed": lambda: self._composed(self._test_draw[:COMPOSED]),
+            "train": lambda: self._plain(self.dataset.train),
+            "train_augmented": lambda: self._augmented(self.dataset.train, self._train_draw),
+            "train_clouds": lambda: self._inputs(self.dataset.train, self._train_draw),
+            "test_clouds": lambda: self._inputs(self.dataset.test, self._test_draw),
+            "trajectories": self._trajectories,
+        }
 
-@dataclass(frozen=True)
-class _Embedder:
-    encoder: Encoder
-    augmentation: Augmentation[Any]
-    batch_size: int
-    device: torch.device
+    def embedded(self, representation: Representation) -> Embedded:
+        """Return one representation; nothing is embedded before a part of it is looked at."""
+        return Embedded(self.dataset, self.settings, _Parts(self, representation))
 
-    def plain(self, split: Split) -> Both:
+    def part(self, name: str) -> Both:
+        """Return a part in both representations.
+
+        Raises:
+            CareBenchError: an embedding is not finite.
+        """
+        if name not in self._parts:
+            began = time.perf_counter()
+            both = self._makers[name]()
+            for representation in REPRESENTATIONS:
+                self._check_finite(name, representation, both[representation])
+            self._parts[name] = both
+            self.seconds += time.perf_counter() - began
+        return self._parts[name]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the parts."""
+        return tuple(self._makers)
+
+    @cached_property
+    def _test_draw(self) -> Parameters:
+        return self._draw("test augmentations")
+
+    @cached_property
+    def _train_draw(self) -> Parameters:
+        return self._draw("train augmentations")
+
+    def _draw(self, purpose: str) -> Parameters:
+        drawn: Parameters = self.augmentation.sample(self.settings.augmentations, self._generator(purpose))
+        return drawn
+
+    def _generator(self, purpose: str) -> torch.Generator:
+        return generator(self.dataset.name, self.settings.augmentation_seed, purpose)
+
+    def _plain(self, split: Split) -> Both:
         return self._embed(self.augmentation.identity(samples) for samples in self._batches(split))
 
-    def augmented(self, split: Split, parameters: Parameters) -> Both:
-        return self._copies(
-            split, len(parameters), lambda samples, i: _apply(self.augmentation, samples, parameters[i])
-        )
+    def _augmented(self, split: Split, parameters: Parameters) -> Both:
+        def view(samples: Tensor, i: int) -> Tensor:
+            return _apply(self.augmentation, samples, parameters[i])
 
-    def composed(self, split: Split, first: Parameters, draws: torch.Generator) -> Both:
-        """Embed the samples under a second augmentation after each of the first ones, drawn for the size of a view."""
+        return self._copies(split, len(parameters), view)
+
+    def _composed(self, first: Parameters) -> Both:
+        """Embed the test samples under a second augmentation, drawn for the size of a view, after each first one."""
         before, after = _composable(self.augmentation)
-        second = after.sample(len(first), draws)
-        return self._copies(
-            split, len(first), lambda samples, i: _apply(after, _apply(before, samples, first[i]), second[i])
-        )
+        second = after.sample(len(first), self._generator("composed"))
 
-    def inputs(self, split: Split, parameters: Parameters) -> Tensor:
+        def view(samples: Tensor, i: int) -> Tensor:
+            return _apply(after, _apply(before, samples, first[i]), second[i])
+
+        return self._copies(self.dataset.test, len(first), view)
+
+    def _inputs(self, split: Split, parameters: Parameters) -> Both:
         samples = torch.from_numpy(np.array(split.inputs)).to(self.device)
-        return torch.stack([_apply(self.augmentation, samples, parameters[i]) for i in range(len(parameters))])
+        inputs = torch.stack([_apply(self.augmentation, samples, parameters[i]) for i in range(len(parameters))])
+        return dict.fromkeys(REPRESENTATIONS, inputs)
 
-    def trajectories(self, split: Split, chosen: Tensor) -> Both:
-        """Embed the chosen clouds under every rotation about every axis."""
-        clouds = torch.from_numpy(np.array(split.inputs[chosen.numpy()])).to(self.device)
+    def _trajectories(self) -> Both:
+        """Embed a few test clouds under every rotation about every axis."""
+        test = self.dataset.test
+        chosen = torch.randperm(len(test), generator=self._generator("trajectory clouds"))[:CLOUDS]
+        clouds = torch.from_numpy(np.array(test.inputs[chosen.numpy()])).to(self.device)
         turns = axis_rotations()
         embedded = self._embed(
             self.augmentation.apply(cloud.expand(len(part), *cloud.shape), RotationParameters(part))
             for cloud in clouds
-            for part in torch.split(turns.flatten(0, 1), self.batch_size)
+            for part in torch.split(turns.flatten(0, 1), self.settings.batch_size)
         )
-        return {name: embedded[name].view(len(clouds), *turns.shape[:2], -1) for name in REPRESENTATIONS}
+        return {name: rows.view(len(clouds), *turns.shape[:2], -1) for name, rows in embedded.items()}
 
     def _batches(self, split: Split) -> Iterable[Tensor]:
-        for start in range(0, len(split), self.batch_size):
-            yield to_device(torch.from_numpy(np.array(split.inputs[start : start + self.batch_size])), self.device)
+        size = self.settings.batch_size
+        for start in range(0, len(split), size):
+            yield to_device(torch.from_numpy(np.array(split.inputs[start : start + size])), self.device)
 
     def _copies(self, split: Split, number: int, view: Callable[[Tensor, int], Tensor]) -> Both:
-        """Embed one copy after the other into its place, so that all of them are held once."""
+        """Embed one copy of a split after the other, each into its place, so that memory holds all of them once."""
         found: Both = {}
         for i in range(number):
             copy = self._embed(view(samples, i) for samples in self._batches(split))
-            for name in REPRESENTATIONS:
+            for name, rows in copy.items():
                 if i == 0:
-                    found[name] = copy[name].new_empty(number, *copy[name].shape)
-                found[name][i] = copy[name]
+                    found[name] = rows.new_empty(number, *rows.shape)
+                found[name][i] = rows
         return found
 
     @torch.inference_mode()
@@ -181,15 +251,43 @@ class _Embedder:
             projections.append(self.encoder.project(backbone))
         return {"projection": torch.cat(projections), "features": torch.cat(features)}
 
+    def _check_finite(self, name: str, representation: Representation, rows: Tensor) -> None:
+        # One copy at a time: isfinite needs more memory than its input.
+        copies = rows.unbind() if rows.ndim > 2 else (rows,)
+        bad = sum(int((~torch.isfinite(copy)).any(dim=-1).sum()) for copy in copies)
+        if bad:
+            raise CareBenchError(
+                f"{self.where}: {bad} {representation} rows of part {name!r} are not finite; expected finite "
+                "embeddings (the encoder has diverged)"
+            )
+
+
+class _Parts(Mapping[str, Tensor]):
+    """The parts of one representation, embedded when they are looked up."""
+
+    def __init__(self, embedder: Embedder, representation: Representation) -> None:
+        self._embedder = embedder
+        self._representation: Representation = representation
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self._embedder.part(name)[self._representation]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._embedder.names)
+
+    def __len__(self) -> int:
+        return len(self._embedder.names)
+
 
 def _apply(augmentation: Augmentation[Any], samples: Tensor, one: Parameters) -> Tensor:
     return augmentation.apply(samples, one.repeat_interleave(len(samples)))
 
 
 def _composable(augmentation: Augmentation[Any]) -> tuple[Augmentation[Any], Augmentation[Any]]:
-    """Return the augmentation for whatever another follows, and for what the first one gives.
+    """Return the first and the second augmentation of a composition.
 
-    The views of images are handed on in [0, 1] and have another size than the images; both then normalise once.
+    Of images, the first one hands on views in [0, 1], which have another size than the images; the second one
+    normalises.
     """
     if not isinstance(augmentation, ImageAugmentation):
         return augmentation, augmentation
@@ -199,7 +297,7 @@ def _composable(augmentation: Augmentation[Any]) -> tuple[Augmentation[Any], Aug
 
 
 def _labelled(split: Split) -> Split:
-    """Leave out what was only pretrained on."""
+    """Leave out samples without a class, which are for pretraining only."""
     classes = split.labels.get("class")
     return split if classes is None or (classes != UNLABELLED).all() else _rows(split, classes != UNLABELLED)
 

@@ -1,27 +1,43 @@
-"""What a protocol is made of: metrics with their units, measurements with their repeats, and when it applies."""
+"""What a protocol is: its metrics with their units and captions, when it applies, and what it measures."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from care_bench.data import PreparedDataset
-from care_bench.evaluation.embed import Embedded
+from care_bench.names import Unit
 
-Unit = Literal["%", "1", "degree"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from care_bench.evaluation.embed import Embedded
+
+Family: TypeAlias = Literal[
+    "probe", "equivariance", "positive pairs", "composition", "retrieval", "point clouds", "other"
+]
+"""Which tables of a report show a protocol."""
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A number that a protocol gives: its unit, and which direction is better (None: neither)."""
+    """A number that a protocol gives.
+
+    Attributes:
+        name: what records call it.
+        unit: its unit; "1" is a plain number.
+        higher_is_better: the better direction; None where a row without information can win, or neither is better.
+        label: what tables call it; the name where empty.
+        caption: one or two sentences that a reader of the number needs.
+    """
 
     name: str
     unit: Unit
     higher_is_better: bool | None
+    label: str = ""
+    caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -30,11 +46,11 @@ class Measurement:
 
     Attributes:
         value: the mean over the repeats; None where there is a reason.
-        n: repeats, such as classifier seeds or sampled augmentations.
+        n: number of repeats, such as classifier seeds or sampled augmentations.
         spread: standard deviation over the repeats (ddof 1); None for a single one and where it has no meaning.
         reason: why there is no value.
         values: the repeats in their order, such as one for each sampled augmentation; None for a single number, and
-            where the value is no mean of them.
+            where the value is not their mean.
     """
 
     value: float | None
@@ -46,16 +62,17 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Protocol:
-    """A way to measure a frozen encoder.
+    """A way to measure a frozen encoder. Its module imports torch inside ``measure`` only.
 
     Attributes:
         id: name that records and tables cite.
         version: raised whenever the same encoder would get another number.
         metrics: what it gives, in the order of ``measure``.
-        skip: the reason why a data set cannot be measured so, or None.
-        measure: one measurement per metric.
-        over_training: whether it also measures the snapshots of a run. Such a protocol looks at ``test`` and
-            ``augmented`` alone, since nothing else is embedded of a snapshot.
+        skip: returns the reason why a data set cannot be measured this way, or None.
+        measure: returns one measurement per metric. It pays for the parts of the data set that it looks at: each is
+            embedded when a protocol first asks for it.
+        over_training: whether the snapshots of a run are measured too.
+        family: which tables of a report show it.
     """
 
     id: str
@@ -64,6 +81,7 @@ class Protocol:
     skip: Callable[[PreparedDataset], str | None]
     measure: Callable[[Embedded], tuple[Measurement, ...]]
     over_training: bool = False
+    family: Family = "other"
 
 
 def single(value: float) -> Measurement:
@@ -79,3 +97,18 @@ def over_repeats(values: Tensor | Sequence[float]) -> Measurement:
     mean = math.fsum(numbers) / len(numbers)
     spread = math.sqrt(math.fsum((number - mean) ** 2 for number in numbers) / (len(numbers) - 1))
     return Measurement(mean, len(numbers), spread, values=numbers)
+
+
+def never_skipped(dataset: PreparedDataset) -> str | None:
+    """Skip no data set."""
+    return None
+
+
+def needs_classes(dataset: PreparedDataset) -> str | None:
+    """Skip data sets without class labels."""
+    return None if "class" in dataset.train.labels else f"{dataset.name} has no class labels"
+
+
+def needs_point_clouds(dataset: PreparedDataset) -> str | None:
+    """Skip data sets of images."""
+    return None if dataset.kind == "point_cloud" else f"{dataset.name} holds images, not point clouds"

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
+import care_bench
+from care_bench.artifacts import Record, code_version, environment, write_records
 from care_bench.config import EvaluationConfig, RunConfig, read_run
-from care_bench.data import load
+from care_bench.data import PreparedDataset, load
 from care_bench.errors import CareBenchError
-from care_bench.evaluation.embed import REPRESENTATIONS, Embedded, Representation, embed_dataset
-from care_bench.evaluation.measurement import Measurement, Metric, Protocol
-from care_bench.evaluation.protocols import all_protocols
+from care_bench.evaluation.embed import Embedded, Embedder
+from care_bench.evaluation.measurement import Measurement, Protocol
+from care_bench.evaluation.protocols import PROTOCOLS
+from care_bench.files import canonical_json, sha256_file, sha256_tree, write_json
+from care_bench.names import REPRESENTATIONS
 from care_bench.runs.build import build_augmentation, build_run_encoder
 from care_bench.runs.device import best_device, describe_device, reproducible
 from care_bench.runs.folder import RunFolder
@@ -24,122 +27,189 @@ from care_bench.runs.weights import load_encoder_weights
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One metric of one representation of one encoder.
+class _Task:
+    """A finished run with everything that decides its records.
 
     Attributes:
-        protocol, metric, representation, measurement: what came out.
-        seconds: how long the protocol took for all its metrics.
-        epoch: epochs of training that the encoder had behind it; None after the last step.
-        weights_sha256: hash of its weights.
+        folder, config, summary: the run and what pretraining wrote.
+        dataset: the data it was trained on.
+        settings: how to evaluate.
+        protocols: ours and those of installed packages.
     """
 
-    protocol: Protocol
-    metric: Metric
-    representation: Representation
-    measurement: Measurement
-    seconds: float
-    epoch: int | None
-    weights_sha256: str
+    folder: RunFolder
+    config: RunConfig
+    summary: dict[str, Any]
+    dataset: PreparedDataset
+    settings: EvaluationConfig
+    protocols: tuple[Protocol, ...]
+
+    @classmethod
+    def open(cls, path: Path, data: Path, settings: EvaluationConfig) -> _Task:
+        protocols = tuple(PROTOCOLS.values())  # first: a package's broken one is reported before the work
+        folder = RunFolder(path)
+        if not folder.config.exists():
+            raise CareBenchError(
+                f"{path} holds no run: {folder.config.name} is missing; expected the folder of a finished run"
+            )
+        config = read_run(folder.config, None)
+        summary = folder.check(config)
+        dataset = load(config.dataset, data)
+        if dataset.sha256 != summary["data_sha256"]:
+            raise CareBenchError(
+                f"{path} was trained on data {summary['data_sha256'][:12]}, but {data / config.dataset} now holds "
+                f"{dataset.sha256[:12]}; pretrain the run again"
+            )
+        return cls(folder, config, summary, dataset, settings, protocols)
+
+    def inputs(self) -> dict[str, Any]:
+        """Return all that the records follow from, as JSON: the same inputs give the same numbers on a machine."""
+        return {
+            "config_sha256": self.summary["config_sha256"],
+            "data_sha256": self.summary["data_sha256"],
+            "weights_sha256": self.summary["weights_sha256"],
+            "snapshots": self.summary.get("snapshots", {}),
+            "evaluation": self.settings.recorded(self.config),
+            "protocols": {protocol.id: protocol.version for protocol in self.protocols},
+            "code_sha256": sha256_tree(Path(care_bench.__file__).parent, "*.py"),
+            "environment": environment(),
+        }
 
 
 @dataclass(frozen=True)
 class _Weights:
+    """Weights of the run: after the last step (``epoch`` None), or those of a snapshot."""
+
     path: Path
     epoch: int | None
     sha256: str
 
 
-@dataclass(frozen=True)
-class Evaluation:
-    """Everything measured on one run.
+def evaluate(path: Path, data: Path, settings: EvaluationConfig, out: Path | None = None) -> list[Record]:
+    """Measure a finished run on the test split of its data set and write one record per metric.
 
-    Attributes:
-        config: the run.
-        summary: what pretraining wrote, with the hashes of weights and data.
-        device: where it was measured.
-        measured: every metric of every protocol and representation after the last step, then those of the protocols
-            with ``over_training`` for each snapshot; missing ones with their reason.
-    """
-
-    config: RunConfig
-    summary: dict[str, Any]
-    device: str
-    measured: tuple[Measured, ...]
-
-
-def evaluate_run(folder: Path, data: Path, settings: EvaluationConfig) -> Evaluation:
-    """Measure a finished run on the test split of its data set; nothing is selected there.
+    Nothing is selected on the test split. The file of records is followed by `evaluate.json`, which holds its SHA-256
+    and what the records follow from (see :func:`is_evaluated`).
 
     Args:
-        folder: folder of the run.
+        path: folder of the run.
         data: folder of prepared data sets.
         settings: how to evaluate.
+        out: file of records to write; by default `records.jsonl` in the run's folder.
+
+    Returns:
+        The records: every metric of every protocol and representation after the last step, then those of the protocols
+        with ``over_training`` for each snapshot. Missing values have their reason.
 
     Raises:
         CareBenchError: the run is unfinished, changed or of another config; a snapshot is missing or changed; the data
             is not what it was trained on; the settings' augmentation does not fit the run; an embedding is not finite;
-            another package's protocol is unusable.
+            another package's protocol is unusable; or the file cannot be written.
     """
-    protocols = all_protocols()  # first: a package's broken one is reported before the work
-    run = RunFolder(folder)
-    if not run.config.exists():
-        raise CareBenchError(
-            f"{folder} holds no run: {run.config.name} is missing; expected the folder of a finished run"
-        )
-    config = read_run(run.config, None)
-    summary = run.check(config)
-    dataset = load(config.dataset, data)
-    if dataset.sha256 != summary["data_sha256"]:
-        raise CareBenchError(
-            f"{folder} was trained on data {summary['data_sha256'][:12]}, but {data / config.dataset} now holds "
-            f"{dataset.sha256[:12]}; pretrain the run again"
-        )
-    found = _weights(run, summary)
-    encoder = build_run_encoder(config, dataset)
-    measured_under = config.model_copy(update={"augmentation": settings.augmentation_of(config)})
-    augmentation = build_augmentation(measured_under, dataset)
+    task = _Task.open(path, data, settings)
+    records = list(_records(task))
+    written = task.folder.records if out is None else out
+    write_records(written, records)
+    if out is None:
+        write_json(task.folder.evaluation, {**task.inputs(), "records_sha256": sha256_file(written)})
+    return records
+
+
+def is_evaluated(path: Path, data: Path, settings: EvaluationConfig) -> bool:
+    """Tell whether the run's folder holds the records that :func:`evaluate` would write again.
+
+    They are current when weights, configuration, data, settings, protocols, installed packages and the source files of
+    care_bench are those that `evaluate.json` names, and the records are as they were written.
+
+    Raises:
+        CareBenchError: as :func:`evaluate`, where the run itself is not in order.
+    """
+    task = _Task.open(path, data, settings)
+    try:
+        found = json.loads(task.folder.evaluation.read_bytes())
+        return bool(found == {**task.inputs(), "records_sha256": sha256_file(task.folder.records)})
+    except (OSError, ValueError):
+        return False
+
+
+def _records(task: _Task) -> Iterator[Record]:
+    config, dataset, settings = task.config, task.dataset, task.settings
     device = best_device()
-    measured: list[Measured] = []
+    shared = {
+        "profile": config.profile,
+        "dataset": config.dataset,
+        "method": config.method.name,
+        "base": config.method.base_name,
+        "fidelity": config.method.fidelity_used,
+        "variant": config.variant,
+        "backbone": config.encoder.backbone.name,
+        "seed": config.seed,
+        "samples": settings.samples,
+        "evaluation": canonical_json(settings.recorded(config)).decode(),
+        "config": canonical_json(config.model_dump(mode="json")).decode(),
+        "config_sha256": task.summary["config_sha256"],
+        "data_sha256": task.summary["data_sha256"],
+        "code_version": code_version(),
+        "environment": environment(),
+        "device": describe_device(device),
+    }
+    all_weights = _weights(task)
+    encoder = build_run_encoder(config, dataset)
+    augmentation = build_augmentation(settings.augmentation_of(config), dataset, f"run {config.id}")
     with reproducible(config.training.deterministic, config.training.threads, device):
-        for weights in found:
+        for weights in all_weights:
             load_encoder_weights(encoder, weights.path, config.sha256())
-            snapshot = weights.epoch is not None
-            # Held by no name here: the embeddings of one encoder are gone before the next are made.
-            measured += _measure_all(
-                embed_dataset(encoder, augmentation, dataset, settings, device, test_only=snapshot),
-                protocols,
-                weights,
-                f"run {config.id}" + (f", epoch {weights.epoch}" if snapshot else ""),
-            )
-    return Evaluation(config, summary, describe_device(device), tuple(measured))
+            where = f"run {config.id}" + ("" if weights.epoch is None else f", epoch {weights.epoch}")
+            # A new embedder for each encoder: the embeddings of the one before are freed first.
+            embedder = Embedder(encoder, augmentation, dataset, settings, device, where)
+            yield from _measure_encoder(embedder, task.protocols, weights, shared)
 
 
-def _weights(run: RunFolder, summary: dict[str, Any]) -> list[_Weights]:
-    snapshots = sorted(run.snapshots(summary).items())
+def _weights(task: _Task) -> list[_Weights]:
+    snapshots = sorted(task.folder.snapshots(task.summary).items())
     return [
-        _Weights(run.encoder, None, summary["weights_sha256"]),
-        *(_Weights(path, epoch, summary["snapshots"][str(epoch)]) for epoch, path in snapshots),
+        _Weights(task.folder.encoder, None, task.summary["weights_sha256"]),
+        *(_Weights(path, epoch, task.summary["snapshots"][str(epoch)]) for epoch, path in snapshots),
     ]
 
 
-def _measure_all(
-    embedded: dict[Representation, Embedded], protocols: Sequence[Protocol], weights: _Weights, where: str
-) -> Iterator[Measured]:
-    for representation in REPRESENTATIONS:
-        _check_finite(embedded[representation], representation, where)
+def _measure_encoder(
+    embedder: Embedder, protocols: Sequence[Protocol], weights: _Weights, shared: Mapping[str, Any]
+) -> Iterator[Record]:
+    both = {representation: embedder.embedded(representation) for representation in REPRESENTATIONS}
     for protocol in protocols:
         if weights.epoch is not None and not protocol.over_training:
             continue
-        for representation in REPRESENTATIONS:
-            began = time.perf_counter()
-            measurements = _measure(protocol, embedded[representation])
-            seconds = time.perf_counter() - began
+        for representation, embedded in both.items():
+            began = time.perf_counter() - embedder.seconds
+            measurements = measure(protocol, embedded)
+            seconds = time.perf_counter() - embedder.seconds - began
             for metric, measurement in zip(protocol.metrics, measurements, strict=True):
-                yield Measured(protocol, metric, representation, measurement, seconds, weights.epoch, weights.sha256)
+                yield Record(
+                    **shared,
+                    epoch=weights.epoch,
+                    protocol=protocol.id,
+                    protocol_version=protocol.version,
+                    representation=representation,
+                    metric=metric.name,
+                    value=measurement.value,
+                    reason=measurement.reason,
+                    unit=metric.unit,
+                    n=measurement.n,
+                    spread=measurement.spread,
+                    values=measurement.values,
+                    higher_is_better=metric.higher_is_better,
+                    weights_sha256=weights.sha256,
+                    duration_s=round(max(seconds, 0.0), 3),  # of the protocol's metrics together, without embedding
+                )
 
 
-def _measure(protocol: Protocol, embedded: Embedded) -> tuple[Measurement, ...]:
+def measure(protocol: Protocol, embedded: Embedded) -> tuple[Measurement, ...]:
+    """Measure embeddings under a protocol: one measurement per metric, without a value where there is a reason.
+
+    Raises:
+        CareBenchError: an embedding is not finite, or another package's protocol returns something else.
+    """
     reason = protocol.skip(embedded.dataset)
     if reason is None:
         try:
@@ -148,13 +218,12 @@ def _measure(protocol: Protocol, embedded: Embedded) -> tuple[Measurement, ...]:
             # A metric that is undefined on these embeddings, such as an angle to zero: a blank with its reason.
             reason = str(error)
         else:
-            _check_kind(measurements, protocol)
+            _check_measurements(measurements, protocol)
             return tuple(_defined(measurement) for measurement in measurements)
     return tuple(Measurement(None, 0, reason=reason) for _ in protocol.metrics)
 
 
-def _check_kind(measurements: object, protocol: Protocol) -> None:
-    """Refuse what another package's protocol gives and should not."""
+def _check_measurements(measurements: object, protocol: Protocol) -> None:
     number = len(protocol.metrics)
     given = measurements if isinstance(measurements, tuple) else (measurements,)
     if len(given) != number or not all(isinstance(one, Measurement) for one in given):
@@ -167,23 +236,3 @@ def _defined(measurement: Measurement) -> Measurement:
     if measurement.value is None or math.isfinite(measurement.value):
         return measurement
     return Measurement(None, measurement.n, reason=f"undefined on these embeddings: {measurement.value}")
-
-
-def _check_finite(embedded: Embedded, representation: Representation, where: str) -> None:
-    samples = {
-        "train": embedded.train,
-        "test": embedded.test,
-        "augmented test": embedded.augmented,
-        "twice augmented test": embedded.composed,
-        "augmented train": embedded.train_augmented,
-        "turned test": embedded.trajectories,
-    }
-    for name, tensor in samples.items():
-        # A copy at a time: isfinite holds more memory than what it looks at.
-        copies = [] if tensor is None else tensor.unbind() if tensor.ndim > 2 else [tensor]
-        bad = sum(int((~torch.isfinite(copy)).any(dim=-1).sum()) for copy in copies)
-        if bad:
-            raise CareBenchError(
-                f"{where}: {bad} {representation} rows of the {name} samples are not finite; "
-                "expected finite embeddings (the encoder has diverged)"
-            )

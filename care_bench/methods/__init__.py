@@ -5,51 +5,31 @@ from typing import Any
 
 from care_bench import plugins
 from care_bench.augmentations import Augmentation
-from care_bench.config import MethodSettings
-from care_bench.config.bases import settings_class
-from care_bench.methods.augself import AugSelf
-from care_bench.methods.barlow_twins import BarlowTwins
+from care_bench.config import METHOD_SETTINGS, MethodSettings
+from care_bench.config.methods.base import settings_class
 from care_bench.methods.base import PLAIN, Context, Method, SiameseMethod, View
-from care_bench.methods.byol import BYOL
-from care_bench.methods.care import Care
-from care_bench.methods.equimod import EquiMod
-from care_bench.methods.equivariance import EquivarianceOnly
-from care_bench.methods.invariance import InvarianceOnly
-from care_bench.methods.moco_v2 import MoCoV2
-from care_bench.methods.simclr import SimCLR
-from care_bench.methods.uniformity import UniformityOnly
-from care_bench.methods.uniformity_equivariance import UniformityEquivariance
 from care_bench.models import Encoder
 
 
-def _method(name: str, found: object) -> type[Method]:
-    siamese = settings_class(name, found).siamese
-    kind = SiameseMethod if siamese else Method
-    if not (isinstance(found, type) and issubclass(found, kind)) or isabstract(found):
+def _method(name: str, found: Any) -> type[Method]:
+    """Return the class of an entry, or the class that another package's entry point holds."""
+    settings = settings_class(name, found)
+    implementation = plugins.load(settings.implementation) if found is settings else found
+    kind = SiameseMethod if settings.siamese else Method
+    if (
+        not (isinstance(implementation, type) and issubclass(implementation, kind))
+        or isabstract(implementation)
+        or implementation.Settings is not settings
+    ):
         raise ValueError(
-            f"holds {found!r} with Settings.siamese = {siamese}; expected a subclass of "
-            f"care_bench.methods.{kind.__name__} that leaves nothing abstract"
+            f"holds {implementation!r} with Settings.siamese = {settings.siamese}; expected a subclass of "
+            f"care_bench.methods.{kind.__name__} that leaves nothing abstract, with these Settings"
         )
-    return found
+    return implementation
 
 
-METHODS: plugins.Registry[type[Method]] = plugins.Registry(
-    plugins.METHODS,
-    {
-        "simclr": SimCLR,
-        "moco_v2": MoCoV2,
-        "byol": BYOL,
-        "barlow_twins": BarlowTwins,
-        "equimod": EquiMod,
-        "augself": AugSelf,
-        "care": Care,
-        "invariance": InvarianceOnly,
-        "uniformity": UniformityOnly,
-        "equivariance": EquivarianceOnly,
-        "uniformity_equivariance": UniformityEquivariance,
-    },
-    _method,
-)
+METHODS: plugins.Registry[type[Method]] = plugins.Registry(plugins.METHODS, METHOD_SETTINGS.data, _method)
+"""Method -> its class, imported when it is looked up: ours in the order of tables, then those of other packages."""
 
 
 def build_method(settings: MethodSettings, encoder: Encoder, augmentation: Augmentation[Any], seed: int) -> Method:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from care_bench.config.wrappers import AugSelfSettings
+from care_bench.config.methods.equivariant import AugSelfSettings
 from care_bench.methods.base import Context, SiameseMethod, View
 from care_bench.methods.parameter_vector import ParameterVector
 from care_bench.models import Encoder, projection_head

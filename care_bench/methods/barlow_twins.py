@@ -7,7 +7,7 @@ from typing import Self
 
 from torch import Tensor
 
-from care_bench.config.bases import BarlowTwinsSettings
+from care_bench.config.methods.base_methods import BarlowTwinsSettings
 from care_bench.losses import barlow_twins_terms
 from care_bench.methods.base import Context, SiameseMethod, View
 from care_bench.models import Encoder

@@ -8,7 +8,7 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
-from care_bench.config.bases import BYOLSettings
+from care_bench.config.methods.base_methods import BYOLSettings
 from care_bench.losses import ByolLoss
 from care_bench.methods.base import Context, SiameseMethod, View
 from care_bench.methods.momentum import MomentumEncoder, cosine_momentum

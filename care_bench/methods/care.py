@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from care_bench.config import MethodSettings
-from care_bench.config.wrappers import CareSettings, UniformityEquivarianceSettings
+from care_bench.config.methods.ablation import UniformityEquivarianceSettings
+from care_bench.config.methods.equivariant import CareSettings
 from care_bench.methods.base import Context, Method, View
 from care_bench.methods.equivariance import EquivarianceOnly
 from care_bench.models import Encoder

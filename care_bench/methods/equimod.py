@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from care_bench.config.wrappers import EquiModSettings
+from care_bench.config.methods.equivariant import EquiModSettings
 from care_bench.losses import EquiModLoss
 from care_bench.methods.base import PLAIN, Context, Method, SiameseMethod, View
 from care_bench.methods.parameter_vector import ParameterVector

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, Self
+from typing import Self
 
 from torch import Tensor, nn
 from torch.nn import functional
 
-from care_bench.config.wrappers import EquivarianceSettings, SharedDraw
+from care_bench.config.methods.ablation import EquivarianceSettings
+from care_bench.config.methods.equivariant import EquivarianceTerm
 from care_bench.losses import Equivariance, WahbaLoss
 from care_bench.methods.base import Context, Method, View
 from care_bench.models import Encoder
+from care_bench.names import Representation
 
 
 class EquivarianceOnly(Method):
@@ -20,16 +22,16 @@ class EquivarianceOnly(Method):
     Args:
         loss: module (first, second) -> scalar on unit rows; it cuts the batch into chunks.
         draws: independent augmentations per view: ``splits`` in the paper, 1 in the released code.
-        on: which unit vectors are to rotate: the projection head's output, or the backbone's features.
+        representation: which unit vectors are to rotate: the projection head's output, or the backbone's features.
     """
 
     Settings = EquivarianceSettings
 
-    def __init__(self, loss: nn.Module, draws: int, on: Literal["projection", "features"] = "projection") -> None:
+    def __init__(self, loss: nn.Module, draws: int, representation: Representation = "projection") -> None:
         super().__init__()
         self.loss = loss
         self.shared_draws = draws
-        self.on = on
+        self.representation = representation
         self.weights = {"equivariance": 1.0}
 
     @classmethod
@@ -38,12 +40,12 @@ class EquivarianceOnly(Method):
         return cls.shared(settings)
 
     @classmethod
-    def shared(cls, settings: SharedDraw) -> Self:
+    def shared(cls, settings: EquivarianceTerm) -> Self:
         """Build from the part of the settings that every method with the term has."""
         draws = settings.splits if settings.sharing == "chunk" else 1
         gram = settings.loss == "gram"
         loss = Equivariance(settings.splits, settings.fidelity) if gram else WahbaLoss(settings.splits)
-        return cls(loss, draws, settings.on)
+        return cls(loss, draws, settings.representation)
 
     def draws(self, batch_size: int) -> tuple[int, ...]:
         """Two views, each with one augmentation per chunk or per batch."""
@@ -56,4 +58,8 @@ class EquivarianceOnly(Method):
 
     def _directions(self, encoder: Encoder, view: View) -> Tensor:
         features = encoder.features(view.inputs)
-        return encoder.project(features) if self.on == "projection" else functional.normalize(features.float(), dim=1)
+        return (
+            encoder.project(features)
+            if self.representation == "projection"
+            else functional.normalize(features.float(), dim=1)
+        )

@@ -7,7 +7,7 @@ from typing import Self
 
 from torch import Tensor
 
-from care_bench.config.bases import InvarianceSettings
+from care_bench.config.methods.ablation import InvarianceSettings
 from care_bench.losses import alignment
 from care_bench.methods.base import Context, SiameseMethod, View
 from care_bench.models import Encoder
@@ -20,7 +20,7 @@ class InvarianceOnly(SiameseMethod):
 
     def __init__(self) -> None:
         super().__init__()
-        self.weights = {"alignment": 1.0}
+        self.weights = {"invariance": 1.0}
 
     @classmethod
     def from_settings(cls, settings: InvarianceSettings, context: Context) -> Self:
@@ -28,6 +28,6 @@ class InvarianceOnly(SiameseMethod):
         return cls()
 
     def terms(self, encoder: Encoder, features: Sequence[Tensor], views: Sequence[View]) -> dict[str, Tensor]:
-        """Return the term `alignment`."""
+        """Return the term `invariance`."""
         first, second = (encoder.project(view) for view in features)
-        return {"alignment": alignment(first, second)}
+        return {"invariance": alignment(first, second)}

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from care_bench.config.bases import MoCoV2Settings
+from care_bench.config.methods.base_methods import MoCoV2Settings
 from care_bench.losses import MoCoInfoNCE
 from care_bench.methods.base import Context, Method, View
 from care_bench.methods.momentum import MomentumEncoder

@@ -7,21 +7,21 @@ from typing import Self
 
 from torch import Tensor
 
-from care_bench.config.bases import SimCLRSettings
+from care_bench.config.methods.base_methods import SimCLRSettings
 from care_bench.losses import info_nce_terms
 from care_bench.methods.base import Context, SiameseMethod, View
 from care_bench.models import Encoder
 
 
 class SimCLR(SiameseMethod):
-    """InfoNCE as its two halves, so that each is logged and the attracting one can be weighted.
+    """InfoNCE as its two terms, so that each is logged and the invariance term can be weighted.
 
     With ``invariance_weight`` 1 the sum is InfoNCE (NT-Xent over 2B views). The paper writes its objective as
     invariance + uniformity + lambda equivariance; a smaller weight on the first is what its protein experiment needs.
 
     Args:
         temperature: temperature of InfoNCE.
-        invariance_weight: weight of the attracting half -s+/temperature.
+        invariance_weight: weight of the invariance term -s+/temperature.
     """
 
     Settings = SimCLRSettings
@@ -29,7 +29,7 @@ class SimCLR(SiameseMethod):
     def __init__(self, temperature: float, invariance_weight: float = 1.0) -> None:
         super().__init__()
         self.temperature = temperature
-        self.weights = {"attraction": invariance_weight, "repulsion": 1.0}
+        self.weights = {"invariance": invariance_weight, "uniformity": 1.0}
 
     @classmethod
     def from_settings(cls, settings: SimCLRSettings, context: Context) -> Self:
@@ -37,7 +37,7 @@ class SimCLR(SiameseMethod):
         return cls(settings.temperature, settings.invariance_weight)
 
     def terms(self, encoder: Encoder, features: Sequence[Tensor], views: Sequence[View]) -> dict[str, Tensor]:
-        """Return the terms `attraction` and `repulsion`."""
+        """Return the terms `invariance` and `uniformity`."""
         first, second = (encoder.project(view) for view in features)
-        attraction, repulsion = info_nce_terms(first, second, self.temperature)
-        return {"attraction": attraction, "repulsion": repulsion}
+        invariance, uniformity = info_nce_terms(first, second, self.temperature)
+        return {"invariance": invariance, "uniformity": uniformity}

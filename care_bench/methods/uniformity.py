@@ -7,7 +7,7 @@ from typing import Self
 
 from torch import Tensor
 
-from care_bench.config.bases import UniformitySettings
+from care_bench.config.methods.ablation import UniformitySettings
 from care_bench.losses import uniformity
 from care_bench.methods.base import Context, Method, View
 from care_bench.models import Encoder

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from care_bench.config.wrappers import UniformityEquivarianceSettings
+from care_bench.config.methods.ablation import UniformityEquivarianceSettings
 from care_bench.methods.care import Care
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from care_bench.config.backbones import ConvNetSettings
+
 
 class ConvNet(nn.Module):
     """Three blocks of 3x3 convolution, BatchNorm and ReLU, the last two with stride 2, then global average pooling.
@@ -30,6 +32,11 @@ class ConvNet(nn.Module):
         """Return the features of a batch of images."""
         features: Tensor = self.layers(images)
         return features
+
+
+def build(settings: ConvNetSettings, channels: int) -> ConvNet:
+    """Build the backbone from its settings for images with so many channels."""
+    return ConvNet(channels, settings.width)
 
 
 def _block(channels_in: int, channels_out: int, stride: int) -> list[nn.Module]:

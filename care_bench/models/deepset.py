@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from care_bench.config.backbones import DeepSetSettings
+
 
 class DeepSet(nn.Module):
     """An MLP per point, the mean over the points, and an MLP on the mean: invariant to the order of the points.
@@ -27,3 +29,8 @@ class DeepSet(nn.Module):
         """Return the features of a batch of point clouds."""
         features: Tensor = self.on_mean(self.per_point(clouds).mean(dim=1))
         return features
+
+
+def build(settings: DeepSetSettings, channels: int) -> DeepSet:
+    """Build the backbone from its settings; point clouds have no channels."""
+    return DeepSet(settings.width)

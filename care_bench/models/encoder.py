@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import assert_never
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from care_bench.config.run import ConvNetConfig, DeepSetConfig, EncoderConfig, ResNetConfig
-from care_bench.models.convnet import ConvNet
-from care_bench.models.deepset import DeepSet
+from care_bench import plugins
+from care_bench.config.run import EncoderConfig
 from care_bench.models.heads import projection_head
-from care_bench.models.resnet import resnet
 
 
 class Encoder(nn.Module):
@@ -79,20 +76,7 @@ def build_encoder(config: EncoderConfig, channels: int, seed: int) -> Encoder:
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the accelerators' as well
-        backbone, dimension = _build_backbone(config.backbone, channels)
+        backbone = plugins.load(config.backbone.implementation)(config.backbone, channels)
         head = config.projector
-        projector = projection_head(dimension, head.hidden, head.output, batchnorm=head.batchnorm)
-        return Encoder(backbone, projector, dimension, head.output)
-
-
-def _build_backbone(config: ConvNetConfig | ResNetConfig | DeepSetConfig, channels: int) -> tuple[nn.Module, int]:
-    match config:
-        case ConvNetConfig():
-            convnet = ConvNet(channels, config.width)
-            return convnet, convnet.dimension
-        case ResNetConfig():
-            return resnet(config.name, config.stem, channels)
-        case DeepSetConfig():
-            deepset = DeepSet(config.width)
-            return deepset, deepset.dimension
-    assert_never(config)
+        projector = projection_head(backbone.dimension, head.hidden, head.output, batchnorm=head.batchnorm)
+        return Encoder(backbone, projector, backbone.dimension, head.output)

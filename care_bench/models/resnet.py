@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from torch import nn
 
+from care_bench.config.backbones import ResNetSettings
 
-def resnet(
-    name: Literal["resnet18", "resnet50"], stem: Literal["small-image", "imagenet"], channels: int
-) -> tuple[nn.Module, int]:
+
+def build(settings: ResNetSettings, channels: int) -> nn.Module:
     """Build a ResNet without its classifier.
 
     Args:
-        name: which torchvision ResNet.
-        stem: `small-image` replaces the 7x7 stride-2 convolution by 3x3 stride 1 and drops the max-pool, as the
-            paper does at 32 px (after SimCLR, appendix B.9); `imagenet` is torchvision's.
+        settings: which ResNet, and its stem: `small-image` replaces the 7x7 stride-2 convolution by 3x3 stride 1 and
+            drops the max-pool, as the paper does at 32 px (after SimCLR, appendix B.9); `imagenet` is torchvision's.
         channels: channels of the images.
 
     Returns:
-        A module (n, channels, H, W) -> (n, dimension), and the dimension: 512 or 2048.
+        A module (n, channels, H, W) -> (n, dimension) with its attribute ``dimension``: 512 or 2048.
     """
     # Importing torchvision's models takes over a second, and only ResNets need them.
     from torchvision import models
 
-    network: nn.Module = {"resnet18": models.resnet18, "resnet50": models.resnet50}[name](weights=None)
-    if stem == "small-image":
+    network: nn.Module = {"resnet18": models.resnet18, "resnet50": models.resnet50}[settings.name](weights=None)
+    if settings.stem == "small-image":
         network.conv1 = nn.Conv2d(channels, 64, 3, stride=1, padding=1, bias=False)
         network.maxpool = nn.Identity()
     elif channels != 3:
@@ -33,4 +30,5 @@ def resnet(
     classifier = network.fc
     assert isinstance(classifier, nn.Linear)
     network.fc = nn.Identity()
-    return network, classifier.in_features
+    network.dimension = classifier.in_features  # type: ignore[assignment]
+    return network

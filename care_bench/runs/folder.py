@@ -42,6 +42,16 @@ class RunFolder:
         """What was run, on what, how fast, and the hashes of the other files; written last."""
         return self.path / "pretrain.json"
 
+    @property
+    def records(self) -> Path:
+        """What was measured, one record per metric, JSON lines."""
+        return self.path / "records.jsonl"
+
+    @property
+    def evaluation(self) -> Path:
+        """The hash of the records and what they follow from; written last."""
+        return self.path / "evaluate.json"
+
     def snapshot(self, epoch: int) -> Path:
         """Weights of the encoder after an epoch, in the format of ``encoder``."""
         return self.path / "snapshots" / f"epoch{epoch}.safetensors"

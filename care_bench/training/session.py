@@ -84,7 +84,7 @@ class Session:
             CareBenchError: the checkpoint is damaged or belongs to other data or settings; an unwritable folder.
         """
         training = config.training
-        augmentation = build_augmentation(config, dataset)
+        augmentation = build_augmentation(config.augmentation, dataset, f"run {config.id}")
         fabric = launch(config)
         encoder = build_run_encoder(config, dataset)
         share_batches(encoder, config, fabric)

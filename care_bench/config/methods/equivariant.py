@@ -1,4 +1,4 @@
-"""Settings of the equivariant methods: CARE and what it is compared with, each around a base method."""
+"""Entries of the equivariant methods: CARE and what it is compared with, each around a base method."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ from typing import Any, Literal, Self
 
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
-from care_bench.config.bases import BaseSettings, Fidelity, MethodSettings, UniformitySettings, Weight, Width
+from care_bench.config.methods.base import BaseSettings, MethodSettings, Weight, Width, method
+from care_bench.names import Fidelity, Representation
 
 
-class SharedDraw(MethodSettings):
+class EquivarianceTerm(MethodSettings):
     """The equivariance term: how the batch is cut, which formula, on what, and how far one augmentation is shared."""
+
+    wrapper = True
 
     splits: PositiveInt
     """Number of chunks a batch is divided into for the equivariance term."""
@@ -18,7 +21,7 @@ class SharedDraw(MethodSettings):
     """`paper`: mean over pairs; `released-code`: 2 (chunk - 1) times that, as the released implementation has it."""
     sharing: Literal["chunk", "batch"] | None = None
     """One draw per `chunk` or per `batch`; the default is the fidelity's own: paper chunk, released-code batch."""
-    on: Literal["projection", "features"] = "projection"
+    representation: Representation = "projection"
     """Which unit vectors are to rotate: the projection head's, as in the paper, or the backbone's features."""
     loss: Literal["gram", "wahba"] = "gram"
     """`gram`: the paper's difference of inner products; `wahba`: the residual of the best rotation of each chunk."""
@@ -53,47 +56,10 @@ class SharedDraw(MethodSettings):
             )
 
 
-class EquivarianceSettings(SharedDraw):
-    """The equivariance term alone (loss ablation); it has trivial minima, which is the point of the ablation."""
-
-    name: Literal["equivariance"]
-
-
-class UniformityEquivarianceSettings(SharedDraw):
-    """Uniformity plus weight times equivariance, without invariance (loss ablation)."""
-
-    name: Literal["uniformity_equivariance"]
-    weight: Weight
-    """Weight of the equivariance term."""
-
-    @property
-    def base(self) -> MethodSettings:
-        """What the equivariance term is added to; not a choice here."""
-        return UniformitySettings(name="uniformity")
-
-
-class CareSettings(SharedDraw):
-    """A base method plus weight times the equivariance term."""
-
-    name: Literal["care"]
-    base: BaseSettings
-    """Settings of the wrapped method."""
-    weight: Weight
-    """Weight of the equivariance term, the paper's lambda."""
-
-    @property
-    def base_name(self) -> str:
-        """Name of the wrapped method."""
-        return self.base.name
-
-    def check_batch(self, batch_size: int) -> None:
-        """Raise ValueError unless both the chunks and the base method go with the batch."""
-        super().check_batch(batch_size)
-        self.base.check_batch(batch_size)
-
-
 class SiameseWrapper(MethodSettings):
     """A term of its own on the features of the two views of a base method."""
+
+    wrapper = True
 
     base: BaseSettings
     """Settings of the wrapped method, one of two views: simclr, byol, barlow_twins or invariance."""
@@ -119,9 +85,12 @@ class SiameseWrapper(MethodSettings):
         self.base.check_batch(batch_size)
 
 
+@method
 class EquiModSettings(SiameseWrapper):
     """The embedding of an augmented view is predicted from that of the plain one and the augmentation."""
 
+    implementation = "care_bench.methods.equimod:EquiMod"
+    label = "EquiMod"
     name: Literal["equimod"]
     temperature: PositiveFloat = 0.2
     """Temperature of the NT-Xent between predicted and actual embedding."""
@@ -131,18 +100,35 @@ class EquiModSettings(SiameseWrapper):
     """Dimension of the equivariant embedding."""
 
 
+@method
 class AugSelfSettings(SiameseWrapper):
     """The difference of the two views' augmentation parameters is predicted from their features."""
 
+    implementation = "care_bench.methods.augself:AugSelf"
+    label = "AugSelf"
     name: Literal["augself"]
     predictor_hidden: tuple[Width, ...] = (512, 512)
     """Hidden widths of the predictor."""
 
 
-WRAPPERS: dict[str, type[MethodSettings]] = {
-    "care": CareSettings,
-    "equimod": EquiModSettings,
-    "augself": AugSelfSettings,
-    "equivariance": EquivarianceSettings,
-    "uniformity_equivariance": UniformityEquivarianceSettings,
-}
+@method
+class CareSettings(EquivarianceTerm):
+    """A base method plus weight times the equivariance term."""
+
+    implementation = "care_bench.methods.care:Care"
+    label = "CARE"
+    name: Literal["care"]
+    base: BaseSettings
+    """Settings of the wrapped method."""
+    weight: Weight
+    """Weight of the equivariance term, the paper's lambda."""
+
+    @property
+    def base_name(self) -> str:
+        """Name of the wrapped method."""
+        return self.base.name
+
+    def check_batch(self, batch_size: int) -> None:
+        """Raise ValueError unless both the chunks and the base method go with the batch."""
+        super().check_batch(batch_size)
+        self.base.check_batch(batch_size)

@@ -1,0 +1,74 @@
+"""Entries of the methods that stand on their own, and that an equivariant method may wrap."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat
+
+from care_bench.config.methods.base import MethodSettings, Momentum, Weight, Width, method
+
+
+@method
+class SimCLRSettings(MethodSettings):
+    """InfoNCE between two views: the invariance term -s+/temperature, weighted, plus the uniformity term."""
+
+    implementation = "care_bench.methods.simclr:SimCLR"
+    label = "SimCLR"
+    siamese = True
+    name: Literal["simclr"]
+    temperature: PositiveFloat = 0.5
+    """Temperature of InfoNCE."""
+    invariance_weight: Weight = 1.0
+    """Weight of InfoNCE's invariance term; 1 is InfoNCE itself."""
+
+
+@method
+class MoCoV2Settings(MethodSettings):
+    """InfoNCE of a query against the key of a momentum encoder and a queue of older keys."""
+
+    implementation = "care_bench.methods.moco_v2:MoCoV2"
+    label = "MoCo-v2"
+    name: Literal["moco_v2"]
+    temperature: PositiveFloat = 0.2
+    """Temperature of InfoNCE."""
+    queue: Annotated[int, Field(ge=1, le=2**24)] = 65536
+    """Number of keys in the queue; a multiple of the keys of a step, so that none is split."""
+    momentum: Momentum = 0.999
+    """Share of the momentum encoder that a step keeps."""
+    symmetric: bool = False
+    """Whether each view is query once and key once; a step then queues the keys of both."""
+
+    def check_batch(self, batch_size: int) -> None:
+        """Raise ValueError unless the queue takes whole steps."""
+        keys = batch_size * (2 if self.symmetric else 1)
+        if self.queue % keys:
+            raise ValueError(
+                f"queue = {self.queue} is not a multiple of the {keys} keys of a step; expected a multiple"
+            )
+
+
+@method
+class BYOLSettings(MethodSettings):
+    """A predictor on one view's projection meets the other view's projection by a momentum encoder."""
+
+    implementation = "care_bench.methods.byol:BYOL"
+    label = "BYOL"
+    siamese = True
+    name: Literal["byol"]
+    predictor_hidden: Width = 4096
+    """Width of the predictor's hidden layer."""
+    momentum: Momentum = 0.996
+    """Share of the momentum encoder that the first step keeps; it rises to 1 on a cosine."""
+
+
+@method
+class BarlowTwinsSettings(MethodSettings):
+    """The cross-correlation of two views' projections is drawn to the identity matrix."""
+
+    implementation = "care_bench.methods.barlow_twins:BarlowTwins"
+    label = "Barlow Twins"
+    siamese = True
+    name: Literal["barlow_twins"]
+    off_diagonal_weight: Weight = 0.0051
+    """Weight of the redundancy reduction term."""

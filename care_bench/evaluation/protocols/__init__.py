@@ -1,0 +1,52 @@
+"""The evaluation protocols, one file each. An id fixes every detail of a measurement; listing them imports no torch.
+
+Another protocol is a file beside these and an entry here, or an entry point of another package.
+"""
+
+from __future__ import annotations
+
+from care_bench import plugins
+from care_bench.evaluation.measurement import Metric, Protocol
+from care_bench.evaluation.protocols import (
+    alignment_uniformity,
+    composition,
+    cosines,
+    knn,
+    linear_probes,
+    point_clouds,
+    relative_equivariance,
+    retrieval,
+    wahba,
+)
+
+OURS = (
+    linear_probes.CACHED,
+    linear_probes.PAPER_SMALL,
+    linear_probes.PAPER_IMAGENET100,
+    knn.PROTOCOL,
+    wahba.PROTOCOL,
+    relative_equivariance.PROTOCOL,
+    cosines.PLAIN_AND_AUGMENTED,
+    cosines.POSITIVE_PAIRS,
+    alignment_uniformity.PROTOCOL,
+    composition.PROTOCOL,
+    retrieval.PROTOCOL,
+    point_clouds.FIRST_COMPONENT,
+    point_clouds.TRAJECTORIES,
+)
+"""The protocols of care_bench, in the order in which they are measured and shown."""
+
+
+def _check(name: str, found: object) -> Protocol:
+    if not isinstance(found, Protocol) or found.id != name:
+        raise ValueError(f"holds {found!r}; expected a care_bench.evaluation.measurement.Protocol of that id")
+    return found
+
+
+PROTOCOLS: plugins.Registry[Protocol] = plugins.Registry(
+    plugins.EVALUATIONS, {protocol.id: protocol for protocol in OURS}, _check
+)
+"""Id -> protocol: ours, then those of installed packages by name."""
+
+METRICS: dict[str, Metric] = {metric.name: metric for protocol in OURS for metric in protocol.metrics}
+"""Name -> metric of our protocols, in their order."""

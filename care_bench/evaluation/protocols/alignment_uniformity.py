@@ -1,0 +1,29 @@
+"""Protocol alignment-uniformity-v1: distance of positive pairs, and spread over the sphere (Wang and Isola 2020)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped, over_repeats, single
+
+if TYPE_CHECKING:
+    from care_bench.evaluation.embed import Embedded
+
+
+def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
+    from care_bench.losses import alignment, uniformity
+
+    z, za = embedded.directions
+    aligned = [float(alignment(first, second)) for first, second in zip(za[0::2], za[1::2], strict=False)]
+    return over_repeats(aligned), single(float(uniformity(z)))
+
+
+PROTOCOL = Protocol(
+    "alignment-uniformity-v1",
+    1,
+    (Metric("alignment", "1", None, "alignment"), Metric("uniformity", "1", None, "uniformity")),
+    never_skipped,
+    _measure,
+    over_training=True,
+    family="equivariance",
+)

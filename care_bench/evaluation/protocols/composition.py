@@ -1,0 +1,42 @@
+"""Protocol composition-v1: is the rotation of two augmentations the product of theirs? (Cor. 1 of CARE)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped, over_repeats
+
+if TYPE_CHECKING:
+    from care_bench.evaluation.embed import Embedded
+
+
+def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
+    from torch.nn import functional
+
+    from care_bench.metrics import composition_error
+
+    z, za = embedded.directions
+    composed = functional.normalize(embedded.composed, dim=-1)
+    # Rotations, as for Wahba's error, although Cor. 1 promises no more than orthogonal maps. The difference is measured
+    # where embeddings lie: they rarely span R^d, and elsewhere a rotation is one of many.
+    return (over_repeats(composition_error(z, za[: len(composed)], composed, group="SO").per_sample),)
+
+
+PROTOCOL = Protocol(
+    "composition-v1",
+    1,
+    (
+        Metric(
+            "composition_error",
+            "1",
+            None,
+            "composition error",
+            "Root mean square over the test samples of |(R_a'a - R_a' R_a) f(x)|, mean over pairs of augmentations: 0 "
+            "where composed augmentations act as composed rotations, and near invariance as well; read it beside "
+            "Wahba's error and the invariance.",
+        ),
+    ),
+    never_skipped,
+    _measure,
+    family="composition",
+)

@@ -1,0 +1,68 @@
+"""Protocols first-pc-v1 (Fig. 4 of CARE) and trajectories-v1 (Fig. 3, 17 to 20): rotated point clouds."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from care_bench.evaluation.measurement import (
+    Measurement,
+    Metric,
+    Protocol,
+    needs_point_clouds,
+    over_repeats,
+    single,
+)
+
+if TYPE_CHECKING:
+    from care_bench.evaluation.embed import Embedded
+
+
+def _measure_first_component(embedded: Embedded) -> tuple[Measurement, ...]:
+    from care_bench.metrics import principal_component
+
+    result = principal_component(
+        embedded.train_augmented.flatten(0, 1),
+        embedded.train_clouds.flatten(0, 1),
+        embedded.augmented.flatten(0, 1),
+        embedded.test_clouds.flatten(0, 1),
+    )
+    return single(result.r2), single(result.angle)
+
+
+def _measure_trajectories(embedded: Embedded) -> tuple[Measurement, ...]:
+    from care_bench.metrics import regularity
+
+    result = regularity(embedded.trajectories)
+    return over_repeats(result.planarity.flatten()), over_repeats(result.step_variation.flatten())
+
+
+FIRST_COMPONENT = Protocol(
+    "first-pc-v1",
+    1,
+    (
+        Metric("first_pc_r2", "1", True, "first PC, R²"),
+        Metric("first_pc_angle", "degree", False, "first PC, angle error"),
+    ),
+    needs_point_clouds,
+    _measure_first_component,
+    family="point clouds",
+)
+TRAJECTORIES = Protocol(
+    "trajectories-v1",
+    1,
+    (
+        Metric(
+            "trajectory_planarity",
+            "%",
+            True,
+            "trajectory, planarity",
+            "Trajectory: the curve of an embedding while its cloud turns once about an axis. Planarity: the share of "
+            "its variance in two principal components, 100 for a circle; step variation: 0 at constant speed. Near "
+            "invariance it hardly moves: read it beside the invariance.",
+        ),
+        Metric("trajectory_step_variation", "1", False, "trajectory, step variation"),
+    ),
+    needs_point_clouds,
+    _measure_trajectories,
+    family="point clouds",
+)

@@ -1,0 +1,44 @@
+"""Protocol relative-equivariance-v1: γ, the change of distances relative to the movement (Fig. 8 of CARE)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped
+
+if TYPE_CHECKING:
+    from care_bench.evaluation.embed import Embedded
+
+
+def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
+    from care_bench.metrics import relative_equivariance_summary
+
+    z, za = embedded.directions
+    result = relative_equivariance_summary(z, za)
+    values = (result.mean, result.median, result.trimmed_mean, result.invariance)
+    return tuple(Measurement(value, len(za)) for value in values)
+
+
+PROTOCOL = Protocol(
+    "relative-equivariance-v1",
+    1,
+    (
+        # No direction is better: γ is low where views are equivariant, and also where they have nothing to do with the
+        # input.
+        Metric(
+            "gamma",
+            "1",
+            None,
+            "γ, mean",
+            "γ is a mean of ratios without bound near invariance: read it beside its median and the invariance. It is "
+            "about 1/(2d) also where views have nothing to do with the input: read it beside Wahba's error.",
+        ),
+        Metric("gamma_median", "1", None, "γ, median"),
+        Metric("gamma_trimmed", "1", None, "γ, trimmed mean"),
+        Metric("invariance", "1", None, "invariance"),
+    ),
+    never_skipped,
+    _measure,
+    over_training=True,
+    family="equivariance",
+)
