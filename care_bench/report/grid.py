@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
+from care_bench.evaluation.protocols import METRICS, OURS
 from care_bench.names import REPRESENTATIONS
 from care_bench.report.labels import Order, Variant, labels, metric_label, rank, variant_of
 from care_bench.report.model import Cell, Column
 from care_bench.report.statistics import best, summarise, summary_text
-from care_bench.report.stub import METRICS, PROTOCOLS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -64,9 +64,10 @@ class Grid:
     def _ordered(self, keys: list[Key]) -> pd.DataFrame:
         import pandas as pd  # half a second that the page of settings does not need
 
+        protocols = [protocol.id for protocol in OURS]
         orders = {
             "data": sorted(keys, key=lambda key: (self.order.dataset(key.dataset), key.data)),
-            "protocol": sorted(keys, key=lambda key: rank(key.protocol, PROTOCOLS)),
+            "protocol": sorted(keys, key=lambda key: rank(key.protocol, protocols)),
             "representation": sorted(keys, key=lambda key: REPRESENTATIONS.index(key.representation)),
             "metric": sorted(keys, key=lambda key: rank(key.metric, METRICS)),
         }

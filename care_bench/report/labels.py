@@ -9,7 +9,11 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from care_bench.artifacts import Record
-from care_bench.report.stub import METHODS, METRICS
+from care_bench.config import METHOD_SETTINGS
+from care_bench.evaluation.protocols import METRICS
+
+METHODS = {name: entry.label for name, entry in METHOD_SETTINGS.data.items()}
+"""Method -> label, ours alone: a report imports no other package to print its method's name."""
 
 
 class Variant(NamedTuple):
@@ -68,7 +72,7 @@ def method_label(method: str, base: str | None = None) -> str:
 
 
 def metric_label(metric: str) -> str:
-    """Name a metric; one that is not ours is called by its own name."""
+    """Name a metric; one that is not ours goes by its own name."""
     return METRICS[metric].label if metric in METRICS else metric
 
 

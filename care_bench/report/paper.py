@@ -11,10 +11,9 @@ from typing import NamedTuple, cast
 
 from care_bench.errors import CareBenchError
 from care_bench.report.grid import SELECTION, Grid, Key, lone_seeds
-from care_bench.report.labels import Variant, method_label, rank
+from care_bench.report.labels import METHODS, Variant, method_label, rank
 from care_bench.report.model import Cell, Column, Source, Table
 from care_bench.report.statistics import number
-from care_bench.report.stub import METHODS
 
 REFERENCE = Path("reference") / "table1.csv"
 DATASETS = ("cifar10", "cifar100", "stl10", "imagenet100")

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from care_bench.data import DATASETS
 from care_bench.errors import CareBenchError, unknown
-from care_bench.report.stub import METHODS
+from care_bench.report.labels import METHODS
 
 REFERENCE = Path("reference") / "paper_settings.csv"
 ANY = "*"

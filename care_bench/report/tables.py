@@ -11,11 +11,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from care_bench.artifacts.collection import Collection
+from care_bench.evaluation.protocols import METRICS, OURS
 from care_bench.report.grid import SELECTION, Grid, Key, reading
 from care_bench.report.labels import Variant, method_label, metric_label
 from care_bench.report.model import Table
 from care_bench.report.paper import PaperValue, paper_table
-from care_bench.report.stub import METRICS, PROTOCOLS
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,11 +31,12 @@ class Spec:
     Attributes:
         title: begins the title; the values of ``each`` follow.
         family: of protocols; empty for whatever no other table shows. A table is made where a metric of the family was
-            measured, and has the captions of its metrics.
+            measured.
         each: one table per combination of these parts of a key.
         group: part of a key that is the spanning header.
         order: parts of a key by which columns are sorted.
         caption: its first sentences.
+        explains: whether the captions of the family's metrics follow.
         metrics: columns, in this order; by default those of the family.
         headers: column headers other than the label of the metric.
         names_absent: whether the caption names metrics of the spec that were not measured.
@@ -49,6 +50,7 @@ class Spec:
     group: str
     order: tuple[str, ...]
     caption: str = ""
+    explains: bool = True
     metrics: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     names_absent: bool = False
@@ -62,7 +64,6 @@ PROBES = Spec(
     each=("protocol",),
     group="data",
     order=("data", "representation"),
-    caption="Top-1 accuracy on the test split of a classifier on the frozen encoder.",
     headers={"top1": "top-1, {representation}"},
 )
 EQUIVARIANCE = Spec(
@@ -91,6 +92,7 @@ ABLATION = Spec(
     order=("representation", "metric", "protocol"),
     caption="Which terms of the loss do what on {data}. InfoNCE and CARE weigh invariance and uniformity as InfoNCE "
     "does, at its temperature; the rows of single terms are the terms as the paper writes them.",
+    explains=False,
     metrics=("top1", "wahba_error", "gamma"),
     headers={"top1": "top-1, {protocol}"},
     methods=(*TERMS, "simclr", "care"),
@@ -175,7 +177,7 @@ def _tables(grid: Grid, spec: Spec, columns: pd.DataFrame) -> Iterator[tuple[Tab
 def _table(grid: Grid, spec: Spec, metrics: Sequence[str], keys: list[Key], rows: list[Variant]) -> Table:
     place = keys[0]._asdict()
     present = [metric for metric in metrics if metric in {key.metric for key in keys}]
-    captions = (METRICS[metric].caption for metric in present if metric in _of_family(spec.family))
+    captions = [METRICS[metric].caption for metric in present if metric in _of_family(spec.family) and spec.explains]
     absent = "; ".join(metric_label(metric) for metric in metrics if metric not in present)
     shown = _method_rows(grid, spec.methods, rows) if spec.methods else [(grid.labels[row], row) for row in rows]
     cells = grid.cells([row for _, row in shown], keys)
@@ -212,5 +214,5 @@ def _method_rows(grid: Grid, methods: Sequence[str], present: list[Variant]) -> 
 
 def _of_family(family: str) -> tuple[str, ...]:
     """Metrics of the protocols of a family, in display order."""
-    found = {metric.name for protocol in PROTOCOLS.values() if protocol.family == family for metric in protocol.metrics}
+    found = {metric.name for protocol in OURS if protocol.family == family for metric in protocol.metrics}
     return tuple(metric for metric in METRICS if metric in found)
