@@ -22,6 +22,10 @@ app = typer.Typer(
 Data = Annotated[Path, typer.Option("--data", help="Folder of prepared data sets.")]
 Raw = Annotated[Path, typer.Option("--raw", help="Folder of raw data: what you have, and what is downloaded.")]
 Results = Annotated[Path, typer.Argument(help="Results folder.")]
+Runs = Annotated[Path, typer.Argument(metavar="RUNS", help="JSON list of run configurations.")]
+RunsFolder = Annotated[Path, typer.Option("--runs", help="Folder of all runs.")]
+Logs = Annotated[Path, typer.Option("--logs", help="Folder of the logs of runs.")]
+Summary = Annotated[Path, typer.Option("--out", help="JSON file to write: run -> SHA-256 of its result.")]
 DATA, RAW, RESULTS = Path("results/data"), Path("results/raw"), Path("results")
 
 
@@ -119,23 +123,60 @@ def evaluate(
 
     chosen = EvaluationConfig() if settings is None else read_evaluation(settings)
     _check_versions()
-    from care_bench.evaluate import evaluate as measure
+    from care_bench.evaluation.run import evaluate as measure
 
-    path = run / "records.jsonl" if out is None else out
-    records = measure(run, data, chosen, path)
-    _say(f"{run}: {len(records)} records in {path}")
+    records = measure(run, data, chosen, out)
+    _say(f"{run}: {len(records)} records in {run / 'records.jsonl' if out is None else out}")
+
+
+@app.command("pretrain-runs")
+def pretrain_runs(file: Runs, runs: RunsFolder, logs: Logs, out: Summary, data: Data = DATA) -> None:
+    """Pretrain the runs of a job of the workflow, one after another."""
+    _check_versions()
+    from care_bench.jobs import pretrain_runs as work
+
+    work(file, runs, data, logs, out)
+
+
+@app.command("evaluate-runs")
+def evaluate_runs(
+    file: Runs,
+    settings: Annotated[Path, typer.Option("--settings", help="Evaluation settings (JSON or YAML).")],
+    runs: RunsFolder,
+    logs: Logs,
+    out: Summary,
+    data: Data = DATA,
+) -> None:
+    """Evaluate the runs of a job of the workflow, one after another."""
+    from care_bench.config import read_evaluation
+
+    chosen = read_evaluation(settings)
+    _check_versions()
+    from care_bench.jobs import evaluate_runs as work
+
+    work(file, chosen, runs, data, logs, out)
 
 
 @app.command()
 def collect(
-    records: Annotated[list[Path], typer.Argument(metavar="RECORDS...", help="Files of records, one per run.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the collection: results/collected/NAME.")],
+    records: Annotated[list[Path] | None, typer.Argument(metavar="[RECORDS...]", help="Files of records.")] = None,
+    profile: Annotated[Path | None, typer.Option("--profile", help="Collect the runs of this profile.")] = None,
+    runs: Annotated[Path | None, typer.Option("--runs", help="Folder of these runs.")] = None,
 ) -> None:
-    """Gather records into one Parquet and one CSV file."""
+    """Gather records into one Parquet and one CSV file: given files, or those of every run of a profile."""
     from care_bench.artifacts.collection import collect as gather
+    from care_bench.artifacts.collection import collect_profile
 
-    gather(records, out)
-    _say(f"collected {len(records)} runs in {out}")
+    if profile is not None and runs is not None and not records:
+        from care_bench.config import read_profile
+
+        collect_profile(read_profile(profile), runs, out)
+    elif records and profile is None and runs is None:
+        gather(records, out)
+    else:
+        raise CareBenchError("collect takes files of records, or --profile and --runs; expected one of the two")
+    _say(f"collected in {out}")
 
 
 @app.command()

@@ -12,7 +12,7 @@ import pytest
 from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.config.presets import load_preset
 from care_bench.data import DATASETS, conversion, imagenet100, load, prepare
-from care_bench.evaluate import evaluate
+from care_bench.evaluation.run import evaluate
 from care_bench.training.pretrain import pretrain
 from tests.data import formats
 from tests.data.large_formats import alphas, helix, mmcif, tiny_imagenet, write_class_folders, write_text

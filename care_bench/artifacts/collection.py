@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from care_bench.artifacts import Record, read_records
+from care_bench.config import Profile
 from care_bench.errors import CareBenchError
-from care_bench.files import canonical_json, write_bytes
+from care_bench.files import canonical_json, write_bytes, write_text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +78,12 @@ def collect(files: Iterable[Path], folder: Path) -> Path:
     for name, content in encode(records).items():
         write_bytes(folder / name, content)
     return folder / PARQUET
+
+
+def collect_profile(profile: Profile, runs: Path, folder: Path) -> Path:
+    """Gather the records of every run of a profile; see :func:`collect`."""
+    write_text(folder / PROFILE, profile.model_dump_json() + "\n")
+    return collect([runs / run.id / "records.jsonl" for run in profile.runs()], folder)
 
 
 def encode(records: Sequence[Record]) -> dict[str, bytes]:

@@ -4,7 +4,7 @@ from care_bench.config.backbones import BACKBONE_SETTINGS, BackboneSettings
 from care_bench.config.evaluation import EvaluationConfig
 from care_bench.config.methods import METHOD_SETTINGS, MethodSettings
 from care_bench.config.profile import Profile
-from care_bench.config.readers import parse_profile, read_evaluation, read_profile, read_run
+from care_bench.config.readers import parse_profile, read_evaluation, read_profile, read_run, read_runs
 from care_bench.config.run import RunConfig
 from care_bench.config.yaml_files import parse_scalars, read_yaml
 
@@ -21,5 +21,6 @@ __all__ = [
     "read_evaluation",
     "read_profile",
     "read_run",
+    "read_runs",
     "read_yaml",
 ]

@@ -207,7 +207,9 @@ class Profile(Settings):
         return runs
 
     def jobs(self) -> dict[str, list[RunConfig]]:
-        """Divide the runs into jobs of at most ``runs_per_job`` runs of one data set, named `DATASET/NUMBER`.
+        """Divide the runs into jobs of at most ``runs_per_job`` runs of one data set.
+
+        A job of one run has the run's id as its name, others are `DATASET/jobN`.
 
         Raises:
             CareBenchError: as :meth:`runs`.
@@ -221,11 +223,11 @@ class Profile(Settings):
                 shared.setdefault(run.dataset, []).append(run)
         evenly = [part for runs in shared.values() for part in _evenly(runs, self.runs_per_job)]
         numbers: Counter[str] = Counter()
-        jobs = {}
-        for part in (*alone, *evenly):
+        jobs = {part[0].id: part for part in alone}
+        for part in evenly:
             dataset = part[0].dataset
-            jobs[f"{dataset}/{numbers[dataset]}"] = part
             numbers[dataset] += 1
+            jobs[f"{dataset}/job{numbers[dataset]}"] = part
         return jobs
 
 

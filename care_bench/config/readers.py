@@ -35,7 +35,7 @@ def read_run(path: Path, run: str | None) -> RunConfig:
 
     Args:
         path: a run's configuration (`config.json`), or a profile.
-        run: `dataset/variant/seedN` when ``path`` is a profile, else None.
+        run: `DATASET/VARIANT/seedN` when ``path`` is a profile, else None.
 
     Raises:
         CareBenchError: the file is neither, or the run is not in the profile.
@@ -53,6 +53,14 @@ def read_run(path: Path, run: str | None) -> RunConfig:
     if not isinstance(content, Mapping):
         raise CareBenchError(f"{path}: expected the configuration of a run, found {type(content).__name__}")
     return RunConfig.parse(content, str(path))
+
+
+def read_runs(path: Path) -> list[RunConfig]:
+    """Read a JSON or YAML list of run configurations."""
+    content = read_yaml(path)
+    if not isinstance(content, list) or not all(isinstance(entry, Mapping) for entry in content):
+        raise CareBenchError(f"{path}: expected a list of run configurations, found {type(content).__name__}")
+    return [RunConfig.parse(entry, f"{path}, run {number}") for number, entry in enumerate(content, start=1)]
 
 
 def read_evaluation(path: Path) -> EvaluationConfig:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -111,6 +112,23 @@ class RunFolder:
                 f"{self.path} holds a run of config {found[:12]}, expected config {expected[:12]}; "
                 "delete it or use another folder"
             )
+
+    def discard_other(self, config: RunConfig) -> None:
+        """Delete what a finished run of another configuration has left; the state of unfinished runs stays.
+
+        Raises:
+            CareBenchError: another process has the folder, or a file cannot be deleted.
+        """
+        if not self.config.exists() or read_run(self.config, None).sha256() == config.sha256():
+            return
+        with self.lock():
+            try:
+                # The summaries go first: without them the other files count for nothing.
+                for path in (self.summary, self.evaluation, self.records, self.encoder, self.log, self.config):
+                    path.unlink(missing_ok=True)
+                shutil.rmtree(self.path / "snapshots", ignore_errors=True)
+            except OSError as error:
+                raise CareBenchError(f"cannot delete {error.filename}: {error.strerror}") from None
 
     def read_summary(self) -> dict[str, Any] | None:
         """Return the summary of a finished run, or None where there is none."""

@@ -18,7 +18,7 @@ from care_bench.config import (
     read_profile,
     read_run,
     read_yaml,
-    with_types,
+    parse_scalars,
 )
 from care_bench.errors import CareBenchError
 from tests.config.editing import edited
@@ -210,5 +210,5 @@ def test_every_pinned_configuration_still_is_one(folder: Path) -> None:
     ],
 )
 def test_the_texts_of_a_command_line_get_the_types_of_a_file(given: dict[str, Any], meant: dict[str, Any]) -> None:
-    assert with_types(given) == meant
-    assert repr(with_types(given)) == repr(meant), "1 and True are equal"
+    assert parse_scalars(given) == meant
+    assert repr(parse_scalars(given)) == repr(meant), "1 and True are equal"

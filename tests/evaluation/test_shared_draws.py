@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from care_bench.augmentations import ImageAugmentation, ImageParameters
 from care_bench.config import EvaluationConfig, RunConfig, parse_profile, read_profile
 from care_bench.data import PreparedDataset, load, prepare
-from care_bench.evaluate import evaluate
+from care_bench.evaluation.run import evaluate
 from care_bench.evaluation.embed import COMPOSED, Embedded, embed_dataset
 from care_bench.models import Encoder
 from care_bench.runs.build import build_augmentation

@@ -14,7 +14,7 @@ from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.config.presets import load_preset
 from care_bench.data import load, prepare
 from care_bench.errors import CareBenchError
-from care_bench.evaluate import evaluate
+from care_bench.evaluation.run import evaluate
 from care_bench.files import sha256_file
 from care_bench.models import Encoder
 from care_bench.runs.build import build_run_encoder

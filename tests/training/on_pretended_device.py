@@ -90,7 +90,7 @@ def evaluation(config: RunConfig, data: Path, watch: Watch | None) -> dict[str, 
     """Return what every protocol measures on an encoder with its initial weights."""
     device = THERE if watch else HERE
     dataset = load(config.dataset, data)
-    encoder, augmentation = build_run_encoder(config, dataset), build_augmentation(config, dataset)
+    encoder, augmentation = build_run_encoder(config, dataset), build_augmentation(config.augmentation, dataset, "here")
     found: dict[str, Any] = {}
     for representation, embedded in embed_dataset(encoder, augmentation, dataset, SETTINGS, device).items():
         for protocol in PROTOCOLS:

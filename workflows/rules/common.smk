@@ -1,5 +1,6 @@
 """The matrix of runs, resolved once from the profile; everything a rule needs to know of a run comes from here."""
 
+import json
 import shlex
 import sys
 from pathlib import Path
@@ -11,24 +12,29 @@ from snakemake.utils import update_config
 # The package of this checkout, whether or not one is installed.
 sys.path.insert(0, str(Path(workflow.basedir).resolve()))
 
-from care_bench.config import parse_profile, read_yaml, with_types  # noqa: E402
+from care_bench.config import parse_profile, read_yaml, parse_scalars  # noqa: E402
 from care_bench.errors import CareBenchError  # noqa: E402
 from care_bench.machine import nvidia_gpus  # noqa: E402
 
 
 def configuration():
-    """What files and command line configure, in snakemake's order, which itself takes 1e-6 and seeds=[0] for texts."""
+    """The configuration from files and command line, merged in snakemake's order.
+
+    It is read again because snakemake itself takes 1e-6, and the 0 in seeds=[0], for strings.
+    """
     given = workflow.overwrite_configfiles
     content = {}
     for path in [*(path for path in workflow.configfiles if path not in given), *given]:
         update_config(content, read_yaml(Path(path)))
-    update_config(content, with_types(workflow.config_settings.config))
+    update_config(content, parse_scalars(workflow.config_settings.config))
     return content
 
 
 try:
     PROFILE = parse_profile(configuration(), "profile")
-    RUNS = {run.id: run for run in PROFILE.runs()}
+    JOBS_OF_PROFILE = PROFILE.jobs()
+    for name in PROFILE.datasets:
+        PROFILE.measured(name)
 except CareBenchError as error:
     raise WorkflowError(str(error)) from None
 
@@ -37,10 +43,12 @@ if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 LOGS = f"results/logs/{PROFILE.name}"
-FOLDER = f"results/runs/{PROFILE.name}"
+RUNS = f"results/runs/{PROFILE.name}"
+JOBS = f"results/jobs/{PROFILE.name}"
+JOB = f"{JOBS}/{{job}}"
+COLLECTED = f"results/collected/{PROFILE.name}"
 LEDGER = "results/theory/ledger.jsonl"
-RESOLVED = f"results/collected/{PROFILE.name}/profile.json"
-RUN = f"{FOLDER}/{{dataset}}/{{variant}}/seed{{seed}}"
+RESOLVED = f"{JOBS}/profile.json"
 
 # Local jobs take turns on the GPUs, since every job sees all of them; a cluster's job asks for as many as it uses.
 GPU = min(1, nvidia_gpus())
@@ -50,30 +58,41 @@ if GPU and workflow.local_exec and "gpu" not in workflow.global_resources:
 
 wildcard_constraints:
     dataset="[^/]+",
-    variant="[^/]+",
-    seed=r"\d+",
+    job="[^/]+/.+",
 
 
-def run_of(wildcards):
-    """The full configuration of the run that the wildcards name."""
-    return RUNS[f"{wildcards.dataset}/{wildcards.variant}/seed{wildcards.seed}"]
+def configurations(job):
+    """The runs of a job, as the JSON that the commands read."""
+    runs = JOBS_OF_PROFILE[job]
+    return json.dumps([run.model_dump(mode="json") for run in runs])
+
+
+def dataset_of_job(job):
+    """The data set of a job's runs."""
+    return JOBS_OF_PROFILE[job][0].dataset
+
+
+def data_of_job(wildcards):
+    """The prepared data set that a job needs."""
+    return f"results/data/{dataset_of_job(wildcards.job)}/meta.json"
+
+
+def devices_of_job(job):
+    """The devices of the largest run of a job."""
+    return max(run.training.devices for run in JOBS_OF_PROFILE[job])
+
+
+def threads_of_job(job, devices=True):
+    """The CPU threads of the largest run of a job, on all of its devices or on one."""
+    runs = (run.training for run in JOBS_OF_PROFILE[job])
+    return max(run.threads * (run.devices if devices else 1) for run in runs)
 
 
 def gpus(devices):
-    """The GPUs that a job with so many devices asks for."""
+    """The GPUs that a job on so many devices asks for."""
     return GPU if workflow.local_exec else devices
-
-
-def of_every_run(file):
-    """This file of every run in the profile."""
-    return [f"{FOLDER}/{run}/{file}" for run in RUNS]
 
 
 def modules(folder):
     """The Python files of a folder of this checkout."""
     return sorted(str(path) for path in Path(workflow.basedir, folder).glob("*.py"))
-
-
-def log_of_run(stage):
-    """The log of a stage of a run."""
-    return f"{LOGS}/{{dataset}}/{{variant}}/seed{{seed}}.{stage}.log"

@@ -1,9 +1,9 @@
-"""Measure frozen encoders: one file of records per run, under settings that all rows of a data set share."""
+"""Measure frozen encoders, all of a data set under the same settings. A job passes over runs whose records are current."""
 
 
 rule evaluation_settings:
     output:
-        f"{FOLDER}/{{dataset}}/evaluation.json",
+        f"{JOBS}/{{dataset}}/evaluation.json",
     log:
         f"{LOGS}/{{dataset}}/evaluation_settings.log",
     conda:
@@ -16,20 +16,21 @@ rule evaluation_settings:
 
 rule evaluate:
     input:
-        summary=f"{RUN}/pretrain.json",
-        encoder=f"{RUN}/encoder.safetensors",
-        data="results/data/{dataset}/meta.json",
-        settings=f"{FOLDER}/{{dataset}}/evaluation.json",
+        runs=f"{JOB}/runs.json",
+        pretrained=f"{JOB}/pretrained.json",
+        data=data_of_job,
+        settings=lambda wildcards: f"{JOBS}/{dataset_of_job(wildcards.job)}/evaluation.json",
     output:
-        f"{RUN}/records.jsonl",
+        f"{JOB}/evaluated.json",
     log:
-        log_of_run("evaluate"),
+        f"{LOGS}/jobs/{{job}}.evaluate.log",
     conda:
         "../envs/train.yaml"
-    threads: lambda wildcards: run_of(wildcards).training.threads
+    threads: lambda wildcards: threads_of_job(wildcards.job, devices=False)
     resources:
         gpu=gpus(1),
     params:
-        folder=subpath(input.summary, parent=True),
+        runs=RUNS,
+        logs=LOGS,
     shell:
-        "python -m care_bench evaluate {params.folder} --data results/data --settings {input.settings} --out {output} > {log} 2>&1"
+        "python -m care_bench evaluate-runs {input.runs} --settings {input.settings} --runs {params.runs} --data results/data --logs {params.logs} --out {output} > {log} 2>&1"

@@ -1,37 +1,37 @@
-"""One pretraining job per run. It depends on the run's own configuration, so that changing one run repeats only it."""
+"""Pretraining. A job trains the runs of its list one after another and passes over those that are finished.
+
+The runs' own files are no outputs of a rule, so that snakemake never deletes a finished training.
+"""
 
 
 rule configure:
     output:
-        f"{RUN}/config.json",
+        f"{JOB}/runs.json",
     log:
-        log_of_run("configure"),
+        f"{LOGS}/jobs/{{job}}.configure.log",
     conda:
         "../envs/data.yaml"
     params:
-        config=lambda wildcards: run_of(wildcards).model_dump_json(),
+        runs=lambda wildcards: configurations(wildcards.job),
     shell:
-        "printf '%s\\n' {params.config:q} > {output} 2> {log}"
+        "printf '%s\\n' {params.runs:q} > {output} 2> {log}"
 
 
 rule pretrain:
     input:
-        config=f"{RUN}/config.json",
-        data="results/data/{dataset}/meta.json",
+        runs=f"{JOB}/runs.json",
+        data=data_of_job,
     output:
-        encoder=f"{RUN}/encoder.safetensors",
-        log=f"{RUN}/log.jsonl",
-        summary=f"{RUN}/pretrain.json",
+        f"{JOB}/pretrained.json",
     log:
-        log_of_run("pretrain"),
+        f"{LOGS}/jobs/{{job}}.pretrain.log",
     conda:
         "../envs/train.yaml"
-    threads:
-        lambda wildcards: run_of(wildcards).training.threads
-        * run_of(wildcards).training.devices
+    threads: lambda wildcards: threads_of_job(wildcards.job)
     resources:
-        gpu=lambda wildcards: gpus(run_of(wildcards).training.devices),
+        gpu=lambda wildcards: gpus(devices_of_job(wildcards.job)),
     params:
-        folder=subpath(input.config, parent=True),
+        runs=RUNS,
+        logs=LOGS,
     shell:
-        "python -m care_bench pretrain {input.config} --data results/data --out {params.folder} > {log} 2>&1"
+        "python -m care_bench pretrain-runs {input.runs} --runs {params.runs} --data results/data --logs {params.logs} --out {output} > {log} 2>&1"

@@ -3,31 +3,34 @@
 
 rule collect:
     input:
-        of_every_run("records.jsonl"),
+        evaluated=[f"{JOBS}/{job}/evaluated.json" for job in JOBS_OF_PROFILE],
+        profile=RESOLVED,
     output:
-        parquet=f"results/collected/{PROFILE.name}/records.parquet",
+        parquet=f"{COLLECTED}/records.parquet",
         csv=report(
-            f"results/collected/{PROFILE.name}/records.csv",
+            f"{COLLECTED}/records.csv",
             caption="../report/records.rst",
             category="Records",
         ),
+        profile=f"{COLLECTED}/profile.json",
     log:
         f"{LOGS}/collect.log",
     conda:
         "../envs/report.yaml"
     params:
-        folder=subpath(output.parquet, parent=True),
+        runs=RUNS,
+        folder=COLLECTED,
     shell:
-        "python -m care_bench collect {input} --out {params.folder} > {log} 2>&1"
+        "python -m care_bench collect --profile {input.profile} --runs {params.runs} --out {params.folder} > {log} 2>&1"
 
 
 rule report_tables:
     input:
-        records=f"results/collected/{PROFILE.name}/records.parquet",
-        # Of it the tables have their order.
-        profile=RESOLVED,
-        # The theory stands in the report as it was checked last. Whole, the path is no output of a rule: tables never
-        # check it anew, for which their environment may lack the packages.
+        records=f"{COLLECTED}/records.parquet",
+        # Tables have data sets and variants in the order of the profile.
+        profile=f"{COLLECTED}/profile.json",
+        # The report shows the theory as it was checked last. An absolute path is no output of a rule, so that tables
+        # never check it again: their environment may lack the packages.
         theory=lambda wildcards: (
             [str(Path(LEDGER).absolute())] if Path(LEDGER).exists() else []
         ),
@@ -67,7 +70,7 @@ rule resolved_profile:
 rule settings:
     input:
         profile=RESOLVED,
-        # Of this checkout, like the package: a folder of one's own for results need not have it.
+        # The reference of this checkout: another folder for results need not have one.
         reference=str(Path(workflow.basedir, "results/reference/paper_settings.csv")),
     output:
         markdown=f"results/report/{PROFILE.name}/settings.md",

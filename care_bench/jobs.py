@@ -1,0 +1,118 @@
+"""Jobs of the workflow: several runs of one data set, trained or measured one after another in one process.
+
+Starting a process costs seconds of imports, which small runs share here. Every run keeps its own folder and log. A
+killed job loses at most the run in hand: started again, it passes over what is finished. A run that fails is named, and
+the others go on.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from care_bench.config import EvaluationConfig, RunConfig, read_runs
+from care_bench.errors import CareBenchError
+from care_bench.files import sha256_file, write_json
+from care_bench.runs.folder import RunFolder
+from care_bench.training.interrupts import RunInterruptedError
+
+Work = Callable[[RunConfig, Path], tuple[str, str]]
+"""Takes a run and its folder; returns the hash that stands for the result, and what to say of it."""
+
+
+def pretrain_runs(file: Path, runs: Path, data: Path, logs: Path, out: Path) -> None:
+    """Pretrain the runs of a job.
+
+    Args:
+        file: JSON list of run configurations.
+        runs: folder of all runs; run `DATASET/VARIANT/seedN` has the folder of that name below it. What a folder holds
+            of another configuration is replaced.
+        data: folder of prepared data sets.
+        logs: folder of logs; the run's is `DATASET/VARIANT/seedN.pretrain.log`.
+        out: file to write at the end: JSON, run -> SHA-256 of its weights.
+
+    Raises:
+        CareBenchError: runs failed; one line that names them. Or the list is damaged.
+        RunInterruptedError: a signal came; the state of the run in hand is saved.
+    """
+    from care_bench.training.pretrain import pretrain
+
+    def work(config: RunConfig, folder: Path) -> tuple[str, str]:
+        RunFolder(folder).discard_other(config)
+        summary = pretrain(config, data, folder).check(config)
+        return summary["weights_sha256"], f"{summary['steps']} steps, {summary['images_per_second']} images/s"
+
+    _work_through(file, runs, logs, "pretrain", out, work)
+
+
+def evaluate_runs(file: Path, settings: EvaluationConfig, runs: Path, data: Path, logs: Path, out: Path) -> None:
+    """Evaluate the finished runs of a job; those whose records are current are passed over.
+
+    Args:
+        file: JSON list of run configurations.
+        settings: how to evaluate.
+        runs: folder of all runs.
+        data: folder of prepared data sets.
+        logs: folder of logs; the run's is `DATASET/VARIANT/seedN.evaluate.log`.
+        out: file to write at the end: JSON, run -> SHA-256 of its file of records.
+
+    Raises:
+        CareBenchError: runs failed; one line that names them. Or the list is damaged.
+    """
+    from care_bench.evaluation.run import evaluate, is_evaluated
+
+    def work(config: RunConfig, folder: Path) -> tuple[str, str]:
+        current = is_evaluated(folder, data, settings)
+        said = "its records are current" if current else f"{len(evaluate(folder, data, settings))} records"
+        return sha256_file(RunFolder(folder).records), said
+
+    _work_through(file, runs, logs, "evaluate", out, work)
+
+
+def _work_through(file: Path, runs: Path, logs: Path, stage: str, out: Path, work: Work) -> None:
+    configs = read_runs(file)
+    results: dict[str, str] = {}
+    failed: list[str] = []
+    for config in configs:
+        log = logs / f"{config.id}.{stage}.log"
+        try:
+            with _output_to(log):
+                results[config.id], said = work(config, runs / config.id)
+        except RunInterruptedError:
+            raise
+        except CareBenchError as error:
+            failed.append(f"{config.id}: {error} (log: {log})")
+            said = f"failed: {error}"
+        print(f"{config.id}: {said}", flush=True)  # noqa: T201
+    if failed:
+        raise CareBenchError(f"{len(failed)} of {len(configs)} runs failed: {'; '.join(failed)}")
+    write_json(out, results)
+
+
+@contextmanager
+def _output_to(log: Path) -> Iterator[None]:
+    """Send standard output and error to a file, those of child processes too; an error's message is its last line."""
+    try:
+        log.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+    except OSError as error:
+        raise CareBenchError(f"cannot write {log}: {error.strerror}; expected a writable folder of logs") from None
+    streams = (sys.stdout, sys.stderr)
+    kept = [os.dup(stream.fileno()) for stream in streams]
+    try:
+        for stream in streams:
+            stream.flush()
+            os.dup2(descriptor, stream.fileno())
+        yield
+    except CareBenchError as error:
+        print(f"care-bench: {error}", file=sys.stderr, flush=True)  # noqa: T201
+        raise
+    finally:
+        os.close(descriptor)
+        for stream, original in zip(streams, kept, strict=True):
+            stream.flush()
+            os.dup2(original, stream.fileno())
+            os.close(original)
