@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from care_bench.artifacts import Record, read_records
 from care_bench.config import Profile
 from care_bench.errors import CareBenchError
-from care_bench.files import canonical_json, write_bytes, write_text
+from care_bench.files import canonical_json, write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,9 +20,13 @@ if TYPE_CHECKING:
 PARQUET = "records.parquet"
 CSV = "records.csv"
 PROFILE = "profile.json"
-"""The profile of a collection, as JSON; the workflow puts it there."""
+"""The profile of a collection, as JSON."""
 COLLECTED = "collected"
 PINNED = "pinned"
+RECORDS = "records.jsonl"
+"""The records of a run, in its folder."""
+SHOWN = 3
+"""Missing files that a message names."""
 HOW_TO_COLLECT = "make one with `care-bench collect RECORDS... --out results/collected/NAME`"
 
 _DTYPES = {"value": "float64", "spread": "float64", "duration_s": "float64", "higher_is_better": "boolean"}
@@ -36,8 +40,12 @@ _NESTED = ("environment", "values")
 class Collection:
     """The records of one profile, fresh (results/collected) or pinned (results/pinned), sorted by identity.
 
-    ``variants`` maps each data set of the profile to its variants, in the order of the profile; it is empty where no
-    profile lies beside the records.
+    Attributes:
+        name: name of its folder.
+        records: at least one.
+        pinned_on: date of the pin; None for a fresh collection.
+        variants: data set -> its variants, both in the order of the profile; empty where there is no profile beside
+            the records.
     """
 
     name: str
@@ -47,7 +55,7 @@ class Collection:
 
     @property
     def key(self) -> str:
-        """`collected/NAME` or `pinned/NAME`: where it lies below the results folder."""
+        """`collected/NAME` or `pinned/NAME`: its folder below the results folder."""
         return f"{COLLECTED if self.pinned_on is None else PINNED}/{self.name}"
 
     @property
@@ -72,18 +80,41 @@ def collect(files: Iterable[Path], folder: Path) -> Path:
         CareBenchError: no records, a damaged line, records that contradict each other (see :func:`check`), or a
             folder that cannot be written.
     """
-    unique = {record.sha256: record for path in files for record in read_records(path)}
-    records = sorted(unique.values(), key=lambda record: (record.identity, record.sha256))
-    check(records, str(folder))
-    for name, content in encode(records).items():
-        write_bytes(folder / name, content)
-    return folder / PARQUET
+    return _write(files, folder, {})
 
 
 def collect_profile(profile: Profile, runs: Path, folder: Path) -> Path:
-    """Gather the records of every run of a profile; see :func:`collect`."""
-    write_text(folder / PROFILE, profile.model_dump_json() + "\n")
-    return collect([runs / run.id / "records.jsonl" for run in profile.runs()], folder)
+    """Gather the records of every run of a profile as :func:`collect` does, with the profile as `profile.json`.
+
+    Args:
+        profile: the matrix of runs.
+        runs: folder of the profile's runs; each has its `records.jsonl` in `runs/<data set>/<variant>/seed<N>`.
+        folder: the collection to make or replace. Its files are replaced one by one, `records.parquet` last.
+
+    Returns:
+        Path of the parquet file.
+
+    Raises:
+        CareBenchError: as :func:`collect`, or runs without records: how many, and the first of them.
+    """
+    files = [runs / run.id / RECORDS for run in profile.runs()]
+    missing = [str(path) for path in files if not path.is_file()]
+    if missing:
+        more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
+        raise CareBenchError(
+            f"records of {len(missing)} of {len(files)} runs of profile {profile.name} are missing: "
+            f"{', '.join(missing[:SHOWN])}{more}; expected every run to be evaluated"
+        )
+    return _write(files, folder, {PROFILE: profile.model_dump_json().encode() + b"\n"})
+
+
+def _write(files: Iterable[Path], folder: Path, beside: Mapping[str, bytes]) -> Path:
+    unique = {record.sha256: record for path in files for record in read_records(path)}
+    records = sorted(unique.values(), key=lambda record: (record.identity, record.sha256))
+    check(records, str(folder))
+    for name, content in {**beside, **encode(records)}.items():
+        write_bytes(folder / name, content)
+    return folder / PARQUET
 
 
 def encode(records: Sequence[Record]) -> dict[str, bytes]:
@@ -127,7 +158,7 @@ def read_collection(folder: Path, pinned_on: str | None = None) -> Collection:
             raise CareBenchError(f"{where}: the record is {record.id}, found id {name!r}: it was changed by hand")
         records.append(record)
     check(records, str(folder))
-    return Collection(folder.name, tuple(records), pinned_on, read_variants(folder))
+    return Collection(folder.name, tuple(records), pinned_on, _read_variants(folder))
 
 
 def check(records: Sequence[Record], where: str) -> None:
@@ -190,16 +221,14 @@ def _with_nested(row: dict[str, Any], where: str) -> dict[str, Any]:
     nested = {}
     for key in _NESTED:
         try:
-            # Values came later than the first collections, and not every record has them.
-            if key == "environment" or row.get(key) is not None:
-                nested[key] = json.loads(row[key])
+            nested[key] = None if row[key] is None else json.loads(row[key])
         except (KeyError, TypeError, ValueError):
             raise CareBenchError(f"{where}: damaged record: {key} is not a JSON string") from None
     return {**row, **nested}
 
 
-def read_variants(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Read data sets and variants, in their order, from the profile in the folder of a collection; none without one.
+def _read_variants(folder: Path) -> dict[str, tuple[str, ...]]:
+    """Data sets and variants, in their order, of the profile in the folder of a collection; none without a profile.
 
     Raises:
         CareBenchError: a file that is no profile as JSON.

@@ -1,15 +1,13 @@
-"""Pinned collections: copies under a manifest, which a report refuses once a file has changed."""
+"""Pinned collections: copies under a manifest, which a report refuses when a file has changed."""
 
 from __future__ import annotations
 
-import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from care_bench.artifacts import Manifest
 from care_bench.artifacts.collection import (
     COLLECTED,
     CSV,
@@ -20,14 +18,14 @@ from care_bench.artifacts.collection import (
     encode,
     read_collection,
 )
+from care_bench.artifacts.manifest import Manifest
 from care_bench.errors import CareBenchError, unknown
 from care_bench.files import write_bytes
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+from care_bench.names import check_file_name
 
 
 def pin(results: Path, name: str, collection: str) -> Path:
-    """Copy a collection to `results/pinned/<name>`, with its profile where that is known, and write its manifest.
+    """Copy a collection to `results/pinned/<name>`, with its profile if it has one, and write its manifest.
 
     Args:
         results: the results folder.
@@ -42,8 +40,7 @@ def pin(results: Path, name: str, collection: str) -> Path:
             collection, or its two files disagree.
     """
     target = results / PINNED / name
-    if not _NAME.fullmatch(name):
-        raise CareBenchError(f"pin {name!r} cannot be a folder; expected letters, digits, '.', '_' and '-'")
+    check_file_name("pin", name)
     if target.exists() or target.is_symlink():
         raise CareBenchError(f"{target} exists and a pin is never replaced; expected a new name")
     source = results / COLLECTED / collection
@@ -87,7 +84,7 @@ def verify_all(results: Path) -> int:
 
 
 def read_pin(folder: Path) -> Collection:
-    """Read a pinned collection; its files have to be verified before."""
+    """Read a pinned collection, which the caller has verified."""
     date = Manifest.load(folder).about.get("date")
     return read_collection(folder, date if isinstance(date, str) else "an unknown date")
 
@@ -112,7 +109,7 @@ def _about(collection: Collection) -> dict[str, str | list[str]]:
 
 @contextmanager
 def _folder_beside(target: Path) -> Iterator[Path]:
-    """Fill a folder out of sight, then rename it to ``target``: a pin is whole or not there."""
+    """Fill a hidden folder, then rename it to ``target``: a pin is complete or absent."""
     folder = target.parent.parent / f".pin-{target.name}"
     try:
         shutil.rmtree(folder, ignore_errors=True)

@@ -7,29 +7,21 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from care_bench.artifacts.json_lines import parse, read_lines, write_lines
 from care_bench.files import canonical_json, sha256_bytes
+from care_bench.names import Fidelity, Representation, Unit
 
 Name = Annotated[str, Field(min_length=1)]
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
-LATER = ("epoch", "samples", "values", "evaluation")
-"""Keys that came after the first records: None where a file lacks them, and no key of the JSON where they are None."""
 
 
 class Identity(NamedTuple):
     """What a record measures; two records of one collection never share it.
 
-    ``epoch`` is "" after the last step and "epoch 000010" for a snapshot, so that the final record stands first and the
-    snapshots in the order of training.
+    ``epoch`` is "" after the last step and "epoch 000010" for a snapshot, so that the final record sorts first and the
+    snapshots follow in the order of training.
     """
 
     profile: str
@@ -49,15 +41,18 @@ class Identity(NamedTuple):
 class Record(BaseModel):
     """One measured number, or the reason why there is none, with everything needed to trace it.
 
-    ``config`` is the run's full configuration as canonical JSON, whose SHA-256 is ``config_sha256``. ``epoch`` counts
-    the epochs that a snapshot had been trained for; it is None after the last step. ``samples`` is the most that were
-    taken of each split, where the evaluation was told to take a few; None where it takes what its protocol does.
-    ``values`` are the repeats whose mean is ``value``, in their order: augmentations, or seeds of a classifier; None
-    where there is one number alone. ``evaluation`` is what decides the measurement beside the run's configuration, its
-    augmentation above all, as canonical JSON: numbers can stand in one column where it is the same. These four are no
-    keys of the JSON where they are None: records from before there were such keys keep their hashes.
-
     Types are strict: nothing is coerced, NaN and infinity are refused (give ``reason`` instead of a value).
+
+    Attributes:
+        epoch: epochs of training before a snapshot; None after the last step.
+        value: the number, None where there is a ``reason``.
+        n: number of repeats whose mean is ``value``: augmentations, or seeds of a classifier.
+        samples: most samples of each split that were measured; None for all that the protocol takes.
+        spread: standard deviation of the repeats (ddof 1).
+        values: the repeats in their order; None where there is one number alone.
+        evaluation: what decides the measurement apart from the run's configuration, its augmentation above all, as
+            canonical JSON. Numbers can stand in one column where it is the same.
+        config: the run's full configuration as canonical JSON, whose SHA-256 is ``config_sha256``.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -66,26 +61,26 @@ class Record(BaseModel):
     dataset: Name
     method: Name
     base: Name | None = None
-    fidelity: Literal["paper", "released-code"] | None = None
+    fidelity: Fidelity | None = None
     variant: Name
     backbone: Name
     seed: Annotated[int, Field(ge=0, lt=2**63)]
     epoch: Annotated[int, Field(ge=0, lt=10**6)] | None = None
     protocol: Name
     protocol_version: Annotated[int, Field(ge=1)]
-    representation: Literal["projection", "features"]
+    representation: Representation
     metric: Name
     value: float | None = None
     reason: Name | None = None
-    unit: Literal["%", "1", "degree"]
+    unit: Unit
     n: Annotated[int, Field(ge=0, lt=2**63)]
     samples: Annotated[int, Field(ge=1, lt=2**63)] | None = None
     spread: Annotated[float, Field(ge=0)] | None = None
     # A list in files, so not strict; the numbers in it are.
     values: Annotated[tuple[float, ...], Field(strict=False)] | None = None
     higher_is_better: bool | None = None
-    evaluation: Name | None = None
-    config: str = ""
+    evaluation: Name
+    config: Name
     config_sha256: Sha256
     data_sha256: Sha256
     weights_sha256: Sha256 | Literal[""]
@@ -93,16 +88,6 @@ class Record(BaseModel):
     environment: dict[str, str]
     device: Name
     duration_s: Annotated[float, Field(ge=0)]
-
-    @model_validator(mode="before")
-    @classmethod
-    def _with_later_keys(cls, content: Any) -> Any:
-        return {**dict.fromkeys(LATER), **content} if isinstance(content, dict) else content
-
-    @model_serializer(mode="wrap")
-    def _without_later_keys(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        content: dict[str, Any] = serialize(self)
-        return {key: value for key, value in content.items() if key not in LATER or value is not None}
 
     @model_validator(mode="after")
     def _value_or_reason(self) -> Self:
@@ -117,7 +102,7 @@ class Record(BaseModel):
             raise ValueError(f"found a spread with n = {self.n}; expected at least 2 repeats, or null")
         if self.values is not None and (self.value is None or len(self.values) != self.n):
             raise ValueError(f"found {len(self.values)} values with n = {self.n} and value = {self.value}; expected n")
-        if self.config and sha256_bytes(self.config.encode()) != self.config_sha256:
+        if sha256_bytes(self.config.encode()) != self.config_sha256:
             raise ValueError("found a config whose SHA-256 is not config_sha256; expected the run's own")
         if self.value is not None and not self.weights_sha256:
             raise ValueError("found a value without weights_sha256; only a missing value may lack weights")
@@ -153,7 +138,7 @@ class Record(BaseModel):
 
     @classmethod
     def parse(cls, content: dict[str, Any] | str, where: str) -> Self:
-        """Validate one record that was read from a file, where every key but those of ``LATER`` has to be present.
+        """Validate one record that was read from a file, where every key has to be present.
 
         Args:
             content: the record as a dict of plain Python values, or as a line of JSON.

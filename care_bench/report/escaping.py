@@ -27,11 +27,11 @@ _SPECIAL = {
     "…": r"\ldots{}",
 }
 _MATHEMATICS = r"""
-    ± \pm  γ \gamma  ε \varepsilon  λ \lambda  π \pi  ρ \rho  σ \sigma  Σ \Sigma  µ \mu  √ \surd  † ^\dagger  ᵀ ^\top
-    ∘ \circ  ° ^\circ  → \to  ⇔ \Leftrightarrow  ≠ \neq  ≤ \leq  ≥ \geq  × \times  · \cdot  ↑ \uparrow  ↓ \downarrow
-    ² ^2  ⁴ ^4
-""".split()
-_SPECIAL |= {sign: f"${command}$" for sign, command in zip(_MATHEMATICS[::2], _MATHEMATICS[1::2], strict=True)}
+± \pm  γ \gamma  ε \varepsilon  λ \lambda  π \pi  ρ \rho  σ \sigma  Σ \Sigma  µ \mu  √ \surd  † ^\dagger  ᵀ ^\top
+∘ \circ  ° ^\circ  → \to  ⇔ \Leftrightarrow  ≠ \neq  ≤ \leq  ≥ \geq  × \times  · \cdot  ↑ \uparrow  ↓ \downarrow
+² ^2  ⁴ ^4
+"""
+_SPECIAL |= {sign: f"${command}$" for sign, command in re.findall(r"(\S) (\S+)", _MATHEMATICS)}
 _ASCII_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _LETTERS = frozenset("ßæøÆØ")
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from care_bench.artifacts import Record
-from care_bench.report.labels import Order, Variant, labels, variant_of
+from care_bench.report.labels import Order, labels, variant_of
 
 Settings: TypeAlias = Mapping[str, Any]
 
@@ -20,11 +20,11 @@ def settings_lines(records: Sequence[Record], order: Order) -> list[str]:
     from most rows of the data set. Where rows differ, a sentence before them has what most of them have.
 
     Args:
-        records: a collection; records without a configuration are passed over.
+        records: a collection.
         order: of data sets and rows.
     """
     names = labels({variant_of(record) for record in records})
-    texts = {(record.dataset, variant_of(record)): record.config for record in records if record.config}
+    texts = {(record.dataset, variant_of(record)): record.config for record in records}
     configs = {row: json.loads(config) for row, config in texts.items()}
     shared: dict[str, list[Settings]] = {}
     for (dataset, _), config in configs.items():
@@ -54,7 +54,7 @@ def settings_lines(records: Sequence[Record], order: Order) -> list[str]:
 
 def measuring_lines(records: Sequence[Record], order: Order) -> list[str]:
     """Say under which augmentations the rows of each data set were measured, the same for all of them."""
-    evaluations = {record.dataset: record.evaluation for record in records if record.evaluation}
+    evaluations = {record.dataset: record.evaluation for record in records}
     found: dict[str, list[str]] = {}
     for dataset in sorted(evaluations, key=order.dataset):
         content = json.loads(evaluations[dataset])

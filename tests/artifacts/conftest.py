@@ -6,6 +6,9 @@ from typing import Any
 import pytest
 
 from care_bench.artifacts import Record
+from tests.sample_records import record, records, results, written
+
+__all__ = ["content", "make", "record", "records", "results", "written"]
 
 
 @pytest.fixture
@@ -20,6 +23,7 @@ def content() -> dict[str, Any]:
         "variant": "care",
         "backbone": "convnet",
         "seed": 3,
+        "epoch": None,
         "protocol": "cached-v1",
         "protocol_version": 1,
         "representation": "features",
@@ -28,10 +32,13 @@ def content() -> dict[str, Any]:
         "reason": None,
         "unit": "%",
         "n": 3,
+        "samples": None,
         "spread": 0.5,
+        "values": None,
         "higher_is_better": True,
-        "config": "",
-        "config_sha256": "a" * 64,
+        "evaluation": "{}",
+        "config": "{}",
+        "config_sha256": "44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a",  # SHA-256 of "{}"
         "data_sha256": "b" * 64,
         "weights_sha256": "c" * 64,
         "code_version": "0.1.0+g0123456789ab",

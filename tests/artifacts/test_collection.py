@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 
 from care_bench.artifacts import Record, write_records
-from care_bench.artifacts.collection import collect, frame, read_collection
-from care_bench.artifacts.pin import read_pin, verify_all
+from care_bench.artifacts.collection import collect, collect_profile, frame, read_collection
+from care_bench.config import Profile, parse_profile
 from care_bench.errors import CareBenchError
+from care_bench.files import write_bytes
 
 Make = Callable[..., Record]
-RESULTS = Path(__file__).parents[2] / "results"
 
 
 def _files(folder: Path, *groups: list[Record]) -> list[Path]:
@@ -61,15 +61,6 @@ def test_snapshots_stand_beside_the_final_record(tmp_path: Path, record: Make) -
     assert [line.split(",")[9] for line in text.splitlines()] == ["epoch", "", "9", "10"]
 
 
-def test_a_collection_without_epochs_is_read_as_it_was_pinned() -> None:
-    assert verify_all(RESULTS) >= 2
-    pinned = read_pin(RESULTS / "pinned" / "smoke-v1")
-    columns = pd.read_parquet(RESULTS / "pinned" / "smoke-v1" / "records.parquet").columns
-    assert "epoch" not in columns
-    assert len(pinned.records) == 714
-    assert {found.epoch for found in pinned.records} == {None}
-
-
 def test_a_few_samples_are_a_column(tmp_path: Path, record: Make) -> None:
     kept = [record(samples=64), record(seed=1, samples=64)]
     collect(_files(tmp_path, kept), tmp_path / "out")
@@ -108,7 +99,7 @@ def test_order_and_split_do_not_matter(tmp_path: Path, records: list[Record]) ->
         ({"seed": 1, "samples": 64}, "more than one number of samples in protocol cached-v1: all and 64"),
         ({"samples": 64}, "more than one outcome of one measurement"),
         ({"seed": 1, "data_sha256": "d" * 64}, "more than one content in data set digits"),
-        ({"seed": 1, "evaluation": "{}"}, "more than one evaluation in data set digits: None and {}"),
+        ({"seed": 1, "evaluation": "{}"}, "more than one evaluation in data set digits: {"),
         ({"seed": 1, "unit": "1"}, "more than one unit in metric top1: % and 1"),
         ({"seed": 1, "higher_is_better": False}, "more than one direction in metric top1: True and False"),
     ],
@@ -184,3 +175,86 @@ def test_a_truncated_collection_is_named(tmp_path: Path, record: Make) -> None:
 def test_no_collection(tmp_path: Path) -> None:
     with pytest.raises(CareBenchError, match="care-bench collect"):
         read_collection(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["{", "[]", '{"profile": "small"}', '{"datasets": ["digits"]}', '{"datasets": {"digits": {"methods": [1]}}}'],
+)
+def test_a_profile_that_is_none_is_named(tmp_path: Path, record: Make, content: str) -> None:
+    collect(_files(tmp_path, [record()]), tmp_path / "out")
+    assert read_collection(tmp_path / "out").variants == {}
+    path = tmp_path / "out" / "profile.json"
+    path.write_text(content)
+    with pytest.raises(CareBenchError) as caught:
+        read_collection(tmp_path / "out")
+    assert str(caught.value) == f"{path} is damaged: expected the JSON of a profile with its data sets and rows"
+
+
+PROFILE: dict[str, Any] = {
+    "profile": "small",
+    "seeds": [0, 1],
+    "datasets": {
+        "proteins": {"preset": "proteins", "methods": {"simclr": {"name": "simclr"}}},
+        "digits": {
+            "preset": "digits",
+            "methods": {"simclr": {"name": "simclr"}, "invariance": {"name": "invariance"}},
+        },
+    },
+}
+
+
+@pytest.fixture
+def profile() -> Profile:
+    return parse_profile(PROFILE, "here")
+
+
+@pytest.fixture
+def runs(tmp_path: Path, profile: Profile, record: Make) -> Path:
+    """Records of every run of the profile."""
+    for run in profile.runs():
+        place = {"dataset": run.dataset, "variant": run.variant, "seed": run.seed}
+        write_records(tmp_path / "runs" / run.id / "records.jsonl", [record(**place)])
+    return tmp_path / "runs"
+
+
+def test_the_runs_of_a_profile_are_collected_in_its_order(tmp_path: Path, profile: Profile, runs: Path) -> None:
+    write_records(runs / "digits" / "care" / "seed0" / "records.jsonl", [])  # of no run of the profile
+    folder = tmp_path / "collected" / "small"
+    assert collect_profile(profile, runs, folder) == folder / "records.parquet"
+    found = read_collection(folder)
+    assert len(found.records) == 6
+    assert found.variants == {"proteins": ("simclr",), "digits": ("simclr", "invariance")}
+    assert list(found.variants) == ["proteins", "digits"]
+    assert parse_profile(json.loads((folder / "profile.json").read_text()), "there") == profile
+    same = collect([runs / run.id / "records.jsonl" for run in profile.runs()], tmp_path / "again")
+    assert same.read_bytes() == (folder / "records.parquet").read_bytes()
+
+
+def test_runs_without_records_are_named(tmp_path: Path, profile: Profile, runs: Path) -> None:
+    (runs / "digits/simclr/seed1/records.jsonl").unlink()
+    with pytest.raises(CareBenchError) as caught:
+        collect_profile(profile, runs, tmp_path / "out")
+    assert str(caught.value) == (
+        f"records of 1 of 6 runs of profile small are missing: {runs}/digits/simclr/seed1/records.jsonl; "
+        "expected every run to be evaluated"
+    )
+    for run in profile.runs()[:4]:
+        (runs / run.id / "records.jsonl").unlink(missing_ok=True)
+    with pytest.raises(CareBenchError, match=r"records of 4 of 6 runs .*proteins/simclr/seed0/.* and 1 more; expected"):
+        collect_profile(profile, runs, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_parquet_file_is_replaced_last(
+    tmp_path: Path, profile: Profile, runs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+
+    def write(path: Path, content: bytes) -> None:
+        order.append(path.name)
+        write_bytes(path, content)
+
+    monkeypatch.setattr("care_bench.artifacts.collection.write_bytes", write)
+    collect_profile(profile, runs, tmp_path / "out")
+    assert order == ["profile.json", "records.csv", "records.parquet"]

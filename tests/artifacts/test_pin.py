@@ -103,3 +103,15 @@ def test_every_problem_of_every_pin_is_named(results: Path) -> None:
         assert phrase in message
     assert message.count("; ") == 5
     assert "\n" not in message
+
+
+def test_a_pin_takes_the_profile_with_it(results: Path) -> None:
+    profile = results / "collected" / "small" / "profile.json"
+    profile.write_text(json.dumps({"datasets": {"digits": {"methods": {"simclr": {}, "care": {}}}}}))
+    pinned = pin(results, "kept", "small")
+    assert set(Manifest.load(pinned).files) == {"records.csv", "records.parquet", "profile.json"}
+    assert verify_all(results) == 2 + 3
+    assert read_pin(pinned).variants == {"digits": ("simclr", "care")}
+    (pinned / "profile.json").write_text(profile.read_text().replace("simclr", "simclir"))
+    with pytest.raises(CareBenchError, match=r"changed .*profile\.json"):
+        verify_all(results)

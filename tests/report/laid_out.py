@@ -1,4 +1,4 @@
-"""What stands in the tables laid out from a few records."""
+"""What is in the tables laid out from a few records."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from collections.abc import Iterable
 
 from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
-from care_bench.report.layouts import Layout, lay_out
+from care_bench.report.document import build_section
+from care_bench.report.model import Section, Statements, Table
 from care_bench.report.paper import PaperValue
-from care_bench.report.tables import Table
 
 NO_PAPER = "no paper"
 ONE_SEED = "n=1: one seed proves nothing: no ranking follows from this table."
@@ -18,12 +18,30 @@ def small(records: Iterable[Record]) -> Collection:
     return Collection("small", tuple(records))
 
 
-def layout(records: Iterable[Record], paper: list[PaperValue] | str = NO_PAPER) -> Layout:
-    return lay_out(small(records), paper)
+def section(records: Iterable[Record], paper: list[PaperValue] | str = NO_PAPER) -> Section:
+    return build_section(small(records), paper)
 
 
 def tables(records: Iterable[Record], paper: list[PaperValue] | str = NO_PAPER) -> dict[str, Table]:
-    return {table.title: table for table in layout(records, paper).tables}
+    return {part.title: part for part in section(records, paper).parts if isinstance(part, Table)}
+
+
+def snapshots(records: Iterable[Record]) -> dict[int | None, list[Table]]:
+    found: dict[int | None, list[Table]] = {}
+    for table in section(records).data:
+        found.setdefault(table.epoch, []).append(table)
+    return found
+
+
+def statements(found: Section) -> list[str]:
+    (lines,) = (part.items for part in found.parts if isinstance(part, Statements) and not part.title)
+    return list(lines)
+
+
+def absent(records: Iterable[Record], paper: list[PaperValue] | str = NO_PAPER) -> list[str]:
+    """What is said of tables that are not there."""
+    parts = section(records, paper).parts
+    return [line for part in parts if isinstance(part, Statements) and part.title for line in part.items]
 
 
 def columns(table: Table) -> list[tuple[str, str]]:
@@ -31,8 +49,8 @@ def columns(table: Table) -> list[tuple[str, str]]:
 
 
 def texts(table: Table) -> dict[str, list[str]]:
-    return {label: [cell.text for cell in row] for label, row in zip(table.rows, table.cells, strict=True)}
+    return {label: [cell.text for cell in row] for label, row in table.lines}
 
 
 def notes(table: Table) -> dict[str, list[tuple[str, ...]]]:
-    return {label: [cell.notes for cell in row] for label, row in zip(table.rows, table.cells, strict=True)}
+    return {label: [cell.notes for cell in row] for label, row in table.lines}

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
-from care_bench.evaluation.protocols import PROTOCOLS
-from care_bench.report.labels import METRICS, PROBES, Variant, labels, metric_order, natural, order, probe_order
+from care_bench.artifacts import Record
+from care_bench.report.labels import Order, Variant, labels, natural, rank, variant_of
 
 
 @pytest.mark.parametrize(
@@ -27,7 +29,7 @@ def test_a_row_says_method_base_and_fidelity(variant: Variant, label: str | None
     assert labels([variant]) == {variant: label or "uniformity + equivariance, paper fidelity"}
 
 
-def test_rows_of_one_name_show_their_keys() -> None:
+def test_rows_of_one_name_show_the_profiles_names() -> None:
     one, two = Variant("care", "simclr", "paper", "care"), Variant("care", "simclr", "paper", "care-paper")
     assert list(labels([one, two]).values()) == [
         "CARE (SimCLR), paper fidelity [care]",
@@ -47,19 +49,25 @@ def test_rows_stand_in_a_fixed_order() -> None:
         Variant("invariance", None, None, "invariance"),
         Variant("another", None, None, "another"),
     ]
-    assert sorted(expected[4:] + expected[:4], key=order) == expected
+    assert sorted(expected[4:] + expected[:4], key=Order().variants([])) == expected
 
 
 def test_numbers_in_names_count() -> None:
     assert sorted(["w-10", "w-3", "w-0.3", "w", "w-3b"], key=natural) == ["w", "w-0.3", "w-3", "w-3b", "w-10"]
 
 
-def test_known_metrics_and_protocols_come_first() -> None:
-    assert sorted(["zeta", "gamma", "alpha", "top1"], key=metric_order) == ["top1", "gamma", "alpha", "zeta"]
-    probes = ["cached-v1", "paper-small-v1", "paper-imagenet100-v1", "knn-v1", "a-v1"]
-    assert sorted(sorted(probes), key=probe_order) == probes
+def test_known_names_come_first() -> None:
+    assert sorted(["zeta", "b", "alpha", "a"], key=lambda name: rank(name, ["b", "a"])) == ["b", "a", "alpha", "zeta"]
 
 
-def test_every_metric_and_probe_there_is_has_its_place() -> None:
-    assert {metric.name for protocol in PROTOCOLS for metric in protocol.metrics} == set(METRICS)
-    assert {protocol.id for protocol in PROTOCOLS if protocol.metrics[0].name == "top1"} == set(PROBES)
+def test_what_a_profile_lacks_follows_what_it_has(record: Callable[..., Record]) -> None:
+    order = Order({"digits": ("uniformity", "simclr")})
+    variants = {
+        variant_of(record(variant=row)) for row in ("care", "care-weight-3", "simclr", "invariance", "uniformity")
+    }
+    by_row = order.variants(["proteins", "digits"])
+    assert [variant.name for variant in sorted(variants, key=by_row)] == [
+        *("uniformity", "simclr"),
+        *("care", "care-weight-3", "invariance"),
+    ]
+    assert sorted(["b", "digits", "a"], key=order.dataset) == ["digits", "a", "b"]

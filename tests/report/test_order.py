@@ -1,4 +1,4 @@
-"""Data sets and rows stand in the profile's order where it lies beside the records, else in a fixed one."""
+"""Data sets and rows have the order of the profile that is beside the records, else a fixed one."""
 
 from __future__ import annotations
 
@@ -12,13 +12,9 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from care_bench.artifacts import Manifest, Record, write_records
-from care_bench.artifacts.collection import collect, read_collection, read_variants
-from care_bench.artifacts.pin import pin, verify_all
-from care_bench.errors import CareBenchError
+from care_bench.artifacts import Record, write_records
+from care_bench.artifacts.collection import collect
 from care_bench.report.build import write_report
-from care_bench.report.labels import variant_of
-from care_bench.report.order import Order
 
 Make = Callable[..., Record]
 # Not the order of the names, nor that of the methods; each data set has its own.
@@ -114,40 +110,3 @@ def test_without_a_profile_the_order_is_that_of_methods_and_names(folder: Path) 
     assert groups == ["cifar10 (convnet)", "digits (convnet)", "proteins (convnet)"]
     for kind in KINDS:
         assert data(found, kind) == ["cifar10", "digits", "proteins"]
-
-
-def test_what_a_profile_lacks_follows_what_it_has(record: Make) -> None:
-    order = Order({"digits": ("uniformity", "simclr")})
-    variants = {variant_of(record(variant=row)) for row in LABELS}
-    by_row = order.variants(["proteins", "digits"])
-    assert [variant.key for variant in sorted(variants, key=by_row)] == [
-        *("uniformity", "simclr"),
-        *("care", "care-weight-3", "invariance"),
-    ]
-    assert sorted(["b", "digits", "a"], key=order.dataset) == ["digits", "a", "b"]
-
-
-def test_a_pin_takes_the_profile_with_it(folder: Path) -> None:
-    results = folder.parents[1]
-    (folder / "profile.json").write_text(json.dumps(PROFILE))
-    pinned = pin(results, "kept", "small")
-    assert set(Manifest.load(pinned).files) == {"records.csv", "records.parquet", "profile.json"}
-    assert verify_all(results) == 3
-    assert read_collection(pinned).variants == read_collection(folder).variants != {}
-    (pinned / "profile.json").write_text(json.dumps(PROFILE).replace("simclr", "simclir"))
-    with pytest.raises(CareBenchError, match=r"changed .*profile\.json"):
-        verify_all(results)
-
-
-@pytest.mark.parametrize(
-    "content",
-    ["{", "[]", '{"profile": "small"}', '{"datasets": ["digits"]}', '{"datasets": {"digits": {"methods": [1]}}}'],
-)
-def test_a_profile_that_is_none_is_named(tmp_path: Path, content: str) -> None:
-    assert read_variants(tmp_path) == {}
-    (tmp_path / "profile.json").write_text(content)
-    with pytest.raises(CareBenchError) as caught:
-        read_variants(tmp_path)
-    assert str(caught.value) == (
-        f"{tmp_path / 'profile.json'} is damaged: expected the JSON of a profile with its data sets and rows"
-    )

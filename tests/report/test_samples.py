@@ -11,7 +11,8 @@ from rich.console import Console
 
 from care_bench.artifacts import Record, write_records
 from care_bench.artifacts.collection import collect
-from care_bench.report.build import FORMATS, write_report
+from care_bench.report.build import write_report
+from care_bench.report.writers import FORMATS
 
 PerSeed = Callable[..., list[Record]]
 NOTE = "measured on at most 64 samples of each split: a check, no result"

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 from care_bench.artifacts import Record
-from care_bench.report.order import Order
+from care_bench.report.labels import Order
 from care_bench.report.settings import measuring_lines, settings_lines
 
 SIMCLR = {"name": "simclr", "temperature": 0.5, "invariance_weight": 1.0}
@@ -32,6 +32,7 @@ def record(dataset: str, method: dict[str, Any], steps: int | None = None) -> Re
         value=90.0,
         unit="%",
         n=1,
+        evaluation="{}",
         config=config,
         config_sha256=hashlib.sha256(config.encode()).hexdigest(),
         data_sha256="d" * 64,
@@ -71,11 +72,6 @@ def test_a_run_that_was_cut_short_says_so() -> None:
     assert line.endswith("invariance_weight 1, temperature 0.5, cut to 2 steps.")
 
 
-def test_records_without_a_configuration_are_passed_over() -> None:
-    bare = record("a", SIMCLR).model_copy(update={"config": ""})
-    assert settings_lines([bare], Order()) == []
-
-
 def test_a_row_that_is_trained_otherwise_says_how() -> None:
     def trained(variant: str, epochs: int) -> Record:
         training = {"steps": None, "epochs": epochs, "optimizer": {"name": "adam"}}
@@ -111,7 +107,7 @@ def test_what_a_data_set_was_measured_under_is_said_once() -> None:
         return record(dataset, SIMCLR).model_copy(update={"evaluation": json.dumps(evaluation)})
 
     crop = {"kind": "image", "crop_scale": [0.5, 1.0], "flip_probability": 0.0}
-    records = [measured("a", **crop), measured("c", kind="rotation"), measured("b", **crop), record("old", SIMCLR)]
+    records = [measured("a", **crop), measured("c", kind="rotation"), measured("b", **crop)]
     words = "under 20 draws (seed 3), the same for every row, whatever it was trained with:"
     assert measuring_lines(records, Order()) == [
         f"Measured on a and b {words} crop_scale [0.5, 1.0], flip_probability 0.",

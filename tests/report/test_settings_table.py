@@ -9,7 +9,6 @@ import os
 import re
 import subprocess
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from care_bench.errors import CareBenchError
 from care_bench.report.paper_settings import Fact, canonical
 from care_bench.report.settings_comparison import judge
 from care_bench.report.settings_table import write_settings
+from tests.report.page import Page
 
 ROOT = Path(__file__).parents[2]
 HEADER = "dataset,method,key,paper,released_code,note,ours_fixed,why_fixed"
@@ -174,7 +174,7 @@ def test_rows_are_named_by_what_is_shorter(results: Path) -> None:
     content = json.loads(json.dumps(PROFILE))
     methods = content["datasets"]["digits"]["methods"]
     methods |= {f"care-{number}": {**methods["care"], "splits": 8 if number < 5 else 4} for number in range(12)}
-    facts = 'digits,care/*,method.on,"""projection""",,text,,'
+    facts = 'digits,care/*,method.representation,"""projection""",,text,,'
     text = written(parse_profile(content, "here"), with_facts(results, *FACTS, facts), "md")
     cells = [[cell.strip() for cell in line.split("|")] for line in text.splitlines()]
     found = {(row[1], row[4]): row[-3] for row in cells if len(row) > 7}
@@ -182,7 +182,7 @@ def test_rows_are_named_by_what_is_shorter(results: Path) -> None:
     assert found["`method.splits`", "8"] == "care-strong, care-code, care-0, care-1, care-2, care-3, care-4"
     assert found["`method.sharing`", "chunk"] == "all but care-code"
     assert found["`method.sharing`", "batch"] == "care-code"
-    assert found["`method.on`", "projection"] == "all that have it"
+    assert found["`method.representation`", "projection"] == "all that have it"
     assert found["`seeds`", r"\[0, 1\]"] == "all"
 
 
@@ -192,33 +192,11 @@ def test_cut_runs_are_named(results: Path) -> None:
     assert "- Every run is cut to 2 steps" in text
 
 
-class _Page(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.ids: list[str] = []
-        self.links: list[str] = []
-        self.open: list[str] = []
-        self.text = ""
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        found = dict(attributes)
-        self.ids += [found["id"] or ""] if "id" in found else []
-        self.links += [(found["href"] or "").removeprefix("#")] if tag == "a" else []
-        if tag != "meta":
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        self.text += data
-
-
 def test_html_is_whole_and_says_the_same(profile: Profile, results: Path) -> None:
-    page = _Page()
-    page.feed(written(profile, results, "html"))
-    assert page.open == []
-    assert page.links == page.ids == ["digits", "tinted_digits"]
+    page = Page(written(profile, results, "html"))
+    assert page.links == ["#digits", "#tinted_digits"]
+    assert [anchor for tag, anchor, _ in page.headings if tag == "h2"] == ["digits", "tinted_digits"]
+    assert all(anchor for _, anchor, _ in page.headings)
     assert all(text in page.text for text in ("smaller *images*", "text | <b>", "one is enough", "4 V100", "all"))
 
 

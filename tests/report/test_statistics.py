@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from care_bench.report.statistics import Summary, best, summarise
+from care_bench.report.statistics import Summary, best, number, summarise, summary_text
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 30])
@@ -68,3 +68,36 @@ def test_best_only_where_the_intervals_allow_it(
     summaries: list[Summary | None], higher: bool | None, expected: int | None
 ) -> None:
     assert best(summaries, higher) == expected
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (91.256, "%", "91.26"),
+        (7.0, "degree", "7.00"),
+        (173.25, "1", "173.2"),
+        (12.3456, "1", "12.35"),
+        (1.23456, "1", "1.235"),
+        (-0.5, "1", "-0.5000"),
+        (0.0, "1", "0.0000"),
+        (0.003, "1", "0.0030"),
+        (0.00012, "1", "1.2e-04"),
+        (-0.00012, "1", "-1.2e-04"),
+    ],
+)
+def test_numbers_are_written_for_reading(value: float, unit: str, text: str) -> None:
+    assert number(value, unit) == text
+
+
+@pytest.mark.parametrize(
+    ("summary", "unit", "text"),
+    [
+        (Summary(91.256, None, None, 1), "%", "91.26 (n=1)"),
+        (Summary(91.0, 90.0, 92.0, 3), "%", "91.00 ± 1.00 (n=3)"),
+        (Summary(0.5, 0.5, 0.5, 4), "1", "0.5000 ± 0.0000 (n=4)"),
+        (Summary(0.5, 0.49999, 0.50001, 4), "1", "0.5000 ± <0.0001 (n=4)"),
+        (Summary(0.0001, -0.0001, 0.0003, 2), "1", "1.0e-04 ± 2.0e-04 (n=2)"),
+    ],
+)
+def test_summaries_are_written_for_reading(summary: Summary, unit: str, text: str) -> None:
+    assert summary_text(summary, unit) == text

@@ -1,86 +1,195 @@
-"""Tables and their cells: how numbers are written, what footnotes and headers say, which cell is bold."""
+"""Which tables a collection has, with which rows and columns, at the end of training and at snapshots."""
 
 from __future__ import annotations
 
-import pytest
+from collections.abc import Callable
 
-from care_bench.report.statistics import Summary
-from care_bench.report.tables import Cell, Column, Table, mark_best, number, spans, summary_text
+from care_bench.artifacts import Record
+from tests.report.laid_out import NO_PAPER, absent, columns, snapshots, tables, texts
 
-
-@pytest.mark.parametrize(
-    ("value", "unit", "text"),
-    [
-        (91.256, "%", "91.26"),
-        (7.0, "degree", "7.00"),
-        (173.25, "1", "173.2"),
-        (12.3456, "1", "12.35"),
-        (1.23456, "1", "1.235"),
-        (-0.5, "1", "-0.5000"),
-        (0.0, "1", "0.0000"),
-        (0.003, "1", "0.0030"),
-        (0.00012, "1", "1.2e-04"),
-        (-0.00012, "1", "-1.2e-04"),
-    ],
-)
-def test_numbers_are_written_for_reading(value: float, unit: str, text: str) -> None:
-    assert number(value, unit) == text
+Make = Callable[..., Record]
+PerSeed = Callable[..., list[Record]]
+EQUIVARIANCE = "Equivariance, digits (convnet), projection"
 
 
-@pytest.mark.parametrize(
-    ("summary", "unit", "text"),
-    [
-        (Summary(91.256, None, None, 1), "%", "91.26 (n=1)"),
-        (Summary(91.0, 90.0, 92.0, 3), "%", "91.00 ± 1.00 (n=3)"),
-        (Summary(0.5, 0.5, 0.5, 4), "1", "0.5000 ± 0.0000 (n=4)"),
-        (Summary(0.5, 0.49999, 0.50001, 4), "1", "0.5000 ± <0.0001 (n=4)"),
-        (Summary(0.0001, -0.0001, 0.0003, 2), "1", "1.0e-04 ± 2.0e-04 (n=2)"),
-    ],
-)
-def test_summaries_are_written_for_reading(summary: Summary, unit: str, text: str) -> None:
-    assert summary_text(summary, unit) == text
-
-
-def test_a_blank_needs_a_reason() -> None:
-    with pytest.raises(ValueError, match="without a reason"):
-        Cell()
-    assert Cell(notes=("why",)).text == ""
-
-
-def test_a_table_is_rectangular() -> None:
-    columns, cell = (Column("", "a"), Column("", "b")), Cell("1")
-    with pytest.raises(ValueError, match="expected 1 rows of 2"):
-        Table("t", (), columns, ("row",), ((cell,),))
-    with pytest.raises(ValueError, match="expected 2 rows of 2"):
-        Table("t", (), columns, ("row", "row"), ((cell, cell),))
-
-
-def test_footnotes_are_numbered_in_reading_order() -> None:
-    cells = ((Cell("1", notes=("b",)), Cell(notes=("a", "b"))), (Cell("2"), Cell("3", notes=("c",))))
-    table = Table("A title, (odd) one", (), (Column("g", "x"), Column("g", "y")), ("1", "2"), cells)
-    assert table.footnotes == ("b", "a", "c")
-    assert [table.marks(cell) for row in cells for cell in row] == [(1,), (2, 1), (), (3,)]
-    assert table.slug == "a-title-odd-one"
-
-
-def test_adjacent_groups_span() -> None:
-    columns = tuple(Column(group, "x") for group in "aabba")
-    assert spans(columns) == [("a", 2), ("b", 2), ("a", 1)]
-    assert spans((Column("", "x"),)) == []
-
-
-def test_headers_show_unit_and_direction() -> None:
-    assert Column("", "top-1", "%", True).header == "top-1 (%) ↑"
-    assert Column("", "γ", "1", False).header == "γ ↓"
-    assert Column("", "angle", "degree").header == "angle (degree)"
-
-
-def test_the_best_of_each_column_is_bold() -> None:
-    low, high = Cell("1", Summary(1, 0.9, 1.1, 3)), Cell("2", Summary(2, 1.9, 2.1, 3))
-    columns = (Column("", "a", "%", True), Column("", "b", "1", False), Column("", "c", "1", None))
-    marked = mark_best(columns, [[low, low, low], [high, high, high], [Cell(notes=("x",))] * 3])
-    assert [[cell.bold for cell in row] for row in marked] == [
-        [False, True, False],
-        [True, False, False],
-        [False, False, False],
+def test_which_tables_there_are(records: list[Record]) -> None:
+    assert list(tables(records)) == [
+        "Probe accuracy, cached-v1",
+        "Probe accuracy, paper-small-v1",
+        "Probe accuracy, knn-v1",
+        "Equivariance, digits (convnet), projection",
+        "Equivariance, proteins (deepset), projection",
+        "Retrieval, digits (convnet)",
+        "Loss ablation, digits (convnet)",
+        "Rotated point clouds, proteins (deepset)",
+        "Other measurements, digits (convnet), projection",
     ]
+
+
+def test_a_table_that_cannot_be_filled_is_a_line(record: Make) -> None:
+    assert absent([record(metric="effective_rank", value=0.1)]) == [
+        "Probe accuracy: nothing measured in this collection of profile small.",
+        "Equivariance: nothing measured in this collection of profile small.",
+        "Positive pairs: nothing measured in this collection of profile small.",
+        "Composition: nothing measured in this collection of profile small.",
+        "Retrieval: nothing measured in this collection of profile small.",
+        "Loss ablation: nothing measured in this collection of profile small.",
+        "Rotated point clouds: nothing measured in this collection of profile small.",
+        NO_PAPER,
+    ]
+
+
+def test_representations_and_data_sets_are_columns(record: Make) -> None:
+    table = tables(
+        [
+            record(representation="features"),
+            record(),
+            record(dataset="cifar10", backbone="resnet18", representation="features"),
+        ]
+    )["Probe accuracy, cached-v1"]
+    assert columns(table) == [
+        ("cifar10 (resnet18)", "top-1, features"),
+        ("digits (convnet)", "top-1, projection"),
+        ("digits (convnet)", "top-1, features"),
+    ]
+
+
+def test_the_ablation_has_every_row(per_seed: PerSeed) -> None:
+    table = tables(
+        [
+            *per_seed([60.0, 61.0], variant="invariance"),
+            *per_seed([80.0, 81.0], variant="simclr"),
+            *per_seed([0.5, 0.6], variant="simclr", metric="wahba_error"),
+            *per_seed([90.0, 91.0], variant="care"),
+            *per_seed([90.0, 91.0], variant="care", method="care", base="moco_v2", representation="features"),
+        ]
+    )["Loss ablation, digits (convnet)"]
+    assert table.rows == (
+        "invariance only",
+        "uniformity only",
+        "equivariance only",
+        "uniformity + equivariance",
+        "SimCLR = InfoNCE",
+        "CARE (SimCLR), paper fidelity",
+    )
+    assert [column.header for column in table.columns[:2]] == ["top-1, cached-v1 (%) ↑", "Wahba, mean ↓"]
+
+
+def test_tables_are_those_without_snapshots(records: list[Record]) -> None:
+    final = [record for record in records if record.epoch is None]
+    assert len(final) < len(records)
+    assert tables(records) == tables(final)
+    assert snapshots(final) == {}
+    assert not any("Snapshots" in line for line in absent(final))
+
+
+def test_every_epoch_has_tables_of_its_own(per_seed: PerSeed, record: Make) -> None:
+    records = [
+        *per_seed([0.5, 0.6], metric="wahba_error"),
+        *per_seed([0.7, 0.8], metric="wahba_error", epoch=100),
+        *per_seed([0.9, 1.0], metric="wahba_error", epoch=20),
+        record(metric="effective_rank", value=0.25, epoch=20),
+    ]
+    found = snapshots(records)
+    assert list(found) == [20, 100]
+    others = "Other measurements, digits (convnet), projection"
+    assert [table.title for table in found[20]] == [EQUIVARIANCE, others]
+    assert [table.title for table in found[100]] == [EQUIVARIANCE]
+    # t(0.975; 1) times the standard deviation sqrt(0.005) over sqrt(2): 12.7062 * 0.05
+    assert texts(found[20][0]) == {"SimCLR": ["0.9500 ± 0.6353 (n=2)"]}
+    assert texts(found[20][1]) == {"SimCLR": ["0.2500 (n=1)"]}
+    assert texts(found[100][0]) == {"SimCLR": ["0.7500 ± 0.6353 (n=2)"]}
+    assert texts(tables(records)[EQUIVARIANCE]) == {"SimCLR": ["0.5500 ± 0.6353 (n=2)"]}
+
+
+def test_a_row_has_one_name_at_all_epochs(record: Make) -> None:
+    long, short = {"variant": "care", "metric": "wahba_error"}, {"metric": "wahba_error", "fidelity": "paper"}
+    twin = {"variant": "care-simclr-paper", "method": "care", "base": "simclr", **short}
+    records = [record(value=0.5, **long), record(value=0.5, **twin), record(value=0.5, epoch=3, **long)]
+    name = "CARE (SimCLR), paper fidelity [care]"
+    assert name in tables(records)[EQUIVARIANCE].rows
+    assert snapshots(records)[3][0].rows == (name,)
+
+
+def test_retrieval_has_a_table_per_data_set(record: Make) -> None:
+    without = {"metric": "retrieval_tint_distance", "value": None, "n": 0, "reason": "digits has no label tint"}
+    tinted = {"dataset": "tinted_digits", "metric": "retrieval_tint_distance"}
+    records = [
+        record(metric="retrieval_overlap", value=40.0, representation="features"),
+        record(representation="features", **without),
+        record(metric="retrieval_overlap", value=30.0),
+        record(**without),
+        record(value=0.75, **tinted),
+        record(value=50.0, dataset="tinted_digits", metric="retrieval_overlap"),
+    ]
+    plain, coloured = tables(records).values()
+    assert list(tables(records)) == [
+        "Retrieval, digits (convnet)",
+        "Retrieval, tinted_digits (convnet)",
+    ]
+    assert [(column.group, column.header) for column in plain.columns] == [
+        ("projection", "top-5 overlap (%)"),
+        ("features", "top-5 overlap (%)"),
+    ]
+    assert [column.header for column in coloured.columns] == ["top-5 overlap (%)", "tint distance ↓"]
+    assert texts(coloured) == {"SimCLR": ["50.00 (n=1)", "0.7500 (n=1)"]}
+    assert "Tint distance" not in " ".join(plain.caption)
+    assert "Tint distance" in " ".join(coloured.caption)
+    line = "retrieval-v1 (tint distance), digits (convnet): digits has no label tint (records without a value: 2)."
+    assert line in absent(records)
+
+
+def test_trajectories_stand_beside_the_first_component(record: Make) -> None:
+    place = {"dataset": "proteins", "backbone": "deepset"}
+    values = {"first_pc_r2": 0.5, "wahba_error": 0.25, "trajectory_planarity": 90.0, "trajectory_step_variation": 0.125}
+    records = [record(metric=metric, value=value, **place) for metric, value in values.items()]
+    table = tables(records)["Rotated point clouds, proteins (deepset)"]
+    assert [column.header for column in table.columns] == [
+        "first PC, R² ↑",
+        "Wahba, mean ↓",
+        "trajectory, planarity (%) ↑",
+        "trajectory, step variation ↓",
+    ]
+    assert "Trajectory: the curve" in " ".join(table.caption)
+    assert "Trajectory" not in " ".join(tables(records[:2])["Rotated point clouds, proteins (deepset)"].caption)
+
+
+def test_imagenet100_is_shown_under_its_own_probe(record: Make) -> None:
+    place = {"dataset": "imagenet100", "backbone": "resnet50"}
+    skipped = {"value": None, "n": 0, "reason": "imagenet100 is probed under paper-imagenet100-v1"}
+    records = [
+        record(protocol="paper-imagenet100-v1", value=70.0, **place),
+        record(protocol="paper-small-v1", **skipped, **place),
+    ]
+    assert list(tables(records)) == ["Probe accuracy, paper-imagenet100-v1"]
+    assert (
+        "paper-small-v1, imagenet100 (resnet50): imagenet100 is probed under paper-imagenet100-v1 "
+        "(records without a value: 1)." in absent(records)
+    )
+
+
+def test_positive_pairs_and_composition_have_a_table_per_data_set(record: Make) -> None:
+    records = [
+        record(metric="positive_cosine_05", value=-0.25),
+        record(metric="positive_cosine_mean", value=0.5),
+        record(metric="positive_cosine_mean", value=0.75, representation="features"),
+        record(metric="composition_error", value=0.125, dataset="proteins"),
+    ]
+    pairs, composition = tables(records).values()
+    assert (pairs.title, composition.title) == (
+        "Positive pairs, digits (convnet)",
+        "Composition, proteins (convnet)",
+    )
+    assert [(column.group, column.header) for column in pairs.columns] == [
+        ("projection", "positive cosine, mean"),
+        ("projection", "positive cosine, 5 % point"),
+        ("features", "positive cosine, mean"),
+    ]
+    assert texts(pairs) == {"SimCLR": ["0.5000 (n=1)", "-0.2500 (n=1)", "0.7500 (n=1)"]}
+    assert " ".join(pairs.caption).count("Cosine of f(a(x))") == 1
+    assert "near invariance as well" in " ".join(composition.caption)
+
+
+def test_positive_pairs_are_shown_through_training(record: Make) -> None:
+    found = snapshots([record(metric="positive_cosine_mean", value=0.5, epoch=3)])
+    assert [table.title for table in found[3]] == ["Positive pairs, digits (convnet)"]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from care_bench.artifacts import Record
 from care_bench.report.paper import PaperValue
-from tests.report.laid_out import ONE_SEED, columns, layout, notes, tables, texts
+from tests.report.laid_out import ONE_SEED, absent, columns, notes, tables, texts
 
 Make = Callable[..., Record]
 PerSeed = Callable[..., list[Record]]
@@ -62,6 +62,6 @@ def test_one_seed_beside_the_paper_proves_nothing(record: Make) -> None:
 
 def test_no_data_set_of_the_paper_is_one_line(record: Make) -> None:
     knn = record(dataset="cifar10", protocol="knn-v1")
-    assert layout([record(), knn], [SIMCLR]).absent[-1] == (
+    assert absent([record(), knn], [SIMCLR])[-1] == (
         "The paper's Table 1 beside ours: profile small has no linear probe on a data set of it (cifar10)."
     )

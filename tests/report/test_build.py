@@ -13,7 +13,8 @@ import pytest
 from rich.console import Console
 
 from care_bench.errors import CareBenchError
-from care_bench.report.build import LOG_WIDTH, write_report
+from care_bench.report.build import write_report
+from care_bench.report.terminal import LOG_WIDTH
 
 ROOT = Path(__file__).parents[2]
 

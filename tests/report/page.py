@@ -1,0 +1,61 @@
+"""An HTML page as its tests look at it."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+VOID = ("meta", "img", "br")
+
+
+class Page(HTMLParser):
+    """What a page has; closing tags have to match.
+
+    Attributes:
+        ids: anchors in order.
+        links: targets of links in order.
+        headings: (tag, anchor, text) of h2 and h3.
+        cells: (ids cited by it, its text) of table cells, in order.
+        loaded: tags that load something, with what they load.
+        text: all text.
+    """
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.ids: list[str] = []
+        self.links: list[str] = []
+        self.headings: list[tuple[str, str | None, str]] = []
+        self.cells: list[tuple[list[str], str]] = []
+        self.loaded: list[tuple[str, str | None]] = []
+        self.text = ""
+        self._open: list[str] = []
+        self.feed(text)
+        assert self._open == []
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = dict(attributes)
+        if "id" in found:
+            self.ids.append(found["id"] or "")
+        if tag in ("h2", "h3"):
+            self.headings.append((tag, found.get("id"), ""))
+        if tag in ("td", "th"):
+            self.cells.append(([], ""))
+        if tag == "a":
+            self.links.append(found["href"] or "")
+            if "td" in self._open:
+                self.cells[-1][0].append((found["href"] or "").removeprefix("#"))
+        if tag in ("link", "script", "img", "iframe") or "src" in found:
+            self.loaded.append((tag, found.get("src")))
+        if tag not in VOID:
+            self._open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self._open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+        if self._open and self._open[-1] in ("h2", "h3"):
+            tag, anchor, text = self.headings[-1]
+            self.headings[-1] = tag, anchor, text + data
+        if {"td", "th"} & set(self._open):
+            ids, text = self.cells[-1]
+            self.cells[-1] = ids, text + data

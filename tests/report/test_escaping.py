@@ -1,0 +1,29 @@
+"""What a format would read as markup is text in it."""
+
+from __future__ import annotations
+
+from care_bench.report import escaping
+
+
+def test_latex_escapes_what_latex_would_read() -> None:
+    assert escaping.latex("a_b 50% & $x$ #1 {y}") == r"a\_b 50\% \& \$x\$ \#1 \{y\}"
+    assert escaping.latex("~ ^ \\z") == r"\textasciitilde{} \textasciicircum{} \textbackslash{}z"
+    assert escaping.latex("[k] *w* | < >") == "{[}k{]} {*}w{*} $|$ $<$ $>$"
+    assert escaping.latex("--x -1 ---") == "-{}-x -1 -{}-{}-"
+    assert (
+        escaping.latex("± γ² café ß 中\u200b\nline") == r"$\pm$ $\gamma$$^2$ café ß \texttt{U+4E2D}\texttt{U+200B} line"
+    )
+    assert escaping.latex("ðþ") == r"\texttt{U+00F0}\texttt{U+00FE}"  # letters the standard fonts lack
+    assert escaping.latex("‖Ā†‖ ⇔ 1 ≤ 2° “`a`”…") == (
+        r"$\|$$\bar{A}$$^\dagger$$\|$ $\Leftrightarrow$ 1 $\leq$ 2$^\circ$ ``'a'''\ldots{}"
+    )
+
+
+def test_markdown_escapes_what_markdown_would_read() -> None:
+    assert escaping.markdown("a|b *c* <i> &amp; [k](u)\nline \\ `d`") == (
+        r"a\|b \*c\* &lt;i&gt; &amp;amp; \[k\](u) line " + "\\\\ `d`"
+    )
+
+
+def test_html_shows_code_between_backticks() -> None:
+    assert escaping.html('<i> & `a < b` "c"') == "&lt;i&gt; &amp; <code>a &lt; b</code> &#34;c&#34;"
