@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from care_bench.config import parse_profile, read_profile, read_run
-from care_bench.config.readers import profile_json_schema
+from care_bench.config.schema import profile_json_schema
 from care_bench.errors import CareBenchError
 from tests.config.editing import edited
 

@@ -53,7 +53,7 @@ def test_every_method_has_settings_and_the_other_way_round(build: Build) -> None
         ("care", {"sharing": "batch"}, (16, 16, 1, 1)),
         ("care", {"fidelity": "released-code"}, (16, 16, 1, 1)),
         ("care", {"fidelity": "released-code", "sharing": "chunk"}, (16, 16, 4, 4)),
-        ("care", {"loss": "wahba", "on": "features"}, (16, 16, 4, 4)),
+        ("care", {"loss": "wahba", "representation": "features"}, (16, 16, 4, 4)),
         ("equivariance", {}, (1, 1)),
         ("uniformity_equivariance", {"sharing": None}, (16, 2, 2)),
     ],
