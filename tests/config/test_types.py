@@ -9,16 +9,14 @@ from typing import Any, Literal
 import pytest
 import yaml
 
-from care_bench.artifacts.collection import read_collection
 from care_bench.config import (
     MethodSettings,
-    RunConfig,
     parse_profile,
+    parse_scalars,
     read_evaluation,
     read_profile,
     read_run,
     read_yaml,
-    parse_scalars,
 )
 from care_bench.errors import CareBenchError
 from tests.config.editing import edited

@@ -129,7 +129,7 @@ def test_a_few_samples_are_spread_over_the_split(data: Path) -> None:
         (dataset.test, embedded.dataset.test, embedded.test),
     ):
         chosen = [0, len(split) // 4, len(split) // 2, 3 * len(split) // 4]
-            assert rows.numpy() == pytest.approx(np.array(split.inputs[chosen]).reshape(4, -1))
+        assert rows.numpy() == pytest.approx(np.array(split.inputs[chosen]).reshape(4, -1))
         assert part.labels["pdb_id"].tolist() == split.labels["pdb_id"][chosen].tolist()
     assert embedded.augmented.shape[:2] == (2, 4)
     whole = EvaluationConfig(augmentations=2, samples=10**6)
