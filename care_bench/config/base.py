@@ -106,7 +106,7 @@ def _first_line(error: ValidationError, model: type[BaseModel], content: Any) ->
     # A misspelt key is often missing under its right name as well: name the misspelling.
     found = sorted(error.errors(include_url=False), key=lambda entry: entry["type"] not in UNKNOWN_KEY)
     first = found[0]
-    key = _path(first["loc"], content)
+    key = _path(first["loc"], content, missing=first["type"] == "missing")
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     if first["type"] in UNKNOWN_KEY:
         return f"unknown key {key!r}{_nearest(str(first['loc'][-1]), model)}{more}"
@@ -121,14 +121,20 @@ def _first_line(error: ValidationError, model: type[BaseModel], content: Any) ->
     return f"{shown}: {message}{more}"
 
 
-def _path(location: tuple[int | str, ...], content: Any) -> str:
-    """Return the key as a file has it: pydantic also names which of several settings it took, such as `adam`."""
+def _path(location: tuple[int | str, ...], content: Any, missing: bool) -> str:
+    """Return the key as a file has it: pydantic also names which of several settings it took, such as `adam`.
+
+    Args:
+        location: as pydantic gives it.
+        content: what was validated.
+        missing: whether the last key is one that the content lacks.
+    """
     keys = []
     for index, part in enumerate(location):
         try:
             content = content[part]
         except (KeyError, IndexError, TypeError):
-            if index < len(location) - 1:
+            if not (missing and index == len(location) - 1):
                 continue
         keys.append(str(part))
     return ".".join(keys)

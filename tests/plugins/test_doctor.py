@@ -26,7 +26,7 @@ from dataclasses import replace
 from typing import Literal
 from care_bench.config import MethodSettings
 from care_bench.data import DATASETS
-from care_bench.evaluation.protocols import PROTOCOLS
+from care_bench.evaluation.protocols import OURS
 from care_bench.methods.simclr import SimCLR
 
 class Own(MethodSettings):
@@ -38,8 +38,8 @@ class Working(SimCLR):
 class NoMethod:
     Settings = Own
 
-TOYS = replace(DATASETS["digits"], name="toys", how_to_get="from the shelf [upper one]")
-MINE = replace(PROTOCOLS["knn-v1"], id="mine-v1")
+TOYS = replace(DATASETS.data["digits"], name="toys", how_to_get="from the shelf [upper one]")
+MINE = replace(OURS[0], id="mine-v1")
 """
 MODULE = "components_of_a_test"
 
