@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from typing import Any, Self
 
@@ -19,11 +20,14 @@ EXPECTED = {
     "int_type": "expected a whole number without a decimal point",
     "list_type": "expected a list",
     "model_attributes_type": "expected keys with their values",
+    "dataclass_type": "expected keys with their values",
     "model_type": "expected keys with their values",
     "string_type": "expected a text",
     "tuple_type": "expected a list",
 }
 """Kind of a wrong type -> what a file should have there."""
+UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
+"""Kinds of the error for a key that does not exist, of settings and of dataclasses."""
 SHOWN = 60
 """Characters of a wrong list or mapping that are shown whole."""
 
@@ -100,11 +104,11 @@ def parse_by_name(content: Any, kind: str, entries: Mapping[str, type[Settings]]
 
 def _first_line(error: ValidationError, model: type[BaseModel], content: Any) -> str:
     # A misspelt key is often missing under its right name as well: name the misspelling.
-    found = sorted(error.errors(include_url=False), key=lambda entry: entry["type"] != "extra_forbidden")
+    found = sorted(error.errors(include_url=False), key=lambda entry: entry["type"] not in UNKNOWN_KEY)
     first = found[0]
-    key = _path(first["loc"], content)
+    key = _path(first["loc"], content, missing=first["type"] == "missing")
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
-    if first["type"] == "extra_forbidden":
+    if first["type"] in UNKNOWN_KEY:
         return f"unknown key {key!r}{_nearest(str(first['loc'][-1]), model)}{more}"
     message = EXPECTED.get(first["type"], first["msg"].removeprefix("Value error, "))
     if first["type"] == "missing":
@@ -117,14 +121,20 @@ def _first_line(error: ValidationError, model: type[BaseModel], content: Any) ->
     return f"{shown}: {message}{more}"
 
 
-def _path(location: tuple[int | str, ...], content: Any) -> str:
-    """Return the key as a file has it: pydantic also names which of several settings it took, such as `adam`."""
+def _path(location: tuple[int | str, ...], content: Any, missing: bool) -> str:
+    """Return the key as a file has it: pydantic also names which of several settings it took, such as `adam`.
+
+    Args:
+        location: as pydantic gives it.
+        content: what was validated.
+        missing: whether the last key is one that the content lacks.
+    """
     keys = []
     for index, part in enumerate(location):
         try:
             content = content[part]
         except (KeyError, IndexError, TypeError):
-            if index < len(location) - 1:
+            if not (missing and index == len(location) - 1):
                 continue
         keys.append(str(part))
     return ".".join(keys)
@@ -137,20 +147,18 @@ def _nearest(key: str, model: type[BaseModel]) -> str:
     return f": did you mean {near[0]!r}?" if near else ""
 
 
-def _all_keys(model: type[BaseModel], seen: set[type[BaseModel]] | None = None) -> set[str]:
-    seen = set() if seen is None else seen
-    if model in seen:
-        return set()
-    seen.add(model)
+def _all_keys(model: type[Any]) -> set[str]:
+    """Return the keys of a settings class, and of the settings in it."""
+    if is_dataclass(model):
+        return {field.name for field in fields(model)}
     keys = set(model.model_fields)
-    for field in model.model_fields.values():
-        for inner in _models_in(field.annotation):
-            keys |= _all_keys(inner, seen)
-    return keys
+    return keys.union(
+        *(_all_keys(inner) for field in model.model_fields.values() for inner in _inner(field.annotation))
+    )
 
 
-def _models_in(annotation: Any) -> list[type[BaseModel]]:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+def _inner(annotation: Any) -> list[type[Any]]:
+    """Return the settings classes that a field's annotation names."""
+    if isinstance(annotation, type) and (issubclass(annotation, BaseModel) or is_dataclass(annotation)):
         return [annotation]
-    inner = getattr(annotation, "__args__", ())
-    return [model for argument in inner for model in _models_in(argument)]
+    return [model for argument in getattr(annotation, "__args__", ()) for model in _inner(argument)]

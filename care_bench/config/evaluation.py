@@ -7,11 +7,8 @@ from typing import Annotated, Any
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from care_bench.config.base import Settings
-from care_bench.config.run import AugmentationConfig, ImageAugmentationConfig, RotationAugmentationConfig, RunConfig
+from care_bench.config.run import AugmentationConfig, RunConfig
 from care_bench.errors import CareBenchError
-
-SHAPE = ("size", "test_view")
-"""Keys of an augmentation that say how an image is brought to the encoder's input; nothing of them is drawn."""
 
 
 class EvaluationPlan(Settings):
@@ -37,7 +34,7 @@ class EvaluationConfig(EvaluationPlan):
     """What the augmentations are drawn from, one for all rows of a data set; None: from the run's own. `size` and
     `test_view` are the run's in any case."""
 
-    def augmentation_of(self, run: RunConfig) -> ImageAugmentationConfig | RotationAugmentationConfig:
+    def augmentation_of(self, run: RunConfig) -> AugmentationConfig:
         """Return what a run is measured under: drawn as here, in views of the run's own shape.
 
         Raises:
@@ -49,14 +46,15 @@ class EvaluationConfig(EvaluationPlan):
             return own
         if ours.kind != own.kind:
             raise CareBenchError(f"{where}.kind = {ours.kind!r}; expected {own.kind!r}, as the run has")
-        if not isinstance(ours, ImageAugmentationConfig):
-            return ours
-        return ImageAugmentationConfig.parse({**ours.model_dump(), **own.model_dump(include=set(SHAPE))}, where)
+        try:
+            return ours.in_shape_of(own)  # type: ignore[arg-type]  # of one kind, as was checked
+        except ValueError as error:
+            raise CareBenchError(f"{where}: {error}") from None
 
     def recorded(self, run: RunConfig) -> dict[str, Any]:
         """Return what decides the measurements of a run beside its own configuration, for its records.
 
-        Two runs of a data set have it in common where their numbers can stand in one column.
+        Numbers of two runs of a data set can stand in one column if it is the same for both.
         """
-        augmentation = self.augmentation_of(run).model_dump(mode="json", exclude=set(SHAPE))
-        return {**self.model_dump(mode="json", exclude={"batch_size"}), "augmentation": augmentation}
+        drawn = self.augmentation_of(run).drawn()
+        return {**self.model_dump(mode="json", exclude={"batch_size"}), "augmentation": drawn}

@@ -12,10 +12,10 @@ from typing import Annotated, Any
 from pydantic import Field, PositiveInt, field_validator, model_validator
 
 from care_bench.config.base import Settings, spelt
-from care_bench.config.evaluation import SHAPE, EvaluationConfig, EvaluationPlan
+from care_bench.config.evaluation import EvaluationConfig, EvaluationPlan
 from care_bench.config.methods.equivariant import EquivarianceTerm
 from care_bench.config.presets import load_preset
-from care_bench.config.run import KINDS, RunConfig, Seed
+from care_bench.config.run import KINDS, SHAPE, RunConfig, Seed
 from care_bench.data import DATASETS
 from care_bench.errors import CareBenchError, unknown
 from care_bench.names import check_file_name

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -69,8 +68,3 @@ def read_evaluation(path: Path) -> EvaluationConfig:
     if not isinstance(content, Mapping):
         raise CareBenchError(f"{path}: expected evaluation settings, found {type(content).__name__}")
     return EvaluationConfig.parse(content, str(path))
-
-
-def profile_json_schema() -> str:
-    """Return the JSON schema of a profile, as workflows/schemas/profile.schema.json holds it."""
-    return json.dumps(Profile.model_json_schema(), indent=2) + "\n"

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
+from care_bench.augmentations.distribution import ImageDistribution
 from care_bench.config.backbones import AnyBackboneSettings
 from care_bench.config.base import Settings
 from care_bench.config.methods import AnyMethodSettings
@@ -15,8 +17,8 @@ from care_bench.names import Kind
 KINDS: dict[Kind, Literal["image", "rotation"]] = {"image": "image", "point_cloud": "rotation"}
 """Kind of samples -> the kind of augmentation they take."""
 
-Probability = Annotated[float, Field(ge=0, le=1)]
-Strength = Annotated[float, Field(ge=0)]
+SHAPE = ("size", "test_view")
+"""Keys of an augmentation that say how an image is brought to the encoder's input; nothing of them is drawn."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -38,46 +40,48 @@ class EncoderConfig(Settings):
     projector: ProjectorConfig = ProjectorConfig()
 
 
-class ImageAugmentationConfig(Settings):
-    """SimCLR's image augmentations; the strengths are those of torchvision's transforms."""
+@dataclass(frozen=True, kw_only=True)
+class ImageAugmentationConfig(ImageDistribution):
+    """SimCLR's image augmentations, as ``care_bench.augmentations`` declares and checks them, on square views."""
+
+    __pydantic_config__ = Settings.model_config
 
     kind: Literal["image"]
     size: Annotated[int, Field(ge=1, le=4096)]
     """Side of the square view in pixels."""
-    crop_scale: tuple[PositiveFloat, PositiveFloat] = (0.08, 1.0)
-    flip_probability: Probability = 0.5
-    jitter: tuple[Strength, Strength, Strength, Strength] = (0.4, 0.4, 0.4, 0.1)
-    """Strength of brightness, contrast, saturation and hue."""
-    jitter_probability: Probability = 0.8
-    grayscale_probability: Probability = 0.2
-    blur_probability: Probability = 0.5
-    blur_kernel: PositiveInt = 3
-    """Side of the Gaussian kernel in pixels, odd."""
-    blur_sigma: tuple[PositiveFloat, PositiveFloat] = (0.1, 2.0)
-    test_view: Literal["resize", "centre-crop"] = "resize"
-    """How an image that is larger than `size` is shown without augmentation: whole, or its centre at full scale."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.check_view((self.size, self.size))
 
     def distribution(self) -> dict[str, Any]:
         """Return what an ImageAugmentation takes beside the sizes and the statistics of the channels."""
-        return self.model_dump(exclude={"kind", "size"})
+        return {field.name: getattr(self, field.name) for field in fields(ImageDistribution)}
 
-    @model_validator(mode="after")
-    def _usable(self) -> Self:
-        if self.jitter[3] > 0.5:
-            raise ValueError(f"hue jitter {self.jitter[3]:g} expected at most 0.5")
-        if self.blur_kernel % 2 == 0 or self.blur_kernel // 2 >= self.size:
-            raise ValueError(f"blur_kernel = {self.blur_kernel} expected odd and smaller than twice the size")
-        for key in ("crop_scale", "blur_sigma"):
-            low, high = getattr(self, key)
-            if low > high:
-                raise ValueError(f"{key} = [{low:g}, {high:g}] expected the smaller first")
-        return self
+    def drawn(self) -> dict[str, Any]:
+        """Return what decides the draws: everything but how an image is brought to the encoder's input."""
+        return {"kind": self.kind, **{key: value for key, value in self.distribution().items() if key not in SHAPE}}
+
+    def in_shape_of(self, other: Self) -> Self:
+        """Return these draws on views of the other's size and test view; raises ValueError if the blur is too wide."""
+        return replace(self, **{key: getattr(other, key) for key in SHAPE})
 
 
-class RotationAugmentationConfig(Settings):
+@dataclass(frozen=True, kw_only=True)
+class RotationAugmentationConfig:
     """Uniform random rotations of point clouds in SO(3)."""
 
+    __pydantic_config__ = Settings.model_config
+
     kind: Literal["rotation"]
+
+    def drawn(self) -> dict[str, Any]:
+        """Return what decides the draws."""
+        return {"kind": self.kind}
+
+    def in_shape_of(self, other: Self) -> Self:
+        """Return these draws; point clouds have no views."""
+        return self
 
 
 AugmentationConfig: TypeAlias = Annotated[

@@ -27,6 +27,17 @@ from care_bench.runs.randomness import generator
 Both = dict[Representation, Tensor]
 MOST_CLOUDS = 10_000
 """Point clouds of each split that are measured, evenly spaced: every augmentation holds a copy of them."""
+SAMPLES = {
+    "test": "test samples",
+    "augmented": "augmented test samples",
+    "composed": "twice augmented test samples",
+    "train": "train samples",
+    "train_augmented": "augmented train samples",
+    "train_clouds": "train clouds",
+    "test_clouds": "test clouds",
+    "trajectories": "rotated test samples",
+}
+"""Part -> what it is called in errors."""
 COMPOSED = 5
 """Most sampled augmentations that a second one is composed with."""
 
@@ -257,7 +268,7 @@ class Embedder:
         bad = sum(int((~torch.isfinite(copy)).any(dim=-1).sum()) for copy in copies)
         if bad:
             raise CareBenchError(
-                f"{self.where}: {bad} {representation} rows of part {name!r} are not finite; expected finite "
+                f"{self.where}: {bad} {representation} rows of the {SAMPLES[name]} are not finite; expected finite "
                 "embeddings (the encoder has diverged)"
             )
 

@@ -127,7 +127,8 @@ def is_evaluated(path: Path, data: Path, settings: EvaluationConfig) -> bool:
     task = _Task.open(path, data, settings)
     try:
         found = json.loads(task.folder.evaluation.read_bytes())
-        return bool(found == {**task.inputs(), "records_sha256": sha256_file(task.folder.records)})
+        expected = {**task.inputs(), "records_sha256": sha256_file(task.folder.records)}
+        return canonical_json(found) == canonical_json(expected)
     except (OSError, ValueError):
         return False
 

@@ -24,7 +24,7 @@ SIMCLR: Values = {"method.invariance_weight": 1.0}
 ON_SIMCLR: Values = {"method.base.invariance_weight": 1.0}
 MOCO: Values = {"method.queue": 4096, "method.momentum": 0.99, "method.symmetric": False}
 ON_MOCO: Values = {"method.base.queue": 4096, "method.base.momentum": 0.99, "method.base.symmetric": False}
-TERM: Values = {"method.on": "projection", "method.loss": "gram"}
+TERM: Values = {"method.representation": "projection", "method.loss": "gram"}
 WEIGHTS = (0.001, 0.003, 0.03, 0.1, 0.3, 1, 3, 10)
 
 
@@ -94,8 +94,8 @@ CHOICES: dict[str, dict[str, Values]] = {
         "simclr-equimod-recipe": {**EQUIMOD, **EQUIMOD_RECIPE, **SIMCLR},
         "care-byol": BOTH_VIEWS_OF_BYOL,
         "care-byol-released-code": BOTH_VIEWS_OF_BYOL,
-        "care-features": {**CARE, "method.on": "features"},
-        "care-features-released-code": {**CARE, "method.on": "features"},
+        "care-features": {**CARE, "method.representation": "features"},
+        "care-features-released-code": {**CARE, "method.representation": "features"},
         "care-wahba": {**CARE, "method.loss": "wahba"},
         "augself": {
             **CARE,
@@ -164,7 +164,7 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
     "cifar10": {
         **dict.fromkeys(RECIPE_KEYS, RECIPE),
         "method.sharing": {"care-draw-per-chunk-released-code"},
-        "method.on": {"care-features", "care-features-released-code"},
+        "method.representation": {"care-features", "care-features-released-code"},
         "method.loss": {"care-wahba"},
         "encoder.backbone.name": {"byol", "equimod-byol"},
         "augmentation.crop_scale": {"simclr-equimod-recipe"},

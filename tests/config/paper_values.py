@@ -124,7 +124,7 @@ NO_HEAD = ("encoder.projector.hidden", "encoder.projector.output")
 
 def care(weight: float, splits: int, **more: Any) -> Values:
     """CARE by Algorithm 1; ``base_x`` is the base method's setting x."""
-    settings = {"fidelity": "paper", "sharing": "chunk", "on": "projection", "loss": "gram", **more}
+    settings = {"fidelity": "paper", "sharing": "chunk", "representation": "projection", "loss": "gram", **more}
     settings |= {"weight": weight, "splits": splits}
     return {f"method.{key.replace('base_', 'base.')}": value for key, value in settings.items()}
 
@@ -167,7 +167,7 @@ CARE = care(0.01, 16, **SIMCLR_BASE)
 CARE_RELEASED = released(0.03, 16, **SIMCLR_BASE)
 TERM = {"method.splits": 16, "method.fidelity": "paper", "method.sharing": "chunk"}
 TERM_RELEASED = {"method.splits": 16, "method.fidelity": "released-code", "method.sharing": "batch"}
-DEFINITION = {"method.on": "projection", "method.loss": "gram"}
+DEFINITION = {"method.representation": "projection", "method.loss": "gram"}
 TERM_OF_CARE = {**DEFINITION, "method.fidelity": "paper", "method.sharing": "chunk"}
 TERM_OF_RELEASE = {**DEFINITION, "method.fidelity": "released-code", "method.sharing": "batch"}
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -41,14 +42,14 @@ def profile(evaluation: Any = None, **changes: Any) -> Profile:
 
 def under(found: Profile, row: str) -> dict[str, Any]:
     (run,) = (run for run in found.runs() if run.variant == row and run.dataset == "cifar10")
-    return found.measured("cifar10").augmentation_of(run).model_dump()
+    return asdict(found.measured("cifar10").augmentation_of(run))
 
 
 def test_every_row_is_measured_under_the_augmentation_of_the_data_set_in_views_of_its_own_size() -> None:
     found = profile()
     byol, small = (next(run for run in found.runs() if run.variant == row) for row in ("byol", "small"))
-    assert byol.augmentation.model_dump()["crop_scale"] == (0.2, 1.0)
-    assert byol.augmentation.model_dump()["blur_probability"] == 0
+    assert asdict(byol.augmentation)["crop_scale"] == (0.2, 1.0)
+    assert asdict(byol.augmentation)["blur_probability"] == 0
     # Of the preset `cifar`, with the data set's own key in it.
     expected = {
         "kind": "image",
@@ -102,7 +103,10 @@ def test_steps_never_raise_the_samples_of_a_profile(samples: int, expected: int)
             "here: datasets.cifar10.evaluation: 'samples' holds for all data sets; expected in the profile's "
             "`evaluation` at the top",
         ),
-        ({"augmentation": {"crop_scale": [1, 0.5]}}, "crop_scale = [1, 0.5] expected the smaller first"),
+        (
+            {"augmentation": {"crop_scale": [1, 0.5]}},
+            "crop_scale is (1.0, 0.5), expected a pair (low, high) with 0 < low <= high",
+        ),
         ({"augmentation": {"jitter_probability": "1"}}, "augmentation.jitter_probability = '1': expected a number"),
         ({"augmentation": {"size": 16}}, "size is the run's own; expected keys of what is drawn, such as 'crop_scale'"),
         ({"augmentation": {"test_view": "resize"}}, "test_view is the run's own"),
@@ -112,7 +116,7 @@ def test_steps_never_raise_the_samples_of_a_profile(samples: int, expected: int)
             "(images)",
         ),
         ({"augmentation": {"kind": None}}, "augmentation.kind = null cannot be replaced; expected 'image'"),
-        ({"augmentation": {"blur_kernel": 33}}, "run cifar10/small/seed0: evaluation.augmentation: blur_kernel = 33"),
+        ({"augmentation": {"blur_kernel": 33}}, "run cifar10/small/seed0: evaluation.augmentation: blur_kernel is 33"),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_runs(evaluation: dict[str, Any], message: str) -> None:

@@ -167,7 +167,7 @@ CARE_BY_THE_TEXT = {
     "method__base__name": "simclr",
     "method__fidelity": "paper",
     "method__sharing": "chunk",
-    "method__on": "projection",
+    "method__representation": "projection",
     "method__loss": "gram",
     "encoder__backbone__name": "resnet50",
 }

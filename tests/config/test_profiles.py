@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from care_bench.config import parse_profile, read_profile, read_run
-from care_bench.config.readers import profile_json_schema
+from care_bench.config.schema import profile_json_schema
 from care_bench.errors import CareBenchError
 from tests.config.editing import edited
 
@@ -105,9 +105,17 @@ MISTAKES = [
     ),
     ("datasets.digits.training.batch_size", 1, "batch_size = 1: Input should be greater than or equal to 2"),
     ("datasets.digits.training.threads", 10**8, "threads = 100000000: Input should be less than or equal to 1024"),
-    ("datasets.digits.augmentation", {"jitter": [0, 0, 0, 0.6]}, "hue jitter 0.6 expected at most 0.5"),
-    ("datasets.digits.augmentation", {"crop_scale": [1, 0.5]}, "crop_scale = [1, 0.5] expected the smaller first"),
-    ("datasets.digits.augmentation", {"blur_kernel": 4}, "blur_kernel = 4 expected odd"),
+    (
+        "datasets.digits.augmentation",
+        {"jitter": [0, 0, 0, 0.6]},
+        "jitter is (0.0, 0.0, 0.0, 0.6), expected (brightness, contrast, saturation, hue)",
+    ),
+    (
+        "datasets.digits.augmentation",
+        {"crop_scale": [1, 0.5]},
+        "crop_scale is (1.0, 0.5), expected a pair (low, high) with 0 < low <= high",
+    ),
+    ("datasets.digits.augmentation", {"blur_kernel": 4}, "blur_kernel is 4, expected an odd number"),
     ("seeds", [2**63], "less than"),
     ("datasets.digits.training.epoch", 1, "did you mean 'epochs'?"),
     ("datasets.digits.methods.care.weight", -0.1, "weight = -0.1: Input should be greater than or equal to 0"),

@@ -15,9 +15,8 @@ from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.config.presets import load_preset
 from care_bench.data import load, prepare
 from care_bench.errors import CareBenchError
-from care_bench.evaluation.run import evaluate
 from care_bench.evaluation.protocols import PROTOCOLS
-from care_bench.evaluation.run import Evaluation, evaluate_run
+from care_bench.evaluation.run import Evaluation, evaluate, evaluate_run
 from care_bench.runs.folder import RunFolder
 from care_bench.training.pretrain import pretrain
 from tests.evaluation.test_exact_encoder import Linear

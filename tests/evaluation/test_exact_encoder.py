@@ -14,9 +14,10 @@ from torch import nn
 from care_bench.augmentations import RandomRotation3D
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, load, prepare
-from care_bench.evaluation.embed import Embedded, embed_dataset
+from care_bench.evaluation.embed import Embedded, Embedder
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.models import Encoder
+from care_bench.names import REPRESENTATIONS
 
 SETTINGS = EvaluationConfig(augmentations=4, classifier_seeds=2, batch_size=100)
 CPU = torch.device("cpu")
@@ -42,13 +43,14 @@ def exact(data: Path) -> dict[Any, Embedded]:
     # Three points per cloud keep d = 9 below the number of test clouds.
     few = {side: type(dataset.train)(getattr(dataset, side).inputs[:, ::30], {}) for side in ("train", "test")}
     small = PreparedDataset("proteins", "point_cloud", {}, few["train"], few["test"], dataset.sha256, [], [])
-    return dict(embed_dataset(Linear(), RandomRotation3D(), small, SETTINGS, CPU))
+    embedder = Embedder(Linear(), RandomRotation3D(), small, SETTINGS, CPU)
+    return {representation: embedder.embedded(representation) for representation in REPRESENTATIONS}
 
 
 def test_an_exactly_equivariant_encoder_measures_as_one(exact: dict[Any, Embedded]) -> None:
     measured = {
         metric.name: measurement.value
-        for protocol in PROTOCOLS
+        for protocol in PROTOCOLS.values()
         if protocol.skip(exact["projection"].dataset) is None
         for metric, measurement in zip(protocol.metrics, protocol.measure(exact["projection"]), strict=True)
     }
@@ -65,9 +67,7 @@ def test_an_exactly_equivariant_encoder_measures_as_one(exact: dict[Any, Embedde
 def test_the_numbers_are_those_of_the_test_split_worked_out_again(exact: dict[Any, Embedded]) -> None:
     """Wahba's residual and the cosines from the clouds themselves, in float64."""
     embedded = exact["features"]
-    protocols = {protocol.id: protocol for protocol in PROTOCOLS}
     clouds = np.array(embedded.dataset.test.inputs, dtype=np.float64)
-    assert embedded.test_clouds is not None
     turned = embedded.test_clouds.numpy().astype(np.float64)
     flat = clouds.reshape(len(clouds), -1)
     unit = flat / np.linalg.norm(flat, axis=1, keepdims=True)
@@ -75,15 +75,15 @@ def test_the_numbers_are_those_of_the_test_split_worked_out_again(exact: dict[An
     for copy in turned:
         rows = copy.reshape(len(clouds), -1)
         cosines.append((unit * rows / np.linalg.norm(rows, axis=1, keepdims=True)).sum(axis=1))
-    mean, variance, opposed = protocols["cosine-v1"].measure(embedded)
+    mean, variance, opposed = PROTOCOLS["cosine-v1"].measure(embedded)
     assert mean.value == pytest.approx(np.mean(cosines), abs=1e-5)
     assert mean.spread == pytest.approx(np.std([c.mean() for c in cosines], ddof=1), abs=1e-5)
     assert variance.value == pytest.approx(np.mean([c.var(ddof=1) for c in cosines]), abs=1e-5)
     assert opposed.value == pytest.approx(np.mean([(c <= -0.5).mean() for c in cosines]), abs=1e-6)
-    aligned, _ = protocols["alignment-uniformity-v1"].measure(embedded)
+    aligned, _ = PROTOCOLS["alignment-uniformity-v1"].measure(embedded)
     directions = [c.reshape(len(c), -1) / np.linalg.norm(c.reshape(len(c), -1), axis=1, keepdims=True) for c in turned]
     positive = np.stack([(directions[i] * directions[i + 1]).sum(axis=1) for i in (0, 2)])
-    mean, lowest, _, median, *_ = protocols["positive-cosine-v1"].measure(embedded)
+    mean, lowest, _, median, *_ = PROTOCOLS["positive-cosine-v1"].measure(embedded)
     assert mean.values == pytest.approx(positive.mean(axis=1), abs=1e-5)
     assert lowest.value == pytest.approx(np.percentile(positive, 5), abs=1e-5)
     assert median.value == pytest.approx(np.median(positive), abs=1e-5)
@@ -94,7 +94,6 @@ def test_the_numbers_are_those_of_the_test_split_worked_out_again(exact: dict[An
 def test_the_same_augmentation_acts_on_the_whole_test_set(exact: dict[Any, Embedded]) -> None:
     embedded = exact["projection"]
     clouds = torch.from_numpy(np.array(embedded.dataset.test.inputs)).double()
-    assert embedded.test_clouds is not None
     for copy in embedded.test_clouds.double():
         # One rotation explains every cloud: solve it on the first, check it on all.
         u, _, vt = torch.linalg.svd(copy[0].T @ clouds[0])
@@ -107,7 +106,6 @@ def test_the_same_augmentation_acts_on_the_whole_test_set(exact: dict[Any, Embed
 def test_trajectories_are_test_clouds_turned_about_each_axis(exact: dict[Any, Embedded]) -> None:
     embedded = exact["features"]
     found = embedded.trajectories
-    assert found is not None
     assert found.shape == (3, 3, 100, 9)
     clouds = np.array(embedded.dataset.test.inputs, dtype=np.float64)
     starts = found[:, 0, 0].numpy()
@@ -125,15 +123,15 @@ def test_trajectories_are_test_clouds_turned_about_each_axis(exact: dict[Any, Em
 def test_a_few_samples_are_spread_over_the_split(data: Path) -> None:
     dataset = load("proteins", data)
     few = EvaluationConfig(augmentations=2, samples=4)
-    embedded = embed_dataset(Linear(), RandomRotation3D(), dataset, few, CPU)["features"]
+    embedded = Embedder(Linear(), RandomRotation3D(), dataset, few, CPU).embedded("features")
     for split, part, rows in (
         (dataset.train, embedded.dataset.train, embedded.train),
         (dataset.test, embedded.dataset.test, embedded.test),
     ):
         chosen = [0, len(split) // 4, len(split) // 2, 3 * len(split) // 4]
-        assert rows is not None
         assert rows.numpy() == pytest.approx(np.array(split.inputs[chosen]).reshape(4, -1))
         assert part.labels["pdb_id"].tolist() == split.labels["pdb_id"][chosen].tolist()
     assert embedded.augmented.shape[:2] == (2, 4)
     whole = EvaluationConfig(augmentations=2, samples=10**6)
-    assert len(embed_dataset(Linear(), RandomRotation3D(), dataset, whole, CPU)["features"].test) == len(dataset.test)
+    found = Embedder(Linear(), RandomRotation3D(), dataset, whole, CPU).embedded("features")
+    assert len(found.test) == len(dataset.test)

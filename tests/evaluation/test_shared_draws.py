@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from care_bench.augmentations import ImageAugmentation, ImageParameters
 from care_bench.config import EvaluationConfig, RunConfig, parse_profile, read_profile
 from care_bench.data import PreparedDataset, load, prepare
+from care_bench.evaluation.embed import COMPOSED, Embedded, Embedder
 from care_bench.evaluation.run import evaluate
-from care_bench.evaluation.embed import COMPOSED, Embedded, embed_dataset
 from care_bench.models import Encoder
 from care_bench.runs.build import build_augmentation
 from care_bench.training.pretrain import pretrain
@@ -61,7 +61,7 @@ class Pixels(Encoder):
 
 def embed(augmentation: ImageAugmentation, dataset: PreparedDataset, settings: EvaluationConfig) -> Embedded:
     pixels = len(dataset.mean) * augmentation.size[0] * augmentation.size[1]
-    return embed_dataset(Pixels(pixels), augmentation, dataset, settings, CPU)["features"]
+    return Embedder(Pixels(pixels), augmentation, dataset, settings, CPU).embedded("features")
 
 
 @pytest.fixture
@@ -79,7 +79,7 @@ def drawn(monkeypatch: pytest.MonkeyPatch) -> list[ImageParameters]:
 
 
 def of(run: RunConfig, settings: EvaluationConfig, dataset: PreparedDataset) -> Any:
-    return build_augmentation(run.model_copy(update={"augmentation": settings.augmentation_of(run)}), dataset)
+    return build_augmentation(settings.augmentation_of(run), dataset, "here")
 
 
 def same(one: ImageParameters, other: ImageParameters) -> bool:
@@ -89,7 +89,9 @@ def same(one: ImageParameters, other: ImageParameters) -> bool:
 def test_rows_of_other_presets_are_measured_under_the_same_draws(data: Path, drawn: list[ImageParameters]) -> None:
     dataset, shared = load("digits", data), parse_profile(PROFILE, "here").measured("digits")
     for run in rows().values():
-        embed(of(run, shared, dataset), dataset, shared)
+        found = embed(of(run, shared, dataset), dataset, shared)
+        assert len(found.augmented) == 6
+        assert len(found.composed) == COMPOSED
     simclr, then, byol, then_byol = drawn
     assert len(simclr) == len(byol) == 6
     assert same(simclr, byol)
@@ -103,8 +105,8 @@ def test_rows_of_other_presets_are_measured_under_the_same_draws(data: Path, dra
 def test_each_under_its_own_augmentation_they_are_not(data: Path, drawn: list[ImageParameters]) -> None:
     dataset, own = load("digits", data), EvaluationConfig(augmentations=6, samples=20)
     for run in rows().values():
-        embed(of(run, own, dataset), dataset, own)
-    assert not same(drawn[0], drawn[2])
+        assert len(embed(of(run, own, dataset), dataset, own).augmented) == 6
+    assert not same(*drawn)
 
 
 def test_records_of_all_rows_are_measured_under_the_same_draws_and_tell_it(
@@ -138,8 +140,8 @@ def test_a_second_augmentation_acts_on_the_view_that_the_first_one_gave(
     dataset, shared = load("digits", data), parse_profile(PROFILE, "here").measured("digits")
     byol = of(rows()["byol"], shared, dataset)
     found = embed(byol, dataset, shared)
+    assert found.composed.shape[1] == 20
     first, second = drawn
-    assert found.composed is not None
     mean, std = (torch.tensor(part)[:, None, None] for part in (dataset.mean, dataset.std))
     onto_views = dataclasses.replace(byol, input_size=(32, 32))
     assert found.composed.shape == (COMPOSED, 20, len(mean) * 32 * 32)
@@ -156,7 +158,7 @@ def test_a_second_augmentation_acts_on_the_view_that_the_first_one_gave(
 def test_flowers_are_changed_in_colour_and_in_nothing_else() -> None:
     profile = read_profile(ROOT / "workflows/config/paper.yaml")
     run = next(run for run in profile.runs() if run.dataset == "flowers102")
-    settings = profile.measured("flowers102").augmentation_of(run).model_dump(exclude={"kind", "size"})
+    settings = profile.measured("flowers102").augmentation_of(run).distribution()
     statistics = {"mean": (0.5, 0.4, 0.3), "std": (0.2, 0.3, 0.4)}
     augmentation = ImageAugmentation(input_size=(256, 256), size=(224, 224), **statistics, **settings)
     draws = augmentation.sample(2000, torch.Generator().manual_seed(0))

@@ -35,9 +35,9 @@ def test_the_term_by_hand(build: Build, linear: Encoder, draw_views: Views, rows
     scale = method.get_buffer("vector.scale").double().numpy()
     expected = np.mean((predicted - difference(views, scale)) ** 2)
     terms = method(linear, views)
-    assert list(terms) == ["attraction", "repulsion", "augself"]
+    assert list(terms) == ["invariance", "uniformity", "augself"]
     assert terms["augself"].item() == pytest.approx(expected, rel=1e-5)
-    assert method.weights == {"attraction": 1.0, "repulsion": 1.0, "augself": 0.4}
+    assert method.weights == {"invariance": 1.0, "uniformity": 1.0, "augself": 0.4}
 
 
 @pytest.mark.parametrize("base", ["simclr", "byol", "barlow_twins", "invariance"])

@@ -68,11 +68,11 @@ def test_terms_by_hand(
     first, second = (unit(rows) for rows in augmented)
 
     terms = method(encoder, views)
-    assert list(terms) == ["attraction", "repulsion", "equimod"]
+    assert list(terms) == ["invariance", "uniformity", "equimod"]
     assert terms["equimod"].item() == pytest.approx(nt_xent([unit(predicted), unit(actual)], 0.3), rel=1e-4)
-    base = terms["attraction"] + terms["repulsion"]
+    base = terms["invariance"] + terms["uniformity"]
     assert base.item() == pytest.approx(nt_xent([first, second], 0.2), rel=1e-4)
-    assert method.weights == {"attraction": 1.0, "repulsion": 1.0, "equimod": 0.5}
+    assert method.weights == {"invariance": 1.0, "uniformity": 1.0, "equimod": 0.5}
 
 
 def test_the_three_views_are_one_pass_of_the_encoder(build: Build, encoder: Encoder, draw_views: Views) -> None:
@@ -107,7 +107,7 @@ def test_the_prediction_depends_on_the_augmentation(build: Build, linear: Encode
     views[1].parameters = RandomRotation3D().sample(8, torch.Generator().manual_seed(9))
     changed = method(linear, views)
     assert changed["equimod"].item() != pytest.approx(terms["equimod"].item(), rel=1e-3)
-    assert changed["attraction"].item() == terms["attraction"].item()
+    assert changed["invariance"].item() == terms["invariance"].item()
 
 
 def test_projector_and_predictor_are_trained(build: Build, linear: Encoder, draw_views: Views) -> None:

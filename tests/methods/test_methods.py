@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from care_bench.config import METHOD_SETTINGS, MethodSettings
-from care_bench.config.run import DeepSetConfig, EncoderConfig, ProjectorConfig
+from care_bench.config.backbones import DeepSetSettings
+from care_bench.config.run import EncoderConfig, ProjectorConfig
 from care_bench.errors import CareBenchError
 from care_bench.methods import METHODS, Method
 from care_bench.models import Encoder, build_encoder
@@ -24,7 +25,7 @@ RANDOM = ("moco_v2", "byol", "equimod", "augself")
 
 @pytest.fixture
 def encoder() -> Encoder:
-    backbone = DeepSetConfig(name="deepset", width=6)
+    backbone = DeepSetSettings(name="deepset", width=6)
     return build_encoder(EncoderConfig(backbone=backbone, projector=ProjectorConfig(hidden=(5,), output=4)), 3, seed=3)
 
 
@@ -53,7 +54,7 @@ def test_every_method_has_settings_and_the_other_way_round(build: Build) -> None
         ("care", {"sharing": "batch"}, (16, 16, 1, 1)),
         ("care", {"fidelity": "released-code"}, (16, 16, 1, 1)),
         ("care", {"fidelity": "released-code", "sharing": "chunk"}, (16, 16, 4, 4)),
-        ("care", {"loss": "wahba", "on": "features"}, (16, 16, 4, 4)),
+        ("care", {"loss": "wahba", "representation": "features"}, (16, 16, 4, 4)),
         ("equivariance", {}, (1, 1)),
         ("uniformity_equivariance", {"sharing": None}, (16, 2, 2)),
     ],

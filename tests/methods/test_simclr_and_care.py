@@ -51,8 +51,8 @@ def test_simclr_is_infonce_in_two_halves_and_the_weight_acts_on_the_first(
     np.fill_diagonal(similarity, -np.inf)
     normaliser = np.log(np.exp(similarity).sum(axis=1))
     terms = method(same, pair)
-    assert terms["attraction"].item() == pytest.approx(-positives.mean(), rel=1e-5)
-    assert terms["repulsion"].item() == pytest.approx(normaliser.mean(), rel=1e-5)
+    assert terms["invariance"].item() == pytest.approx(-positives.mean(), rel=1e-5)
+    assert terms["uniformity"].item() == pytest.approx(normaliser.mean(), rel=1e-5)
     expected = -0.1 * positives.mean() + normaliser.mean()
     assert weighted_sum(terms, method.weights).item() == pytest.approx(expected, rel=1e-5)
 
@@ -110,16 +110,16 @@ def wahba_by_scipy(first: Array, second: Array, splits: int) -> float:
 
 @pytest.mark.parametrize("name", ["care", "equivariance"])
 @pytest.mark.parametrize("loss", ["gram", "wahba"])
-@pytest.mark.parametrize("on", ["projection", "features"])
+@pytest.mark.parametrize("representation", ["projection", "features"])
 def test_the_equivariance_term_acts_on_unit_projections_or_unit_features(
-    name: str, loss: str, on: str, build: Build, draw_views: Views, rows_of: Rows, unit: Unit
+    name: str, loss: str, representation: str, build: Build, draw_views: Views, rows_of: Rows, unit: Unit
 ) -> None:
     torch.manual_seed(1)
     encoder = Encoder(nn.Linear(5, 3, bias=False), nn.Linear(3, 3, bias=False), 3, 3)
     backbone, head = (layer.weight.detach().double().numpy() for layer in (encoder.backbone, encoder.projector))
-    method = build(name, encoder, splits=2, fidelity="paper", sharing="chunk", loss=loss, on=on)
+    method = build(name, encoder, splits=2, fidelity="paper", sharing="chunk", loss=loss, representation=representation)
     views = draw_views(method, 12)
-    matrix = backbone if on == "features" else head @ backbone
+    matrix = backbone if representation == "features" else head @ backbone
     first, second = (unit(rows_of(view) @ matrix.T) for view in views[-2:])
     expected = pair_loss(first, second, 2) if loss == "gram" else wahba_by_scipy(first, second, 2)
     assert method(encoder, views)["equivariance"].item() == pytest.approx(expected, rel=1e-4)
@@ -128,7 +128,7 @@ def test_the_equivariance_term_acts_on_unit_projections_or_unit_features(
 def test_equivariance_on_features_leaves_the_projection_head_alone(
     build: Build, linear: Encoder, draw_views: Views
 ) -> None:
-    method = build("equivariance", linear, on="features")
+    method = build("equivariance", linear, representation="features")
     method(linear, draw_views(method, 8))["equivariance"].backward()
     assert linear.projector.weight.grad is None
     assert linear.backbone.weight.grad.abs().max() > 0
@@ -150,7 +150,7 @@ def test_ablation_members_have_their_terms_and_no_other(
 
     first, second = rows["invariance"]
     distance = np.linalg.norm(first - second, axis=1).mean()
-    assert terms["invariance"] == {"alignment": pytest.approx(distance, rel=1e-5)}
+    assert terms["invariance"] == {"invariance": pytest.approx(distance, rel=1e-5)}
 
     first, second = rows["equivariance"]
     assert terms["equivariance"] == {

@@ -8,8 +8,12 @@ import torchvision
 from torch import nn
 from torch.nn import functional
 
+from care_bench.config.backbones import ResNetSettings
 from care_bench.config.run import EncoderConfig
-from care_bench.models import ConvNet, DeepSet, build_encoder, projection_head, resnet
+from care_bench.models import build_encoder, projection_head
+from care_bench.models.convnet import ConvNet
+from care_bench.models.deepset import DeepSet
+from care_bench.models.resnet import build
 
 
 def count(module: nn.Module) -> int:
@@ -38,17 +42,17 @@ def test_deepset_does_not_see_the_order_of_the_points_but_sees_a_rotation() -> N
     ("name", "dimension", "builder"), [("resnet18", 512, "resnet18"), ("resnet50", 2048, "resnet50")]
 )
 def test_resnets_are_torchvisions_without_the_classifier(name: str, dimension: int, builder: str) -> None:
-    usual, found = resnet(name, "imagenet", 3)  # type: ignore[arg-type]
+    usual = build(ResNetSettings.parse({"name": name, "stem": "imagenet"}, "here"), 3)
     peer = getattr(torchvision.models, builder)(weights=None)
-    assert found == dimension
+    assert usual.dimension == dimension
     assert count(usual) == count(peer) - count(peer.fc)
-    small, _ = resnet(name, "small-image", 3)  # type: ignore[arg-type]
+    small = build(ResNetSettings.parse({"name": name}, "here"), 3)
     # 3x3 instead of 7x7: 64 * 3 * (49 - 9) fewer weights.
     assert count(usual) - count(small) == 64 * 3 * 40
 
 
 def test_the_small_image_stem_keeps_the_resolution() -> None:
-    model = resnet("resnet18", "small-image", 1)[0].eval()
+    model = build(ResNetSettings(name="resnet18"), 1).eval()
     shapes: list[torch.Size] = []
     model.layer1.register_forward_hook(lambda module, inputs, output: shapes.append(output.shape))  # type: ignore[union-attr]
     with torch.no_grad():
@@ -57,7 +61,7 @@ def test_the_small_image_stem_keeps_the_resolution() -> None:
 
 
 def test_the_usual_stem_divides_the_resolution_by_four() -> None:
-    model = resnet("resnet18", "imagenet", 1)[0].eval()
+    model = build(ResNetSettings(name="resnet18", stem="imagenet"), 1).eval()
     shapes: list[torch.Size] = []
     model.layer1.register_forward_hook(lambda module, inputs, output: shapes.append(output.shape))  # type: ignore[union-attr]
     with torch.no_grad():

@@ -16,7 +16,7 @@ from care_bench import plugins
 from care_bench.config.methods import METHOD_SETTINGS
 from care_bench.data import DATASETS
 from care_bench.doctor import examine
-from care_bench.evaluation import protocols
+from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.methods import METHODS
 
 ROOT = Path(__file__).parents[2]
@@ -25,8 +25,8 @@ COMPONENTS = """
 from dataclasses import replace
 from typing import Literal
 from care_bench.config import MethodSettings
-from care_bench.data.digits import INFO
-from care_bench.evaluation.protocols import PROTOCOLS
+from care_bench.data import DATASETS
+from care_bench.evaluation.protocols import OURS
 from care_bench.methods.simclr import SimCLR
 
 class Own(MethodSettings):
@@ -38,8 +38,8 @@ class Working(SimCLR):
 class NoMethod:
     Settings = Own
 
-TOYS = replace(INFO, name="toys", how_to_get="from the shelf [upper one]")
-MINE = replace(PROTOCOLS[0], id="mine-v1")
+TOYS = replace(DATASETS.data["digits"], name="toys", how_to_get="from the shelf [upper one]")
+MINE = replace(OURS[0], id="mine-v1")
 """
 MODULE = "components_of_a_test"
 
@@ -47,7 +47,7 @@ MODULE = "components_of_a_test"
 @pytest.fixture(autouse=True)
 def forget() -> None:
     """Let every test load its own components."""
-    for registry in (METHOD_SETTINGS, METHODS, DATASETS, protocols._REGISTRY):
+    for registry in (METHOD_SETTINGS, METHODS, DATASETS, PROTOCOLS):
         registry.loaded.clear()
     sys.modules.pop(MODULE, None)
 

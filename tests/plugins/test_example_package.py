@@ -34,12 +34,12 @@ def test_its_own_tests_pass_where_it_is_installed(installed: Path, run: Run) -> 
     source = installed.parent / "source"  # a folder of its own, outside this repository's settings
     ended = run("pytest", "-q", "-p", "no:cacheprovider", "tests", cwd=source, path=(installed,))
     assert ended.returncode == 0, ended.stdout + ended.stderr
-    assert "4 passed" in ended.stdout
+    assert "5 passed" in ended.stdout
 
 
 def test_it_is_short() -> None:
     files = [*EXAMPLE.glob("care_bench_example/*.py"), EXAMPLE / "pyproject.toml"]
-    assert sum(len(path.read_text().splitlines()) for path in files) < 220
+    assert sum(len(path.read_text().splitlines()) for path in files) < 280
 
 
 def test_the_terms_of_vicreg_are_lightlys(example: Any) -> None:

@@ -13,7 +13,7 @@ from care_bench.artifacts import environment
 from care_bench.config.methods import METHOD_SETTINGS, parse_method
 from care_bench.data import DATASETS
 from care_bench.errors import CareBenchError
-from care_bench.evaluation import protocols
+from care_bench.evaluation.protocols import OURS, PROTOCOLS
 from care_bench.methods import METHODS
 
 Offer = Callable[..., Path]
@@ -53,13 +53,14 @@ class NoMethod:
     Settings = Fitting
 """
 DATASET = """
-from care_bench.data.digits import INFO
+from care_bench.data import DATASETS
+INFO = DATASETS["digits"]
 NUMBER = 5
 """
-PROTOCOL = """
+PROTOCOL_MODULE = """
 from dataclasses import replace
 from care_bench.evaluation.protocols import PROTOCOLS
-OURS = PROTOCOLS[0]
+OURS = PROTOCOLS["knn-v1"]
 SECOND, FIRST = (replace(OURS, id=name) for name in ("mine-v2", "mine-v1"))
 """
 
@@ -67,7 +68,7 @@ SECOND, FIRST = (replace(OURS, id=name) for name in ("mine-v2", "mine-v1"))
 @pytest.fixture(autouse=True)
 def forget() -> None:
     """Let every test load its own components."""
-    for registry in (METHOD_SETTINGS, METHODS, DATASETS):
+    for registry in (METHOD_SETTINGS, METHODS, DATASETS, PROTOCOLS):
         registry.loaded.clear()
     for name in ("method_of_a_test", "data_of_a_test", "protocol_of_a_test"):
         sys.modules.pop(name, None)
@@ -106,10 +107,10 @@ def test_a_data_set_has_the_name_of_its_entry_point(offer: Offer, name: str, hel
 
 def test_protocols_of_packages_follow_ours_by_name(offer: Offer) -> None:
     points = {"mine-v2": "protocol_of_a_test:SECOND", "mine-v1": "protocol_of_a_test:FIRST"}
-    assert protocols.all_protocols() == protocols.PROTOCOLS
-    offer("mine", {plugins.EVALUATIONS: points}, {"protocol_of_a_test": PROTOCOL})
-    ids = [protocol.id for protocol in protocols.all_protocols()]
-    assert ids == [*(protocol.id for protocol in protocols.PROTOCOLS), "mine-v1", "mine-v2"]
+    assert tuple(PROTOCOLS.values()) == OURS
+    offer("mine", {plugins.EVALUATIONS: points}, {"protocol_of_a_test": PROTOCOL_MODULE})
+    ids = [protocol.id for protocol in PROTOCOLS.values()]
+    assert ids == [*(protocol.id for protocol in OURS), "mine-v1", "mine-v2"]
 
 
 @pytest.mark.parametrize(
@@ -121,9 +122,9 @@ def test_protocols_of_packages_follow_ours_by_name(offer: Offer) -> None:
     ],
 )
 def test_a_protocol_is_one_and_has_the_id_of_its_entry_point(offer: Offer, name: str, held: str, reason: str) -> None:
-    offer("mine", {plugins.EVALUATIONS: {name: f"protocol_of_a_test:{held}"}}, {"protocol_of_a_test": PROTOCOL})
+    offer("mine", {plugins.EVALUATIONS: {name: f"protocol_of_a_test:{held}"}}, {"protocol_of_a_test": PROTOCOL_MODULE})
     with pytest.raises(CareBenchError, match=rf"'{name}' of package mine 1\.0 ") as caught:
-        protocols.all_protocols()
+        tuple(PROTOCOLS.values())
     assert reason in str(caught.value)
 
 

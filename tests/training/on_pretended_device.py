@@ -21,10 +21,11 @@ from torch import Tensor
 
 from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.data import load
-from care_bench.evaluation.embed import embed_dataset
+from care_bench.evaluation.embed import Embedder
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.methods import View
 from care_bench.metrics import composition_error, factor_distance
+from care_bench.names import REPRESENTATIONS
 from care_bench.runs.build import build_augmentation, build_run_encoder
 from care_bench.runs.folder import RunFolder
 from care_bench.training import session as module
@@ -90,10 +91,13 @@ def evaluation(config: RunConfig, data: Path, watch: Watch | None) -> dict[str, 
     """Return what every protocol measures on an encoder with its initial weights."""
     device = THERE if watch else HERE
     dataset = load(config.dataset, data)
-    encoder, augmentation = build_run_encoder(config, dataset), build_augmentation(config.augmentation, dataset, "here")
+    encoder = build_run_encoder(config, dataset)
+    augmentation = build_augmentation(config.augmentation, dataset, "here")
+    embedder = Embedder(encoder, augmentation, dataset, SETTINGS, device)
     found: dict[str, Any] = {}
-    for representation, embedded in embed_dataset(encoder, augmentation, dataset, SETTINGS, device).items():
-        for protocol in PROTOCOLS:
+    for representation in REPRESENTATIONS:
+        embedded = embedder.embedded(representation)
+        for protocol in PROTOCOLS.values():
             if protocol.skip(embedded.dataset) is None:
                 measured = protocol.measure(embedded)
                 found[f"{protocol.id} {representation}"] = [one.value for one in measured if one.reason is None]

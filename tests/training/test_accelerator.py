@@ -32,7 +32,7 @@ CASES: dict[str, tuple[str, ...]] = {
 CLOUDS = ("simclr", "care", "equimod", "augself")
 """Methods tried on point clouds as well: what sees the inputs, and what sees the rotations."""
 VARIANTS: dict[str, dict[str, Any]] = {
-    "care on features": {"on": "features"},
+    "care on features": {"representation": "features"},
     "care with wahba": {"loss": "wahba"},
     "care as released": {"fidelity": "released-code"},
 }

@@ -37,8 +37,8 @@ def test_every_term_of_every_step_is_logged_and_the_loss_is_their_weighted_sum(
     lines = log_lines(pretrain(tiny(), data, tmp_path / "run").log)
     assert [line["step"] for line in lines] == list(range(1, 8))
     for line in lines:
-        assert set(line) == {"step", "learning_rate", "loss", "attraction", "repulsion", "equivariance"}
-        expected = line["attraction"] + line["repulsion"] + 0.3 * line["equivariance"]
+        assert set(line) == {"step", "learning_rate", "loss", "invariance", "uniformity", "equivariance"}
+        expected = line["invariance"] + line["uniformity"] + 0.3 * line["equivariance"]
         assert line["loss"] == pytest.approx(expected, rel=1e-5)
 
 
@@ -64,7 +64,7 @@ def test_methods_of_one_seed_start_from_the_same_weights_and_views(tiny: Make, d
     """The first two views are drawn before the shared ones, so both methods see the same SimCLR terms at step 1."""
     simclr = pretrain(tiny({"name": "simclr"}), data, tmp_path / "simclr")
     care = pretrain(tiny(), data, tmp_path / "care")
-    for term in ("attraction", "repulsion"):
+    for term in ("invariance", "uniformity"):
         assert log_lines(simclr.log)[0][term] == log_lines(care.log)[0][term]
 
 

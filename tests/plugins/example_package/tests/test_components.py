@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from care_bench_example.effective_rank import effective_rank
+from care_bench_example.pooled_mlp import PooledMLPSettings, build
 from care_bench_example.vicreg import vicreg_terms
 
 from care_bench.config import parse_profile, read_yaml
@@ -31,6 +32,14 @@ def test_effective_ranks_of_known_matrices() -> None:
     assert effective_rank(torch.eye(5)) == pytest.approx(5)
     assert effective_rank(torch.ones(7, 3)) == pytest.approx(1)
     assert effective_rank(torch.diag(torch.tensor([3.0, 1.0]))) == pytest.approx(4 / 3**0.75)  # shares 3/4 and 1/4
+
+
+def test_the_backbone_sees_means_of_patches_and_has_as_many_features_as_it_says() -> None:
+    network = build(PooledMLPSettings(name="pooled_mlp", grid=2, width=8), 1)
+    images = torch.rand(3, 1, 16, 16)
+    means = images.view(3, 1, 2, 8, 2, 8).mean(dim=(3, 5)).repeat_interleave(8, 2).repeat_interleave(8, 3)
+    assert network(images).shape == (3, network.dimension)
+    torch.testing.assert_close(network(images), network(means))
 
 
 def test_preparing_twice_gives_the_same_hash(tmp_path: Path) -> None:
