@@ -61,8 +61,10 @@ def _print_parts(parts: Iterable[Part], console: Console) -> None:
             case Table():
                 _print_table(part, console)
             case Statements():
-                lines = part.items if part.title else [f"- {item}" for item in part.items]
-                console.print("\n".join(lines), markup=False, highlight=False)
+                if part.title:
+                    console.print(Text(f"\n{part.title}", style="bold"))
+                for item in part.items:
+                    console.print(Text(f"- {item}"))
             case Paragraph() | Note():
                 console.print(Text(part.text))
             case Link():
