@@ -32,7 +32,6 @@ SUPPORTED: dict[str, str] = {
     "safetensors": ">=0.5",
     "scikit-learn": ">=1.5",
     "scipy": ">=1.13",
-    "tabulate": ">=0.9",
     "timm": ">=1.0.12",
     "torch": ">=2.11",
     "torchvision": ">=0.26",

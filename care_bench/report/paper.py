@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from care_bench.errors import CareBenchError
 from care_bench.report.grid import SELECTION, Grid, Key, lone_seeds
 from care_bench.report.labels import METHODS, Variant, method_label, rank
 from care_bench.report.model import Cell, Column, Source, Table
+from care_bench.report.reference import read_reference
 from care_bench.report.statistics import number
 
 REFERENCE = Path("reference") / "table1.csv"
@@ -47,16 +44,9 @@ def read_paper(results: Path) -> list[PaperValue] | str:
         CareBenchError: a damaged file; one line naming file and line.
     """
     path = results / REFERENCE
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    if not path.exists():
         return f"{TITLE}: the results folder has no {REFERENCE.as_posix()}."
-    except (OSError, UnicodeDecodeError) as error:
-        raise CareBenchError(f"cannot read {path}: {error}") from None
-    rows = list(csv.reader(io.StringIO(text)))
-    if not rows or rows[0] != _HEADER:
-        raise CareBenchError(f"{path}:1: found the header {rows[0] if rows else None}; expected {_HEADER}")
-    return [_parse(row, f"{path}:{line}") for line, row in enumerate(rows[1:], start=2)]
+    return read_reference(path, _HEADER, _parse)
 
 
 def paper_table(grid: Grid, paper: list[PaperValue] | str) -> Table | str:
@@ -110,20 +100,18 @@ def _paper_cell(value: PaperValue | None) -> Cell:
     return Cell(f"{number(value.top1, '%')}{spread} ({value.source})", source=value.source, quoted=value.top1)
 
 
-def _parse(row: Sequence[str], where: str) -> PaperValue:
-    try:
-        method, base, _, dataset, top1, std, source = row
-        value = PaperValue(method, base or None, dataset, _number(top1), _number(std), cast(Source, source))
-    except ValueError:
-        raise CareBenchError(f"{where}: found {','.join(row)!r}; expected {','.join(_HEADER)}") from None
+def _parse(row: list[str]) -> PaperValue:
+    method, base, _, dataset, top1, std, source = row
+    value = PaperValue(method, base or None, dataset, _number(top1), _number(std), cast(Source, source))
     if method not in METHODS or source not in ("paper", "cited", "gap") or (source == "gap") != (value.top1 is None):
-        raise CareBenchError(
-            f"{where}: found {','.join(row)!r}; expected a known method and the source paper, cited, or gap (no value)"
+        raise ValueError(
+            f"found {','.join(row)!r}; expected a known method and the source paper, cited, or gap (no value)"
         )
     return value
 
 
 def _number(text: str) -> float | None:
-    if text and not math.isfinite(float(text)):
-        raise ValueError(text)
-    return float(text) if text else None
+    value = float(text) if text else None
+    if value is not None and not math.isfinite(value):
+        raise ValueError(f"found {text!r}; expected a finite number, or nothing")
+    return value

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -11,8 +9,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from care_bench.data import DATASETS
-from care_bench.errors import CareBenchError, unknown
+from care_bench.errors import unknown
 from care_bench.report.labels import METHODS
+from care_bench.report.reference import read_reference
 
 REFERENCE = Path("reference") / "paper_settings.csv"
 ANY = "*"
@@ -84,30 +83,10 @@ def read_facts(results: Path) -> list[Fact]:
     Raises:
         CareBenchError: no such file, or a damaged one; one line naming file and line.
     """
-    path = results / REFERENCE
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CareBenchError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
-    reader = csv.reader(io.StringIO(text), strict=True)
-    header = next(reader, None)
-    if header != _HEADER:
-        raise CareBenchError(f"{path}:1: found the header {header}; expected {_HEADER}")
-    facts: list[Fact] = []
-    try:
-        for row in reader:
-            fact = _parse(row)
-            if fact in facts:
-                raise ValueError(f"found {fact.key} again; expected every fact once")
-            facts.append(fact)
-    except (ValueError, CareBenchError, csv.Error) as error:
-        raise CareBenchError(f"{path}:{reader.line_num}: {error}") from None
-    return facts
+    return read_reference(results / REFERENCE, _HEADER, _parse)
 
 
 def _parse(row: list[str]) -> Fact:
-    if len(row) != len(_HEADER):
-        raise ValueError(f"found {len(row)} columns; expected {','.join(_HEADER)}")
     datasets, methods, key, paper, code, note, fixed, why = row
     for name in _names(datasets, "data set"):
         if name != ANY and name not in DATASETS:

@@ -7,17 +7,18 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from care_bench.config import Profile, RunConfig
+from care_bench.report.labels import rank
 from care_bench.report.paper_settings import ANY, Fact, Place, applying, canonical
 
 Kind = Literal["as the paper", "as the released code", "not printed", "differs"]
 KINDS: tuple[Kind, ...] = ("differs", "not printed", "as the released code", "as the paper")
 NO_REASON = "no reason given"
 PARTS = ("method", "encoder", "augmentation", "training", "seeds", "evaluation")
-"""Order of the settings; names in brackets follow."""
+"""Order of the settings; names in brackets come last."""
 
 
 class Verdict(NamedTuple):
-    """How a value stands to the paper and the released code, and why, where it is neither's."""
+    """How a value compares with the paper and the released code, and why, where it is neither's."""
 
     kind: Kind
     why: str = ""
@@ -30,7 +31,7 @@ class Line:
     Attributes:
         fact: what the paper and the released code have.
         ours: our value, canonical JSON.
-        verdict: how it stands to them.
+        verdict: how it compares with them.
         rows: names of the rows that have it.
         of: names of all rows of the data set that have the setting.
     """
@@ -84,7 +85,7 @@ def compare(profile: Profile, facts: Sequence[Fact]) -> list[DatasetSettings]:
 
 
 def judge(alternatives: Sequence[Fact], ours: str, released: bool, why: str | None) -> tuple[Fact, Verdict]:
-    """Say how a value stands to the facts about it.
+    """Compare a value with the facts about it.
 
     Args:
         alternatives: facts about one setting.
@@ -123,7 +124,7 @@ def _lines(
         Line(fact, ours, verdict, tuple(rows), tuple(having[fact.key])) for (fact, ours, verdict), rows in found.items()
     ]
     keys = [*(fact.key for fact in facts), *why]
-    return sorted(lines, key=lambda line: (_part(line.fact.key), keys.index(line.fact.key)))
+    return sorted(lines, key=lambda line: (rank(line.fact.key.split(".")[0], PARTS)[0], keys.index(line.fact.key)))
 
 
 def _shared(profile: Profile, dataset: str) -> dict[str, Any]:
@@ -152,8 +153,3 @@ def _look_up(config: Mapping[str, Any], key: str) -> str | None:
             return None
         value = value[part]
     return canonical(value)
-
-
-def _part(key: str) -> int:
-    first = key.partition(".")[0]
-    return PARTS.index(first) if first in PARTS else len(PARTS)

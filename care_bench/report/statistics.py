@@ -57,12 +57,13 @@ def best(summaries: Sequence[Summary | None], higher_is_better: bool | None) -> 
     Returns:
         The index, or None: no direction, fewer than two values, a value resting on one seed, or intervals that meet.
     """
-    found = [(index, summary) for index, summary in enumerate(summaries) if summary is not None]
+    found = {index: summary for index, summary in enumerate(summaries) if summary is not None}
     if higher_is_better is None or len(found) < 2:
         return None
     sign = 1 if higher_is_better else -1
-    winner, top = max(found, key=lambda pair: sign * pair[1].mean)
-    return winner if all(_apart(top, other) for index, other in found if index != winner) else None
+    winner = max(found, key=lambda index: sign * found[index].mean)
+    top = found.pop(winner)
+    return winner if all(_apart(top, other) for other in found.values()) else None
 
 
 def number(value: float, unit: str) -> str:
