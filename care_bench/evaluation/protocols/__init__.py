@@ -39,7 +39,9 @@ OURS = (
 
 def _check(name: str, found: object) -> Protocol:
     if not isinstance(found, Protocol) or found.id != name:
-        raise ValueError(f"holds {found!r}; expected a care_bench.evaluation.measurement.Protocol of that id")
+        raise ValueError(
+            f"holds {reprlib.repr(found)}; expected a care_bench.evaluation.measurement.Protocol of that id"
+        )
     return found
 
 
