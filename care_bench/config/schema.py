@@ -10,8 +10,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from care_bench.config.backbones import BACKBONE_SETTINGS, BackboneSettings
+from care_bench.config.dataset import DatasetEvaluation, DatasetPlan
 from care_bench.config.methods import METHOD_SETTINGS, MethodSettings
-from care_bench.config.profile import DatasetEvaluation, DatasetPlan, Profile
+from care_bench.config.profile import Profile
 from care_bench.config.run import (
     EncoderConfig,
     ImageAugmentationConfig,

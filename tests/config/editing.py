@@ -7,11 +7,11 @@ from typing import Any
 
 
 def edited(profile: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """Return a copy of a profile with one dotted key set."""
+    """Return a copy of a profile with one dotted key set; keys on the way are made."""
     content = copy.deepcopy(profile)
     *parents, last = path.split(".")
     place = content
     for key in parents:
-        place = place[key]
+        place = place.setdefault(key, {})
     place[last] = value
     return content

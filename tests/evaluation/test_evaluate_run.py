@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,14 @@ import numpy as np
 import pytest
 import torch
 
+from care_bench.artifacts import Record, read_records
 from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.config.presets import load_preset
 from care_bench.data import load, prepare
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.protocols import PROTOCOLS
-from care_bench.evaluation.run import Evaluation, evaluate, evaluate_run
+from care_bench.evaluation.run import evaluate, is_evaluated
+from care_bench.models import Encoder
 from care_bench.runs.folder import RunFolder
 from care_bench.training.pretrain import pretrain
 from tests.evaluation.test_exact_encoder import Linear
@@ -47,38 +50,31 @@ def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunF
 
 
 @pytest.fixture(scope="module")
-def evaluations(runs: dict[str, RunFolder], data: Path) -> dict[str, Evaluation]:
-    return {name: evaluate_run(folder.path, data, SETTINGS) for name, folder in runs.items()}
+def evaluations(runs: dict[str, RunFolder], data: Path) -> dict[str, list[Record]]:
+    return {name: evaluate(folder.path, data, SETTINGS) for name, folder in runs.items()}
 
 
-def value(evaluation: Evaluation, metric: str, representation: str, protocol: str | None = None) -> float:
-    found = [
-        measured.measurement.value
-        for measured in evaluation.measured
-        if (measured.metric.name, measured.representation) == (metric, representation)
-        and protocol in (None, measured.protocol.id)
-    ]
-    assert len(found) == 1
-    assert found[0] is not None
-    return found[0]
+def value(records: list[Record], metric: str, representation: str) -> float:
+    (found,) = (record for record in records if (record.metric, record.representation) == (metric, representation))
+    assert found.value is not None
+    return found.value
 
 
-def test_every_metric_of_both_representations_is_there_once(evaluations: dict[str, Evaluation]) -> None:
+def test_every_metric_of_both_representations_is_there_once(evaluations: dict[str, list[Record]]) -> None:
     expected = sorted(
         (protocol.id, metric.name, representation)
-        for protocol in PROTOCOLS
+        for protocol in PROTOCOLS.values()
         for metric in protocol.metrics
         for representation in ("projection", "features")
     )
-    for evaluation in evaluations.values():
-        found = sorted((m.protocol.id, m.metric.name, m.representation) for m in evaluation.measured)
-        assert found == expected
+    for records in evaluations.values():
+        assert sorted((r.protocol, r.metric, r.representation) for r in records) == expected
 
 
-def test_what_a_data_set_cannot_give_is_a_blank_with_a_reason(evaluations: dict[str, Evaluation]) -> None:
+def test_what_a_data_set_cannot_give_is_a_blank_with_a_reason(evaluations: dict[str, list[Record]]) -> None:
     reasons = {
-        name: {m.metric.name: m.measurement.reason for m in evaluation.measured if m.measurement.value is None}
-        for name, evaluation in evaluations.items()
+        name: {record.metric: record.reason for record in records if record.value is None}
+        for name, records in evaluations.items()
     }
     clouds, tint = "digits holds images, not point clouds", "has no label tint: the colour that made an image"
     assert reasons["digits"] == {
@@ -87,7 +83,7 @@ def test_what_a_data_set_cannot_give_is_a_blank_with_a_reason(evaluations: dict[
         **dict.fromkeys(("first_pc_r2", "first_pc_angle"), clouds),
         **dict.fromkeys(("trajectory_planarity", "trajectory_step_variation"), clouds),
     }
-    blank = {m.protocol.id for m in evaluations["digits"].measured if m.measurement.value is None}
+    blank = {record.protocol for record in evaluations["digits"] if record.value is None}
     assert blank == {"paper-imagenet100-v1", "retrieval-v1", "first-pc-v1", "trajectories-v1"}
     assert reasons["proteins"] == {
         "top1": "proteins has no class labels",
@@ -95,8 +91,8 @@ def test_what_a_data_set_cannot_give_is_a_blank_with_a_reason(evaluations: dict[
     }
 
 
-def test_repeats_are_counted(evaluations: dict[str, Evaluation]) -> None:
-    counted = {(m.protocol.id, m.metric.name): m.measurement.n for m in evaluations["digits"].measured}
+def test_repeats_are_counted(evaluations: dict[str, list[Record]]) -> None:
+    counted = {(record.protocol, record.metric): record.n for record in evaluations["digits"]}
     assert counted["paper-small-v1", "top1"] == 2
     assert counted["cached-v1", "top1"] == 1
     assert counted["wahba-v1", "wahba_error"] == counted["cosine-v1", "cosine_mean"] == 4
@@ -104,39 +100,39 @@ def test_repeats_are_counted(evaluations: dict[str, Evaluation]) -> None:
     assert counted["retrieval-v1", "retrieval_overlap"] == 4
     assert counted["positive-cosine-v1", "positive_cosine_50"] == 2
     assert counted["composition-v1", "composition_error"] == 4
-    turned = {m.metric.name: m.measurement.n for m in evaluations["proteins"].measured}
+    turned = {record.metric: record.n for record in evaluations["proteins"]}
     assert turned["trajectory_planarity"] == turned["trajectory_step_variation"] == 9  # three clouds, three axes
 
 
-def test_repeats_are_kept_where_the_value_is_their_mean(evaluations: dict[str, Evaluation]) -> None:
-    for evaluation in evaluations.values():
-        kept = {(m.protocol.id, m.metric.name) for m in evaluation.measured if m.measurement.values is not None}
-        assert kept == {
-            *[("paper-small-v1", "top1")] * (evaluation.config.dataset == "digits"),
+def test_repeats_are_kept_where_the_value_is_their_mean(evaluations: dict[str, list[Record]]) -> None:
+    for dataset, records in evaluations.items():
+        repeated = [record for record in records if record.values is not None]
+        assert {(record.protocol, record.metric) for record in repeated} == {
+            *[("paper-small-v1", "top1")] * (dataset == "digits"),
             *(("wahba-v1", "wahba_error"), ("wahba-v1", "wahba_error_per_sample")),
             *(("cosine-v1", f"cosine_{name}") for name in ("mean", "variance", "opposed")),
             *(("positive-cosine-v1", "positive_cosine_mean"), ("alignment-uniformity-v1", "alignment")),
             *(("composition-v1", "composition_error"), ("retrieval-v1", "retrieval_overlap")),
             *[("trajectories-v1", f"trajectory_{name}") for name in ("planarity", "step_variation")]
-            * (evaluation.config.dataset == "proteins"),
+            * (dataset == "proteins"),
         }
-        for found in (m.measurement for m in evaluation.measured if m.measurement.values is not None):
+        worst = {record.representation: record.value for record in records if record.metric == "wahba_error_worst"}
+        for found in repeated:
             assert found.values is not None
             assert len(found.values) == found.n
             assert found.value == pytest.approx(np.mean(found.values), rel=1e-12, abs=1e-15)
             assert found.spread == pytest.approx(np.std(found.values, ddof=1), rel=1e-9, abs=1e-12)
-        worst = {m.representation: m.measurement.value for m in evaluation.measured if m.metric.name.endswith("worst")}
-        for m in evaluation.measured:
-            if m.metric.name == "wahba_error":
-                assert m.measurement.values is not None
-                assert max(m.measurement.values) == pytest.approx(worst[m.representation], rel=1e-6)
+            if found.metric == "wahba_error":
+                assert max(found.values) == pytest.approx(worst[found.representation], rel=1e-6)
 
 
 def test_evaluating_again_gives_the_same_numbers(
-    runs: dict[str, RunFolder], data: Path, evaluations: dict[str, Evaluation]
+    runs: dict[str, RunFolder], data: Path, evaluations: dict[str, list[Record]]
 ) -> None:
-    again = evaluate_run(runs["proteins"].path, data, SETTINGS)
-    assert [m.measurement for m in again.measured] == [m.measurement for m in evaluations["proteins"].measured]
+    def numbers(records: list[Record]) -> list[object]:
+        return [(record.identity, record.value, record.values, record.spread, record.reason) for record in records]
+
+    assert numbers(evaluate(runs["proteins"].path, data, SETTINGS)) == numbers(evaluations["proteins"])
 
 
 def test_records_carry_identity_and_provenance(runs: dict[str, RunFolder], data: Path, tmp_path: Path) -> None:
@@ -170,12 +166,12 @@ def test_a_run_on_other_data_is_not_measured(runs: dict[str, RunFolder], data: P
     digest = load("digits", data).sha256
     (copy / "pretrain.json").write_text(summary.replace(digest, "0" * 64))
     with pytest.raises(CareBenchError, match="was trained on data 000000000000, but"):
-        evaluate_run(copy, data, SETTINGS)
+        evaluate(copy, data, SETTINGS)
 
 
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_embeddings_that_are_not_finite_are_an_error(
-    bad: float, runs: dict[str, RunFolder], data: Path, monkeypatch: pytest.MonkeyPatch
+    bad: float, runs: dict[str, RunFolder], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Diverged(Linear):
         def features(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -184,13 +180,13 @@ def test_embeddings_that_are_not_finite_are_an_error(
     monkeypatch.setattr("care_bench.evaluation.run.build_run_encoder", lambda config, dataset: Diverged())
     monkeypatch.setattr("care_bench.evaluation.run.load_encoder_weights", lambda encoder, path, config: None)
     with pytest.raises(
-        CareBenchError, match=r"run proteins/row/seed3: \d+ projection rows of the train samples are not"
+        CareBenchError, match=r"run proteins/row/seed3: \d+ projection rows of the test samples are not"
     ):
-        evaluate_run(runs["proteins"].path, data, SETTINGS)
+        evaluate(runs["proteins"].path, data, SETTINGS, tmp_path / "records.jsonl")
 
 
 def test_a_collapsed_encoder_gets_blanks_where_a_metric_is_undefined(
-    runs: dict[str, RunFolder], data: Path, monkeypatch: pytest.MonkeyPatch
+    runs: dict[str, RunFolder], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Collapsed(Linear):
         def features(self, inputs: torch.Tensor) -> torch.Tensor:
@@ -198,10 +194,68 @@ def test_a_collapsed_encoder_gets_blanks_where_a_metric_is_undefined(
 
     monkeypatch.setattr("care_bench.evaluation.run.build_run_encoder", lambda config, dataset: Collapsed())
     monkeypatch.setattr("care_bench.evaluation.run.load_encoder_weights", lambda encoder, path, config: None)
-    evaluation = evaluate_run(runs["proteins"].path, data, SETTINGS)
-    gamma = next(m for m in evaluation.measured if m.metric.name == "gamma")
-    assert gamma.measurement.value is None
-    assert gamma.measurement.reason == "undefined on these embeddings: nan"
-    assert value(evaluation, "invariance", "projection") == 0
-    assert value(evaluation, "wahba_error", "projection") == pytest.approx(0, abs=1e-5)
-    assert value(evaluation, "uniformity", "projection") == pytest.approx(1, abs=1e-5)
+    records = evaluate(runs["proteins"].path, data, SETTINGS, tmp_path / "records.jsonl")
+    gamma = next(record for record in records if record.metric == "gamma")
+    assert gamma.value is None
+    assert gamma.reason == "undefined on these embeddings: nan"
+    assert value(records, "invariance", "projection") == 0
+    assert value(records, "wahba_error", "projection") == pytest.approx(0, abs=1e-5)
+    assert value(records, "uniformity", "projection") == pytest.approx(1, abs=1e-5)
+
+
+def test_a_protocol_pays_for_the_parts_it_looks_at_and_no_other(
+    runs: dict[str, RunFolder], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wahba = PROTOCOLS["wahba-v1"]
+    monkeypatch.setattr("care_bench.evaluation.run.PROTOCOLS", {wahba.id: wahba})
+    seen: list[int] = []
+    features = Encoder.features
+
+    def counted(encoder: Encoder, inputs: torch.Tensor) -> torch.Tensor:
+        seen.append(len(inputs))
+        return features(encoder, inputs)
+
+    monkeypatch.setattr(Encoder, "features", counted)
+    records = evaluate(runs["digits"].path, data, SETTINGS, tmp_path / "records.jsonl")
+    assert len(records) == 2 * len(wahba.metrics)
+    # The 360 test images, plain and under four augmentations, once for both representations.
+    assert sum(seen) == 360 * (1 + 4)
+
+
+@pytest.fixture
+def evaluated(runs: dict[str, RunFolder], data: Path, tmp_path: Path) -> RunFolder:
+    """A run of its own that was evaluated."""
+    folder = RunFolder(Path(shutil.copytree(runs["digits"].path, tmp_path / "run")))
+    evaluate(folder.path, data, SETTINGS)
+    return folder
+
+
+def test_current_records_are_known(evaluated: RunFolder, data: Path) -> None:
+    assert is_evaluated(evaluated.path, data, SETTINGS)
+    assert not is_evaluated(evaluated.path, data, SETTINGS.model_copy(update={"classifier_seeds": 3}))
+    speed = SETTINGS.model_copy(update={"batch_size": 7})
+    assert is_evaluated(evaluated.path, data, speed), "the batch size changes no number"
+
+
+@pytest.mark.parametrize("change", ["edited record", "no summary", "cut summary", "other code", "other package"])
+def test_records_are_measured_again_once_anything_they_follow_from_has_changed(
+    change: str, evaluated: RunFolder, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = read_records(evaluated.records)
+    match change:
+        case "edited record":
+            text = evaluated.records.read_text()
+            evaluated.records.write_text(text.replace('"n":1,', '"n":2,', 1))
+        case "no summary":
+            evaluated.evaluation.unlink()
+        case "cut summary":
+            evaluated.evaluation.write_bytes(evaluated.evaluation.read_bytes()[:40])
+        case "other code":
+            monkeypatch.setattr("care_bench.evaluation.run.sha256_tree", lambda folder, pattern: "0" * 64)
+        case "other package":
+            monkeypatch.setattr("care_bench.evaluation.run.environment", lambda: {"torch": "0"})
+    assert not is_evaluated(evaluated.path, data, SETTINGS)
+    monkeypatch.undo()
+    again = evaluate(evaluated.path, data, SETTINGS)
+    assert is_evaluated(evaluated.path, data, SETTINGS)
+    assert [record.value for record in again] == [record.value for record in records]

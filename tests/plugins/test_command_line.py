@@ -128,7 +128,7 @@ def test_the_workflow_plans_the_profile(installed: Path, run: Run, tmp_path: Pat
     planned = snakemake(run, PROFILE, tmp_path, installed)
     assert planned.returncode == 0, planned.stderr
     for row in ROWS:
-        assert f"results/runs/shapes-steps2/shapes/{row}/seed0/records.jsonl" in planned.stdout
+        assert f"results/jobs/shapes-steps2/shapes/{row}/seed0/evaluated.json" in planned.stdout
 
 
 def test_torch_is_left_alone_until_a_packages_method_is_named(installed: Path, run: Run, tmp_path: Path) -> None:

@@ -35,21 +35,21 @@ def plan(folder: Path, *arguments: str, more: tuple[str, ...] = (), decay: str =
 
 def test_the_command_line_says_steps_seeds_and_what_is_evaluated(tmp_path: Path) -> None:
     said = plan(tmp_path, "--config", "steps=2", "seeds=[3]", "skip_broken=true", "evaluation={classifier_seeds: 2}")
-    assert "results/runs/tiny-steps2/digits/simclr/seed3/records.jsonl" in said
+    assert "results/jobs/tiny-steps2/digits/simclr/seed3/evaluated.json" in said
     assert "seed0" not in said
     assert '"classifier_seeds":2' in said
     assert "--skip-broken" in said
-    assert '"weight_decay":1e-6' in said
+    assert '"weight_decay": 1e-06' in said
 
 
 def test_a_later_file_replaces_what_it_names_and_leaves_the_rest(tmp_path: Path) -> None:
     rows = {"simclr": {"temperature": 0.25}, "invariance": {"name": "invariance"}}
     (tmp_path / "more.yaml").write_text(yaml.safe_dump({"seeds": [5], "datasets": {"digits": {"methods": rows}}}))
     said = plan(tmp_path, more=("more.yaml",))
-    assert '"temperature":0.25' in said
-    assert '"learning_rate":0.001' in said
+    assert '"temperature": 0.25' in said
+    assert '"learning_rate": 0.001' in said
     for row in rows:
-        assert f"results/runs/tiny/digits/{row}/seed5/records.jsonl" in said
+        assert f"results/jobs/tiny/digits/{row}/seed5/evaluated.json" in said
     assert "seed0" not in said
 
 

@@ -20,7 +20,7 @@ def jobs(text: str) -> set[str]:
     """What snakemake would run: rule names, with the row where a rule has one."""
     found = set()
     for rule, block in re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", text, re.MULTILINE):
-        row = re.search(r"variant=(\w+)", block)
+        row = re.search(r"job=digits/(\w+)/", block)
         found.add(f"{rule} {row.group(1)}" if row else rule)
     return found
 
@@ -34,7 +34,8 @@ def test_every_run_leaves_its_files_and_the_tables_cite_them(folder: Path) -> No
     for row in ("simclr", "care"):
         run = folder / "results/runs/tiny-steps2/digits" / row / "seed0"
         names = {path.name for path in run.iterdir()}
-        assert names == {"config.json", "encoder.safetensors", "log.jsonl", "pretrain.json", "records.jsonl"}
+        written = {"config.json", "encoder.safetensors", "log.jsonl", "pretrain.json"}
+        assert names == written | {"records.jsonl", "evaluate.json"}
         assert json.loads((run / "pretrain.json").read_text())["steps"] == 2
     frame = pd.read_parquet(folder / "results/collected/tiny-steps2/records.parquet")
     assert set(frame["variant"]) == {"simclr", "care"}
@@ -51,9 +52,12 @@ def test_every_run_leaves_its_files_and_the_tables_cite_them(folder: Path) -> No
 def test_every_job_wrote_a_log(folder: Path) -> None:
     kept = folder / "results/logs/tiny-steps2"
     logs = {str(path.relative_to(kept)) for path in kept.rglob("*.log")}
-    stages = ("configure", "pretrain", "evaluate")
-    of_runs = {f"digits/{row}/seed0.{stage}.log" for row in ("simclr", "care") for stage in stages}
-    assert logs == of_runs | {
+    rows = ("simclr", "care")
+    of_runs = {f"digits/{row}/seed0.{stage}.log" for row in rows for stage in ("pretrain", "evaluate")}
+    of_jobs = {
+        f"jobs/digits/{row}/seed0.{stage}.log" for row in rows for stage in ("configure", "pretrain", "evaluate")
+    }
+    assert logs == of_runs | of_jobs | {
         *("digits/prepare.log", "digits/evaluation_settings.log", "collect.log", "report.log"),
         *("resolved_profile.log", "settings.log"),
     }

@@ -76,7 +76,7 @@ def test_gpu_jobs_ask_for_the_devices_of_their_run_and_no_profile_overrides_it()
     rules = "".join(path.read_text() for path in (ROOT / "workflows/rules").glob("*.smk"))
     asked = dict(re.findall(r"^rule (\w+):(?:(?!^rule ).)*?gpu=([^\n]*)", rules, re.MULTILINE | re.DOTALL))
     assert asked == {
-        "pretrain": "lambda wildcards: gpus(run_of(wildcards).training.devices),",
+        "pretrain": "lambda wildcards: gpus(devices_of_job(wildcards.job)),",
         "evaluate": "gpus(1),",
     }
     for path in (ROOT / "workflows/profiles").glob("*/config.yaml"):

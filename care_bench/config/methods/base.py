@@ -31,7 +31,7 @@ class MethodSettings(Settings):
     """Whether it adds a term of its own to a base method, so that no other method wraps it."""
 
     beside: ClassVar[tuple[str, ...]] = ("preset", "encoder", "augmentation", "training")
-    """Keys beside a method's own in a variant of a profile, for hints at misspelt ones."""
+    """Keys that may stand beside the method's own in a variant of a profile, for hints at misspelt ones."""
 
     name: str
     """The method, a key of ``care_bench.methods.METHODS``."""

@@ -39,7 +39,8 @@ OURS = (
 
 def _check(name: str, found: object) -> Protocol:
     if not isinstance(found, Protocol) or found.id != name:
-        raise ValueError(f"holds {found!r}; expected a care_bench.evaluation.measurement.Protocol of that id")
+        held = f"protocol {found.id!r}" if isinstance(found, Protocol) else repr(found)
+        raise ValueError(f"holds {held}; expected a care_bench.evaluation.measurement.Protocol of that id")
     return found
 
 

@@ -1,0 +1,118 @@
+"""The part of a profile that is about one data set: its variants, and what is replaced of a preset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from pydantic import Field, field_validator, model_validator
+
+from care_bench.config.base import Settings, spelt
+from care_bench.config.evaluation import EvaluationConfig, EvaluationPlan
+from care_bench.config.presets import load_preset
+from care_bench.config.run import KINDS, SHAPE, RunConfig
+from care_bench.data import DATASETS
+from care_bench.errors import CareBenchError, unknown
+
+PARTS = ("encoder", "augmentation", "training")
+"""Parts of a run's configuration that a preset gives."""
+
+
+class DatasetEvaluation(Settings):
+    """What differs in the evaluation of one data set."""
+
+    augmentation: dict[str, Any] = Field(default_factory=dict)
+    """Keys of the data set's augmentation that its runs are measured under in place of the preset's."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _not_of_the_profile(cls, content: Any) -> Any:
+        for key in content if isinstance(content, dict) else ():
+            if key in EvaluationPlan.model_fields:
+                raise ValueError(f"{key!r} holds for all data sets; expected in the profile's `evaluation` at the top")
+        return content
+
+    def check_drawn(self, dataset: str, where: str) -> None:
+        """Raise CareBenchError unless every key to replace decides what is drawn for the data set's samples."""
+        samples = DATASETS[dataset].kind
+        found = self.augmentation.get("kind", KINDS[samples])
+        if found != KINDS[samples]:
+            raise CareBenchError(
+                f"{where}: augmentation.kind = {spelt(found)} cannot be replaced; expected {KINDS[samples]!r}, that of "
+                f"the data set's samples ({samples.replace('_', ' ')}s)"
+            )
+        for key in self.augmentation:
+            if key != "kind" and samples == "point_cloud":
+                raise CareBenchError(
+                    f"{where}: augmentation.{key}: the samples are point clouds, whose rotations have no keys to "
+                    "replace; expected none"
+                )
+            if key in SHAPE:
+                raise CareBenchError(
+                    f"{where}: augmentation: {key} is the run's own; expected keys of what is drawn, such as "
+                    "'crop_scale'"
+                )
+
+
+class DatasetPlan(Settings):
+    """The runs of one data set."""
+
+    preset: str
+    """Preset that gives encoder, augmentation and training: a file of care_bench/config/presets, without `.yaml`."""
+    methods: dict[str, dict[str, Any]] = Field(min_length=1)
+    """Variant -> settings of its method, with the method's `name`; `preset`, `encoder`, `augmentation` and `training`
+    beside them hold for this variant only."""
+    encoder: dict[str, Any] = Field(default_factory=dict)
+    """Keys of the preset's encoder to replace."""
+    augmentation: dict[str, Any] = Field(default_factory=dict)
+    """Keys of the preset's augmentation to replace."""
+    training: dict[str, Any] = Field(default_factory=dict)
+    """Keys of the preset's training to replace."""
+    evaluation: DatasetEvaluation = DatasetEvaluation()
+    """What its runs are measured under, if that is not the augmentation of the preset with the keys above."""
+    why: dict[str, str] = Field(default_factory=dict)
+    """Key of a run's configuration, such as `training.epochs` -> why it is not the paper's."""
+
+    @field_validator("methods")
+    @classmethod
+    def _variants(cls, methods: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        for name, variant in methods.items():
+            for key in PARTS:
+                if not isinstance(variant.get(key, {}), dict):
+                    raise ValueError(f"{name}.{key} = {spelt(variant[key])}; expected keys of {key} with their values")
+            if not isinstance(variant.get("preset", ""), str):
+                raise ValueError(f"{name}.preset = {spelt(variant['preset'])}; expected the name of a preset")
+        return methods
+
+    def check_reasons(self, runs: Iterable[RunConfig], evaluation: EvaluationConfig, where: str) -> None:
+        """Raise CareBenchError unless every key of ``why`` is `seeds`, or a key of some run or of its evaluation."""
+        known = {"seeds", *dotted_keys(evaluation.model_dump(mode="json"), "evaluation.")}
+        known = known.union(*(dotted_keys(run.model_dump(mode="json")) for run in runs))
+        for key in self.why:
+            if key not in known:
+                raise CareBenchError(f"{where}: why: {unknown('key', key, known)}")
+
+    def parts(self, variant: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+        """Return encoder, augmentation and training of a variant: its preset, the data set's keys, then its own."""
+        preset = load_preset(variant.get("preset", self.preset))
+        return {key: {**preset[key], **getattr(self, key), **variant.get(key, {})} for key in PARTS}
+
+
+def dotted_keys(settings: Mapping[str, Any], prefix: str = "") -> set[str]:
+    """Return the keys of settings and of the settings in them, such as `training` and `training.optimizer.name`."""
+    keys = set()
+    for key, value in settings.items():
+        keys.add(prefix + key)
+        if isinstance(value, Mapping):
+            keys |= dotted_keys(value, f"{prefix}{key}.")
+    return keys
+
+
+def check_kind(kind: Any, preset: str, dataset: str, where: str) -> None:
+    """Raise CareBenchError if a preset's kind of augmentation is not for the samples of a data set."""
+    samples = DATASETS[dataset].kind
+    if kind in KINDS.values() and kind != KINDS[samples]:
+        raise CareBenchError(
+            f"{where}: preset {preset!r} with augmentation {kind!r} does not fit {dataset!r}, whose samples are of "
+            f"kind {samples!r}"
+        )

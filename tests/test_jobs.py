@@ -1,0 +1,197 @@
+"""Jobs of several runs: one process, a folder and a log for each run, and nothing finished is done twice."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from care_bench.artifacts import read_records
+from care_bench.config import EvaluationConfig, Profile, RunConfig, parse_profile
+from care_bench.data import prepare
+from care_bench.errors import CareBenchError
+from care_bench.files import sha256_file
+from care_bench.jobs import evaluate_runs, pretrain_runs
+from care_bench.runs.folder import RunFolder
+from care_bench.training.interrupts import RunInterruptedError
+
+SETTINGS = EvaluationConfig(augmentations=2, classifier_seeds=1, samples=32)
+PROFILE: dict[str, Any] = {
+    "profile": "small",
+    "seeds": [0],
+    "runs_per_job": 2,
+    "datasets": {
+        "digits": {
+            "preset": "digits",
+            "encoder": {"backbone": {"name": "convnet", "width": 4}},
+            "training": {"steps": 2, "batch_size": 32},
+            "methods": {
+                "simclr": {"name": "simclr"},
+                "invariance": {"name": "invariance"},
+                "uniformity": {"name": "uniformity"},
+            },
+        }
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    prepare("digits", root)
+    return root
+
+
+class Job:
+    """A job on some runs, in a folder of its own."""
+
+    def __init__(self, folder: Path, data: Path, runs: list[RunConfig]) -> None:
+        self.data, self.configs = data, runs
+        self.file, self.runs, self.logs = folder / "runs.json", folder / "runs", folder / "logs"
+        self.pretrained, self.evaluated = folder / "pretrained.json", folder / "evaluated.json"
+        self.write()
+
+    def write(self) -> None:
+        self.file.write_text(json.dumps([run.model_dump(mode="json") for run in self.configs]))
+
+    def pretrain(self) -> None:
+        pretrain_runs(self.file, self.runs, self.data, self.logs, self.pretrained)
+
+    def evaluate(self) -> None:
+        evaluate_runs(self.file, SETTINGS, self.runs, self.data, self.logs, self.evaluated)
+
+    def folder(self, index: int) -> RunFolder:
+        return RunFolder(self.runs / self.configs[index].id)
+
+    def results(self) -> list[tuple[int, str]]:
+        """When the weights of every run were written, and the hash of its records."""
+        folders = [self.folder(index) for index in range(len(self.configs))]
+        return [(folder.encoder.stat().st_mtime_ns, sha256_file(folder.records)) for folder in folders]
+
+    def log(self, index: int, stage: str) -> str:
+        return (self.logs / f"{self.configs[index].id}.{stage}.log").read_text()
+
+
+@pytest.fixture
+def job(tmp_path: Path, data: Path) -> Job:
+    return Job(tmp_path, data, parse_profile(PROFILE, "here").runs())
+
+
+def profile(**changes: Any) -> Profile:
+    return parse_profile({**PROFILE, **changes}, "here")
+
+
+def test_runs_are_divided_evenly_and_never_across_data_sets() -> None:
+    jobs = profile(seeds=[0, 1, 2], runs_per_job=4).jobs()  # nine runs
+    assert {name: len(runs) for name, runs in jobs.items()} == {"digits/job1": 3, "digits/job2": 3, "digits/job3": 3}
+    assert [run.id for runs in jobs.values() for run in runs] == [run.id for run in profile(seeds=[0, 1, 2]).runs()]
+    both = {"digits": PROFILE["datasets"]["digits"], "tinted_digits": PROFILE["datasets"]["digits"]}
+    shared = profile(datasets=both, runs_per_job=32).jobs()
+    assert {name: {run.dataset for run in runs} for name, runs in shared.items()} == {
+        "digits/job1": {"digits"},
+        "tinted_digits/job1": {"tinted_digits"},
+    }
+
+
+def test_a_run_alone_or_on_several_devices_has_a_job_of_its_name() -> None:
+    assert list(profile(runs_per_job=1).jobs()) == [run.id for run in profile().runs()]
+    rows = {**PROFILE["datasets"]["digits"]["methods"], "wide": {"name": "simclr", "training": {"devices": 2}}}
+    jobs = profile(datasets={"digits": {**PROFILE["datasets"]["digits"], "methods": rows}}, runs_per_job=8).jobs()
+    assert {name: len(runs) for name, runs in jobs.items()} == {"digits/wide/seed0": 1, "digits/job1": 3}
+
+
+def test_every_run_has_its_files_its_log_and_a_line_and_the_summary_names_their_hashes(
+    job: Job, capfd: pytest.CaptureFixture[str]
+) -> None:
+    job.pretrain()
+    job.evaluate()
+    weights, records = (json.loads(path.read_text()) for path in (job.pretrained, job.evaluated))
+    ids = [run.id for run in job.configs]
+    assert list(weights) == list(records) == sorted(ids)
+    for index, run in enumerate(job.configs):
+        folder = job.folder(index)
+        assert weights[run.id] == sha256_file(folder.encoder)
+        assert records[run.id] == sha256_file(folder.records)
+        assert {record.variant for record in read_records(folder.records)} == {run.variant}
+        assert "step 2/2" in job.log(index, "pretrain")
+        assert not folder.path.joinpath("state").exists()
+    lines = capfd.readouterr().out.splitlines()
+    assert [line.split(": ")[0] for line in lines] == [*ids, *ids]
+
+
+def test_what_is_finished_is_passed_over(job: Job, capfd: pytest.CaptureFixture[str]) -> None:
+    job.pretrain()
+    job.evaluate()
+    paths = [path for path in job.runs.rglob("*") if path.is_file()]
+    before = {path: path.stat().st_mtime_ns for path in paths}
+    capfd.readouterr()
+    job.pretrain()
+    job.evaluate()
+    assert {path: path.stat().st_mtime_ns for path in paths} == before
+    assert capfd.readouterr().out.count("its records are current") == 3
+
+
+def test_one_changed_run_is_trained_again_and_the_others_are_left_alone(job: Job) -> None:
+    job.pretrain()
+    job.evaluate()
+    before = [
+        (job.folder(index).encoder.stat().st_mtime_ns, sha256_file(job.folder(index).records)) for index in range(3)
+    ]
+    old = json.loads(job.folder(0).config.read_text())
+    job.configs[0] = RunConfig.parse({**old, "method": {"name": "simclr", "temperature": 0.1}}, "here")
+    job.write()
+    job.pretrain()
+    assert not job.folder(0).records.exists(), "records of other weights"
+    job.evaluate()
+    after = [
+        (job.folder(index).encoder.stat().st_mtime_ns, sha256_file(job.folder(index).records)) for index in range(3)
+    ]
+    assert after[1:] == before[1:]
+    assert after[0][0] != before[0][0]
+    assert after[0][1] != before[0][1]
+
+
+def test_a_run_that_fails_is_named_and_the_others_go_on(job: Job) -> None:
+    wrong = job.configs[1].training.model_copy(update={"batch_size": 10**4})
+    job.configs[1] = job.configs[1].model_copy(update={"training": wrong})
+    job.write()
+    with pytest.raises(CareBenchError) as caught:
+        job.pretrain()
+    line = str(caught.value)
+    assert line.startswith("1 of 3 runs failed: digits/invariance/seed0: training.batch_size = 10000 exceeds")
+    assert line.endswith("digits/invariance/seed0.pretrain.log)")
+    assert job.log(1, "pretrain").splitlines()[-1].startswith("care-bench: training.batch_size = 10000 exceeds")
+    assert not job.pretrained.exists()
+    assert [job.folder(index).summary.exists() for index in range(3)] == [True, False, True]
+
+
+def test_a_signal_stops_the_job_and_the_next_one_goes_on_from_there(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+    from care_bench.training import pretrain as module
+
+    job.configs = [
+        run.model_copy(update={"training": run.training.model_copy(update={"steps": 6})}) for run in job.configs
+    ]
+    job.write()
+    real, steps = module.train_step, []
+
+    def interrupted(session: Any) -> None:
+        real(session)
+        steps.append(session.config.variant)
+        if len(steps) == 8:  # the second step of the second run
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(module, "train_step", interrupted)
+    with pytest.raises(RunInterruptedError, match="digits/invariance/seed0 stopped by SIGTERM after step 2 of 6"):
+        job.pretrain()
+    job.pretrain()
+    assert steps == ["simclr"] * 6 + ["invariance"] * 6 + ["uniformity"] * 6, "no step twice, no run twice"
+
+
+def test_a_damaged_list_is_one_line(job: Job) -> None:
+    job.file.write_text("{}")
+    with pytest.raises(CareBenchError, match="expected a list of run configurations, found dict"):
+        job.pretrain()
