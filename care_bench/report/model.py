@@ -213,10 +213,6 @@ class Section:
     evidence: Table | None = None
     data: tuple[Table, ...] = ()
 
-    def all_parts(self) -> Iterator[Part]:
-        """Every part in reading order, folded ones included."""
-        return _opened(self.parts)
-
 
 @dataclass(frozen=True)
 class Document:
@@ -249,8 +245,9 @@ def texts(columns: Iterable[str], *, prose: bool = True) -> tuple[Column, ...]:
     return tuple(Column("", name, prose=prose) for name in columns)
 
 
-def _opened(parts: Iterable[Part]) -> Iterator[Part]:
+def opened(parts: Iterable[Part]) -> Iterator[Part]:
+    """Every part in reading order, with those in folds."""
     for part in parts:
         yield part
         if isinstance(part, Fold):
-            yield from _opened(part.parts)
+            yield from opened(part.parts)

@@ -82,48 +82,47 @@ def _print_table(table: Table, console: Console) -> None:
     console.print(Text(table.title, style="bold"))
     if table.caption:
         console.print(Text(" ".join(table.caption), style="dim"))
-    for columns in _pages(table, console.width):
-        console.print(_page(table, columns))
+    columns = [_column(table, index) for index in range(len(table.columns))]
+    for page in _pages(table, columns, console.width):
+        shown = RichTable()
+        shown.add_column(Text(table.corner), no_wrap=table.prose)
+        for index in page:
+            column, texts = table.columns[index], columns[index]
+            if column.prose:
+                shown.add_column(texts[0], justify="left", min_width=_width(column, texts), max_width=_PROSE[1])
+            else:
+                shown.add_column(texts[0], justify="right")
+        for number, label in enumerate(table.rows, start=1):
+            shown.add_row(Text(label), *(columns[index][number] for index in page))
+        console.print(shown)
     for note, number in table.footnotes.items():
         console.print(Text(f"({number}) {note}"))
 
 
-def _pages(table: Table, width: int) -> Iterator[range]:
+def _column(table: Table, index: int) -> list[Text]:
+    """Header and cells of a column."""
+    column = table.columns[index]
+    header = "\n".join(filter(None, (column.group, column.header)))
+    return [Text(header), *(_cell(table, row[index]) for row in table.cells)]
+
+
+def _pages(table: Table, columns: list[list[Text]], width: int) -> Iterator[range]:
     """Cut the columns into runs that fit beside the labels; a column wider than the terminal gets a run of its own."""
     room = width - max(map(len, table.rows), default=0) - _PADDING - 1
     start, used = 0, 0
-    for index in range(len(table.columns)):
-        needed = _width(table, index) + _PADDING
+    for index, texts in enumerate(columns):
+        needed = _width(table.columns[index], texts) + _PADDING
         if index > start and used + needed > room:
             yield range(start, index)
             start, used = index, 0
         used += needed
-    yield range(start, len(table.columns))
+    yield range(start, len(columns))
 
 
-def _width(table: Table, index: int) -> int:
-    texts = [_header(table.columns[index]), *(_cell(table, row[index]).plain for row in table.cells)]
-    longest = max(len(line) for text in texts for line in text.split("\n"))
-    return min(longest, _PROSE[0]) if table.columns[index].prose else longest
-
-
-def _page(table: Table, columns: range) -> RichTable:
-    page = RichTable()
-    page.add_column(Text(table.corner), no_wrap=table.prose)
-    for index in columns:
-        column = table.columns[index]
-        if column.prose:
-            least = min(_PROSE[0], _width(table, index))
-            page.add_column(Text(_header(column)), justify="left", min_width=least, max_width=_PROSE[1])
-        else:
-            page.add_column(Text(_header(column)), justify="right")
-    for label, row in table.lines:
-        page.add_row(Text(label), *(_cell(table, row[index]) for index in columns))
-    return page
-
-
-def _header(column: Column) -> str:
-    return "\n".join(filter(None, (column.group, column.header)))
+def _width(column: Column, texts: list[Text]) -> int:
+    """Characters that a column needs; sentences can be broken."""
+    longest = max(len(line) for text in texts for line in text.plain.split("\n"))
+    return min(longest, _PROSE[0]) if column.prose else longest
 
 
 def _cell(table: Table, cell: Cell) -> Text:

@@ -8,7 +8,7 @@ from pathlib import Path
 from care_bench.artifacts import LedgerRow, read_ledger
 from care_bench.artifacts.ledger import VERDICTS
 from care_bench.report.document import DIRTY, digest_cell, evidence_table
-from care_bench.report.model import Cell, Column, Section, Statements, Table
+from care_bench.report.model import Cell, Section, Statements, Table, texts
 from care_bench.report.statistics import number
 
 LEDGER = Path("theory") / "ledger.jsonl"
@@ -23,12 +23,9 @@ CAPTION = (
 NO_BOUND = "the statement sets no bound"
 NO_EXAMPLES = "no example was measured"
 _COLUMNS = (
-    Column("", "statement", prose=True),
-    Column("", "source", prose=True),
-    Column("", "examples"),
-    Column("", "worst residual"),
-    Column("", "tightest ratio"),
-    Column("", "verdict", prose=True),
+    *texts(("statement", "source")),
+    *texts(("examples", "worst residual", "tightest ratio"), prose=False),
+    *texts(("verdict",)),
 )
 _EVIDENCE = ("statement", "residual / bound", "case", "sha256", "code")
 

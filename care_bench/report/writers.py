@@ -12,7 +12,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from care_bench.report import escaping
-from care_bench.report.model import Cell, Column, Document, Figure, Section, Table, slug, spans
+from care_bench.report.model import Cell, Column, Document, Figure, Section, Table, opened, slug, spans
 
 COLUMNS_PER_PAGE = 4
 PROSE_ROWS_PER_PAGE = 6
@@ -63,7 +63,7 @@ def figure_files(document: Document) -> dict[str, bytes]:
     """Return the files that Markdown and LaTeX refer to, and the numbers behind figures: relative name -> content."""
     files: dict[str, bytes] = {}
     for section in document.sections:
-        for part in section.all_parts():
+        for part in opened(section.parts):
             if isinstance(part, Figure):
                 name = figure_name(section, part)
                 files |= {f"{name}.svg": part.svg, f"{name}.pdf": part.pdf, f"{name}.csv": part.data.encode()}
@@ -137,7 +137,7 @@ def _tooltip(row: str, column: Column, cell: Cell) -> str:
 
 
 def _csv_rows(section: Section) -> Iterator[tuple[object, ...]]:
-    for table in [*(part for part in section.all_parts() if isinstance(part, Table)), *section.data]:
+    for table in [*(part for part in opened(section.parts) if isinstance(part, Table)), *section.data]:
         for label, cells in table.lines:
             for column, cell in zip(table.columns, cells, strict=True):
                 place = (section.key, table.epoch, table.title, label, column.group, column.name, column.unit)

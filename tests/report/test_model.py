@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from care_bench.report.model import Cell, Column, Fold, Note, Section, Table, slug, spans
+from care_bench.report.model import Cell, Column, Fold, Note, Table, opened, slug, spans
 
 
 def test_a_blank_needs_a_reason() -> None:
@@ -46,6 +46,6 @@ def test_headers_show_unit_and_direction() -> None:
 
 def test_folded_parts_are_found() -> None:
     inner, outer, last = Note("inner"), Fold("more", (Note("first"), Fold("most", (Note("inner"),)))), Note("last")
-    parts = list(Section("key", "title", (outer, last)).all_parts())
+    parts = list(opened((outer, last)))
     assert [type(part).__name__ for part in parts] == ["Fold", "Note", "Fold", "Note", "Note"]
     assert parts[3:] == [inner, last]
