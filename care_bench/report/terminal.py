@@ -16,8 +16,10 @@ from care_bench.report.writers import figure_files
 LOG_WIDTH = 160
 """Characters of a line where a document is printed to a file and not to a terminal."""
 _PADDING = 3
-_PROSE = (20, 40)
+_PROSE = (16, 40)
 """Fewest and most characters of a line of a sentence."""
+_LABEL = 32
+"""Characters of a row label that are kept on one line beside sentences."""
 
 
 def publish(document: Document, texts: Mapping[Path, str], console: Console | None = None) -> list[Path]:
@@ -85,11 +87,12 @@ def _print_table(table: Table, console: Console) -> None:
     columns = [_column(table, index) for index in range(len(table.columns))]
     for page in _pages(table, columns, console.width):
         shown = RichTable()
-        shown.add_column(Text(table.corner), no_wrap=table.prose)
+        shown.add_column(Text(table.corner), overflow="fold", min_width=_label_width(table))
         for index in page:
             column, texts = table.columns[index], columns[index]
             if column.prose:
-                shown.add_column(texts[0], justify="left", min_width=_width(column, texts), max_width=_PROSE[1])
+                width = _width(column, texts)
+                shown.add_column(texts[0], overflow="fold", min_width=width, max_width=_PROSE[1])
             else:
                 shown.add_column(texts[0], justify="right")
         for number, label in enumerate(table.rows, start=1):
@@ -108,7 +111,7 @@ def _column(table: Table, index: int) -> list[Text]:
 
 def _pages(table: Table, columns: list[list[Text]], width: int) -> Iterator[range]:
     """Cut the columns into runs that fit beside the labels; a column wider than the terminal gets a run of its own."""
-    room = width - max(map(len, table.rows), default=0) - _PADDING - 1
+    room = width - _label_width(table) - _PADDING - 1
     start, used = 0, 0
     for index, texts in enumerate(columns):
         needed = _width(table.columns[index], texts) + _PADDING
@@ -117,6 +120,11 @@ def _pages(table: Table, columns: list[list[Text]], width: int) -> Iterator[rang
             start, used = index, 0
         used += needed
     yield range(start, len(columns))
+
+
+def _label_width(table: Table) -> int:
+    longest = max(map(len, table.rows), default=0)
+    return min(longest, _LABEL) if table.prose else longest
 
 
 def _width(column: Column, texts: list[Text]) -> int:
