@@ -20,12 +20,14 @@ class EquiMod(Method):
     """The base method's terms plus NT-Xent between predicted and actual embeddings of the augmented views.
 
     A projection head of its own, which ends in BatchNorm without affine parameters, gives the equivariant embedding.
-    The predictor, one linear map and another such BatchNorm, takes that of the plain view and the standardised
-    parameters of an augmentation after a linear map and BatchNorm. The three views go through backbone and this head in
-    one pass. So far it is the released code, where the base method and the backbone are others: the base method's head,
-    predictor and momentum encoder take both augmented views in one pass, so that their BatchNorm sees them together;
-    SimCLR's head ends in BatchNorm without affine parameters; and the last BatchNorm of every residual block starts at
-    0. Here they are those of every other row.
+    The predictor is one linear map and another such BatchNorm. Its inputs are the embedding of the plain view and the
+    standardised parameters of the augmentation, which have gone through a linear map and BatchNorm. All three views go
+    through the backbone and this head in one pass. This is what the released code does.
+
+    The released code differs in its base method and backbone. The base method's head, predictor and momentum encoder
+    take both augmented views in one pass, so that BatchNorm sees them together; SimCLR's head ends in BatchNorm without
+    affine parameters; and the last BatchNorm of every residual block starts at 0. Here base method and backbone are
+    those of every other variant.
 
     Args:
         base: the wrapped method.

@@ -79,11 +79,11 @@ def draw_views() -> Callable[..., list[View]]:
     """A function that draws as many views of n random vectors as a method asks for, each with n rotations."""
 
     def make(method: Method, n: int, d: int = 5, seed: int = 0) -> list[View]:
-        chance = torch.Generator().manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
         return [
             View(
-                torch.randn(n, d, generator=chance),
-                None if draws == PLAIN else RandomRotation3D().sample(n, chance),
+                torch.randn(n, d, generator=generator),
+                None if draws == PLAIN else RandomRotation3D().sample(n, generator),
             )
             for draws in method.draws(n)
         ]

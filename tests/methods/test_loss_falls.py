@@ -21,11 +21,11 @@ def test_the_loss_of_every_method_falls(name: str, build: Callable[..., Method])
     encoder = Encoder(backbone, nn.Linear(32, 8), 32, 8)
     augmentation = ImageAugmentation(input_size=(8, 8), size=(8, 8), mean=(0.5,), std=(0.25,))
     module = Pretraining(encoder, build(name, encoder, augmentation))
-    chance = torch.Generator().manual_seed(0)
-    images = torch.rand(32, 1, 8, 8, generator=chance)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.rand(32, 1, 8, 8, generator=generator)
     fixed = []
     for draws in module.method.draws(32):
-        parameters = None if draws == PLAIN else draw(augmentation, 32, draws, chance)
+        parameters = None if draws == PLAIN else draw(augmentation, 32, draws, generator)
         inputs = augmentation.identity(images) if parameters is None else augmentation.apply(images, parameters)
         fixed.append(View(inputs, parameters))
     trained = {name: weight for name, weight in module.named_parameters() if weight.requires_grad}

@@ -41,7 +41,7 @@ def build(raw: Raw) -> Built:
     labels = {"class": index % 3, "radius": radius.astype(np.float32)}
     fifth = index % 5 == 0
     train, test = (
-        SplitArrays(images[side], {name: label[side] for name, label in labels.items()}) for side in (~fifth, fifth)
+        SplitArrays(images[part], {name: label[part] for name, label in labels.items()}) for part in (~fifth, fifth)
     )
     return Built(
         train=train,

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
-import jsonschema
 import pytest
 import yaml
 
-from care_bench.config import parse_profile, read_profile, read_run, read_yaml
-from care_bench.config.schema import profile_json_schema
+from care_bench.config import parse_profile, read_profile, read_run
 from care_bench.errors import CareBenchError
 from tests.config.editing import edited
 
@@ -187,13 +184,6 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, content: str, 
         read_profile(tmp_path / "absent.yaml")
 
 
-def test_the_schema_that_editors_read_is_the_one_that_is_enforced() -> None:
-    path = ROOT / "workflows/schemas/profile.schema.json"
-    assert path.read_text() == profile_json_schema(), "write profile_json_schema() to the file"
-    described = json.loads(path.read_text())
-    assert all("description" in key for key in described["properties"].values())
-
-
 @pytest.mark.parametrize(("splits", "batch", "cut"), [(32, 256, 4), (16, 256, 4), (6, 96, 2), (3, 96, 1), (1, 8, 1)])
 def test_a_check_takes_a_few_chunks_of_a_small_batch(splits: int, batch: int, cut: int) -> None:
     """On 224 pixels a batch of 64 with six views takes more memory than most machines have."""
@@ -210,34 +200,3 @@ def test_a_check_takes_a_few_chunks_of_a_small_batch(splits: int, batch: int, cu
     assert run.method.model_dump()["splits"] == cut
     (whole,) = parse_profile(content, "p").runs()
     assert (whole.training.batch_size, whole.method.model_dump()["splits"]) == (batch, splits)
-
-
-SCHEMA = json.loads(profile_json_schema())
-
-
-@pytest.mark.parametrize("name", ["smoke", "methods", "gpu", "paper"])
-def test_the_profiles_that_come_with_it_fit_the_schema(name: str) -> None:
-    jsonschema.validate(read_yaml(ROOT / f"workflows/config/{name}.yaml"), SCHEMA)
-
-
-@pytest.mark.parametrize(
-    "place",
-    [
-        *("", "evaluation", "datasets.digits", "datasets.digits.encoder", "datasets.digits.training"),
-        *("datasets.digits.augmentation", "datasets.digits.evaluation", "datasets.digits.evaluation.augmentation"),
-        *("datasets.digits.methods.simclr", "datasets.digits.methods.care.base"),
-        *("datasets.digits.methods.simclr.training", "datasets.digits.methods.simclr.encoder"),
-        "datasets.digits.encoder.backbone",
-    ],
-)
-def test_the_schema_refuses_an_unknown_key_wherever_the_profile_does(place: str) -> None:
-    content = edited(PROFILE, "datasets.digits.encoder.backbone", {"name": "convnet"})
-    for part in ("methods.simclr.training", "methods.simclr.encoder", "evaluation.augmentation", "augmentation"):
-        content = edited(content, f"datasets.digits.{part}", {})
-    content = edited(content, "evaluation", {})
-    jsonschema.validate(content, SCHEMA)
-    wrong = edited(content, f"{place}.unheard_of".removeprefix("."), 1)
-    with pytest.raises(jsonschema.ValidationError, match="unheard_of"):
-        jsonschema.validate(wrong, SCHEMA)
-    with pytest.raises(CareBenchError, match="unheard_of"):
-        parse_profile(wrong, "here").runs()

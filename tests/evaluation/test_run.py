@@ -22,7 +22,7 @@ from care_bench.evaluation.run import evaluate, is_evaluated
 from care_bench.models import Encoder
 from care_bench.runs.folder import RunFolder
 from care_bench.training.pretrain import pretrain
-from tests.evaluation.test_exact_encoder import Linear
+from tests.evaluation.test_embed import Linear
 
 SETTINGS = EvaluationConfig(augmentations=4, classifier_seeds=2, batch_size=100)
 

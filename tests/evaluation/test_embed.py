@@ -41,7 +41,7 @@ class Linear(Encoder):
 def exact(data: Path) -> dict[Any, Embedded]:
     dataset = load("proteins", data)
     # Three points per cloud keep d = 9 below the number of test clouds.
-    few = {side: type(dataset.train)(getattr(dataset, side).inputs[:, ::30], {}) for side in ("train", "test")}
+    few = {split: type(dataset.train)(getattr(dataset, split).inputs[:, ::30], {}) for split in ("train", "test")}
     small = PreparedDataset("proteins", "point_cloud", {}, few["train"], few["test"], dataset.sha256, [], [])
     embedder = Embedder(Linear(), RandomRotation3D(), small, SETTINGS, CPU)
     return {representation: embedder.embedded(representation) for representation in REPRESENTATIONS}
