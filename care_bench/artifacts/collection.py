@@ -162,7 +162,7 @@ def read_collection(folder: Path, pinned_on: str | None = None) -> Collection:
 
 
 def check(records: Sequence[Record], where: str) -> None:
-    """Check that records can stand in one table.
+    """Check that records can be in one table.
 
     Raises:
         CareBenchError: no records; two measurements of the same thing; several profiles; one protocol at two

@@ -1,4 +1,4 @@
-"""Which code and which packages made a result, asked of package metadata and git without importing anything heavy."""
+"""Which code and packages made a result, from package metadata and git, without importing the packages."""
 
 from __future__ import annotations
 
@@ -46,22 +46,22 @@ TRAINING = (
 """What a job that pretrains or evaluates needs; its conda environment has no more."""
 
 RECORDED = ("numpy", "torch", "torchvision", "scipy", "scikit-learn")
-"""Packages whose version can move a number, and therefore stands in every record."""
+"""Packages whose version can change a number; every record has them."""
 
 
 def code_version() -> str:
     """Version of care_bench: `0.1.0`, and in a git checkout of its own `0.1.0+g1a2b3c4d5e6f`, with `.dirty` if edited.
 
-    Dirty means that a file below care_bench/ is changed, or is not committed. The answer is that of the first call in
-    a process, which stands for the code the process has loaded.
+    Dirty means that a file below care_bench/ is changed or not committed. The first call in a process decides, since it
+    is about the code that the process has loaded.
     """
     return _code_version(Path(care_bench.__file__).resolve().parent.parent)
 
 
 def environment() -> dict[str, str]:
-    """Versions that can move a number: Python, the packages of ``RECORDED``, the platform.
+    """Versions that can change a number: Python, the packages of ``RECORDED``, the platform.
 
-    Packages that offer components of their own come first, whether or not a run uses them.
+    Packages that offer components come first, whether a run uses them or not.
     """
     packages = {name: _installed(name) or "not installed" for name in RECORDED}
     ours = {"python": platform.python_version(), **packages, "platform": platform.platform()}

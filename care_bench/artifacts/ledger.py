@@ -22,7 +22,7 @@ COUNTEREXAMPLE = "counterexample to the text as printed"
 VIOLATED = "violated"
 NOT_OBSERVED = "not observed"
 VERDICTS = (HOLDS, ASSUMPTION, COUNTEREXAMPLE, VIOLATED, NOT_OBSERVED)
-"""How a verdict begins. An assumption and a counterexample are told after a colon."""
+"""How a verdict begins. The assumption or counterexample follows after a colon."""
 
 
 class LedgerRow(BaseModel):
@@ -33,7 +33,7 @@ class LedgerRow(BaseModel):
     Attributes:
         name: the statement's own name, such as `prop-1`.
         statement: the statement in one sentence.
-        source: where it stands.
+        source: where the paper states it.
         examples: how many were tried.
         worst_residual: the largest distance from exact; None where no example was measured.
         tightest_ratio: the largest residual / bound; None where the statement sets no bound.

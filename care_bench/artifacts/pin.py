@@ -95,7 +95,7 @@ def collected(results: Path) -> list[Path]:
 
 
 def pinned(results: Path) -> list[Path]:
-    """Folders of the pinned collections, sorted by name, whatever is in them."""
+    """Folders of the pinned collections, sorted by name; they may be damaged."""
     return sorted(path for path in (results / PINNED).glob("*") if path.is_dir())
 
 

@@ -49,9 +49,9 @@ class Record(BaseModel):
         n: number of repeats whose mean is ``value``: augmentations, or seeds of a classifier.
         samples: most samples of each split that were measured; None for all that the protocol takes.
         spread: standard deviation of the repeats (ddof 1).
-        values: the repeats in their order; None where there is one number alone.
+        values: the repeats in their order; None for a single number.
         evaluation: what decides the measurement apart from the run's configuration, its augmentation above all, as
-            canonical JSON. Numbers can stand in one column where it is the same.
+            canonical JSON. Numbers in one column have the same.
         config: the run's full configuration as canonical JSON, whose SHA-256 is ``config_sha256``.
     """
 

@@ -1,4 +1,4 @@
-"""Records as tables, for reading: one document model, printed and written as Markdown, LaTeX, HTML and CSV."""
+"""Reports on records: one document model, printed and written as Markdown, LaTeX, HTML and CSV."""
 
 from care_bench.report.build import write_report
 

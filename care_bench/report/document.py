@@ -18,10 +18,6 @@ FIDELITY = (
     "for every chunk of the batch; `released-code` is the loss as the authors' code has it, 2 (chunk size - 1) times "
     "that mean, with one pair for the whole batch."
 )
-EVIDENCE = (
-    "The records behind the cells. Hashes are cut to 12 digits; HTML shows all of them when you point at one, and the "
-    "files of the collection have them.",
-)
 _HEADER = ("run", "measurement", "value", "sha256", "config", "data", "weights", "code", "device")
 _SHORT = 12
 
@@ -57,13 +53,13 @@ def build_section(collection: Collection, paper: list[PaperValue] | str) -> Sect
 
 
 def evidence_table(header: tuple[str, ...], rows: dict[str, list[Cell]]) -> Table:
-    """Build the list of evidence: id -> cells of texts."""
+    """Build the list of evidence from the cells of each id."""
     cells = tuple(tuple(row) for row in rows.values())
-    return Table("", EVIDENCE, texts(header), tuple(rows), cells, corner="record")
+    return Table("", (), texts(header), tuple(rows), cells, corner="record")
 
 
 def digest_cell(digest: str) -> Cell:
-    """A hash, cut for reading."""
+    """A hash, cut for reading; the files of the collection have all of it."""
     return Cell(digest[:_SHORT] or "none", whole=digest)
 
 

@@ -99,7 +99,7 @@ def _parse(row: list[str]) -> Fact:
     if not key or not note:
         raise ValueError(f"found key {key!r} and note {note!r}; expected both")
     if key.startswith("(") != bool(fixed):
-        raise ValueError(f"found key {key!r} with ours_fixed {fixed!r}; expected it for names in brackets alone")
+        raise ValueError(f"found key {key!r} with ours_fixed {fixed!r}; expected it for names in brackets only")
     values = [_value(name, text) for name, text in (("paper", paper), ("released_code", code), ("ours_fixed", fixed))]
     return Fact(tuple(datasets.split()), tuple(methods.split()), key, values[0], values[1], note, values[2], why)
 

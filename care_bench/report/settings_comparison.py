@@ -1,4 +1,4 @@
-"""A profile held against the settings of the paper and of the released code."""
+"""A profile compared with the settings of the paper and of the released code."""
 
 from __future__ import annotations
 
@@ -62,11 +62,11 @@ class DatasetSettings:
 
 
 def compare(profile: Profile, facts: Sequence[Fact]) -> list[DatasetSettings]:
-    """Hold every row of a profile, its seeds taken together, against every fact about its data set and method.
+    """Compare every row of a profile, its seeds taken together, with every fact about its data set and method.
 
-    A row of fidelity `released-code` is held against the released code where its value is known. Any other row is held
-    against the paper, and against the released code where the paper prints nothing. Of alternatives the first that our
-    value agrees with counts, else the first without any value, else the first. A setting of a
+    A row of fidelity `released-code` is compared with the released code where its value is known. Any other row is
+    compared with the paper, and with the released code where the paper prints nothing. Of several facts about a
+    setting, the first that has our value counts, else the first without any value, else the first. A setting of a
     data set that no fact is about has a line where the profile gives a reason for it.
     """
     named = {name for fact in facts for name in fact.datasets} - {ANY}
@@ -109,12 +109,12 @@ def _lines(
     known = {
         name: applying(facts, Place(run.dataset, run.method.name, run.method.base_name)) for name, run in runs.items()
     }
-    told = set().union(*known.values())
-    untold = {key: [_unknown(key)] for key in why if key not in told}
+    in_a_source = set().union(*known.values())
+    others = {key: [_unknown(key)] for key in why if key not in in_a_source}
     for name, run in runs.items():
         config = {**run.model_dump(mode="json"), **shared}
         released = run.method.fidelity_used == "released-code"
-        for key, alternatives in (known[name] | untold).items():
+        for key, alternatives in (known[name] | others).items():
             ours = alternatives[0].ours_fixed or _look_up(config, key)
             if ours is not None:
                 fact, verdict = judge(alternatives, ours, released, why.get(key))

@@ -21,10 +21,10 @@ FEW = 4
 READING = (
     "Paper: the value it prints. Released code: CARE's, or that of the method which the source names. "
     f"{UNKNOWN}: it prints none, or it is not known.",
-    "A row of fidelity released-code is held against the released code. Every other row is held against the paper and, "
-    "where the paper prints nothing, against the released code. Not printed: neither is known.",
-    "Settings in brackets are fixed by the package. Rows: those without a setting are not counted. A setting that no "
-    "source is known for is shown where the profile says why it is as it is.",
+    "A row of fidelity released-code is compared with the released code. Every other row is compared with the paper "
+    "and, where the paper prints nothing, with the released code. Not printed: neither is known.",
+    "Settings in brackets are fixed by the package. Rows: those without a setting are not counted. A setting without a "
+    "known source is shown where the profile gives a reason for it.",
 )
 _CSV_HEADER = ("profile", "dataset", "key", "paper", "released_code", "ours", "verdict", "why", "rows", "source")
 
@@ -33,7 +33,7 @@ def write_settings(profile: Profile, results: Path, out: Path, console: Console 
     """Compare a profile with `reference/paper_settings.csv`, print the tables, and write them.
 
     Args:
-        profile: what is held against the paper.
+        profile: what is compared with the paper.
         results: the results folder, which has the reference.
         out: folder to write to.
         console: where to print; by default standard output.

@@ -75,21 +75,20 @@ EQUIVARIANCE = Spec(
     caption="Equivariance of the {representation} to augmentations of the test split of {data}.",
     names_absent=True,
 )
-POSITIVE_PAIRS = Spec(
-    title="Positive pairs",
-    family="positive pairs",
+_PER_DATA_SET = Spec(
+    title="",
+    family="",
     each=("data",),
     group="representation",
     order=("representation", "metric", "protocol"),
 )
-COMPOSITION = replace(POSITIVE_PAIRS, title="Composition", family="composition")
-RETRIEVAL = replace(POSITIVE_PAIRS, title="Retrieval", family="retrieval")
-ABLATION = Spec(
+POSITIVE_PAIRS = replace(_PER_DATA_SET, title="Positive pairs", family="positive pairs")
+COMPOSITION = replace(_PER_DATA_SET, title="Composition", family="composition")
+RETRIEVAL = replace(_PER_DATA_SET, title="Retrieval", family="retrieval")
+ABLATION = replace(
+    _PER_DATA_SET,
     title="Loss ablation",
     family="probe",
-    each=("data",),
-    group="representation",
-    order=("representation", "metric", "protocol"),
     caption="Which terms of the loss do what on {data}. InfoNCE and CARE weigh invariance and uniformity as InfoNCE "
     "does, at its temperature; the rows of single terms are the terms as the paper writes them.",
     explains=False,
@@ -98,12 +97,10 @@ ABLATION = Spec(
     methods=(*TERMS, "simclr", "care"),
     needs=TERMS,
 )
-POINT_CLOUDS = Spec(
+POINT_CLOUDS = replace(
+    _PER_DATA_SET,
     title="Rotated point clouds",
     family="point clouds",
-    each=("data",),
-    group="representation",
-    order=("representation", "metric", "protocol"),
     caption="First principal component of rotated point clouds of {data}, predicted from the frozen encoder.",
     metrics=("first_pc_r2", "first_pc_angle", "wahba_error", "trajectory_planarity", "trajectory_step_variation"),
 )

@@ -71,7 +71,7 @@ MISTAKES = [
     ("digits,*,training.epochs,7,NaN,text,,", "found released_code 'NaN'; expected a JSON value"),
     ("digits,*,training.epochs,null,,text,,", "found paper 'null'; expected a JSON value"),
     ("digits,*,training.epochs,7,,text,5,", "found key 'training.epochs' with ours_fixed '5'; expected it for names"),
-    ("digits,*,(probe),7,,text,,", "found key '(probe)' with ours_fixed ''; expected it for names in brackets alone"),
+    ("digits,*,(probe),7,,text,,", "found key '(probe)' with ours_fixed ''; expected it for names in brackets only"),
     (EPOCHS, f"found {EPOCHS!r} again; expected every entry once"),
     ('digits,*,training.epochs,"7"x,,text,,', "',' expected after"),
 ]

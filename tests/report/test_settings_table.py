@@ -1,4 +1,4 @@
-"""The table of settings: what is held against what, how it reads, and the one line each mistake gets."""
+"""The page of settings: what each format says, and that nothing is written where something is wrong."""
 
 from __future__ import annotations
 
@@ -17,8 +17,6 @@ from rich.console import Console
 
 from care_bench.config import Profile, parse_profile
 from care_bench.errors import CareBenchError
-from care_bench.report.paper_settings import Fact, canonical
-from care_bench.report.settings_comparison import judge
 from care_bench.report.settings_table import write_settings
 from tests.report.page import Page
 
@@ -92,42 +90,6 @@ def written(profile: Profile, results: Path, suffix: str, width: int = 160) -> s
     files = {path.name: path for path in write_settings(profile, results, results / "out", shown)}
     assert sorted(files) == ["settings.csv", "settings.html", "settings.md"]
     return files[f"settings.{suffix}"].read_text(encoding="utf-8")
-
-
-def fact(paper: Any, code: Any, why: str = "") -> Fact:
-    values = [None if value is None else canonical(value) for value in (paper, code)]
-    return Fact(("*",), ("*",), "key", values[0], values[1], "note", None, why)
-
-
-@pytest.mark.parametrize(
-    ("facts", "ours", "released", "expected"),
-    [
-        ([fact(0.01, 0.03)], 0.01, False, "as the paper"),
-        ([fact(0.01, 0.03)], 0.03, True, "as the released code"),
-        ([fact(0.01, 0.03)], 0.03, False, "differs: ours"),
-        ([fact(0.01, 0.03)], 0.01, True, "differs: ours"),
-        ([fact(0.01, 0.01)], 0.01, True, "as the paper"),
-        ([fact(0.01, None)], 0.01, True, "as the paper"),
-        ([fact(0.01, None)], 0.02, True, "differs: ours"),
-        ([fact(None, 3)], 3, False, "as the released code"),
-        ([fact(None, 3)], 3, True, "as the released code"),
-        ([fact(None, 3)], 5, False, "differs: ours"),
-        ([fact(None, None)], 5, False, "not printed: ours"),
-        ([fact(1, None), fact(2, None)], 2, False, "as the paper"),
-        ([fact(1, 2), fact(2, None)], 2, True, "as the released code"),
-        ([fact(1, None), fact(None, None)], 3, False, "not printed: ours"),
-        ([fact(1, None), fact(None, None)], 1, False, "as the paper"),
-        ([fact(1, None), fact(2, None)], 3, False, "differs: ours"),
-    ],
-)
-def test_what_a_value_is_held_against(facts: list[Fact], ours: Any, released: bool, expected: str) -> None:
-    _, verdict = judge(facts, canonical(ours), released, "ours")
-    assert ": ".join(filter(None, verdict)) == expected
-
-
-def test_the_profile_has_the_first_word_on_why_then_the_fact_and_silence_is_named() -> None:
-    whys = [judge([fact(1, None, "fixed")], "2", False, why)[1].why for why in ("ours", None)]
-    assert [*whys, judge([fact(1, None)], "2", False, None)[1].why] == ["ours", "fixed", "no reason given"]
 
 
 def test_csv_has_a_line_for_every_value_with_its_rows(profile: Profile, results: Path) -> None:

@@ -50,7 +50,7 @@ TABLE = Table(
 FIGURE = Figure("Figure 1", f"Figure caption {SPECIAL}", f"Alternative {SPECIAL}", SVG, PDF, csv_text(("x",), [(1,)]))
 EVIDENCE = Table(
     "",
-    ("Where numbers come from.",),
+    (),
     texts(("run", "sha256")),
     ("r1", "r2", "r3"),
     tuple((Cell(f"Run {SPECIAL}"), Cell("abc", whole="abcdef")) for _ in range(3)),

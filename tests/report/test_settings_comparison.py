@@ -1,4 +1,4 @@
-"""Reasons that a profile gives are shown where no source says anything about the setting, too."""
+"""What a value is compared with, and the reasons that a profile gives where no source knows the setting."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import pytest
 from rich.console import Console
 
 from care_bench.config import parse_profile
+from care_bench.report.paper_settings import Fact, canonical
+from care_bench.report.settings_comparison import judge
 from care_bench.report.settings_table import write_settings
 
 FACTS = """dataset,method,key,paper,released_code,note,ours_fixed,why_fixed
@@ -102,3 +104,39 @@ def test_every_format_shows_them(written: Written) -> None:
     assert [cell.strip() for cell in row.split("|")[1:-1]] == [
         *("`encoder.projector.hidden`", "–", "–", r"\[128\]", r"small \*images\*", "all", "–"),
     ]
+
+
+def fact(paper: Any, code: Any, why: str = "") -> Fact:
+    values = [None if value is None else canonical(value) for value in (paper, code)]
+    return Fact(("*",), ("*",), "key", values[0], values[1], "note", None, why)
+
+
+@pytest.mark.parametrize(
+    ("facts", "ours", "released", "expected"),
+    [
+        ([fact(0.01, 0.03)], 0.01, False, "as the paper"),
+        ([fact(0.01, 0.03)], 0.03, True, "as the released code"),
+        ([fact(0.01, 0.03)], 0.03, False, "differs: ours"),
+        ([fact(0.01, 0.03)], 0.01, True, "differs: ours"),
+        ([fact(0.01, 0.01)], 0.01, True, "as the paper"),
+        ([fact(0.01, None)], 0.01, True, "as the paper"),
+        ([fact(0.01, None)], 0.02, True, "differs: ours"),
+        ([fact(None, 3)], 3, False, "as the released code"),
+        ([fact(None, 3)], 3, True, "as the released code"),
+        ([fact(None, 3)], 5, False, "differs: ours"),
+        ([fact(None, None)], 5, False, "not printed: ours"),
+        ([fact(1, None), fact(2, None)], 2, False, "as the paper"),
+        ([fact(1, 2), fact(2, None)], 2, True, "as the released code"),
+        ([fact(1, None), fact(None, None)], 3, False, "not printed: ours"),
+        ([fact(1, None), fact(None, None)], 1, False, "as the paper"),
+        ([fact(1, None), fact(2, None)], 3, False, "differs: ours"),
+    ],
+)
+def test_what_a_value_is_compared_with(facts: list[Fact], ours: Any, released: bool, expected: str) -> None:
+    _, verdict = judge(facts, canonical(ours), released, "ours")
+    assert ": ".join(filter(None, verdict)) == expected
+
+
+def test_the_profile_has_the_first_word_on_why_then_the_fact_and_silence_is_named() -> None:
+    whys = [judge([fact(1, None, "fixed")], "2", False, why)[1].why for why in ("ours", None)]
+    assert [*whys, judge([fact(1, None)], "2", False, None)[1].why] == ["ours", "fixed", "no reason given"]
