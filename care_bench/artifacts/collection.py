@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -120,22 +121,20 @@ def _write(files: Iterable[Path], folder: Path, beside: Mapping[str, bytes]) -> 
 def encode(records: Sequence[Record]) -> dict[str, bytes]:
     """Return the files of a collection: name -> content. The parquet file comes last, since readers look for it."""
     tidy = frame(records)
-    parquet = io.BytesIO()
+    table, parquet = io.BytesIO(), io.BytesIO()
+    tidy.to_csv(table, index=False, lineterminator="\n")
     tidy.to_parquet(parquet, index=False)
-    return {CSV: tidy.to_csv(index=False, lineterminator="\n").encode(), PARQUET: parquet.getvalue()}
+    return {CSV: table.getvalue(), PARQUET: parquet.getvalue()}
 
 
 def frame(records: Sequence[Record]) -> pd.DataFrame:
     """One row per record: its id, then its keys; environment and values as canonical JSON, None where there is none."""
     import pandas as pd  # half a second that reading records does not need
 
-    rows = [
-        {"id": record.id, **record.model_dump(), **{key: _text(getattr(record, key)) for key in _NESTED}}
-        for record in records
-    ]
-    columns = ["id", *Record.model_fields]
-    kinds = {name: _DTYPES.get(name, "object") for name in columns}
-    return pd.DataFrame(rows, columns=pd.Index(columns)).astype(kinds)
+    names = ["id", *Record.model_fields]
+    columns = {name: [_cell(getattr(record, name), name) for record in records] for name in names}
+    kinds = {name: _DTYPES.get(name, "object") for name in names}
+    return pd.DataFrame(columns, columns=pd.Index(names), dtype="object").astype(kinds)
 
 
 def read_collection(folder: Path, pinned_on: str | None = None) -> Collection:
@@ -213,8 +212,8 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _text(value: Any) -> str | None:
-    return None if value is None else canonical_json(value).decode()
+def _cell(value: Any, name: str) -> Any:
+    return sys.intern(canonical_json(value).decode()) if name in _NESTED and value is not None else value
 
 
 def _with_nested(row: dict[str, Any], where: str) -> dict[str, Any]:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from care_bench.artifacts.json_lines import parse, read_lines, write_lines
 from care_bench.files import canonical_json, sha256_bytes
 from care_bench.names import Fidelity, Representation, Unit
 
-Name = Annotated[str, Field(min_length=1)]
-Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+# Collections hold the same few texts many times over, configurations among them: one copy of each in memory.
+Shared = Annotated[str, AfterValidator(sys.intern)]
+Name = Annotated[Shared, Field(min_length=1)]
+Sha256 = Annotated[Shared, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class Identity(NamedTuple):
@@ -85,7 +88,7 @@ class Record(BaseModel):
     data_sha256: Sha256
     weights_sha256: Sha256 | Literal[""]
     code_version: Name
-    environment: dict[str, str]
+    environment: dict[Shared, Shared]
     device: Name
     duration_s: Annotated[float, Field(ge=0)]
 
