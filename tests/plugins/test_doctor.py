@@ -25,7 +25,7 @@ COMPONENTS = """
 from dataclasses import replace
 from typing import Literal
 from care_bench.config import MethodSettings
-from care_bench.data.digits import INFO
+from care_bench.data.sources.digits import INFO
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.methods.simclr import SimCLR
 

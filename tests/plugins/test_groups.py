@@ -53,7 +53,7 @@ class NoMethod:
     Settings = Fitting
 """
 DATASET = """
-from care_bench.data.digits import INFO
+from care_bench.data.sources.digits import INFO
 NUMBER = 5
 """
 PROTOCOL = """
