@@ -3,23 +3,29 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from care_bench.augmentations import checks
 from care_bench.augmentations.blur import gaussian_blur
+from care_bench.augmentations.checks import check_draw, check_length
 from care_bench.augmentations.colour import draw_factors, draw_order, grayscale, jitter
 from care_bench.augmentations.crop import draw_boxes, resized_crop
+from care_bench.augmentations.distribution import (
+    ImageDistribution,
+    check_centre,
+    check_range,
+    check_size,
+    check_statistics,
+)
 from care_bench.augmentations.parameters import ImageParameters
 from care_bench.augmentations.transfer import to_device
 
 
 @dataclass(frozen=True, kw_only=True)
-class ImageAugmentation:
-    """Distribution of image augmentations; the defaults are SimCLR's for small images as CARE uses them.
+class ImageAugmentation(ImageDistribution):
+    """SimCLR's image augmentation of images of one size; strengths and probabilities as in :class:`ImageDistribution`.
 
     ``sample`` has the distributions of torchvision's RandomResizedCrop, RandomHorizontalFlip,
     RandomApply([ColorJitter]), RandomGrayscale and RandomApply([GaussianBlur]), in this order; ``apply`` agrees with
@@ -28,20 +34,10 @@ class ImageAugmentation:
 
     Args:
         input_size: (H, W) of the images that come in, in pixels.
-        size: (h, w) of the images that go out.
-        crop_scale: range of the crop's area relative to the image.
+        size: (h, w) of the views that go out.
         crop_ratio: range of the crop's width / height.
-        flip_probability: of mirroring left and right.
-        jitter: strengths (brightness, contrast, saturation, hue), the hue in turns.
-        jitter_probability: of applying the jitter at all.
-        grayscale_probability: of removing the colour.
-        blur_probability: of blurring.
-        blur_kernel: taps of the blur, odd.
-        blur_sigma: range of the blur's standard deviation in pixels of the output.
         mean: per channel, subtracted at the end; its length (1 or 3) is the number of channels C.
         std: per channel, divided by at the end.
-        test_view: how :meth:`identity` brings images to ``size``: "resize" shows the whole image, "centre-crop" its
-            centre at full scale.
 
     Raises:
         ValueError: an argument is out of its range; the message names it.
@@ -55,31 +51,19 @@ class ImageAugmentation:
 
     input_size: tuple[int, int]
     size: tuple[int, int]
-    crop_scale: tuple[float, float] = (0.08, 1.0)
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
-    flip_probability: float = 0.5
-    jitter: tuple[float, float, float, float] = (0.4, 0.4, 0.4, 0.1)
-    jitter_probability: float = 0.8
-    grayscale_probability: float = 0.2
-    blur_probability: float = 0.5
-    blur_kernel: int = 3
-    blur_sigma: tuple[float, float] = (0.1, 2.0)
     mean: tuple[float, ...]
     std: tuple[float, ...]
-    test_view: Literal["resize", "centre-crop"] = "resize"
 
     def __post_init__(self) -> None:
-        checks.check_size("input_size", self.input_size)
-        checks.check_size("size", self.size)
-        checks.check_range("crop_scale", self.crop_scale, upper=1.0)
-        checks.check_range("crop_ratio", self.crop_ratio)
-        for name in ("flip", "jitter", "grayscale", "blur"):
-            checks.check_probability(f"{name}_probability", getattr(self, f"{name}_probability"))
-        checks.check_jitter("jitter", self.jitter)
-        checks.check_kernel("blur_kernel", self.blur_kernel, self.size)
-        checks.check_range("blur_sigma", self.blur_sigma)
-        checks.check_statistics(self.mean, self.std)
-        checks.check_test_view("test_view", self.test_view, self.input_size, self.size)
+        super().__post_init__()
+        check_size("input_size", self.input_size)
+        check_size("size", self.size)
+        check_range("crop_ratio", self.crop_ratio)
+        check_statistics(self.mean, self.std)
+        self.check_view(self.size)
+        if self.test_view == "centre-crop":
+            check_centre(self.size, self.input_size)
 
     def sample(self, n: int, generator: torch.Generator) -> ImageParameters:
         """Draw n independent augmentations.
@@ -94,7 +78,7 @@ class ImageAugmentation:
         Raises:
             ValueError: n is not positive, or the generator is not on the CPU.
         """
-        checks.check_draw(n, generator)
+        check_draw(n, generator)
 
         def uniform() -> Tensor:
             return torch.rand(n, generator=generator, dtype=torch.float64)
@@ -127,7 +111,7 @@ class ImageAugmentation:
             ValueError: wrong shape or dtype, or parameters of other images.
         """
         pixels = self._to_float(images)
-        checks.check_length("images", len(images), parameters)
+        check_length("images", len(images), parameters)
         if tuple(parameters.input_size) != tuple(self.input_size):
             raise ValueError(f"parameters were drawn for images of {parameters.input_size}, expected {self.input_size}")
         device = images.device

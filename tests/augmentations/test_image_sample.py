@@ -193,24 +193,11 @@ def test_impossible_draws_are_refused() -> None:
         ({"input_size": (0, 32)}, r"input_size is \(0, 32\), expected \(height, width\)"),
         ({"size": (32,)}, r"size is \(32,\), expected \(height, width\)"),
         ({"size": (32.0, 32)}, r"size is \(32.0, 32\), expected .* positive integers"),
-        ({"crop_scale": (0.5, 0.2)}, r"crop_scale is \(0.5, 0.2\), expected .* 0 < low <= high <= 1"),
-        ({"crop_scale": (0.0, 1.0)}, r"crop_scale is \(0.0, 1.0\), expected"),
-        ({"crop_scale": (0.5, 1.5)}, r"crop_scale is \(0.5, 1.5\), expected"),
         ({"crop_ratio": (2.0, 1.0)}, r"crop_ratio is \(2.0, 1.0\), expected"),
         ({"crop_ratio": (1.0, math.inf)}, r"crop_ratio is \(1.0, inf\), expected"),
-        ({"flip_probability": 1.5}, r"flip_probability is 1.5, expected a probability in \[0, 1\]"),
-        ({"jitter_probability": -0.1}, "jitter_probability is -0.1, expected a probability"),
-        ({"grayscale_probability": math.nan}, "grayscale_probability is nan, expected a probability"),
-        ({"blur_probability": 2}, "blur_probability is 2, expected a probability"),
-        ({"jitter": (0.4, 0.4, 0.4, 0.6)}, r"jitter is \(0.4, 0.4, 0.4, 0.6\), expected .* hue <= 0.5"),
-        ({"jitter": (-0.1, 0.4, 0.4, 0.1)}, r"jitter is \(-0.1, 0.4, 0.4, 0.1\), expected .* >= 0"),
-        ({"jitter": (0.4, 0.4, 0.4)}, r"jitter is \(0.4, 0.4, 0.4\), expected \(brightness"),
-        ({"blur_kernel": 4}, "blur_kernel is 4, expected an odd number"),
-        ({"blur_kernel": 0}, "blur_kernel is 0, expected an odd number"),
-        ({"blur_kernel": 3.0}, "blur_kernel is 3.0, expected an odd number"),
+        ({"flip_probability": 1.5}, "flip_probability is 1.5, expected a probability"),
         ({"size": (32, 4), "blur_kernel": 9}, r"blur_kernel is 9, expected .* below the sides of \(32, 4\)"),
-        ({"blur_sigma": (0.0, 1.0)}, r"blur_sigma is \(0.0, 1.0\), expected"),
-        ({"blur_sigma": (2.0, 1.0)}, r"blur_sigma is \(2.0, 1.0\), expected"),
+        ({"size": (49, 40), "test_view": "centre-crop"}, r"test_view is 'centre-crop' of \(49, 40\) from \(48, 40\)"),
         ({"mean": (0.5, 0.5)}, r"mean is \(0.5, 0.5\), expected .* 1 or 3 channels"),
         ({"mean": (math.nan,) * 3}, "mean is .*, expected one finite number"),
         ({"std": (0.5,)}, r"std is \(0.5,\), expected as many positive numbers as mean has \(3\)"),
@@ -220,7 +207,3 @@ def test_impossible_draws_are_refused() -> None:
 def test_impossible_settings_are_refused(settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         make(**settings)
-
-
-def test_a_kernel_that_just_fits_is_allowed() -> None:
-    assert make(size=(32, 5), blur_kernel=9).blur_kernel == 9

@@ -66,8 +66,3 @@ def test_a_centre_larger_than_the_image_is_refused(size: tuple[int, int]) -> Non
         ValueError, match=r"test_view is 'centre-crop' of \(\d+, \d+\) from \(40, 40\), expected a smal"
     ):
         centred((40, 40), size)
-
-
-def test_an_unknown_view_is_refused() -> None:
-    with pytest.raises(ValueError, match="test_view is 'center-crop', expected 'resize' or 'centre-crop'"):
-        ImageAugmentation(input_size=(40, 40), size=(20, 20), mean=MEAN, std=STD, test_view="center-crop")
