@@ -50,6 +50,8 @@ def jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
     Returns:
         (n, C, h, w) float32 in [0, 1].
     """
+    if len(images) == 1:  # a batch of one is multiplied by another kernel, which may round otherwise
+        return jitter(images.expand(2, -1, -1, -1), order.expand(2, -1), factors.expand(2, -1))[:1]
     channels, device = images.shape[1], images.device
     luma = _luma(channels)
     luma_there = to_device(luma, device)
