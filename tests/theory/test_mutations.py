@@ -18,6 +18,8 @@ from typing import NamedTuple
 
 import pytest
 
+pytestmark = pytest.mark.mutation
+
 ROOT = Path(__file__).parents[2]
 FEW_EXAMPLES = """
 from hypothesis import HealthCheck, Phase, settings
@@ -36,9 +38,9 @@ EQUIVARIANCE = "care_bench/losses/equivariance.py"
 UNIFORMITY = "care_bench/losses/uniformity.py"
 FORMS = "care_bench/losses/bilinear_forms.py"
 INFO_NCE = "care_bench/losses/info_nce.py"
-WAHBA = "care_bench/evaluation/wahba.py"
-COMPOSITION = "care_bench/evaluation/composition.py"
-GAMMA = "care_bench/evaluation/relative_equivariance.py"
+WAHBA = "care_bench/metrics/wahba.py"
+COMPOSITION = "care_bench/metrics/composition.py"
+GAMMA = "care_bench/metrics/relative_equivariance.py"
 
 
 @dataclass(frozen=True)
