@@ -22,6 +22,7 @@ LAYERS = (
     ("training",),
     ("evaluation",),
     ("report",),
+    ("jobs",),
     ("cli", "doctor", "__main__"),
 )
 """Modules and packages of care_bench, from left to right."""
