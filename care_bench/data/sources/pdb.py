@@ -65,7 +65,7 @@ def build(raw: Raw) -> Built:
         inputs=f"C-alpha positions of {FRAGMENT} consecutive residues, centred on their mean, in nanometres",
         source="Protein Data Bank, entries of the user's choice",
         licence="CC0 1.0",
-        split_rule=(
+        split_rule=(  # part of the data's hash: another wording would make it other data
             f"by PDB entry: it tests when the sha256 of its id divides by {TEST_SHARE}; a chain whose sequence of "
             "observed residues an entry earlier in the order of ids has, or an earlier chain of the same entry, was "
             "left out before, so no whole chain is on both sides, but similar chains may be"

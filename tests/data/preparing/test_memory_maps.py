@@ -112,32 +112,38 @@ def test_killed_at_any_file_operation(tmp_path: Path) -> None:
 
 
 MIXED = """
-import json, sys
+import sys
 from tests.data.killing import kill_everywhere
 from tests.data.preparing.test_memory_maps import *
 
-def other(place):
-    maps = MemoryMaps(place, "m2", ARRAYS, BLOCKS)
-    for index in range(len(BLOCKS)):
-        maps.write({index: 99 * rows_of(index)})
-
-folder = Path(sys.argv[1])
+folder, change = Path(sys.argv[1]), sys.argv[2]
 work(folder / "first")
 
-def first_then_other(place):
+def change_it(place):
     shutil.copytree(folder / "first", place)
-    other(place)
+    if change == "file gone":
+        (place / "pairs.npy").unlink()
+    maps = MemoryMaps(place, "m2" if change == "another maker" else "m1", ARRAYS, BLOCKS)
+    for index in maps.todo:
+        maps.write({index: rows_of(index) * (99 if change == "another maker" else 1)})
 
-for place in kill_everywhere(folder / "killed", first_then_other):
+(folder / "killed").mkdir()
+for place in kill_everywhere(folder / "killed", change_it):
     assert is_finished(place), place
 """
 
 
-def test_a_mark_never_speaks_for_rows_of_another_maker(tmp_path: Path) -> None:
-    """Finished rows, replaced by those of another maker until it is killed, and then the first maker again."""
-    (tmp_path / "killed").mkdir()
-    ran = python("-c", MIXED, tmp_path)
+@pytest.mark.parametrize("change", ["another maker", "file gone"])
+def test_a_mark_never_speaks_for_other_rows(tmp_path: Path, change: str) -> None:
+    """Finished rows are replaced until the process is killed, and then the first maker goes on."""
+    ran = python("-c", MIXED, tmp_path, change)
     assert ran.returncode == 0, ran.stderr
+
+
+def test_a_system_that_writes_a_little_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    real = os.pwrite
+    monkeypatch.setattr(os, "pwrite", lambda file, content, offset: real(file, content[:3], offset))
+    assert is_finished(tmp_path)
 
 
 def truncate(path: Path) -> None:
