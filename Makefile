@@ -1,15 +1,17 @@
 # care_bench. Two commands do everything: make reproduce, make test. They need Python 3.11 or newer, make and git.
 .DELETE_ON_ERROR:
-.PHONY: help setup reproduce test theory lint bench lock clean
+.PHONY: help setup reproduce test test-all theory lint bench lock clean
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 THREADS_OFF := OMP_NUM_THREADS=1
+PYTEST := $(THREADS_OFF) $(BIN)/python -m pytest -q
 
 help:
 	@echo "make reproduce  set up, run the default profile, print and write the tables"
-	@echo "make test       set up, run the tests"
+	@echo "make test       set up, run the tests but for the long suites"
+	@echo "make test-all   set up, run all tests, the long suites too (markers mutation, faults, slurm)"
 	@echo "make theory     set up, check every statement of the theory; the next report has its table"
 	@echo "make setup      set up .venv with everything for development"
 	@echo "make lint       ruff, mypy --strict, snakefmt, snakemake --lint"
@@ -25,12 +27,16 @@ reproduce: $(VENV)/run.stamp
 	@$(BIN)/python -m care_bench.report results --collection smoke --out results/report/smoke
 
 test: $(VENV)/dev.stamp
-	@echo "test: running the tests"
-	@$(THREADS_OFF) $(BIN)/python -m pytest -q -n auto --dist loadfile tests
+	@echo "test: running the tests but for the long suites"
+	@$(PYTEST) -n auto --dist loadfile -m "not mutation and not faults and not slurm" tests
+
+test-all: $(VENV)/dev.stamp
+	@echo "test-all: running all tests"
+	@$(PYTEST) -n auto --dist loadfile tests
 
 theory: $(VENV)/dev.stamp
 	@echo "theory: checking the statements of the paper"
-	@$(THREADS_OFF) $(BIN)/python -m pytest -q -p no:cacheprovider theory_checks --ledger results/theory/ledger.jsonl
+	@$(PYTEST) -p no:cacheprovider theory_checks --ledger results/theory/ledger.jsonl
 
 lint: $(VENV)/dev.stamp
 	@echo "lint: ruff, mypy, snakefmt, snakemake --lint"

@@ -1,7 +1,7 @@
 """Throughput of the image augmentation against the usual one: PIL images one by one through torchvision's transforms.
 
-256 images of 3 x 32 x 32, one thread, batches of both in turn. Ours is ``sample`` and ``apply`` on the uint8 batch as
-it comes from the store; theirs starts from PIL images that are made beforehand and ends with the stacked batch.
+256 images of 3 x 32 x 32 on one thread, alternating. Ours is ``sample`` and ``apply`` on a stored uint8 batch; theirs
+starts from PIL images, whose conversion is not timed, and ends with the stacked batch.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""What a profile costs: passes and floating-point operations are counted, hours follow from an assumed speed.
+"""Expected cost of a profile: counted passes and floating-point operations, and hours at an assumed speed.
 
     python -m benchmarks.cost workflows/config/paper.yaml --tflops 60
 
-Operations of one forward pass are counted by torch on shapes alone; a training pass counts three times a forward pass
-(its own, and twice as much backwards). Memory is what the backward pass keeps, counted the same way, plus weights,
-gradients and optimizer. Augmentation, reading and start-up come on top, and are small beside ResNets.
+torch counts the operations of a forward pass from shapes alone; the backward pass takes twice as many. Memory is the
+tensors kept for the backward pass, counted the same way, plus weights, gradients and optimizer state. Augmentation,
+reading and start-up are not counted; they are small beside ResNets.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ TRAIN_SAMPLES = {
     "tinted_fashion_mnist": 60_000,
     "pdb": 1_000_000,  # a guess for 130,000 entries
 }
-"""Training samples, so that the data need not be here."""
+"""Training samples of each data set, so that it need not be prepared."""
 COPIES = {"adam": 4, "sgd": 3, "lars": 3}
-"""Weights, their gradients, and what the optimizer keeps."""
+"""Tensors of the size of the weights: the weights, their gradients, the optimizer's state."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Cost of one run: operations of training, steps, and bytes held at a time."""
+    """Cost of one run: operations of training, steps, and peak memory in bytes."""
 
     operations: float
     steps: int
@@ -55,7 +55,7 @@ class Cost:
 
 
 def cost(config: RunConfig) -> Cost:
-    """Count what one run costs."""
+    """Return the expected cost of one run."""
     size = config.augmentation.size if isinstance(config.augmentation, ImageAugmentationConfig) else None
     channels = 1 if config.dataset in ("digits", "fashion_mnist") else 3
     forward, kept, weights = _encoder_cost(config.encoder.model_dump_json(), channels, size)
@@ -92,15 +92,14 @@ def _encoder_cost(encoder: str, channels: int, size: int | None) -> tuple[float,
 
 @cache
 def _passes(config: RunConfig) -> tuple[int, int]:
-    """Return how often a step sends a sample through the backbone with gradients, and without."""
+    """Return how often a step passes a sample through the backbone with gradients, and without."""
     clouds = not isinstance(config.augmentation, ImageAugmentationConfig)
     encoder = Encoder(nn.Sequential(nn.Flatten(), nn.LazyLinear(4)), nn.Linear(4, 4), 4, 4)
     batch = 64
     samples = torch.rand(batch, 8, 3) if clouds else torch.rand(batch, 3, 8, 8)
     encoder.backbone(samples)
-    rotation = RandomRotation3D()
     image = ImageAugmentation(input_size=(8, 8), size=(8, 8), mean=(0.5,) * 3, std=(0.25,) * 3)
-    augmentation = rotation if clouds else image
+    augmentation = RandomRotation3D() if clouds else image
     counted = [0.0, 0.0]
 
     def count(module: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
@@ -128,32 +127,17 @@ def main() -> None:
 
 
 def _print(runs: Iterable[RunConfig], tflops: float) -> None:
-    table = Table(
-        "data set",
-        "rows",
-        "runs",
-        "steps",
-        "hours a run",
-        "hours in all",
-        "GB at a time",
-        title=f"at {tflops:g} TFLOP/s",
-    )
+    columns = ("data set", "variants", "runs", "steps", "hours per run", "hours in total", "peak GB")
+    table = Table(*columns, title=f"at {tflops:g} TFLOP/s")
     groups: dict[tuple[str, int, float, float], list[RunConfig]] = {}
     for run in runs:
         found = cost(run)
         hours = found.operations / (tflops * 1e12) / 3600
         groups.setdefault((run.dataset, found.steps, round(hours, 2), round(found.memory / 1e9, 1)), []).append(run)
     for (dataset, steps, hours, memory), members in groups.items():
-        rows = ", ".join(dict.fromkeys(run.variant for run in members))
-        table.add_row(
-            dataset,
-            rows,
-            str(len(members)),
-            f"{steps:,}",
-            f"{hours:.2f}",
-            f"{hours * len(members):.1f}",
-            f"{memory:.1f}",
-        )
+        variants = ", ".join(dict.fromkeys(run.variant for run in members))
+        counts = (str(len(members)), f"{steps:,}", f"{hours:.2f}", f"{hours * len(members):.1f}", f"{memory:.1f}")
+        table.add_row(dataset, variants, *counts)
     total = sum(hours * len(members) for (_, _, hours, _), members in groups.items())
     table.add_row("all", "", str(sum(map(len, groups.values()))), "", "", f"{total:.0f}", "")
     Console(width=180).print(table)

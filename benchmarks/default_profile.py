@@ -1,7 +1,7 @@
-"""The default profile from nothing: wall time, and how much of it goes into starting processes and importing.
+"""The default profile from scratch: wall time, and the share of it spent on starting processes and importing.
 
-Start-up is measured for each kind of job as the time the same process takes to import what the job imports and do
-nothing; with two jobs at a time it counts by half. The workflow runs in a temporary folder.
+Start-up of a job is measured as the time a process takes that only imports what the job imports. Jobs that run at the
+same time share it: with two cores it counts by half. The workflow runs in a temporary folder.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ AT_MOST = 1 / 3
 
 
 def measure() -> list[Row]:
-    """Run the profile once and time the start of its processes."""
+    """Run the profile once and time the start-up of its processes."""
     profile = read_profile(PROFILE)
     runs = len(profile.runs())
     counts = {"prepare": len(profile.datasets), "pretrain": runs, "evaluate": runs, "collect": 1, "report": 1}
@@ -41,7 +41,7 @@ def measure() -> list[Row]:
         wall = _seconds(workflow)
     jobs = sum(count * _start(IMPORTS[kind]) for kind, count in counts.items())
     start = planning + jobs / min(os.cpu_count() or 1, runs)
-    name = f"default profile, {runs} runs: start of processes and imports, against the wall time of it all"
+    name = f"default profile, {runs} runs: start of processes and imports, against the wall time"
     return [Row(name, start, wall, start / wall, f"at most {AT_MOST:.2f} of it", start / wall <= AT_MOST)]
 
 

@@ -1,7 +1,7 @@
 """Speed of the equivariance loss against a loop over chunks, forward and backward, on one CPU thread.
 
-The setting is CIFAR10's in the paper: batch 256, dimension 128, 16 splits, float32. The peer is written in the habit
-of the released code: chunk after chunk a whole Gram matrix for each view, the diagonal taken out with masked_select,
+The setting is CIFAR10's in the paper: batch 256, dimension 128, 16 splits, float32. The reference computes the loss as
+the released code does: chunk by chunk a whole Gram matrix for each view, the diagonal removed with masked_select,
 squared row norms, a mean over rows.
 """
 

@@ -1,9 +1,9 @@
-"""Steps over a split that is on the disk and not in memory, with and without a word to the system of what comes next.
+"""Steps over a split that is on the disk and not in memory, with and without announcing the next batch to the system.
 
 1.1 GB of images of 3 x 256 x 256, as ImageNet100 has them, in batches of 64. A step takes its batch, announces the next
-one, and then waits as long as the bare reading of a batch took: so long works the accelerator. Without the announcement
-the memory map reads what it is asked for, one place after the other. The system is told to forget the file after every
-batch, as it does by itself with one larger than the memory; where it takes no such advice, nothing can be measured.
+one, and then sleeps, in place of the accelerator's work, as long as a step without announcement takes to read.
+Without the announcement the memory map reads each page when it is touched. The system is advised to drop the file from
+its cache after every batch, as it would a file larger than the memory; a system without that advice is not measured.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ FOLDER = Path("/var/tmp")  # on a disk, which /tmp often is not
 
 
 def measure() -> list[Row]:
-    """Write the split and time both."""
+    """Write the split and time both ways of reading it."""
     if not hasattr(os, "posix_fadvise"):
         return []
     with tempfile.TemporaryDirectory(dir=FOLDER) as folder:

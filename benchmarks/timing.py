@@ -1,4 +1,4 @@
-"""Paired timings: two ways of doing the same work in turn on one thread, the ratio taken pair by pair."""
+"""Paired timings: two ways of doing the same work, alternating on one thread, compared pair by pair."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Row:
         name: what was timed.
         ours, reference: median seconds of a call.
         ratio: median over the pairs, in the direction that ``target`` states.
-        target: the bound to keep, as a person reads it.
-        kept: whether the ratio keeps it.
+        target: the bound on the ratio, in words.
+        met: whether the ratio is within the bound.
     """
 
     name: str
@@ -30,32 +30,32 @@ class Row:
     reference: float
     ratio: float
     target: str
-    kept: bool
+    met: bool
 
 
 def speedup(name: str, ours: Work, reference: Work, at_least: float, pairs: int, calls: int = 1) -> Row:
-    """Compare by how many times as fast ours is."""
+    """Return how many times as fast ours is."""
     times = paired(ours, reference, pairs, calls)
     ratio = statistics.median(theirs / mine for mine, theirs in times)
     return _row(name, times, ratio, f"at least {at_least:g} times as fast", ratio >= at_least)
 
 
 def overhead(name: str, ours: Work, reference: Work, at_most: float, pairs: int, calls: int = 1) -> Row:
-    """Compare how much longer ours takes than the bare work it contains."""
+    """Return how many times as long ours takes as the bare work it contains."""
     times = paired(ours, reference, pairs, calls)
     ratio = statistics.median(mine / theirs for mine, theirs in times)
     return _row(name, times, ratio, f"at most {at_most:g} times as long", ratio <= at_most)
 
 
 def paired(ours: Work, reference: Work, pairs: int, calls: int) -> list[tuple[float, float]]:
-    """Return seconds per call of both, in alternating blocks of calls after one pair that does not count."""
+    """Return seconds per call of both, in alternating blocks of calls; a first pair warms up and is not counted."""
     with one_thread():
         return [(_seconds(ours, calls), _seconds(reference, calls)) for _ in range(pairs + 1)][1:]
 
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Let torch use one thread inside, and as many as before afterwards."""
+    """Let torch use one thread in this context."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:

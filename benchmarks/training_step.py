@@ -1,7 +1,7 @@
-"""A step of pretraining against the forward and backward pass it contains, same model, same views, one thread.
+"""A step of pretraining against the forward and backward pass it contains: same model, same views, one thread.
 
-What a step adds: finding the batch, drawing and applying augmentations, the optimizer, the log. The small convnet of
-the default profile, on its tinted digits.
+A step adds reading the batch, drawing and applying augmentations, the optimizer and the log. Measured with the small
+convnet of the default profile on its tinted digits.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from care_bench.augmentations import draw
 from care_bench.config import read_run
 from care_bench.data import load, prepare
 from care_bench.methods import View
+from care_bench.runs import randomness
 from care_bench.runs.folder import RunFolder
-from care_bench.runs.randomness import generator
 from care_bench.training.pretrain import train_step
 from care_bench.training.session import Session
 
@@ -25,7 +25,7 @@ PROFILE = Path(__file__).parents[1] / "workflows/config/smoke.yaml"
 
 def measure() -> list[Row]:
     """Time SimCLR and CARE."""
-    return [_measure(f"tinted_digits/{row}/seed0") for row in ("simclr", "care")]
+    return [_measure(f"tinted_digits/{variant}/seed0") for variant in ("simclr", "care")]
 
 
 def _measure(run: str) -> Row:
@@ -41,8 +41,8 @@ def _measure(run: str) -> Row:
 
 def _bare(session: Session) -> Callable[[], object]:
     batch = session.batches.take(session.batches.rows(0))
-    chance = generator("bare")
-    drawn = [draw(session.augmentation, len(batch), k, chance) for k in session.module.method.draws(len(batch))]
+    generator = randomness.generator("bare")
+    drawn = [draw(session.augmentation, len(batch), k, generator) for k in session.module.method.draws(len(batch))]
     views = [View(session.augmentation.apply(batch, parameters), parameters) for parameters in drawn]
 
     def work() -> None:

@@ -83,7 +83,7 @@ def fetch_pdb(
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out ids the server does not know.")] = False,
 ) -> None:
     """Download entries of the Protein Data Bank for data set `pdb`; whole files that are there are kept."""
-    from care_bench.data.pdb_download import fetch
+    from care_bench.data.preparing.pdb_download import fetch
 
     fetched = fetch(ids, raw, skip_broken)
     unknown_ids = f", {len(fetched.unknown)} unknown to the server" if fetched.unknown else ""

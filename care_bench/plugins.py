@@ -66,8 +66,10 @@ class Registry(UserDict[str, T], Generic[T]):
             )
         if name not in self.data and not points:
             raise KeyError(name)
+        if not points:
+            return self.check(name, self.data[name])
         if name not in self.loaded:
-            self.loaded[name] = self._load(points) if points else self.check(name, self.data[name])
+            self.loaded[name] = self._load(points)
         return self.loaded[name]
 
     def __contains__(self, name: object) -> bool:

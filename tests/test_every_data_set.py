@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 
 from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.config.presets import load_preset
-from care_bench.data import DATASETS, conversion, imagenet100, load, prepare
+from care_bench.data import DATASETS, load, prepare
 from care_bench.evaluation.run import evaluate
 from care_bench.training.pretrain import pretrain
 from tests.data import formats
-from tests.data.large_formats import alphas, helix, mmcif, tiny_imagenet, write_class_folders, write_text
 
 PRESETS = {
     "cifar10": "cifar",
@@ -23,29 +20,6 @@ PRESETS = {
     "tinted_fashion_mnist": "fashion_mnist",
 }
 """Data set -> preset, where it has another name."""
-AMINO = np.array(["ALA", "CYS", "ASP", "GLU", "PHE", "GLY", "HIS", "ILE", "LYS", "LEU", "MET", "ASN"])
-
-
-def write_imagenet(monkeypatch: pytest.MonkeyPatch, raw: Path) -> None:
-    synsets = ["n01558993", "n02093428", "n13040303"]
-    monkeypatch.setattr(imagenet100, "synsets", lambda: list(synsets))
-    monkeypatch.setattr(imagenet100, "COUNTS", imagenet100.Counts((4, 4), 12, 2))
-    monkeypatch.setattr(conversion, "TASK", 4)
-    write_class_folders(raw, tiny_imagenet(synsets, train=4, val=2))
-
-
-def write_pdb(monkeypatch: pytest.MonkeyPatch, raw: Path) -> None:
-    for number in range(40):
-        entry = f"2X{number:02d}"
-        names = np.random.default_rng(number).choice(AMINO, 70).tolist()
-        write_text(raw / "pdb" / f"{entry}.cif", mmcif(entry, alphas(names, helix(70, number))))
-
-
-WRITERS: dict[str, Callable[[pytest.MonkeyPatch, Path], object]] = {
-    "imagenet100": write_imagenet,
-    "pdb": write_pdb,
-    **{name: lambda patch, raw, name=name: formats.written_set(patch, name, raw) for name in formats.COUNTS},
-}
 EMBEDDED = ("digits", "tinted_digits", "proteins")
 
 
@@ -60,13 +34,13 @@ def run_of(dataset: str) -> RunConfig:
 
 
 def test_every_data_set_is_here() -> None:
-    assert {*WRITERS, *EMBEDDED} == set(DATASETS)
+    assert {*formats.ALL, *EMBEDDED} == set(DATASETS)
 
 
-@pytest.mark.parametrize("dataset", [*WRITERS, *EMBEDDED])
+@pytest.mark.parametrize("dataset", [*formats.ALL, *EMBEDDED])
 def test_from_files_to_records(dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    if dataset in WRITERS:
-        WRITERS[dataset](monkeypatch, tmp_path / "raw")
+    if dataset in formats.ALL:
+        formats.written_set(monkeypatch, dataset, tmp_path / "raw")
     store = tmp_path / "store"
     prepare(dataset, store, tmp_path / "raw")
     assert [path.name for path in store.iterdir()] == [dataset], "no workspace is left"

@@ -10,7 +10,7 @@ from torch.nn import functional
 def gaussian_blur(images: Tensor, sigma: Tensor, kernel: int) -> Tensor:
     """Blur every image with a Gaussian cut to ``kernel`` taps and reflected borders, as ``F.gaussian_blur`` does.
 
-    The two axes are done one after the other, each as a sum of shifted images, so no product of matrices is involved.
+    The two axes are blurred one after the other, each by a sum of shifted images.
 
     Args:
         images: (n, C, h, w) float32; h and w exceed kernel // 2.

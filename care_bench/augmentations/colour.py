@@ -40,16 +40,18 @@ def jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
 
     Three of the four are affine in a pixel's colour, followed by a clamp to [0, 1]: factor x + (1 - factor) y, where
     y is black (brightness), the image's mean gray (contrast) or the pixel's gray (saturation). So each of the four
-    steps is one batched 3 x 3 product over all images, and a shift of the hue for those whose turn it is.
+    steps is one batched 3 x 3 product over all images, and a shift of the hue for those whose step it is.
 
     Args:
         images: (n, C, h, w) float32 in [0, 1], C = 1 or 3. With one channel saturation and hue change nothing.
-        order: (n, 4) int64 on the CPU, where lists of images are made without waiting for the device.
+        order: (n, 4) int64 on the CPU, so that selecting images does not wait for the device.
         factors: (n, 4) float32 on the CPU.
 
     Returns:
         (n, C, h, w) float32 in [0, 1].
     """
+    if len(images) == 1:  # a batch of one is multiplied by another kernel, which may round otherwise
+        return jitter(images.expand(2, -1, -1, -1), order.expand(2, -1), factors.expand(2, -1))[:1]
     channels, device = images.shape[1], images.device
     luma = _luma(channels)
     luma_there = to_device(luma, device)
@@ -79,14 +81,14 @@ def grayscale(images: Tensor) -> Tensor:
 
 
 def _luma(channels: int) -> Tensor:
-    """Return the weights that make gray of the channels, (C,): a single channel is gray already."""
+    """Return the weights of the channels in the gray image, (C,); a single channel is gray already."""
     return torch.tensor(LUMA if channels == 3 else (1.0,))
 
 
 def _turn_hue(pixels: Tensor, turns: Tensor) -> Tensor:
     """Add ``turns`` (n,) to the hue of every pixel (n, 3, p) in HSV, keeping saturation and value.
 
-    Hues are measured in sixths of a turn, which rounds less than turns. With a >= b >= c the channels in order of size
+    Hues are in sixths of a turn, which rounds less than turns. With a >= b >= c the channels in order of size
     the hue is |base + (b - c) / (a - c)|, where base depends on which channel is which; after the turn a channel is
     c + (a - c) clamp(2 - d, 0, 1), where d is the distance of the hue from the channel's own (red 0, green 2, blue 4).
     """

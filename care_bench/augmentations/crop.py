@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 TRIES = 10
-"""How often torchvision's RandomResizedCrop draws a box before it takes the central one."""
+"""Boxes that torchvision's RandomResizedCrop draws before it falls back to the central one."""
 
 
 def draw_boxes(
@@ -49,7 +49,7 @@ def draw_boxes(
 def resized_crop(images: Tensor, box: Tensor, flip: Tensor, size: tuple[int, int]) -> Tensor:
     """Crop, resize and mirror every image by its own parameters, as ``F.resized_crop`` (antialias) and ``F.hflip`` do.
 
-    All of it is linear along each axis: one matrix for the rows of pixels and one for the columns, which also mirrors.
+    All three are linear along each axis: one matrix acts on the rows of pixels, one on the columns and mirrors them.
     A batched matrix product gives an image the same bits whatever else is in the batch.
 
     Args:
@@ -71,7 +71,7 @@ def resized_crop(images: Tensor, box: Tensor, flip: Tensor, size: tuple[int, int
 
 
 def _central_box(input_size: tuple[int, int], ratio: tuple[float, float]) -> tuple[int, int, int, int]:
-    """Return the largest central box with an allowed ratio: what torchvision falls back to."""
+    """Return the largest central box with an allowed ratio, torchvision's fallback."""
     height, width = input_size
     if width / height < ratio[0]:
         height = round(width / ratio[0])

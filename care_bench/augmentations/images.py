@@ -102,13 +102,13 @@ class ImageAugmentation(ImageDistribution):
 
         Args:
             images: (n, C, H, W) floating point in [0, 1], or uint8, on any device.
-            parameters: n rows. Kept on the CPU they cost no wait for the device; on the device they are copied back.
+            parameters: n rows. On the CPU they need no wait for the device; on the device they are copied back first.
 
         Returns:
             (n, C, h, w) normalised float32 on the device of ``images``.
 
         Raises:
-            ValueError: wrong shape or dtype, or parameters of other images.
+            ValueError: wrong shape or dtype, or parameters drawn for another number or size of images.
         """
         pixels = self._to_float(images)
         check_length("images", len(images), parameters)
@@ -132,9 +132,7 @@ class ImageAugmentation(ImageDistribution):
 
     @torch.no_grad()
     def identity(self, images: Tensor) -> Tensor:
-        """Return the images without augmentation: brought to ``size`` as ``test_view`` says, normalised.
-
-        Resizing is antialiased and bilinear.
+        """Return the images without augmentation: resized (antialiased, bilinear) or cropped to ``size``, normalised.
 
         Args:
             images: (n, C, H, W) as for :meth:`apply`.
@@ -156,8 +154,7 @@ class ImageAugmentation(ImageDistribution):
     def _to_float(self, images: Tensor) -> Tensor:
         expected = (len(self.mean), *self.input_size)
         if images.ndim != 4 or tuple(images.shape[1:]) != expected:
-            sides = ", ".join(map(str, expected))
-            raise ValueError(f"images has shape {tuple(images.shape)}, expected (n, {sides})")
+            raise ValueError(f"images has shape {tuple(images.shape)}, expected (n, {', '.join(map(str, expected))})")
         if images.dtype == torch.uint8:
             return images.float().div_(255.0)
         if not images.is_floating_point():

@@ -19,7 +19,7 @@ class Parameters(ABC):
     """Base of the parameter classes: every tensor field has the same leading dimension n, one row per sample.
 
     Attributes:
-        ROW_SHAPES: shape of one row of every tensor field; a field that is not named is no tensor and is carried along.
+        ROW_SHAPES: shape of one row of every tensor field; fields not named here are not tensors and are kept as is.
 
     Raises:
         ValueError: a field's shape is not (n, *its row shape), with one n for all fields.
@@ -57,7 +57,7 @@ class Parameters(ABC):
         return self._map(lambda tensor: tensor[rows])
 
     def repeat_interleave(self, repeats: int) -> Self:
-        """Return k = ``repeats`` copies of every row, side by side: a draw shared by a chunk of k samples."""
+        """Return k = ``repeats`` consecutive copies of every row: a draw shared by a chunk of k samples."""
         return self._map(lambda tensor: tensor.repeat_interleave(repeats, dim=0))
 
     def to(self, device: torch.device | str) -> Self:
@@ -75,7 +75,7 @@ class Parameters(ABC):
 
 @dataclass(frozen=True, eq=False)
 class ImageParameters(Parameters):
-    """One image augmentation per row. Values of an operation that is not applied are drawn all the same, but unused.
+    """One image augmentation per row. Values of an operation that is not applied are drawn too, but not used.
 
     Attributes:
         input_size: (H, W) of the images the boxes refer to, in pixels.
@@ -125,8 +125,8 @@ class ImageParameters(Parameters):
         """Return the draw as numbers, (n, 17) float32, columns as in :meth:`columns`.
 
         The box is relative to the image (top and height by H, left and width by W); flags are 0 or 1. Where an
-        operation is not applied its columns hold what changes nothing, so that equal effects have equal vectors:
-        factors 1, 1, 1, 0, ranks 0, 1, 2, 3 (the rank of an operation is its place in the order) and sigma 0.
+        operation is not applied its columns hold neutral values, so that equal effects have equal vectors: factors
+        1, 1, 1, 0, ranks 0, 1, 2, 3 (the rank of an operation is its place in the order) and sigma 0.
         """
         height, width = self.input_size
         size = self.box.new_tensor([height, width, height, width])

@@ -13,7 +13,7 @@ P = TypeVar("P", bound=Parameters)
 
 
 class Augmentation(Protocol[P]):
-    """What every augmentation offers, whatever it acts on."""
+    """The interface of every augmentation."""
 
     def sample(self, n: int, generator: torch.Generator, /) -> P:
         """Draw n independent parameters from a CPU generator."""
@@ -22,17 +22,17 @@ class Augmentation(Protocol[P]):
         """Apply row i of the parameters to input i: pure, batched, on the device of the inputs."""
 
     def identity(self, inputs: Tensor, /) -> Tensor:
-        """Return the inputs as an encoder sees them without augmentation."""
+        """Return the inputs without augmentation, as an encoder takes them."""
 
 
 def draw(augmentation: Augmentation[P], n: int, draws: int, generator: torch.Generator) -> P:
     """Draw parameters for n samples that are shared within chunks of consecutive samples.
 
     ``draws = n`` gives every sample its own (InfoNCE), ``draws = splits`` gives every chunk its own (CARE as in the
-    paper), ``draws = 1`` shares one by all (Wahba's problem; CARE as in the released code).
+    paper), ``draws = 1`` uses one for all (Wahba's problem; CARE as in the released code).
 
     Args:
-        augmentation: what to draw from.
+        augmentation: the distribution to draw from.
         n: number of samples.
         draws: number of independent draws; divides n.
         generator: CPU generator.

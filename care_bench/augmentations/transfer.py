@@ -1,4 +1,4 @@
-"""Copies to the device on which the work is done."""
+"""Copies of tensors to another device."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def to_device(tensor: Tensor, device: torch.device) -> Tensor:
-    """Return the tensor on a device; towards an accelerator without waiting for the work it still has.
+    """Return the tensor on the device; a copy to an accelerator does not wait for the work queued there.
 
-    A plain ``to`` returns when the accelerator has done everything it was given before, so the next views could not be
-    prepared during a step. This copy takes its place in the queue. Ordinary memory is read before the call returns.
+    A plain ``to`` waits until the accelerator has finished its queue, so the next views could not be prepared during a
+    step. This copy joins the queue instead. The CPU's (pageable) memory is read before the call returns.
     """
     return tensor.to(device, non_blocking=device.type != "cpu")

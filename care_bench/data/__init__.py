@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from care_bench.data.prepared import PreparedDataset, Split, load
+from care_bench.data.load import PreparedDataset, Split, load
+from care_bench.data.preparing.store import prepare
 from care_bench.data.registry import DATASETS
 from care_bench.data.source import UNLABELLED, Built, DatasetInfo, Raw, SplitArrays
-from care_bench.data.store import prepare
 
 __all__ = [
     "DATASETS",

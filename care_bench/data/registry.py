@@ -1,9 +1,10 @@
-"""The data sets there are. Another one is a file beside this one and an entry here, or an entry point elsewhere."""
+"""The data sets, in the order in which they are listed. To add one: a file in ``sources/``, and its entry here."""
 
 from __future__ import annotations
 
 from care_bench import plugins
-from care_bench.data import (
+from care_bench.data.source import DatasetInfo
+from care_bench.data.sources import (
     cifar,
     digits,
     fashion_mnist,
@@ -15,14 +16,6 @@ from care_bench.data import (
     tinted_digits,
     tinted_fashion_mnist,
 )
-from care_bench.data.source import DatasetInfo
-
-
-def _dataset(name: str, found: object) -> DatasetInfo:
-    if not isinstance(found, DatasetInfo) or found.name != name:
-        raise ValueError(f"holds {found!r}; expected a care_bench.data.DatasetInfo of that name")
-    return found
-
 
 SOURCES = (
     digits.INFO,
@@ -38,6 +31,13 @@ SOURCES = (
     pdb.INFO,
 )
 
+
+def _check(name: str, found: object) -> DatasetInfo:
+    if not isinstance(found, DatasetInfo) or found.name != name:
+        raise ValueError(f"holds {found!r}; expected a care_bench.data.DatasetInfo of that name")
+    return found
+
+
 DATASETS: plugins.Registry[DatasetInfo] = plugins.Registry(
-    plugins.DATASETS, {info.name: info for info in SOURCES}, _dataset
+    plugins.DATASETS, {info.name: info for info in SOURCES}, _check
 )

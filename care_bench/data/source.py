@@ -1,4 +1,4 @@
-"""What a data source hands to the store, and how it introduces itself in the registry."""
+"""What a source is: a registry entry, and a function that builds the arrays of both splits from raw files."""
 
 from __future__ import annotations
 
@@ -13,22 +13,19 @@ import numpy.typing as npt
 Array: TypeAlias = npt.NDArray[Any]
 Kind: TypeAlias = Literal["image", "point_cloud"]
 
-_LABEL_TYPES = {"i": np.dtype("<i8"), "f": np.dtype("<f4"), "U": None}
-
-
 UNLABELLED = -1
-"""The ``class`` of a training sample without one: it is pretrained on, and no classifier sees it."""
+"""The ``class`` of a training sample that has none: it is used for pretraining, and no classifier sees it."""
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Where a source finds what the user has, and where it may keep unfinished work.
+    """Where a source finds raw files, and where it keeps unfinished work.
 
     Attributes:
-        folder: the user's folder of raw data; a source with something to download looks there first.
-        workspace: folder of the source's own that outlives a stopped attempt, on the file system of the store; not
-            made yet. It is removed once the data set is in the store.
-        skip_broken: whether unreadable files are left out, counted and named, instead of ending the attempt.
+        folder: the user's folder of raw data; downloads go there too.
+        workspace: a folder for the source alone, on the file system of the store. The source makes it when it needs
+            it. It survives a stopped attempt, and is removed once the data set is in the store.
+        skip_broken: leave unreadable files out and name them, instead of raising an error.
     """
 
     folder: Path
@@ -38,11 +35,11 @@ class Raw:
 
 @dataclass(frozen=True, eq=False)
 class SplitArrays:
-    """One side of a data set.
+    """The arrays of one split.
 
     Attributes:
         inputs: images uint8 (n, C, H, W), or point clouds float32 (n, P, 3). A memory map of a whole .npy file in the
-            workspace is taken over as it is, without a copy.
+            workspace is moved to the store without a copy.
         labels: name -> array of n rows, int64, float32 or str.
     """
 
@@ -52,17 +49,17 @@ class SplitArrays:
 
 @dataclass(frozen=True, eq=False)
 class Built:
-    """A data set in memory, with what a reader of its ``meta.json`` has to know.
+    """The arrays of a data set, and what its ``meta.json`` says about them.
 
     Attributes:
-        train, test: the two sides.
+        train, test: the two splits.
         inputs: one line on what the inputs are, with their unit.
         source: where they come from.
-        licence: under which terms.
-        split_rule: how the two sides were told apart.
-        skipped: raw files that were left out because they could not be read.
-        selection: one line on what else was left out of the files at hand. Neither is part of the data's hash: the
-            same samples are the same data, whatever lay beside them.
+        licence: the terms of use.
+        split_rule: how training and test samples are told apart.
+        skipped: names of raw files that were left out because they could not be read.
+        selection: one line on what else was left out. Neither this nor ``skipped`` is part of the data's hash: the
+            same samples are the same data, whatever other files were there.
     """
 
     train: SplitArrays
@@ -74,19 +71,24 @@ class Built:
     skipped: tuple[str, ...] = ()
     selection: str = ""
 
+    @property
+    def splits(self) -> dict[str, SplitArrays]:
+        """Both splits by name, ``train`` first."""
+        return {"train": self.train, "test": self.test}
+
 
 @dataclass(frozen=True)
 class DatasetInfo:
     """An entry of the registry.
 
     Attributes:
-        name: what users write in a config, and the name of the folder in the store.
+        name: what users write in a config; also the folder in the store.
         kind: what the inputs are.
         title: the name to print in a report.
-        how_to_get: one line on where the raw data comes from, and what to put where without a network.
-        labels: names of the labels each side carries.
-        build: makes the arrays from the raw data; always the same ones from the same files.
-        version: raised whenever ``build`` gives other arrays, so that older stores are rebuilt.
+        how_to_get: one line on where the raw data comes from, and which files to put where without a network.
+        labels: names of the labels of each split.
+        build: makes the arrays from the raw data; the same files always give the same arrays.
+        version: to be raised whenever ``build`` gives other arrays, so that older stores are rebuilt.
     """
 
     name: str
@@ -99,13 +101,13 @@ class DatasetInfo:
 
 
 def check_layout(info: DatasetInfo, built: Built) -> None:
-    """Hold the arrays a source built against what its registry entry promises.
+    """Compare the arrays that a source built with what its registry entry says.
 
     Raises:
-        ValueError: a shape, dtype or label is not as :class:`SplitArrays` and ``info`` say; the source has a mistake.
+        ValueError: a shape, dtype or label is not as :class:`SplitArrays` and ``info`` say: a mistake in the source.
     """
     dtype, ndim = (np.dtype("u1"), 4) if info.kind == "image" else (np.dtype("<f4"), 3)
-    for split in (built.train, built.test):
+    for split in built.splits.values():
         inputs = split.inputs
         if inputs.dtype != dtype or inputs.ndim != ndim or 0 in inputs.shape:
             raise ValueError(
@@ -114,7 +116,7 @@ def check_layout(info: DatasetInfo, built: Built) -> None:
         if set(split.labels) != set(info.labels):
             raise ValueError(f"{info.name}: labels are {sorted(split.labels)}, not {sorted(info.labels)}")
         for name, label in split.labels.items():
-            if label.dtype.kind not in _LABEL_TYPES or _LABEL_TYPES[label.dtype.kind] not in (None, label.dtype):
+            if label.dtype not in (np.dtype("<i8"), np.dtype("<f4")) and label.dtype.kind != "U":
                 raise ValueError(f"{info.name}: label {name} is {label.dtype}, not int64, float32 or str")
             if len(label) != len(inputs):
                 raise ValueError(f"{info.name}: label {name} has {len(label)} rows for {len(inputs)} inputs")

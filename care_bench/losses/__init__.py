@@ -13,11 +13,12 @@ from care_bench.losses.bilinear_forms import (
 )
 from care_bench.losses.byol import ByolLoss
 from care_bench.losses.equimod import EquiModLoss
-from care_bench.losses.equivariance import Equivariance, Fidelity, equivariance
+from care_bench.losses.equivariance import Equivariance, equivariance
 from care_bench.losses.info_nce import InfoNCE, info_nce, info_nce_terms
 from care_bench.losses.moco import MoCoInfoNCE, moco_info_nce
 from care_bench.losses.uniformity import uniformity
 from care_bench.losses.wahba import WahbaLoss
+from care_bench.names import Fidelity
 
 __all__ = [
     "BarlowTwins",

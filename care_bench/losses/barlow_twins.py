@@ -28,7 +28,7 @@ class BarlowTwins(nn.Module):
 
     Example:
         >>> import torch
-        >>> z = torch.tensor([[1.0, 1.0], [-1.0, -1.0]])  # the two dimensions say the same: C_12 = C_21 = 1
+        >>> z = torch.tensor([[1.0, 1.0], [-1.0, -1.0]])  # the two dimensions are equal: C_12 = C_21 = 1
         >>> round(BarlowTwins(off_diagonal_weight=0.5)(z, z).item(), 3)
         1.0
     """
@@ -61,8 +61,8 @@ def barlow_twins_terms(z1: Tensor, z2: Tensor) -> tuple[Tensor, Tensor]:
         z2: (B, d) likewise, second views.
 
     Returns:
-        on the diagonal: sum over i of (1 - C_ii)^2, the two views of a dimension should agree.
-        off the diagonal: sum over i != j of C_ij^2, different dimensions should say different things.
+        on the diagonal: sum over i of (1 - C_ii)^2, zero where the two views agree in every dimension.
+        off the diagonal: sum over i != j of C_ij^2, zero where different dimensions are uncorrelated.
 
     Raises:
         ValueError: as :class:`BarlowTwins`.
@@ -76,5 +76,5 @@ def barlow_twins_terms(z1: Tensor, z2: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _standardised(z: Tensor) -> Tensor:
-    """Return every dimension with mean 0 and biased variance 1 over the batch, as a BatchNorm1d without affine map."""
+    """Return every dimension with mean 0 and biased variance 1 over the batch: BatchNorm1d without its affine map."""
     return functional.batch_norm(z, running_mean=None, running_var=None, training=True, eps=1e-5)

@@ -1,11 +1,11 @@
-"""The equivariance loss under other groups: any group that is the stabiliser of a form on pairs of vectors.
+"""The equivariance loss for other groups: any group that preserves a form on pairs of vectors.
 
 A form maps the rows of x (n, d) and of y (m, d) to the (n, m) matrix of their values, as :func:`euclidean` does. Two
 views with equal Gram matrices differ by one element of the group that preserves the form (O(d), O(p, q), Sp(2m, R),
-U(d)), provided that their spans are non-degenerate: no vector of a span but zero is perpendicular to all of it
-(Witt). A definite form asks for nothing; under an indefinite or alternating one a null vector and the zero vector
-have the same Gram matrix and no linear map takes the second to the first. SO(d) is no such group: its elements and
-the reflections give the same pairs.
+U(d)), provided that their spans are non-degenerate: only the zero vector of a span is perpendicular to all of it
+(Witt). Under a definite form every span is. Under an indefinite or alternating form a null vector and the zero vector
+have the same Gram matrix, but no linear map takes the zero vector to the null vector. SO(d) does not belong here:
+rotations and reflections preserve the same inner products.
 
 Source: the section on other groups in CARE (arXiv 2306.13924).
 """
@@ -20,7 +20,7 @@ from torch import Tensor
 from care_bench.losses.checks import autocast_off
 
 Form = Callable[[Tensor, Tensor], Tensor]
-"""Maps x (n, d) and y (m, d) to (n, m); additive in both, homogeneous in x, (conjugate) homogeneous in y."""
+"""Maps x (n, d) and y (m, d) to (n, m); linear in x, linear or conjugate linear in y."""
 
 
 def euclidean(x: Tensor, y: Tensor) -> Tensor:
@@ -46,13 +46,13 @@ def euclidean(x: Tensor, y: Tensor) -> Tensor:
 
 
 def minkowski(p: int, q: int) -> Form:
-    """Return the form of signature (p, q): the first p coordinates count plus, the last q minus; kept by O(p, q).
+    """Return the form of signature (p, q): the first p products minus the last q, summed; preserved by O(p, q).
 
     The Lorentz group is O(3, 1), time last. (geomstats puts time first.)
 
     Args:
-        p: number of plus signs.
-        q: number of minus signs; p + q is the dimension of the rows.
+        p: number of coordinates with a plus sign.
+        q: number of coordinates with a minus sign; p + q is the dimension of the rows.
 
     Raises:
         ValueError: p or q is not a whole number >= 0, or both are 0. The form raises as :func:`euclidean`, and where
@@ -107,14 +107,14 @@ def hermitian(x: Tensor, y: Tensor) -> Tensor:
     """Return sum_k x_k conj(y_k), linear in x and conjugate linear in y; preserved by U(d).
 
     Args:
-        x: (n, d) complex; real rows count as complex ones without an imaginary part.
+        x: (n, d) complex; real rows are complex rows with imaginary part zero.
         y: (m, d) likewise.
 
     Returns:
         (n, m), complex where an input is.
 
     Raises:
-        ValueError: as :func:`euclidean`, but complex rows are what is expected.
+        ValueError: as :func:`euclidean`, except that complex rows are accepted.
 
     Example:
         >>> import torch
@@ -133,16 +133,16 @@ def gram(form: Form, x: Tensor) -> Tensor:
 def form_equivariance(form: Form, z: Tensor, za: Tensor) -> Tensor:
     """Return the mean over all n^2 ordered pairs (i, j) of |form(z_i, z_j) - form(za_i, za_j)|^2.
 
-    The pairs i = j are in the mean: only the unit sphere of a definite form makes form(z_i, z_i) constant. Elsewhere
-    it is information that the group keeps (squared norm, time-like or space-like), and without it orthogonal rows
-    could be stretched at no cost. With :func:`euclidean` on unit rows, where those pairs add nothing, the value is
-    (n - 1) / n times ``Equivariance(1)``, which leaves them out. Under :func:`symplectic` they are always zero.
+    The mean includes the pairs i = j. form(z_i, z_i) is constant only on the unit sphere of a definite form; elsewhere
+    the group preserves it (as the squared norm, time-like or space-like), and without these pairs orthogonal rows
+    could be stretched at no cost. With :func:`euclidean` on unit rows they are zero, so the value is (n - 1) / n times
+    ``Equivariance(1)``, which leaves them out. Under :func:`symplectic` they are always zero.
 
-    With S = z + za and M = z - za twice the difference is form(S, M) + form(M, S), so nothing cancels where the views
+    With S = z + za and M = z - za, twice the difference is form(S, M) + form(M, S): nothing cancels where the views
     nearly agree. Computed in float32 or better whatever the inputs, also under autocast.
 
     Args:
-        form: one of the forms here, or any function of that kind.
+        form: one of the forms of this module, or another function of that type.
         z: (n, d), embeddings of the first views.
         za: (n, d), embeddings of the second views of the same inputs in the same order.
 

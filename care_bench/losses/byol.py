@@ -27,13 +27,13 @@ class ByolLoss(nn.Module):
         """Return the loss, a scalar in [0, 4].
 
         Args:
-            predicted: (B, d) outputs of the online predictor, any norm but zero, where a direction is not defined.
-            target: (B, d) outputs of the target projector likewise, other views of the same inputs in the same order.
+            predicted: (B, d) outputs of the online predictor, of any norm but zero.
+            target: (B, d) outputs of the target projector, likewise, other views of the same inputs in the same order.
 
         Raises:
             ValueError: shapes differ, are not 2-D, or are empty.
         """
         predicted, target = paired_rows(predicted, target, names=("predicted", "target"))
-        # Not 2 - 2 cos, which cancels where the prediction is nearly right.
+        # Not 2 - 2 cos, whose terms cancel where the prediction is nearly right.
         difference = functional.normalize(predicted) - functional.normalize(target.detach())
         return difference.square().sum(dim=1).mean()

@@ -1,8 +1,9 @@
-"""What every loss asks of its inputs, and the precision it computes in."""
+"""Preconditions of the losses, and the precision they compute in."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ def rows(z: Tensor, name: str, at_least: int = 1) -> Tensor:
 def paired_rows(
     z1: Tensor, z2: Tensor, at_least: int = 1, names: tuple[str, str] = ("z1", "z2")
 ) -> tuple[Tensor, Tensor]:
-    """Check two matrices whose rows belong together and return both in at least float32.
+    """Check two matrices with one row per input each and return both in at least float32.
 
     Args:
         z1: (n, d), one embedding per row.
@@ -47,6 +48,36 @@ def paired_rows(
         shapes = f"{first} has shape {tuple(z1.shape)} and {second} {tuple(z2.shape)}"
         raise ValueError(f"{shapes}; expected equal shapes")
     return rows(z1, first, at_least), rows(z2, second, at_least)
+
+
+def paired_chunks(z1: Tensor, z2: Tensor, splits: int) -> tuple[Tensor, Tensor]:
+    """Check two matrices as :func:`paired_rows` and return both cut into equal chunks of consecutive rows.
+
+    Args:
+        z1: (n, d), one embedding per row.
+        z2: (n, d), likewise.
+        splits: number of chunks.
+
+    Returns:
+        (splits, n / splits, d) each.
+
+    Raises:
+        ValueError: as :func:`paired_rows`, n is not divisible by splits, or a chunk has one row only.
+    """
+    z1, z2 = paired_rows(z1, z2)
+    batch, dimension = z1.shape
+    chunk, rest = divmod(batch, splits)
+    if rest or chunk < 2:
+        raise ValueError(
+            f"a batch of {batch} rows in {splits} splits; expected a multiple of splits with at least 2 rows a chunk"
+        )
+    return z1.reshape(splits, chunk, dimension), z2.reshape(splits, chunk, dimension)
+
+
+def check_choice(name: str, value: str, choices: Collection[str]) -> None:
+    """Raise ValueError unless the value is one of the choices."""
+    if value not in choices:
+        raise ValueError(f"{name} is {value!r}; expected one of {', '.join(choices)}")
 
 
 def positive_temperature(temperature: float) -> float:

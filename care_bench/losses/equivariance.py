@@ -5,15 +5,13 @@ Source: Eq. 2 and Algorithm 1 of CARE (arXiv 2306.13924).
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-from care_bench.losses.checks import autocast_off, paired_rows, positive_splits
-
-Fidelity = Literal["paper", "released-code"]
-"""Whose equivariance loss: the paper's formula or what the authors' released code computes."""
+from care_bench.losses.checks import autocast_off, check_choice, paired_chunks, positive_splits
+from care_bench.names import Fidelity
 
 
 class Equivariance(nn.Module):
@@ -24,11 +22,11 @@ class Equivariance(nn.Module):
     Computed in float32 or better whatever the inputs, also under autocast.
 
     ``paper`` takes the mean over the pairs of different inputs. ``released-code`` is 2 (chunk - 1) times that: the
-    code drops the diagonal, averages squared row norms over rows and doubles. A weight tuned on one scale means
-    another thing on the other.
+    code drops the diagonal, averages squared row norms over rows and doubles. A weight tuned for one does not carry
+    over to the other.
 
     Args:
-        splits: into how many equal chunks the batch is divided.
+        splits: number of equal chunks the batch is divided into.
         fidelity: "paper" or "released-code".
 
     Raises:
@@ -63,19 +61,14 @@ class Equivariance(nn.Module):
 def equivariance(z1: Tensor, z2: Tensor, splits: int, fidelity: Fidelity = "paper") -> Tensor:
     """Return what :class:`Equivariance` returns.
 
-    The pair of an input with itself is left out of the mean. It says nothing on the unit sphere, where both inner
-    products are one, and this is the convention under which the released values are exactly 2 (chunk - 1) as large.
+    The mean leaves out the pair of an input with itself. On the unit sphere both inner products of such a pair are
+    one, and with this convention the released values are exactly 2 (chunk - 1) times as large.
     """
     _check(splits, fidelity)
-    z1, z2 = paired_rows(z1, z2)
-    batch, dimension = z1.shape
-    chunk, rest = divmod(batch, splits)
-    if rest or chunk < 2:
-        raise ValueError(
-            f"a batch of {batch} rows in {splits} splits; expected a multiple of splits with at least 2 rows a chunk"
-        )
+    z1, z2 = paired_chunks(z1, z2, splits)
+    chunk = z1.shape[1]
     with autocast_off(z1):
-        difference = _twice_gram_difference(z1, z2, (splits, chunk, dimension))
+        difference = _twice_gram_difference(z1, z2)
         total = difference.dot(difference)
     pairs = splits * chunk * (chunk - 1)
     # Paper and released code disagree here by the factor 2 (chunk - 1).
@@ -83,18 +76,17 @@ def equivariance(z1: Tensor, z2: Tensor, splits: int, fidelity: Fidelity = "pape
     return total * (scale / (4 * pairs))
 
 
-def _twice_gram_difference(z1: Tensor, z2: Tensor, chunks: tuple[int, int, int]) -> Tensor:
+def _twice_gram_difference(z1: Tensor, z2: Tensor) -> Tensor:
     """Return the entries of 2 (Z1 Z1^T - Z2 Z2^T) of every chunk, zero on the diagonal, as one vector.
 
-    With S = Z1 + Z2 and M = Z1 - Z2 this is S M^T + M S^T: one product and its transpose where two Gram matrices
-    take two products, and nothing cancels where the views nearly agree.
+    With S = Z1 + Z2 and M = Z1 - Z2 this is S M^T + M S^T: one product and its transpose instead of the two products
+    of two Gram matrices, and nothing cancels where the views nearly agree.
     """
-    product = torch.bmm((z1 + z2).reshape(chunks), (z1 - z2).reshape(chunks).mT)
-    itself = torch.eye(chunks[1], dtype=torch.bool, device=z1.device)
+    product = torch.bmm(z1 + z2, (z1 - z2).mT)
+    itself = torch.eye(z1.shape[1], dtype=torch.bool, device=z1.device)
     return (product + product.mT).masked_fill(itself, 0.0).flatten()
 
 
 def _check(splits: int, fidelity: str) -> None:
     positive_splits(splits)
-    if fidelity not in get_args(Fidelity):
-        raise ValueError(f"fidelity is {fidelity!r}; expected one of {', '.join(get_args(Fidelity))}")
+    check_choice("fidelity", fidelity, get_args(Fidelity))

@@ -1,4 +1,4 @@
-"""InfoNCE over the two views of a batch (NT-Xent), and its alignment and normaliser parts.
+"""InfoNCE over the two views of a batch (NT-Xent), and its two halves: the invariance and the uniformity term.
 
 Source: Eq. for InfoNCE in CARE (arXiv 2306.13924), as NT-Xent over 2B views (Chen et al. 2020, arXiv 2002.05709).
 """
@@ -13,7 +13,7 @@ from care_bench.losses.checks import autocast_off, paired_rows, positive_tempera
 
 
 class InfoNCE(nn.Module):
-    """NT-Xent: each of the 2B views has its partner as positive and the other 2B - 2 views as negatives.
+    """NT-Xent: the positive of each of the 2B views is its partner, and the other 2B - 2 views are its negatives.
 
     Computed in float32 or better whatever the inputs, also under autocast.
 
@@ -55,10 +55,11 @@ def info_nce(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
 
 
 def info_nce_terms(z1: Tensor, z2: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Split InfoNCE into an alignment part and a normaliser part; their sum is the loss.
+    """Return InfoNCE's two halves, the invariance term and the uniformity term; their sum is the loss.
 
-    The two parts logged by the released code do not add up to its loss: it leaves the positive out of the second
-    one (logsumexp over the 2B - 2 negatives only). Here the positive stays in, as in the loss itself.
+    Wang and Isola (arXiv 2005.10242) call the first alignment. The second is the exact other half of InfoNCE because
+    the positive stays in the logsumexp, as in the loss itself. The released code logs a second term without the
+    positive (logsumexp over the 2B - 2 negatives only), so its two terms do not add up to its loss.
 
     Args:
         z1: (B, d) unit rows, first views; B >= 2.
@@ -66,8 +67,8 @@ def info_nce_terms(z1: Tensor, z2: Tensor, temperature: float) -> tuple[Tensor, 
         temperature: positive.
 
     Returns:
-        alignment part: minus the mean positive similarity over the temperature.
-        normaliser part: mean over the 2B views of the logsumexp over all other views, the positive among them.
+        invariance term: minus the mean similarity of the positives over the temperature.
+        uniformity term: mean over the 2B views of the logsumexp over all other views, the positive among them.
 
     Raises:
         ValueError: as :class:`InfoNCE`.

@@ -12,10 +12,10 @@ from care_bench.losses.checks import autocast_off, paired_rows, positive_tempera
 
 
 class MoCoInfoNCE(nn.Module):
-    """Cross-entropy of telling a query's own key from the K keys of the queue.
+    """Cross-entropy of picking a query's own key among itself and the K keys of the queue.
 
-    The other keys of the batch are no negatives. No gradient goes through key or queue: their encoder follows the
-    query's by momentum. Computed in float32 or better whatever the inputs, also under autocast.
+    The other keys of the batch are not negatives. No gradient goes through key or queue: the momentum encoder that
+    made them is not trained. Computed in float32 or better whatever the inputs, also under autocast.
 
     Args:
         temperature: divides the cosine similarities; positive.
@@ -40,7 +40,7 @@ class MoCoInfoNCE(nn.Module):
         Args:
             query: (B, d) unit rows from the trained encoder.
             key: (B, d) unit rows from the momentum encoder, other views of the same inputs in the same order.
-            queue: (K, d) unit rows, keys of earlier batches; the present keys join it after the loss.
+            queue: (K, d) unit rows, keys of earlier batches; this batch's keys join it after the loss.
 
         Raises:
             ValueError: query and key differ in shape, the queue in its number of columns, or one is not 2-D or empty.

@@ -10,15 +10,15 @@ from torch import Tensor
 from care_bench.losses.checks import autocast_off, rows
 
 ROWS_AT_ONCE = 2048
-"""Rows of the Gram matrix held at a time, so that measuring a whole test set stays within memory."""
+"""Rows of the Gram matrix held at a time, so that a whole test set fits into memory."""
 
 
 def uniformity(z: Tensor) -> Tensor:
     """Return log E exp(f(x).f(x')), the expectation taken over the n (n - 1) ordered pairs of different rows.
 
-    A row is not paired with itself: x and x' are independent draws, so i = j has probability zero, and keeping it
-    would add the constant e / n, a bias that depends on the batch size alone. Without it the mean is an unbiased
-    estimate of the expectation at any n.
+    A row is not paired with itself: x and x' are independent draws, so i = j has probability zero. Such pairs would
+    add the constant e / n to the mean, a bias that depends on the batch size alone. Without them the mean is an
+    unbiased estimate of the expectation for every n.
 
     Args:
         z: (n, d) unit rows, n >= 2.

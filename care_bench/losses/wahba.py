@@ -5,15 +5,13 @@ Source: Wahba's problem as CARE measures it (Fig. 5 of arXiv 2306.13924), here p
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 
-from care_bench.losses.checks import autocast_off, paired_rows, positive_splits
-
-Group = Literal["SO", "O"]
-"""Over which maps to minimise: rotations, or rotations and reflections."""
+from care_bench.losses.checks import autocast_off, check_choice, paired_chunks, positive_splits
+from care_bench.names import Group
 
 
 class WahbaLoss(nn.Module):
@@ -21,16 +19,16 @@ class WahbaLoss(nn.Module):
 
     Row i belongs to chunk i // (B / splits), as in :class:`care_bench.losses.Equivariance`. The loss is zero exactly
     when, in each chunk, the two views differ by an element of the group. In a chunk that spans less than R^d, such as
-    one with fewer rows than dimensions, both groups give the same value: a determinant can be mended in a direction
-    that no row has.
+    one with fewer rows than dimensions, both groups give the same value: a reflection along a direction that no row
+    has turns the best orthogonal map into a rotation.
 
-    The best map is held constant when the gradient is taken. At a minimum that is the gradient of the minimum itself
-    (Danskin's theorem), and it is finite everywhere, where the derivative of an SVD divides by differences of
-    singular values. Second derivatives are not those of the minimum. Computed in float32 or better whatever the
+    The best map is held constant when the gradient is taken. This is the gradient of the minimum over the maps
+    (Danskin's theorem), and unlike the derivative of an SVD, which divides by differences of singular values, it is
+    finite everywhere. Second derivatives are not those of the minimum. Computed in float32 or better whatever the
     inputs, also under autocast; inputs that are not finite give nan.
 
     Args:
-        splits: into how many equal chunks the batch is divided.
+        splits: number of equal chunks the batch is divided into.
         group: "SO" for rotations, as in the paper's measure; "O" allows reflections as well.
 
     Raises:
@@ -45,8 +43,7 @@ class WahbaLoss(nn.Module):
 
     def __init__(self, splits: int, group: Group = "SO") -> None:
         super().__init__()
-        if group not in get_args(Group):
-            raise ValueError(f"group is {group!r}; expected one of {', '.join(get_args(Group))}")
+        check_choice("group", group, get_args(Group))
         self.splits = positive_splits(splits)
         self.group = group
 
@@ -60,31 +57,23 @@ class WahbaLoss(nn.Module):
         Raises:
             ValueError: shapes differ, are not 2-D, B is not divisible by splits, or a chunk has one row only.
         """
-        z1, z2 = paired_rows(z1, z2)
-        batch, dimension = z1.shape
-        chunk, rest = divmod(batch, self.splits)
-        if rest or chunk < 2:
-            raise ValueError(
-                f"a batch of {batch} rows in {self.splits} splits; "
-                "expected a multiple of splits with at least 2 rows a chunk"
-            )
-        z1, z2 = (z.reshape(self.splits, chunk, dimension) for z in (z1, z2))
+        z1, z2 = paired_chunks(z1, z2, self.splits)
         with autocast_off(z1):
             difference = z1 @ _best_map(z1, z2, self.group).mT - z2
-            return difference.square().sum() / batch
+            return difference.square().sum() / (len(z1) * z1.shape[1])
 
 
 @torch.no_grad()
 def _best_map(z1: Tensor, z2: Tensor, group: Group) -> Tensor:
     """Return the R in the group that minimises ||z1 @ R.T - z2||, chunk by chunk, (splits, d, d).
 
-    R = U diag(1, ..., 1, det U det V) V^T where U Sigma V^T is the SVD of z2^T z1, without the diagonal matrix for O.
-    The SVD is taken in the coordinates of the rows' spans: k x k with k = min(chunk, d). With fewer rows than
-    dimensions R is given on the span of z1 alone and zero across it, which every row meets; a rotation extends it.
+    R = U diag(1, ..., 1, det U det V) V^T where U Sigma V^T is the SVD of z2^T z1; for O the diagonal matrix is left
+    out. The SVD is taken in the coordinates of the rows' spans: k x k with k = min(chunk, d). With fewer rows than
+    dimensions R is returned on the span of z1 and is zero on its complement, where no row lies; a rotation extends it.
     """
     basis1, coordinates1 = torch.linalg.qr(z1.mT)
     basis2, coordinates2 = torch.linalg.qr(z2.mT)
-    # An SVD stops with an error at a nan; the residual carries it on to the loss.
+    # The SVD raises an error at a nan; replaced here, the nan still reaches the loss through the residual.
     product = torch.nan_to_num(coordinates2 @ coordinates1.mT, nan=0.0, posinf=0.0, neginf=0.0)
     u, _, vh = torch.linalg.svd(product)
     left: Tensor = basis2 @ u

@@ -1,4 +1,4 @@
-"""What the metrics ask of their inputs."""
+"""Preconditions of the metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def embedded(z: Tensor, name: str, at_least: int = 1) -> Tensor:
         at_least: the smallest n the metric is defined for.
 
     Raises:
-        ValueError: z is not 2-D, not floating point, too short, or holds a value that is not finite.
+        ValueError: z is not 2-D, not floating point, has too few rows, or holds a value that is not finite.
     """
     if z.ndim != 2 or z.shape[0] < at_least or z.shape[1] < 1:
         raise ValueError(f"{name} has shape {tuple(z.shape)}; expected (n, d) with n >= {at_least}")
@@ -24,7 +24,7 @@ def embedded(z: Tensor, name: str, at_least: int = 1) -> Tensor:
 
 
 def embedded_views(z: Tensor, za: Tensor, at_least: int = 1) -> tuple[Tensor, Tensor]:
-    """Check embeddings and their augmented views; return (n, d) and (A, n, d) with all leading dimensions as one.
+    """Check embeddings and their augmented views; return (n, d) and (A, n, d), the leading dimensions flattened.
 
     Args:
         z: (n, d) embeddings of the plain samples.
@@ -61,7 +61,7 @@ def labelled(features: Tensor, labels: Tensor, num_classes: int, name: str) -> T
 def _finite(z: Tensor, name: str) -> None:
     if not z.is_floating_point():
         raise ValueError(f"{name} has dtype {z.dtype}; expected a floating point type")
-    # A view at a time: isfinite holds more memory than what it looks at.
+    # A view at a time: isfinite takes more memory than its input.
     views = z.unbind() if z.ndim > 2 else (z,)
     wrong = sum(view.numel() - int(view.isfinite().sum()) for view in views)
     if wrong:

@@ -1,7 +1,7 @@
-"""Composition: is the map of a'∘a, fitted on its own, the product of the map of a' and the map of a?
+"""Composition: is the map of a'∘a, fitted on its own, the product of the maps of a' and a?
 
-Wahba's problem is solved three times: R_a from f(x) to f(a(x)), R_a' from f(a(x)) to f(a'(a(x))) and R_a'a from f(x) to
-f(a'(a(x))). Cor. 1 of CARE says that R_a'a = R_a' R_a where the equivariance loss is zero.
+Wahba's problem is solved three times: for R_a from f(x) to f(a(x)), for R_a' from f(a(x)) to f(a'(a(x))), and for R_a'a
+from f(x) to f(a'(a(x))). Cor. 1 of CARE says that R_a'a = R_a' R_a where the equivariance loss is zero.
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from care_bench.metrics.checks import embedded_views
-from care_bench.metrics.wahba import Group, wahba
+from care_bench.metrics.wahba import wahba
+from care_bench.names import Group
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Composition:
         frobenius: (...), the Frobenius norm of R_a'a - R_a' R_a, from 0 to 2 sqrt(d).
         spectral: (...), its largest singular value, from 0 to 2.
         per_sample: (...), root mean square over the samples of ||(R_a'a - R_a' R_a) f(x)||; unlike the two norms it
-            does not look where no embedding lies.
+            does not depend on directions in which no embedding lies.
     """
 
     frobenius: Tensor
@@ -35,11 +36,10 @@ class Composition:
 def composition_error(z: Tensor, za: Tensor, zaa: Tensor, group: Group = "O") -> Composition:
     """Compare the orthogonal map of a composed augmentation with the product of the maps of its parts.
 
-    R_a' is fitted on the embeddings of a(x), where a' acts in the composition. Fitted on those of x it can be another
-    map altogether when no a(x) looks like an x, and the theory promises nothing.
+    R_a' is fitted on the embeddings of a(x), where a' acts in the composition. Fitted on those of x it can be a
+    different map when no a(x) looks like an x; the theory promises nothing there.
 
-    Where the embeddings do not span R^d the three maps are not unique; then ``frobenius`` and ``spectral`` say nothing
-    and ``per_sample`` still does.
+    Where the embeddings do not span R^d the three maps are not unique. Then only ``per_sample`` is meaningful.
 
     Args:
         z: (n, d) embeddings of the plain samples.

@@ -11,7 +11,7 @@ from torch import Tensor
 from care_bench.metrics.checks import embedded_views
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-"""Points at which protocol positive-cosine-v1 describes a distribution."""
+"""Quantiles that protocol positive-cosine-v1 reports of a distribution."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class PositiveCosines:
 
     Attributes:
         mean: (A // 2,), for each pair.
-        quantiles: one of all samples and pairs together for each of ``QUANTILES``, interpolated linearly.
+        quantiles: one for each of ``QUANTILES``, over all samples and pairs together, interpolated linearly.
     """
 
     mean: Tensor
@@ -70,10 +70,10 @@ def cosine_statistics(z: Tensor, za: Tensor) -> CosineStatistics:
 
 @torch.no_grad()
 def positive_cosines(za: Tensor) -> PositiveCosines:
-    """Describe the distribution of cos(f(a(x)), f(a'(x))), of which InfoNCE pulls up the mean, in float64.
+    """Describe the distribution of cos(f(a(x)), f(a'(x))), whose mean InfoNCE increases, in float64.
 
-    Pairs are views 0 and 1, 2 and 3, and so on; the last of an odd number is left out. No more than one pair is held in
-    float64, beside the cosines of all.
+    Pairs are views 0 and 1, 2 and 3, and so on; the last of an odd number is left out. One pair at a time is held in
+    float64, beside the cosines of all pairs.
 
     Args:
         za: (A, n, d) embeddings of the same samples in the same order under A >= 2 augmentations; their norms do not
@@ -89,7 +89,7 @@ def positive_cosines(za: Tensor) -> PositiveCosines:
     _, views = embedded_views(za[0], za)
     pairs = zip(views[0::2], views[1::2], strict=False)
     cosines = torch.stack([_cosines(_directions(one, "za"), _directions(other, "za")) for one, other in pairs])
-    # numpy's: torch.quantile takes 16 million values and no more.
+    # numpy, because torch.quantile takes at most 16 million values.
     quantiles = np.quantile(cosines.cpu().numpy(), QUANTILES)
     return PositiveCosines(mean=cosines.mean(dim=1), quantiles=tuple(quantiles.tolist()))
 

@@ -42,7 +42,7 @@ def knn(
         train_labels: (n,) int64 in [0, num_classes).
         test_features: (m, d), the queries.
         test_labels: (m,) int64 in [0, num_classes).
-        num_classes: bounds the labels.
+        num_classes: number of classes.
         k: neighbours that vote, at most n; 20 in knn-v1.
         temperature: positive; 0.07 in knn-v1.
 
@@ -71,7 +71,7 @@ def knn_predict(
     predicted = []
     for block in torch.split(queries, max(1, SIMILARITIES_AT_ONCE // len(bank))):
         similarity, neighbours = (block @ bank.mT).topk(k, dim=1)
-        # Votes relative to the nearest neighbour's: the same winner, and no overflow at a low temperature.
+        # Votes relative to the nearest neighbour's have the same winner and do not overflow at a low temperature.
         votes = ((similarity - similarity[:, :1]) / temperature).exp()
         scores = votes.new_zeros(len(block), num_classes).scatter_add_(1, train_labels[neighbours], votes)
         predicted.append(scores.argmax(dim=1))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from care_bench.losses.checks import check_choice
 from care_bench.metrics.checks import labelled
 
 
@@ -21,10 +22,10 @@ class Recipe:
     Attributes:
         epochs: passes over the train set.
         batch: samples of a step.
-        optimizer: takes the parameters.
-        milestones: epochs, counted from 0, from which on the learning rate is a tenth of what it was.
-        weight_std: standard deviation of the normal distribution that the weights start from, with biases of zero;
-            None where both start as torch.nn.Linear does.
+        optimizer: makes the optimizer of the given parameters.
+        milestones: epochs, counted from 0, at whose start the learning rate is divided by 10.
+        weight_std: standard deviation of the normal distribution of the initial weights, with biases of zero; None
+            where both are initialised as in torch.nn.Linear.
     """
 
     epochs: int
@@ -37,16 +38,16 @@ class Recipe:
 RECIPES = {
     # CARE's text; the weight decay is Adam's own (L2 added to the gradient).
     "paper-small-v1": Recipe(100, 512, partial(torch.optim.Adam, lr=1e-3, weight_decay=1e-6)),
-    # CARE's text, but for momentum, absence of weight decay and initial weights, which are MoCo's (main_lincls.py);
-    # CARE's README has the learning rate 10, and its main_lincls.py the same initial weights.
+    # CARE's text; momentum, no weight decay and the initial weights are MoCo's (main_lincls.py). CARE's README has the
+    # learning rate 10, and its main_lincls.py the same initial weights.
     "paper-imagenet100-v1": Recipe(60, 128, partial(torch.optim.SGD, lr=30.0, momentum=0.9), (30, 40, 50), 0.01),
 }
-"""Protocol -> recipe. Every recipe takes features as they are."""
+"""Protocol -> recipe. No recipe standardises or normalises the features."""
 
 INVERSE_REGULARISATION = 1.0
-"""The C of protocol cached-v1: its loss is the sum over samples plus ||W||^2 / (2 C), the biases left free."""
+"""The C of protocol cached-v1: its loss is the sum over samples plus ||W||^2 / (2 C), the biases not penalised."""
 LBFGS_ITERATIONS = 5000
-"""Upper limit of cached-v1; scikit-learn warns when it is met before convergence."""
+"""Upper limit of cached-v1; scikit-learn warns when it is reached before convergence."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +86,10 @@ def linear_probe(
 
     Protocol paper-small-v1 (CIFAR and STL10 in CARE): 100 epochs of Adam, learning rate 1e-3, weight decay 1e-6,
     batch 512. Protocol paper-imagenet100-v1 (ImageNet100 in CARE): 60 epochs of SGD, momentum 0.9, no weight decay,
-    batch 128, learning rate 30 and a tenth of it from epochs 30, 40 and 50 on, from weights N(0, 0.01^2) and biases of
-    zero; on the features of plain views, where the original crops and flips the training images at every step anew. In
-    both the features are as they are, initialisation and order of the samples come from the seed, and the test set is
-    looked at once.
+    batch 128, learning rate 30 divided by 10 at epochs 30, 40 and 50, initial weights N(0, 0.01^2) and biases of zero;
+    on the features of plain views, where the original draws new crops and flips of the training images at every step.
+    In both, the features are not rescaled, initialisation and order of the samples come from the seed, and the test
+    set is used once, at the end.
 
     Args:
         train_features: (n, d), on the device to train on.
@@ -96,7 +97,7 @@ def linear_probe(
         test_features: (m, d).
         test_labels: (m,) int64 in [0, num_classes).
         num_classes: number of outputs.
-        seeds: one classifier each; all different.
+        seeds: of the classifiers, one each; all different.
         protocol: a key of ``RECIPES``.
 
     Raises:
@@ -120,17 +121,17 @@ def train_classifiers(
 ) -> tuple[Tensor, Tensor]:
     """Train the classifiers of :func:`linear_probe`: logits of seed s are features @ weight[s] + bias[s].
 
-    The S classifiers are one batched tensor. They share nothing: Adam and SGD work entry by entry, and the sum of
-    their losses has each one's own gradient. Seed s starts where torch.nn.Linear starts after torch.manual_seed(s), or
-    at normal weights where the recipe has a ``weight_std``, and draws one permutation an epoch from the same generator.
+    The S classifiers are one batched tensor and do not influence each other: Adam and SGD work entry by entry, and the
+    gradient of the summed loss is that of each classifier's own loss. Seed s has the initial values of torch.nn.Linear
+    after torch.manual_seed(s), or normal weights where the recipe has a ``weight_std``, and draws one permutation per
+    epoch from the same generator.
 
     Returns:
         weight (S, d, num_classes) and bias (S, num_classes), in the features' dtype, at least float32.
     """
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"seeds are {tuple(seeds)}; expected at least one, all different")
-    if protocol not in RECIPES:
-        raise ValueError(f"protocol is {protocol!r}; expected one of {', '.join(RECIPES)}")
+    check_choice("protocol", protocol, RECIPES)
     recipe = RECIPES[protocol]
     features = labelled(features, labels, num_classes, "train")
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
@@ -141,7 +142,7 @@ def train_classifiers(
         order = torch.stack([torch.randperm(len(features), generator=g) for g in generators]).to(features.device)
         for rows in torch.split(order, recipe.batch, dim=1):
             logits = torch.baddbmm(bias[:, None], features[rows], weight)
-            # A mean over all seeds times their number: the sum of each seed's own mean.
+            # The mean over all seeds times their number is the sum of each seed's own mean.
             loss = functional.cross_entropy(logits.flatten(0, 1), labels[rows].flatten()) * len(seeds)
             optimizer.zero_grad()
             torch.autograd.backward(loss)
@@ -156,15 +157,15 @@ def cached_linear_probe(
     """Fit a multinomial logistic regression by L-BFGS on standardised features and test it.
 
     Protocol cached-v1: each feature minus its train mean over its train standard deviation, then scikit-learn's
-    LogisticRegression with C = 1. Deterministic, on the CPU in float64; nothing is chosen on the test set. A
-    companion for quick profiles, not comparable with the paper's numbers.
+    LogisticRegression with C = 1. Deterministic, on the CPU in float64; nothing is chosen on the test set. Meant for
+    quick profiles; not comparable with the paper's numbers.
 
     Args:
         train_features: (n, d).
         train_labels: (n,) int64 in [0, num_classes), at least two classes.
         test_features: (m, d).
         test_labels: (m,) int64 in [0, num_classes).
-        num_classes: bounds the labels; a class the train set lacks is never predicted.
+        num_classes: number of classes; a class that the train set lacks is never predicted.
 
     Raises:
         ValueError: shapes or labels are not as described, or a feature is not finite.

@@ -1,7 +1,7 @@
-"""How well an embedding tells the first principal component of the point cloud it was made from.
+"""How well the first principal component of a point cloud can be regressed from its embedding.
 
-Protocol first-pc-v1. The paper prints no regression protocol (its Fig. 4), so this one is ours. A principal component
-has no sign, so the target is the projector v v^T, which has none either.
+Protocol first-pc-v1. The paper prints no regression protocol (its Fig. 4), so this one is ours. The sign of a principal
+component v is arbitrary, so the target is the projector v v^T, which does not depend on it.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from torch import Tensor
 from care_bench.metrics.checks import embedded
 
 ALPHAS = tuple(10.0**power for power in range(-6, 7))
-"""Ridge penalties to choose from, on standardised embeddings."""
+"""Candidate ridge penalties, on standardised embeddings."""
 CLOUDS_AT_ONCE = 2**14
 """Clouds whose coordinates are held in float64 at a time."""
 LEAST_GAP = 1e-6
-"""Least share of the largest variance by which the second must fall short, else there is no first component."""
+"""Least gap of the two largest variances, relative to the largest; below it there is no first component."""
 
 
 @dataclass(frozen=True)
@@ -39,15 +39,15 @@ class PrincipalComponent:
 
 
 def principal_component(z: Tensor, clouds: Tensor, test_z: Tensor, test_clouds: Tensor) -> PrincipalComponent:
-    """Regress the projector on the first principal component from the embedding and test the regression.
+    """Fit a regression of the first component's projector on the train embeddings and test it on the test embeddings.
 
-    Ridge regression on standardised embeddings; the penalty comes from generalised (leave-one-out)
-    cross-validation on the train set. Off-diagonal entries are weighted by sqrt(2), so that six targets carry the
+    Ridge regression on standardised embeddings; the penalty is chosen by generalised (leave-one-out) cross-validation
+    on the train set. Off-diagonal entries are weighted by sqrt(2), so that the norm of the six targets is the
     Frobenius norm of the projector.
 
     Args:
         z: (n, d) train embeddings.
-        clouds: (n, P, 3) the point clouds that were embedded, rotated where the embedded ones were.
+        clouds: (n, P, 3) the point clouds that were embedded, as the encoder saw them (rotated if they were rotated).
         test_z: (m, d) test embeddings.
         test_clouds: (m, P', 3).
 
@@ -94,7 +94,7 @@ def first_component_projectors(clouds: Tensor) -> Tensor:
         raise ValueError(f"clouds have shape {tuple(clouds.shape)}; expected (n, P, 3) with P >= 2")
     embedded(clouds.flatten(1), "clouds")
     scatter = torch.cat([_scatter(block) for block in torch.split(clouds, CLOUDS_AT_ONCE)])
-    # NVIDIA's solver for many matrices at once fails on more than about 32 thousand of them; LAPACK takes any number.
+    # On the CPU: NVIDIA's batched solver fails on more than about 32 thousand matrices.
     variances, vectors = torch.linalg.eigh(scatter.cpu())
     without = variances[:, 2] - variances[:, 1] <= LEAST_GAP * variances[:, 2]
     if without.any():
@@ -118,7 +118,7 @@ def _entries(projectors: Tensor) -> Tensor:
 
 
 def _projectors(entries: Tensor) -> Tensor:
-    """Undo :func:`_entries`: symmetric (n, 3, 3)."""
+    """Return the symmetric matrices (n, 3, 3) of the entries: the inverse of :func:`_entries`."""
     row, column = torch.triu_indices(3, 3)
     matrices = entries.new_zeros(len(entries), 3, 3)
     matrices[:, row, column] = matrices[:, column, row] = entries / torch.where(row == column, 1.0, 2**0.5).to(entries)
@@ -131,7 +131,7 @@ def _leading(matrices: Tensor) -> Tensor:
 
 
 def _angles(v: Tensor, w: Tensor) -> Tensor:
-    """Return the angles in degrees between the lines along v and w, exact near 0 as well."""
+    """Return the angles in degrees between the lines along v and w; accurate near 0, unlike an arccosine."""
     sine = torch.linalg.vector_norm(torch.linalg.cross(v, w), dim=1)
     return torch.rad2deg(torch.atan2(sine, (v * w).sum(dim=1).abs()))
 

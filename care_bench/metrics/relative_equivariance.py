@@ -1,4 +1,4 @@
-"""Relative rotational equivariance (gamma_f): does an augmentation keep distances, measured against how far it moves.
+"""Relative rotational equivariance (gamma_f): how far an augmentation changes distances, relative to how far it moves.
 
 Per augmentation a and pair (x, x'), with D2 the squared Euclidean distance:
 (D2(f(a(x')), f(a(x))) - D2(f(x'), f(x)))^2 / (D2(f(a(x')), f(x')) + D2(f(a(x)), f(x)))^2.
@@ -18,20 +18,20 @@ from care_bench.metrics.checks import embedded_views
 RATIOS_AT_ONCE = 2**21
 """Entries of the pair matrix held at a time."""
 RATIOS_KEPT = 2**24
-"""Ratios, over all augmentations, that the median and the trimmed mean are taken over (128 MiB)."""
+"""Most ratios, over all augmentations, that the median and the trimmed mean use (128 MiB)."""
 TRIM = 0.1
 """Share left out at each end of the trimmed mean."""
 
 
 @dataclass(frozen=True)
 class RelativeEquivariance:
-    """Gamma_f and what is needed to read it: a mean of ratios that blow up as the encoder becomes invariant.
+    """Gamma_f, a mean of ratios that diverge as the encoder becomes invariant, and what is needed to judge it.
 
     Attributes:
         mean: gamma_f over all pairs and augmentations; lower is more equivariant.
         median: of the ratios.
         trimmed_mean: of the ratios between the 10 % lowest and the 10 % highest.
-        invariance: mean ||f(a(x)) - f(x)|| at which it was measured; near zero the ratios say little.
+        invariance: mean ||f(a(x)) - f(x)|| over samples and augmentations; near zero the ratios mean little.
     """
 
     mean: float
@@ -43,7 +43,7 @@ class RelativeEquivariance:
 def relative_equivariance(z: Tensor, za: Tensor) -> float:
     """Return gamma_f: the mean ratio over all augmentations and all pairs i < j.
 
-    A pair neither of whose samples moved at all has no ratio and is left out of the mean.
+    A pair whose two samples did not move at all has no ratio and is left out of the mean.
 
     Args:
         z: (n, d) embeddings of the plain samples, n >= 2.
@@ -61,17 +61,17 @@ def relative_equivariance(z: Tensor, za: Tensor) -> float:
 
 
 def relative_equivariance_summary(z: Tensor, za: Tensor) -> RelativeEquivariance:
-    """Return gamma_f with the median and the trimmed mean of the ratios and the invariance it was measured at.
+    """Return gamma_f, the median and the trimmed mean of the ratios, and the invariance.
 
-    Mean and invariance use everything. Median and trimmed mean use every pair as long as there are at most 2^24
-    ratios over all augmentations, else every s-th in the order (augmentation, i, j) with the least s that meets it.
+    Mean and invariance use all pairs. Median and trimmed mean use at most 2^24 ratios over all augmentations: every
+    s-th in the order (augmentation, i, j), with the smallest s that satisfies this.
 
     Args:
         z: (n, d) embeddings of the plain samples, n >= 2.
         za: (..., n, d) embeddings of the same samples in the same order, one augmentation per leading index.
 
     Returns:
-        All ratios' statistics are nan if no pair has a ratio, as in :func:`relative_equivariance`.
+        Mean, median and trimmed mean are nan if no pair has a ratio, as in :func:`relative_equivariance`.
 
     Raises:
         ValueError: as :func:`relative_equivariance`.
@@ -100,8 +100,8 @@ def relative_equivariance_summary(z: Tensor, za: Tensor) -> RelativeEquivariance
 def _ratios(z: Tensor, views: Tensor) -> Iterator[Tensor]:
     """Yield the ratios in float64, in the order (augmentation, i, j) with i < j, a block of rows at a time.
 
-    With m = f(a(x)) - f(x) and s = f(a(x)) + f(x) the numerator's root is (m' - m).(s' - s), which does not cancel
-    where the difference of two squared distances would. A pair that did not move gives 0 / 0, which is nan.
+    With m = f(a(x)) - f(x) and s = f(a(x)) + f(x), the root of the numerator is (m' - m).(s' - s), which does not
+    cancel as the difference of two squared distances does. A pair that did not move gives 0 / 0, which is nan.
     """
     n = len(z)
     plain = z.double()
@@ -126,5 +126,5 @@ def _invariance(z: Tensor, views: Tensor) -> float:
 
 
 def _middle(ordered: Tensor, cut: int) -> float:
-    """Return the mean of sorted values without ``cut`` at each end; nan of none."""
+    """Return the mean of sorted values without the first and the last ``cut``; nan if none is left."""
     return ordered[cut : len(ordered) - cut].mean().item()

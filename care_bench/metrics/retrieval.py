@@ -1,4 +1,4 @@
-"""Retrieval: which train samples lie nearest to a test sample, and whether an augmentation changes the answer.
+"""Retrieval: which train samples are nearest to a test sample, and whether an augmentation changes them.
 
 Fig. 9 of CARE (arXiv 2306.13924) shows the five nearest neighbours of f(x) and of f(a(x)) and prints no number. The
 two numbers of protocol retrieval-v1 are ours.
@@ -14,19 +14,19 @@ from torch import Tensor
 from care_bench.metrics.checks import embedded, embedded_views
 
 NEIGHBOURS = 5
-"""As many as Fig. 9 shows."""
+"""As in Fig. 9."""
 DISTANCES_AT_ONCE = 2**24
 """Entries of the query-by-bank matrix held at a time (64 MiB in float32)."""
 
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Neighbours of the plain samples, and what is left of them after each augmentation.
+    """Neighbours of the plain samples, and how many of them remain after each augmentation.
 
     Attributes:
         neighbours: (m, 5) int64, rows of the bank nearest to each plain sample, the nearest first.
-        overlap: (A,) float64, mean share in % of the five neighbours of f(x) that f(a(x)) has as well: 100 for an
-            encoder that does not react to the augmentation, 500 / n by chance.
+        overlap: (A,) float64, mean share in % of the five neighbours of f(x) that are also neighbours of f(a(x)): 100
+            for an invariant encoder, 500 / n for random neighbours.
     """
 
     neighbours: Tensor
@@ -35,7 +35,7 @@ class Retrieval:
 
 @torch.no_grad()
 def retrieval(bank: Tensor, z: Tensor, za: Tensor) -> Retrieval:
-    """Look up the five Euclidean neighbours of plain and of augmented test samples among plain train samples.
+    """Find the five Euclidean nearest neighbours of plain and of augmented test samples among plain train samples.
 
     Args:
         bank: (n, d) embeddings of the plain train samples, n >= 5.
@@ -43,7 +43,7 @@ def retrieval(bank: Tensor, z: Tensor, za: Tensor) -> Retrieval:
         za: (A, m, d), or (m, d) for one augmentation: embeddings of the same samples in the same order.
 
     Returns:
-        Tensors on the device of the embeddings; of samples at one and the same distance any may be taken.
+        Tensors on the device of the embeddings. Ties of distance are broken arbitrarily.
 
     Raises:
         ValueError: shapes do not match, a value is not finite, or the bank is too small.
@@ -52,7 +52,7 @@ def retrieval(bank: Tensor, z: Tensor, za: Tensor) -> Retrieval:
     z, views = embedded_views(z, za)
     if z.shape[1] != bank.shape[1]:
         raise ValueError(f"z has {z.shape[1]} columns and the bank {bank.shape[1]}; expected as many")
-    # Distances are the same from any origin; from this one the squares that cancel are smallest.
+    # Distances do not depend on the origin; with this one the squares that cancel are smallest.
     origin = bank.mean(dim=0)
     centred = bank - origin
     plain = _nearest(z - origin, centred)
@@ -62,11 +62,11 @@ def retrieval(bank: Tensor, z: Tensor, za: Tensor) -> Retrieval:
 
 @torch.no_grad()
 def factor_distance(neighbours: Tensor, factors: Tensor, bank_factors: Tensor) -> float:
-    """Return how far a known factor, such as a colour, of the neighbours is from the query's, relative to chance.
+    """Return how far a known factor of the neighbours, such as a colour, is from the query's, relative to chance.
 
     The mean Euclidean distance between the factor of a query and those of its neighbours, over the mean distance
-    between queries and all samples of the bank, which is what neighbours drawn at random would have: 1 for an
-    embedding that is blind to the factor, 0 for one that retrieves by nothing else from a bank without gaps.
+    between queries and all samples of the bank, the expected distance of random neighbours: 1 for an embedding that
+    does not encode the factor, 0 for one that encodes nothing else, with a bank that has every factor.
 
     Args:
         neighbours: (m, k) int64, rows of the bank.
@@ -90,7 +90,7 @@ def factor_distance(neighbours: Tensor, factors: Tensor, bank_factors: Tensor) -
 
 
 def _nearest(queries: Tensor, bank: Tensor) -> Tensor:
-    """Return the rows of the bank nearest to each query, (m, 5); its own norm changes no query's ranking."""
+    """Return the rows of the bank nearest to each query, (m, 5); the query's own norm does not change the ranking."""
     squares = bank.square().sum(dim=1)
     blocks = torch.split(queries.to(bank.dtype), _rows_at_once(bank))
     found = [torch.addmm(squares, block, bank.mT, alpha=-2).topk(NEIGHBOURS, largest=False).indices for block in blocks]

@@ -1,8 +1,8 @@
-"""Trajectories: the closed curve that an embedding runs through while its point cloud turns once about an axis.
+"""Trajectories: the closed curve of a point cloud's embedding while the cloud turns once about an axis.
 
 Fig. 3 and 17 to 20 of CARE (arXiv 2306.13924) draw such curves and print no number. The two numbers of protocol
-trajectories-v1 are ours. Where f(a(x)) = R_a f(x), the rotations about one axis act as a one-parameter group of
-rotations: the embedding moves at constant speed, on a circle in each plane that the group turns.
+trajectories-v1 are ours. Where f(a(x)) = R_a f(x), the rotations about one axis act on embeddings as a one-parameter
+group of rotations: the embedding moves at constant speed, on a circle in each plane that the group turns.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ CLOUDS = 3
 STEPS = 100
 """Clouds and rotations about each axis, as in Fig. 3."""
 LEAST_MOVEMENT = 1e-5
-"""Least root mean square distance from the mean, relative to the embeddings' own size: below it the curve of an
-invariant encoder is the rounding of float32."""
+"""Least root mean square distance from the mean, relative to the embeddings' norm. A smaller curve is rounding of
+float32: the encoder is invariant."""
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class Regularity:
     """How regular each closed curve is; both fields carry the leading dimensions of the curves.
 
     Attributes:
-        planarity: (...), share in % of the variance of the embeddings that their first two principal components
-            hold: 100 for a circle, less where the group turns several planes.
-        step_variation: (...), standard deviation of the lengths of the steps around the loop over their mean: 0 for
-            a motion at constant speed.
+        planarity: (...), share in % of the embeddings' variance in their first two principal components: 100 for a
+            circle, less where the group turns several planes.
+        step_variation: (...), standard deviation of the lengths of the steps around the loop over their mean: 0 at
+            constant speed.
     """
 
     planarity: Tensor
@@ -39,7 +39,7 @@ class Regularity:
 def axis_rotations(steps: int = STEPS) -> Tensor:
     """Return the rotations by 0, 1/steps, 2/steps, ... of a turn about the x, y and z axis, (3, steps, 3, 3) float32.
 
-    A point p (column) goes to ``matrix @ p``, against the clock for an observer whom the axis points at.
+    A point p (column) goes to ``matrix @ p``, counter-clockwise for an observer whom the axis points at.
     """
     angle = 2 * math.pi * torch.arange(steps, dtype=torch.float64) / steps
     turns = torch.zeros(3, steps, 3, 3, dtype=torch.float64)
@@ -56,10 +56,11 @@ def axis_rotations(steps: int = STEPS) -> Tensor:
 def regularity(trajectories: Tensor) -> Regularity:
     """Measure closed curves of embeddings, in float64.
 
-    The deviation of the steps is that of the whole loop (ddof 0), whose last step leads back to the start.
+    The standard deviation of the steps has ddof 0, because the steps are the whole loop: the last one leads back to
+    the start.
 
     Args:
-        trajectories: (..., T, d) embeddings of one sample each under T rotations, T >= 3.
+        trajectories: (..., T, d), each curve the embeddings of one sample under T rotations, T >= 3.
 
     Raises:
         ValueError: another shape, a value that is not finite, or a curve that does not move.

@@ -1,18 +1,19 @@
-"""Wahba's problem: the one rotation that best carries the embeddings of a test set to those of its augmented views."""
+"""Wahba's problem: the rotation that best carries the embeddings of a test set to those of its augmented views."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor
 
+from care_bench.losses.checks import check_choice
 from care_bench.metrics.checks import embedded_views
+from care_bench.names import Group
 
-Group = Literal["SO", "O"]
 ENTRIES_AT_ONCE = 2**22
-"""Entries of the d x d matrices that are decomposed together (32 MiB in float64): one matrix of 2048 features."""
+"""Entries of the d x d matrices decomposed at a time (32 MiB in float64): one matrix for 2048 features."""
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,9 @@ def wahba(z: Tensor, za: Tensor, group: Group = "SO") -> Wahba:
     """Solve min over R of ||R F - F_a|| with F = z^T and F_a = za^T, for each augmentation.
 
     R = U diag(1, ..., 1, det U det V) V^T where U Sigma V^T is the SVD of F_a F^T, computed in float64. (The paper's
-    text prints n - 1 ones; the matrix is d x d, so they are d - 1.) The error is the residual itself, not the
-    closed form ||F||^2 + ||F_a||^2 - 2 tr(...), whose terms cancel when the fit is good. Where the embeddings span
-    less than R^d the rotation is one of several with the same error.
+    text prints n - 1 ones; the matrix is d x d, so there are d - 1.) The error is computed from the residual, not by
+    the closed form ||F||^2 + ||F_a||^2 - 2 tr(...), whose terms cancel when the fit is good. Where the embeddings span
+    less than R^d, several rotations have the same error, and one of them is returned.
 
     Args:
         z: (n, d) embeddings of the plain samples.
@@ -52,8 +53,7 @@ def wahba(z: Tensor, za: Tensor, group: Group = "SO") -> Wahba:
 
     Source: Fig. 5 and its text in CARE (arXiv 2306.13924); protocol wahba-v1.
     """
-    if group not in get_args(Group):
-        raise ValueError(f"group is {group!r}; expected one of {', '.join(get_args(Group))}")
+    check_choice("group", group, get_args(Group))
     leading = za.shape[:-2]
     z, views = embedded_views(z, za)
     n, d = z.shape
@@ -61,7 +61,7 @@ def wahba(z: Tensor, za: Tensor, group: Group = "SO") -> Wahba:
     plain = z.double()
     rotations, errors = [], []
     for block in torch.split(views, max(1, ENTRIES_AT_ONCE // d**2)):
-        # One augmentation at a time in double precision: memory stays at one copy of the test set.
+        # One augmentation at a time in double precision: memory holds one such copy of the test set.
         u, _, vh = torch.linalg.svd(torch.stack([view.double().mT @ plain for view in block]))
         if group == "SO":
             u[..., -1] *= torch.linalg.det(u @ vh).sign()[:, None]

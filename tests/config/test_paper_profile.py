@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from care_bench.config import Profile, RunConfig, read_profile
-from care_bench.data import imagenet100, photographs, proteins
+from care_bench.data.preparing import fragments, photographs
+from care_bench.data.sources import imagenet100
 from care_bench.metrics.linear_probe import RECIPES
 from care_bench.metrics.retrieval import NEIGHBOURS
 from care_bench.metrics.trajectories import CLOUDS, STEPS
@@ -257,4 +258,4 @@ def test_what_is_fixed_is_what_the_code_has(facts: list[Fact]) -> None:
     assert fixed("flowers102", "(neighbours)") == canonical(NEIGHBOURS)
     assert fixed("pdb", "(rotations about each of three axes)") == canonical(STEPS)
     assert fixed("pdb", "(proteins with a trajectory)") == canonical(CLOUDS)
-    assert (fixed("pdb", "(points of a cloud)") or "").startswith(f'"{proteins.FRAGMENT} ')
+    assert (fixed("pdb", "(points of a cloud)") or "").startswith(f'"{fragments.FRAGMENT} ')

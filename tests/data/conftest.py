@@ -18,12 +18,12 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def build_tiny(raw: Raw) -> Built:
-    def side(n: int) -> SplitArrays:
+    def split(n: int) -> SplitArrays:
         return SplitArrays(
             np.arange(n * 6, dtype=np.float32).reshape(n, 2, 3), {"weight": np.linspace(0, 1, n, dtype=np.float32)}
         )
 
-    return Built(side(500), side(50), inputs="counts", source="made here", licence="CC0 1.0", split_rule="none")
+    return Built(split(500), split(50), inputs="counts", source="made here", licence="CC0 1.0", split_rule="none")
 
 
 @pytest.fixture

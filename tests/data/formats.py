@@ -20,8 +20,11 @@ from PIL import Image
 from scipy.io import savemat
 from torchvision import datasets
 
-from care_bench.data import cifar, fashion_mnist, flowers102, prepare, stl10
+from care_bench.data import prepare
+from care_bench.data.preparing import conversion
+from care_bench.data.sources import cifar, fashion_mnist, flowers102, imagenet100, stl10
 from care_bench.errors import CareBenchError
+from tests.data import large_formats
 
 COUNTS = {
     "cifar10": {"train": 23, "test": 7},
@@ -42,6 +45,10 @@ MODULES = {
     "tinted_fashion_mnist": fashion_mnist,
 }
 
+SYNSETS = ("n01558993", "n02093428", "n13040303")
+ALL = (*COUNTS, "imagenet100", "pdb")
+"""Every data set whose files these tests write."""
+
 ARCHIVES = {  # archive -> what is packed in it, from the archive's folder
     "cifar10": ("cifar-10-python.tar.gz", "cifar-10-batches-py"),
     "cifar100": ("cifar-100-python.tar.gz", "cifar-100-python"),
@@ -59,7 +66,13 @@ class Written:
 
 
 def write(name: str, root: Path, seed: int = 0) -> Written:
-    """Write ``COUNTS[name]`` images of a data set unpacked, in the layout of a torchvision root."""
+    """Write a data set with few samples, unpacked; ``COUNTS[name]`` images in the layout of a torchvision root."""
+    if name in ("imagenet100", "pdb"):
+        if name == "pdb":
+            large_formats.write_entries(root, 40)
+        else:
+            large_formats.write_class_folders(root, large_formats.tiny_imagenet(SYNSETS, train=4, val=2))
+        return Written({}, {})
     counts = COUNTS[name]
     if name.startswith("cifar"):
         return write_cifar(name, root, counts["train"], counts["test"], seed)
@@ -84,9 +97,9 @@ def write_cifar(name: str, root: Path, n_train: int, n_test: int, seed: int) -> 
     else:
         batches = {"train": ("train", np.arange(n_train)), "test": ("test", np.arange(n_test))}
         meta, label_key, extra = ("meta", {"fine_label_names": names}), "fine_labels", {"coarse_labels": [0] * n_train}
-    for file, (side, rows) in batches.items():
-        data = written.images[side][rows].reshape(-1, 3072)
-        labels = written.labels[side][rows].tolist()
+    for file, (split, rows) in batches.items():
+        data = written.images[split][rows].reshape(-1, 3072)
+        labels = written.labels[split][rows].tolist()
         (folder / file).write_bytes(pickle.dumps({"data": data, label_key: labels, **extra}, protocol=2))
     (folder / meta[0]).write_bytes(pickle.dumps(meta[1], protocol=2))
     return written
@@ -186,10 +199,20 @@ def pack(monkeypatch: pytest.MonkeyPatch, name: str, root: Path) -> Path:
 
 def written_set(monkeypatch: pytest.MonkeyPatch, name: str, root: Path) -> Written:
     """Write a data set, allow its checksums, and cut the network."""
-    cut_network(monkeypatch)
     written = write(name, root)
-    allow_checksums(monkeypatch, name, root, COUNTS[name])
+    allow(monkeypatch, name, root)
     return written
+
+
+def allow(monkeypatch: pytest.MonkeyPatch, name: str, root: Path) -> None:
+    """Let the data set be what was written under ``root``, and cut the network."""
+    cut_network(monkeypatch)
+    monkeypatch.setattr(conversion, "TASK", 4)
+    if name in COUNTS:
+        allow_checksums(monkeypatch, name, root, COUNTS[name])
+    elif name == "imagenet100":
+        monkeypatch.setattr(imagenet100, "synsets", lambda: list(SYNSETS))
+        monkeypatch.setattr(imagenet100, "COUNTS", imagenet100.Counts((4, 4), 12, 2))
 
 
 def cut_network(monkeypatch: pytest.MonkeyPatch) -> None:

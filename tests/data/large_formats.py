@@ -15,14 +15,15 @@ from scipy.io import savemat
 
 SIZES = ((40, 30), (30, 47), (300, 520), (431, 257), (31, 31))  # width, height
 MODIFIED = ("MSE", "SEP")
+AMINO = ["ALA", "CYS", "ASP", "GLU", "PHE", "GLY", "HIS", "ILE", "LYS", "LEU", "MET", "ASN"]
 MODES = ("RGB", "CMYK", "L", "RGB", "P")
 
 
 @dataclass(frozen=True)
 class WrittenImage:
-    """An image of the tiny ImageNet; ``side`` is train or val, ``content`` its encoded bytes."""
+    """An image of the tiny ImageNet; ``folder`` is train or val, ``content`` its encoded bytes."""
 
-    side: str
+    folder: str
     synset: str
     name: str
     content: bytes
@@ -60,7 +61,7 @@ def tiny_imagenet(synsets: Sequence[str], train: int, val: int) -> list[WrittenI
 def write_class_folders(raw: Path, images: Iterable[WrittenImage]) -> None:
     """``raw/imagenet/train/<synset>/*.JPEG`` and ``raw/imagenet/val/<synset>/*.JPEG``."""
     for image in images:
-        path = raw / "imagenet" / image.side / image.synset / image.name
+        path = raw / "imagenet" / image.folder / image.synset / image.name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(image.content)
 
@@ -69,7 +70,7 @@ def write_train_archive(raw: Path, images: Iterable[WrittenImage]) -> None:
     """``raw/ILSVRC2012_img_train.tar``: a tar of a tar per class, with a class beside those of the images."""
     classes: dict[str, list[tuple[str, bytes]]] = {"n00000001": [("n00000001_1.JPEG", b"of no interest")]}
     for image in images:
-        if image.side == "train":
+        if image.folder == "train":
             classes.setdefault(image.synset, []).insert(0, (image.name, image.content))
     members = [(f"{synset}.tar", _tar(files)) for synset, files in sorted(classes.items(), reverse=True)]
     raw.mkdir(parents=True, exist_ok=True)
@@ -78,7 +79,7 @@ def write_train_archive(raw: Path, images: Iterable[WrittenImage]) -> None:
 
 def write_validation_archive(raw: Path, images: Iterable[WrittenImage]) -> None:
     """``raw/ILSVRC2012_img_val.tar``, all images in one tar, and the development kit with their labels."""
-    val = {int(image.name[15:23]): image for image in images if image.side == "val"}
+    val = {int(image.name[15:23]): image for image in images if image.folder == "val"}
     synsets = ["n00000001", *sorted({image.synset for image in val.values()}, reverse=True)]
     numbers = range(1, max(val) + 1)
     files = [(f"ILSVRC2012_val_{n:08d}.JPEG", val[n].content if n in val else b"of no interest") for n in numbers]
@@ -150,6 +151,13 @@ def alphas(names: Sequence[str], positions: np.ndarray, chain: str = "A", first:
         Atom(name, first + index, "CA", tuple(map(float, position)), chain)
         for index, (name, position) in enumerate(zip(names, positions, strict=True))
     ]
+
+
+def write_entries(raw: Path, entries: int) -> None:
+    """``raw/pdb/*.cif`` with a chain of 70 residues each, and a sequence of its own."""
+    for number in range(entries):
+        names = np.random.default_rng(number).choice(AMINO, 70).tolist()
+        write_text(raw / "pdb" / f"2X{number:02d}.cif", mmcif(f"2X{number:02d}", alphas(names, helix(70, number))))
 
 
 def mmcif(entry: str, atoms: Sequence[Atom]) -> str:

@@ -25,7 +25,7 @@ COMPONENTS = """
 from dataclasses import replace
 from typing import Literal
 from care_bench.config import MethodSettings
-from care_bench.data import DATASETS
+from care_bench.data.sources.digits import INFO
 from care_bench.evaluation.protocols import OURS
 from care_bench.methods.simclr import SimCLR
 
@@ -38,7 +38,7 @@ class Working(SimCLR):
 class NoMethod:
     Settings = Own
 
-TOYS = replace(DATASETS.data["digits"], name="toys", how_to_get="from the shelf [upper one]")
+TOYS = replace(INFO, name="toys", how_to_get="from the shelf [upper one]")
 MINE = replace(OURS[0], id="mine-v1")
 """
 MODULE = "components_of_a_test"

@@ -53,8 +53,7 @@ class NoMethod:
     Settings = Fitting
 """
 DATASET = """
-from care_bench.data import DATASETS
-INFO = DATASETS["digits"]
+from care_bench.data.sources.digits import INFO
 NUMBER = 5
 """
 PROTOCOL_MODULE = """

@@ -1,0 +1,173 @@
+"""Opening a prepared data set: every file is compared with its sha256 first."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from care_bench.data.preparing.numbers import first_not_finite
+from care_bench.data.registry import DATASETS
+from care_bench.data.source import Array, DatasetInfo, Kind
+from care_bench.errors import CareBenchError, unknown
+from care_bench.files import canonical_json, sha256_bytes, sha256_file
+
+FORMAT = 1  # of the folder; raised when it changes, so that older stores are rebuilt
+META = "meta.json"
+UNHASHED = ("sha256", "skipped", "selection")  # keys of meta.json that are not part of the data's hash
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """One split of a prepared data set.
+
+    Attributes:
+        inputs: read-only memory map; images uint8 (n, C, H, W), point clouds float32 (n, P, 3).
+        labels: name -> array of n rows, in memory.
+    """
+
+    inputs: Array
+    labels: dict[str, Array]
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedDataset:
+    """A data set of which every file is as ``prepare`` wrote it.
+
+    Attributes:
+        name, kind: as in the registry.
+        meta: the content of ``meta.json``.
+        train, test: the two splits.
+        sha256: of the canonical JSON of ``meta`` without the keys ``UNHASHED``; it identifies the content of all files.
+        mean, std: per channel over the training images, with 255 counted as 1; empty for point clouds.
+    """
+
+    name: str
+    kind: Kind
+    meta: dict[str, Any]
+    train: Split
+    test: Split
+    sha256: str
+    mean: list[float]
+    std: list[float]
+
+
+def load(name: str, root: Path) -> PreparedDataset:
+    """Open a prepared data set after comparing every file with its sha256.
+
+    Args:
+        name: a data set of the registry.
+        root: the store.
+
+    Raises:
+        CareBenchError: the name is unknown, a file is missing, truncated or changed or has a NaN or infinity, or the
+            store was written by another version. The message says how to repair it.
+    """
+    info = find(name)
+    folder = root / name
+    meta = _read_meta(info, folder / META)
+    arrays = {Path(file).stem: _open(info, folder / file, entry) for file, entry in meta["files"].items()}
+    if found := not_finite(arrays):
+        raise _damaged(info, folder, f"holds {found}")
+    train, test = (
+        Split(arrays[f"{split}_inputs"], {label: np.array(arrays[f"{split}_label_{label}"]) for label in info.labels})
+        for split in ("train", "test")
+    )
+    return PreparedDataset(
+        name=name,
+        kind=info.kind,
+        meta=meta,
+        train=train,
+        test=test,
+        sha256=meta["sha256"],
+        mean=meta.get("mean", []),
+        std=meta.get("std", []),
+    )
+
+
+def find(name: str) -> DatasetInfo:
+    """Look up a data set in the registry.
+
+    Raises:
+        CareBenchError: there is none of this name; the message lists the others.
+    """
+    if name not in DATASETS:
+        raise unknown("data set", name, DATASETS)
+    return DATASETS[name]
+
+
+def file_names(info: DatasetInfo) -> set[str]:
+    """Return the names of the array files of a data set."""
+    stems = ("inputs", *(f"label_{label}" for label in info.labels))
+    return {f"{split}_{stem}.npy" for split in ("train", "test") for stem in stems}
+
+
+def not_finite(arrays: Mapping[str, Array]) -> str | None:
+    """Name the first NaN or infinity in the float arrays, or return None."""
+    for stem, array in arrays.items():
+        if array.dtype.kind == "f" and (index := first_not_finite(array)) is not None:
+            return f"{stem}[{', '.join(map(str, index))}] = {array[index]}, expected finite numbers"
+    return None
+
+
+def _damaged(info: DatasetInfo, path: Path, found: str) -> CareBenchError:
+    return CareBenchError(f"data set {info.name!r}: {path} {found}; repair it with: care-bench prepare {info.name}")
+
+
+def is_intact(info: DatasetInfo, root: Path) -> bool:
+    """Tell whether :func:`load` would open the data set."""
+    try:
+        load(info.name, root)
+    except CareBenchError:
+        return False
+    return True
+
+
+def content_sha256(meta: dict[str, Any]) -> str:
+    """Return the sha256 that identifies all files of a data set, from the content of its ``meta.json``."""
+    return sha256_bytes(canonical_json({key: value for key, value in meta.items() if key not in UNHASHED}))
+
+
+def _read_meta(info: DatasetInfo, path: Path) -> dict[str, Any]:
+    try:
+        meta = json.loads(path.read_bytes())
+        digest = content_sha256(meta)
+    except (FileNotFoundError, NotADirectoryError):
+        raise _damaged(info, path, "is missing") from None
+    except OSError as error:
+        raise _damaged(info, path, f"cannot be read: {error.strerror}") from error
+    except (ValueError, AttributeError) as error:
+        raise _damaged(info, path, "is truncated or changed: not a JSON object") from error
+    if meta.get("sha256") != digest:
+        raise _damaged(info, path, f"is changed: its content has sha256 {digest}, it says {meta.get('sha256')}")
+    expected = {"format": FORMAT, "name": info.name, "version": info.version}
+    for key, value in expected.items():
+        if meta.get(key) != value:
+            raise _damaged(info, path, f"has {key} {meta.get(key)!r}, expected {value!r}")
+    if set(files := meta.get("files", {})) != file_names(info):
+        raise _damaged(info, path, f"lists {sorted(files)}, expected {sorted(file_names(info))}")
+    return meta  # type: ignore[no-any-return]
+
+
+def _open(info: DatasetInfo, path: Path, entry: dict[str, Any]) -> Array:
+    try:
+        size = path.stat().st_size
+        if size < entry["bytes"]:
+            raise _damaged(info, path, f"is truncated: {size} bytes, expected {entry['bytes']}")
+        if (digest := sha256_file(path)) != entry["sha256"]:
+            raise _damaged(info, path, f"is changed: sha256 {digest}, expected {entry['sha256']}")
+        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (FileNotFoundError, NotADirectoryError):
+        raise _damaged(info, path, "is missing") from None
+    except OSError as error:
+        raise _damaged(info, path, f"cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise _damaged(info, path, f"is not an array numpy may open: {error}") from error
+    return array

@@ -1,0 +1,164 @@
+"""The published files of a data set: found in the folder of raw data or downloaded to it, and always checked.
+
+Nothing in the folder of raw data is changed: archives are unpacked elsewhere, and a damaged file is named.
+"""
+
+from __future__ import annotations
+
+import secrets
+import socket
+import sys
+from collections.abc import Iterable, Mapping
+from contextlib import redirect_stdout, suppress
+from dataclasses import dataclass
+from http.client import HTTPException
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from urllib.error import HTTPError
+
+from care_bench.data.preparing.workspace import writing
+from care_bench.data.source import Raw
+from care_bench.errors import CareBenchError
+
+TIMEOUT = 60.0  # seconds to wait for a server to send something
+
+
+@dataclass(frozen=True)
+class Download:
+    """A file on a server.
+
+    Attributes:
+        path: its place under the folder of raw data.
+        url: where to download it.
+        md5: of its content, in hex.
+    """
+
+    path: str
+    url: str
+    md5: str
+
+
+@dataclass(frozen=True)
+class Originals:
+    """The published files of one data set.
+
+    Attributes:
+        name: of the data set.
+        page: the official page, which error messages name.
+        raw: where to look, and where to unpack.
+    """
+
+    name: str
+    page: str
+    raw: Raw
+
+    def has(self, path: str, md5: str | None) -> bool:
+        """Tell whether a file is in the folder of raw data.
+
+        Args:
+            path: its place there.
+            md5: of its content; None where the publisher gives none.
+
+        Raises:
+            CareBenchError: it cannot be read, or has another md5.
+        """
+        from torchvision.datasets.utils import calculate_md5  # imported here: torch is slow, and only building needs it
+
+        place = self.raw.folder / path
+        try:
+            size = place.stat().st_size
+            found = md5 and calculate_md5(place)
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError as error:
+            raise CareBenchError(f"{self.name}: cannot read {place}: {error.strerror}; expected a file") from error
+        if found != md5:
+            raise self.damaged(place, f"{size} bytes with md5 {found}, expected md5 {md5}")
+        return True
+
+    def fetch(self, files: Iterable[Download], missing: str | None = None) -> None:
+        """Download missing files to the folder of raw data; a file that is not complete does not stay there.
+
+        Args:
+            files: what is needed.
+            missing: the missing file that the error message names; by default the one whose download failed.
+
+        Raises:
+            CareBenchError: a file that is there is damaged, or one cannot be downloaded or written.
+        """
+        absent = [file for file in files if not self.has(file.path, file.md5)]
+        for index, file in enumerate(absent):
+            try:
+                _download(file, self.raw.folder / file.path)
+            except (OSError, RuntimeError, HTTPException) as error:
+                reason = " ".join(str(error).split()) or type(error).__name__
+                wanted = ", ".join(f"{self.raw.folder / other.path} (md5 {other.md5})" for other in absent[index:])
+                raise CareBenchError(
+                    f"{self.name}: {self.raw.folder / (missing or file.path)} is missing, and downloading {file.url} "
+                    f"failed: {reason}; expected, from {self.page}: {wanted}"
+                ) from error
+
+    def unpacked(self, archive: Download, files: Mapping[str, str | None]) -> Path:
+        """Return a folder that has all files of an archive, at their places in the folder of raw data.
+
+        It is the folder of raw data itself where they are there. Otherwise the archive is unpacked in the workspace.
+
+        Args:
+            archive: what holds the files; downloaded where it is missing too.
+            files: path -> md5, or None where the publisher gives none.
+
+        Raises:
+            CareBenchError: as :meth:`has` and :meth:`fetch`; or the workspace cannot be written.
+        """
+        from torchvision.datasets.utils import extract_archive
+
+        missing = [path for path, md5 in files.items() if not self.has(path, md5)]
+        if not missing:
+            return self.raw.folder
+        self.fetch([archive], missing[0])
+        root = self.raw.workspace / "unpacked"
+        if not root.exists():
+            with writing(self.raw.workspace):
+                self.raw.workspace.mkdir(parents=True, exist_ok=True)
+                with TemporaryDirectory(dir=self.raw.workspace) as part:
+                    target = (Path(part) / root.name / archive.path).parent
+                    target.mkdir(parents=True)
+                    extract_archive(self.raw.folder / archive.path, target)
+                    (Path(part) / root.name).rename(root)
+        return root
+
+    def expect(self, what: str, found: int, expected: int) -> None:
+        """Compare a number of images or labels with the published one.
+
+        Raises:
+            CareBenchError: they differ.
+        """
+        if found != expected:
+            raise CareBenchError(
+                f"{self.name}: {found:,} {what} in {self.raw.folder}, expected {expected:,}; see {self.page}"
+            )
+
+    def damaged(self, path: Path, found: str) -> CareBenchError:
+        """Build the error for a file that is not the published one."""
+        return CareBenchError(
+            f"{self.name}: {path} is truncated or changed: {found}; delete it, or replace it by the one of {self.page}"
+        )
+
+
+def _download(file: Download, place: Path) -> None:
+    from torchvision.datasets.utils import download_url
+
+    part = place.with_name(f".{place.name}.{secrets.token_hex(4)}.part")
+    patience = socket.getdefaulttimeout()
+    socket.setdefaulttimeout(TIMEOUT)
+    try:
+        with redirect_stdout(sys.stderr):
+            download_url(file.url, place.parent, filename=part.name, md5=file.md5)
+        part.replace(place)
+    except HTTPError as error:
+        error.close()  # it holds the connection
+        raise
+    finally:
+        socket.setdefaulttimeout(patience)
+        with suppress(OSError):
+            part.unlink()

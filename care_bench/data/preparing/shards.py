@@ -1,0 +1,138 @@
+"""Rows of inputs that each give an unknown number of them: one shard of files per task.
+
+A shard is a .npy file with the rows of some inputs, and a .json file that names these inputs. Both are written
+atomically, the .json file last: a shard without it does not count. The name of a shard is a hash of its maker and its
+inputs, so rows are found again for an input as long as it has not changed, whatever has been added, removed or repaired
+beside it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from care_bench.data.preparing.npy import write_npy
+from care_bench.data.source import Array
+from care_bench.files import canonical_json, sha256_bytes, write_json
+
+OPEN = 64  # shards that are open together
+
+
+@dataclass(frozen=True)
+class Rows:
+    """``count`` rows of a .npy file, from row ``start`` on."""
+
+    path: Path
+    start: int
+    count: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """What an input gave: its rows, and a note that can be written as JSON."""
+
+    rows: Rows
+    note: Any
+
+
+class Shards:
+    """The shards in a folder.
+
+    Attributes:
+        folder: where they are.
+        finished: for every input whether it gave rows: what, or None.
+    """
+
+    def __init__(
+        self, folder: Path, maker: str, inputs: Sequence[str], dtype: npt.DTypeLike, shape: tuple[int, ...]
+    ) -> None:
+        """Find the shards that still hold; the caller holds the lock.
+
+        Args:
+            folder: where they are; it need not exist.
+            maker: what makes rows of inputs, with the versions on which they depend.
+            inputs: every input in one line: its name, and what changes with its content.
+            dtype: of the rows.
+            shape: of one row.
+        """
+        self.folder = folder
+        self._maker, self._inputs = maker, inputs
+        self._dtype, self._shape = np.dtype(dtype), shape
+        there: dict[str, Finished] = {}
+        for path in sorted(folder.glob("*.json")):
+            there |= self._read(path)
+        self.finished = [there.get(line) for line in inputs]
+
+    @property
+    def todo(self) -> list[int]:
+        """Indices of the inputs whose rows are in no shard."""
+        return [index for index, found in enumerate(self.finished) if found is None]
+
+    def write(self, found: Mapping[int, tuple[Array, Any]]) -> None:
+        """Write one shard; once this returns, it survives a killed process.
+
+        Args:
+            found: index of an input -> its rows, and its note.
+
+        Raises:
+            CareBenchError: the disk is full or fails.
+            ValueError: rows are not of the dtype and shape.
+        """
+        for index, (rows, _) in found.items():
+            if rows.dtype != self._dtype or rows.shape[1:] != self._shape:
+                expected = f"{self._dtype} (n, {', '.join(map(str, self._shape))})"
+                raise ValueError(f"{self._inputs[index]}: rows are {rows.dtype} {rows.shape}, expected {expected}")
+        if not found:
+            return
+        inputs = [[self._inputs[index], len(rows), note] for index, (rows, note) in found.items()]
+        path = self.folder / f"{self._name(inputs)}.json"
+        shape = (sum(count for _, count, _ in inputs), *self._shape)
+        write_npy(path.with_suffix(".npy"), self._dtype, shape, (rows for rows, _ in found.values()))
+        write_json(path, inputs)
+        there = self._read(path)
+        for index in found:
+            self.finished[index] = there[self._inputs[index]]
+
+    def _read(self, path: Path) -> dict[str, Finished]:
+        """Return what a shard holds by input; nothing where it is damaged, or was made by another maker."""
+        try:
+            inputs = json.loads(path.read_bytes())
+            if self._name(inputs) != path.stem:
+                return {}
+            rows = np.load(path.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
+            fits = (rows.dtype, rows.shape) == (self._dtype, (sum(count for _, count, _ in inputs), *self._shape))
+        except (FileNotFoundError, ValueError, TypeError, EOFError):
+            return {}
+        found: dict[str, Finished] = {}
+        start = 0
+        for line, count, note in inputs if fits else ():
+            found[line] = Finished(Rows(path.with_suffix(".npy"), start, count), note)
+            start += count
+        return found
+
+    def _name(self, inputs: Iterable[Sequence[Any]]) -> str:
+        return sha256_bytes(canonical_json([self._maker, [line for line, *_ in inputs]]))[:32]
+
+
+def join(path: Path, pieces: Sequence[Rows], dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Array:
+    """Copy rows out of shards into one .npy file, piece after piece, and return it as a read-only memory map.
+
+    Args:
+        path: the file to make.
+        pieces: which rows, in order.
+        dtype: of the rows.
+        shape: of one row.
+
+    Raises:
+        CareBenchError: the disk is full or fails.
+    """
+    opened = lru_cache(maxsize=OPEN)(partial(np.load, mmap_mode="r", allow_pickle=False))
+    blocks = (opened(piece.path)[piece.start : piece.start + piece.count] for piece in pieces)
+    return write_npy(path, dtype, (sum(piece.count for piece in pieces), *shape), blocks)

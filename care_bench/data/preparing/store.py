@@ -1,0 +1,171 @@
+"""The store: prepared arrays in ``root/<name>/``, and a ``meta.json`` with the sha256 of each of them.
+
+A folder of the store is complete or not there: it is made beside its place, and renamed when it is finished.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from care_bench.data.load import FORMAT, META, content_sha256, find, is_intact, not_finite
+from care_bench.data.preparing.npy import write_npy
+from care_bench.data.preparing.numbers import channel_statistics
+from care_bench.data.source import Array, Built, DatasetInfo, Raw, check_layout
+from care_bench.errors import CareBenchError
+from care_bench.files import sha256_file, write_atomic, write_json
+
+RAW = Path("results/raw")
+"""The folder of raw data, unless the user names another one."""
+
+OURS = re.compile(rf"{re.escape(META)}|(train|test)_(inputs|label_\w+)\.npy")  # files of the store
+
+
+def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -> Path:
+    """Write a data set to the store, unless an intact one is there.
+
+    Args:
+        name: a data set of the registry.
+        root: the store; it is made where it is missing.
+        raw: folder of raw data, for data sets that do not come with the package.
+        skip_broken: leave out raw files that cannot be read; ``meta.json`` names them.
+
+    Returns:
+        The data set's folder, ``root / name``.
+
+    Raises:
+        CareBenchError: the name is unknown, raw data is missing or broken, the source has a NaN or infinity, the
+            folder cannot be written or holds other files, or the data set there lacks broken files and ``skip_broken``
+            is not set. Nothing half-written is left except the source's workspace, from which the next attempt
+            continues.
+    """
+    info = find(name)
+    folder = root / name
+    if is_intact(info, root):
+        if not skip_broken:
+            _refuse_left_out(folder)
+    else:
+        _refuse_foreign(info, folder)
+        workspace = root / f".{name}.partial"
+        built = info.build(Raw(raw, workspace, skip_broken))
+        _refuse_emptied(info, built)
+        check_layout(info, built)
+        if found := not_finite(dict(_arrays(built))):
+            raise CareBenchError(f"data set {name!r}: its source holds {found}")
+        _write(info, built, root, workspace)
+    shutil.rmtree(root / f".{name}.partial", ignore_errors=True)
+    return folder
+
+
+def _refuse_left_out(folder: Path) -> None:
+    """Refuse a data set that was prepared without broken files: they may have been repaired since."""
+    if skipped := json.loads((folder / META).read_bytes()).get("skipped"):
+        raise CareBenchError(
+            f"{folder} was prepared leaving out {len(skipped)} broken files (named in {folder / META}); delete "
+            f"{folder} to read the raw files again, or say --skip-broken to keep it"
+        )
+
+
+def _refuse_foreign(info: DatasetInfo, folder: Path) -> None:
+    """Refuse a folder with a file that no version of ``prepare`` writes."""
+    where = f"cannot prepare {info.name!r} in {folder}"
+    try:
+        found = sorted(path.name for path in folder.iterdir()) if folder.exists() else []
+    except OSError as error:
+        raise CareBenchError(f"{where}: {error.strerror}; expected a folder") from error
+    for name in found:
+        if not OURS.fullmatch(name):
+            raise CareBenchError(f"{where}: {name} is not part of a data set; move it elsewhere")
+
+
+def _refuse_emptied(info: DatasetInfo, built: Built) -> None:
+    for name, split in built.splits.items():
+        if built.skipped and len(split.inputs) == 0:
+            raise CareBenchError(
+                f"data set {info.name!r}: nothing is left of its {name} split after {len(built.skipped)} broken files "
+                "were left out; expected readable files"
+            )
+
+
+def _write(info: DatasetInfo, built: Built, root: Path, workspace: Path) -> None:
+    place = (root / info.name).resolve()  # through a link, so that the link stays
+    aside = place.parent / f".{info.name}.{secrets.token_hex(4)}.part"
+    try:
+        new, old = aside / "new", aside / "old"
+        new.mkdir(parents=True)
+        _write_files(info, built, new, workspace)
+        if not is_intact(info, root):  # another process may have been faster
+            if place.exists():
+                place.rename(old)
+            new.rename(place)
+    except OSError as error:
+        found = error.strerror or error
+        raise CareBenchError(f"cannot write {place}: {found}; expected a writable folder with space left") from error
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _write_files(info: DatasetInfo, built: Built, folder: Path, workspace: Path) -> None:
+    files = {}
+    for stem, array in _arrays(built):
+        path = folder / f"{stem}.npy"
+        if not _taken_over(array, path, workspace):
+            write_npy(path, array.dtype, array.shape, [array])
+        files[path.name] = {
+            "sha256": sha256_file(path),
+            "bytes": path.stat().st_size,
+            "shape": list(array.shape),
+            "dtype": str(array.dtype),
+        }
+    meta: dict[str, Any] = {
+        "format": FORMAT,
+        "name": info.name,
+        "version": info.version,
+        "kind": info.kind,
+        "inputs": built.inputs,
+        "source": built.source,
+        "licence": built.licence,
+        "split": {"rule": built.split_rule, "train": len(built.train.inputs), "test": len(built.test.inputs)},
+        "files": files,
+    }
+    if built.skipped:
+        meta["skipped"] = list(built.skipped)
+    if built.selection:
+        meta["selection"] = built.selection
+    if info.kind == "image":
+        meta["mean"], meta["std"] = channel_statistics(built.train.inputs)
+    write_json(folder / META, {**meta, "sha256": content_sha256(meta)})
+
+
+def _taken_over(array: Array, path: Path, workspace: Path) -> bool:
+    """Link a memory map of the workspace into the store, and say whether ``array`` is one.
+
+    It keeps its place in the workspace, so that a failure after this loses no work.
+    """
+    source = Path(str(array.filename)) if isinstance(array, np.memmap) else None
+    if source is None or source.parent.resolve() != workspace.resolve():
+        return False
+    with source.open("rb+") as file:
+        os.fsync(file.fileno())
+    try:
+        os.link(source, path)
+    except OSError:  # the store is on another disk, or the file system has no hard links
+        with source.open("rb") as file:
+            write_atomic(path, partial(shutil.copyfileobj, file))
+    return True
+
+
+def _arrays(built: Built) -> Iterator[tuple[str, Array]]:
+    for name, split in built.splits.items():
+        yield f"{name}_inputs", split.inputs
+        for label, array in split.labels.items():
+            yield f"{name}_label_{label}", array

@@ -1,0 +1,1 @@
+"""The data sets: one file each, with the entry that the registry lists."""

@@ -1,0 +1,24 @@
+from __future__ import annotations
+
+import numpy as np
+
+from care_bench.data.preparing.fragments import fragments, point_clouds
+
+
+def test_fragments_by_hand() -> None:
+    line = np.zeros((200, 3), dtype=np.float32)
+    line[:, 0] = 3.8 * np.arange(200)
+    line[70:, 1] += 2.5  # 4.549 apart: broken after residue 69
+    line[150:, 1] += 2.3  # 4.442 apart: not broken
+    found = fragments(line)
+    np.testing.assert_array_equal(found, [line[0:64], line[70:134], line[134:198]])
+    assert fragments(line[:63]).shape == (0, 64, 3)
+
+
+def test_point_clouds_by_hand() -> None:
+    line = np.zeros((1, 64, 3), dtype=np.float32)
+    line[0, :, 1] = 3.8 * np.arange(64)
+    found = point_clouds(line + 1000)
+    assert found.dtype == np.float32
+    np.testing.assert_allclose(found[0, :, 1], 0.38 * (np.arange(64) - 31.5), atol=1e-5)  # nanometres
+    np.testing.assert_allclose(found[0, :, [0, 2]], 0, atol=1e-5)
