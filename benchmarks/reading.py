@@ -55,7 +55,7 @@ def _steps(path: Path, announce: bool, pause: float) -> Callable[[], None]:
                 batches.take(batches.rows(step))
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
                 if announce:
-                    batches.announce(batches.rows(step + 1))
+                    batches.prefetch(batches.rows(step + 1))
                 time.sleep(pause)
 
     return work

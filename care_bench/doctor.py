@@ -13,10 +13,10 @@ from rich.text import Text
 
 from care_bench import plugins
 from care_bench.artifacts import check_versions, code_version, environment
+from care_bench.artifacts.environment import nvidia_gpus
 from care_bench.config import BACKBONE_SETTINGS, METHOD_SETTINGS
 from care_bench.data import DATASETS
 from care_bench.errors import CareBenchError
-from care_bench.machine import nvidia_gpus
 
 
 def examine(data: Path, quick: bool, console: Console) -> bool:

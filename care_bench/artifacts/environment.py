@@ -68,6 +68,12 @@ def environment() -> dict[str, str]:
     return {extension.package: extension.version for extension in plugins.extensions()} | ours
 
 
+def nvidia_gpus() -> int:
+    """Return how many NVIDIA GPUs the driver of this machine knows, without asking torch."""
+    folder = Path("/proc/driver/nvidia/gpus")
+    return len(list(folder.iterdir())) if folder.is_dir() else 0
+
+
 def check_versions(supported: Mapping[str, str] = SUPPORTED) -> None:
     """Compare the installed packages with the versions that are supported.
 

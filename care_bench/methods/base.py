@@ -25,9 +25,9 @@ class View:
     """One copy of the batch, and the augmentation that made it.
 
     Args:
-        inputs: (n, ...), ready for the encoder: this process's share where several share the batch.
+        inputs: (n, ...), ready for the encoder: this rank's shard of the batch.
         parameters: the draw of every sample of the whole batch; None for the plain view.
-        order: of a shuffled view, the sample of the batch in each place of the whole view; None: as in the batch.
+        order: for a shuffled view, the position in the batch of each row of the whole view; None: as in the batch.
     """
 
     # A plain class on purpose: lightning-fabric walks into tuples and dataclasses of a module's arguments to convert
@@ -83,7 +83,7 @@ class Method(nn.Module, ABC):
     """Term -> weight; the loss is the weighted sum of the terms."""
 
     shuffled: Collection[int] = ()
-    """Views whose samples are dealt to the processes in another order than the batch's (MoCo's shuffled BatchNorm)."""
+    """Views whose samples are shuffled before they are sharded (MoCo's shuffled BatchNorm)."""
 
     @classmethod
     @abstractmethod

@@ -1,1 +1,1 @@
-"""What training and evaluation share: the folder of a run, its weights, how it is built, its device and randomness."""
+"""What training and evaluation share: a run's folder, weights, building blocks, device and random numbers."""

@@ -12,25 +12,25 @@ import torch
 
 
 def best_device() -> torch.device:
-    """Return the GPU that CUDA or ROCm drives where there is one, else the CPU: Apple's has no float64 for metrics."""
+    """Return the GPU (CUDA or ROCm) if there is one, else the CPU. Apple's GPU has no float64, which metrics need."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def describe_device(device: torch.device, number: int = 1) -> str:
-    """Return the kind, the product name and, above one, the number of the devices of a run, as records hold it."""
+    """Return the devices of a run as records name them: kind, number if more than one, product name."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return f"{device.type}: {name}" if number == 1 else f"{device.type}: {number} x {name}"
 
 
 @contextmanager
 def reproducible(deterministic: bool, threads: int, device: torch.device) -> Iterator[None]:
-    """Set threads and, on an accelerator, deterministic kernels; put back what was there.
+    """Set the number of threads and, on an accelerator, deterministic kernels; restore both at the end.
 
     Args:
         deterministic: refuse kernels whose results vary from run to run.
-        threads: CPU threads of an operation.
-        device: where the work is done. The CPU kernels used here are deterministic as they are, and the switch costs
-            the import of torch's compiler.
+        threads: CPU threads per operation.
+        device: where the work is done. On the CPU nothing is switched: the kernels used here are deterministic, and the
+            switch imports torch's compiler.
     """
     with _threads(threads), _deterministic_kernels() if deterministic and device.type != "cpu" else nullcontext():
         yield
@@ -49,7 +49,7 @@ def _threads(threads: int) -> Iterator[None]:
 @contextmanager
 def _deterministic_kernels() -> Iterator[None]:
     before = torch.are_deterministic_algorithms_enabled()
-    # cuBLAS reads this when its first handle is made; without it deterministic matrix products are refused.
+    # cuBLAS reads this when its first handle is created; without it torch refuses matrix products.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     try:

@@ -1,4 +1,4 @@
-"""The files of one run: what is in them, and whether they belong together."""
+"""The folder of one run: its files, its lock, and the check that the files belong together."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from care_bench.files import sha256_file
 
 @dataclass(frozen=True)
 class RunFolder:
-    """Paths of a run; the state of an unfinished one is kept apart from what a finished one leaves."""
+    """Paths of a run. The state of an unfinished run is in a subfolder of its own."""
 
     path: Path
 
@@ -35,12 +35,12 @@ class RunFolder:
 
     @property
     def config(self) -> Path:
-        """The run's full configuration, as it was trained."""
+        """The full configuration that the run was trained with."""
         return self.path / "config.json"
 
     @property
     def summary(self) -> Path:
-        """What was run, on what, how fast, and the hashes of the other files; written last."""
+        """Steps, speed, device, versions, and the hashes of the other files; written last."""
         return self.path / "pretrain.json"
 
     @property
@@ -58,7 +58,7 @@ class RunFolder:
         return self.path / "snapshots" / f"epoch{epoch}.safetensors"
 
     def snapshots(self, summary: dict[str, Any]) -> dict[int, Path]:
-        """Return the snapshots of a finished run by epoch, after comparing them with the summary.
+        """Return the snapshots of a finished run by epoch, after checking their hashes against the summary's.
 
         Raises:
             CareBenchError: one is missing or changed.
@@ -79,10 +79,10 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other processes out of the folder; the lock goes with the process, however it ends.
+        """Keep other processes out of the folder. The lock is released when the process ends, however it ends.
 
         Raises:
-            CareBenchError: another process has it, or the folder cannot be made.
+            CareBenchError: another process holds the lock, or the folder cannot be created.
         """
         try:
             self.path.mkdir(parents=True, exist_ok=True)
@@ -104,14 +104,8 @@ class RunFolder:
         Raises:
             CareBenchError: it does.
         """
-        if not self.config.exists():
-            return
-        found, expected = read_run(self.config, None).sha256(), config.sha256()
-        if found != expected:
-            raise CareBenchError(
-                f"{self.path} holds a run of config {found[:12]}, expected config {expected[:12]}; "
-                "delete it or use another folder"
-            )
+        if self.config.exists():
+            self._check_config(read_run(self.config, None).sha256(), config)
 
     def discard_other(self, config: RunConfig) -> None:
         """Delete what a finished run of another configuration has left; the state of unfinished runs stays.
@@ -153,12 +147,7 @@ class RunFolder:
             raise CareBenchError(
                 f"{self.path} holds no finished run: {self.summary.name} is missing; pretrain it first"
             )
-        expected = config.sha256()
-        if summary["config_sha256"] != expected:
-            raise CareBenchError(
-                f"{self.path} holds a run of config {summary['config_sha256'][:12]}, expected config {expected[:12]}; "
-                "delete it or use another folder"
-            )
+        self._check_config(summary["config_sha256"], config)
         found = _weights_sha256(self.encoder)
         if found != summary["weights_sha256"]:
             raise CareBenchError(
@@ -166,6 +155,13 @@ class RunFolder:
                 f"{summary['weights_sha256'][:12]}; delete {self.summary.name} and pretrain the run again"
             )
         return summary
+
+    def _check_config(self, found: str, config: RunConfig) -> None:
+        if found != (expected := config.sha256()):
+            raise CareBenchError(
+                f"{self.path} holds a run of config {found[:12]}, expected config {expected[:12]}; "
+                "delete it or use another folder"
+            )
 
 
 def _weights_sha256(path: Path) -> str:

@@ -1,8 +1,8 @@
-"""Every draw comes from a generator made from (run identity, purpose, step); there is no state to lose.
+"""Every draw comes from a generator seeded by (run identity, purpose, step).
 
-The run identity is data set and seed, without the method: methods that are compared see the same initial weights,
-the same order of samples and, for the views they share, the same augmentations, so that differences between them
-are paired. A generator is made anew at every step, so a resumed run draws what an uninterrupted one would have.
+The identity of a run is its data set and seed, not its method. Methods of one seed start from the same weights, visit
+the samples in the same order and, for the views they share, draw the same augmentations: comparisons are paired. Every
+step has a new generator, so a resumed run draws what an uninterrupted one would have drawn.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ import torch
 
 
 def derive_seed(*identity: str | int) -> int:
-    """Return a 63-bit seed, the first bits of the SHA-256 of the identity written out."""
+    """Return a 63-bit seed: the first bits of the SHA-256 of the identity's ``repr``."""
     digest = hashlib.sha256(repr(identity).encode()).digest()
     return int.from_bytes(digest[:8], "big") >> 1
 
 
 def generator(*identity: str | int) -> torch.Generator:
-    """Return a CPU generator seeded from the identity: its draws are the same on every device."""
+    """Return a CPU generator seeded from the identity, so that draws do not depend on the device."""
     return torch.Generator().manual_seed(derive_seed(*identity))
 
 

@@ -1,4 +1,4 @@
-"""The encoder's weights as a file: safetensors, bound to the configuration that trained them."""
+"""The encoder's weights as a safetensors file that names the configuration it was trained with."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from care_bench.errors import CareBenchError
 
 
 def encoder_bytes(encoder: nn.Module, config_sha256: str) -> bytes:
-    """Return the encoder's weights as a safetensors file that names its configuration.
+    """Return the content of a safetensors file of the encoder's weights.
 
-    The name is the only metadata: safetensors writes several entries in an order that changes from call to call, and
-    equal weights are to be equal files.
+    The hash of the configuration is its only metadata: safetensors writes several entries in an order that changes from
+    call to call, and equal weights must give equal files.
     """
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in encoder.state_dict().items()}
     return safetensors.torch.save(tensors, {"config_sha256": config_sha256})

@@ -1,1 +1,1 @@
-"""Pretraining: one readable loop, exact resume, and generators derived from the run's identity."""
+"""Pretraining: one loop, exact resume, and data parallelism over the devices of one machine."""

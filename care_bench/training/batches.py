@@ -1,4 +1,4 @@
-"""Batches of a prepared split on the device, and where each step finds its samples."""
+"""The batches of a run: which samples each step takes, and how they get to the device."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from care_bench.data import Split
 from care_bench.runs.randomness import epoch_order
 
 RESIDENT_BYTES = 2**30
-"""A split up to this size is kept on the device whole; a larger one is read from the memory map batch by batch."""
+"""A split up to this size is kept whole on the device; a larger one is read from its memory map batch by batch."""
 
 
 class Batches:
@@ -24,7 +24,7 @@ class Batches:
     Args:
         split: prepared samples.
         batch_size: samples per step.
-        dataset: name of the data set, part of the identity of the order.
+        dataset: name of the data set; it and the seed determine the order of the samples.
         seed: pretraining seed.
         device: where batches go.
     """
@@ -52,15 +52,15 @@ class Batches:
             return self._resident[to_device(rows, self.device)]
         return to_device(torch.from_numpy(self.inputs[rows.numpy()]), self.device)
 
-    def announce(self, rows: Tensor) -> None:
-        """Have the system read samples from the disk while others are worked on: all of them at once.
+    def prefetch(self, rows: Tensor) -> None:
+        """Ask the system to read samples from the disk, all of them at once, while others are worked on.
 
-        A memory map by itself reads where it is looked at, one place after the other, and waits for each. Nothing
-        changes where the samples are in memory already, or the system takes no such advice.
+        Otherwise a memory map is read page by page, each on its first access, and every access waits. Nothing is done
+        where the samples are in memory already or the system has no such call.
         """
         if self._resident is None and isinstance(self.inputs, np.memmap) and hasattr(os, "posix_fadvise"):
             size = self.inputs[0].nbytes
             with suppress(OSError), Path(str(self.inputs.filename)).open("rb") as file:
                 for row in rows.tolist():
-                    place = self.inputs.offset + row * size
-                    os.posix_fadvise(file.fileno(), place, size, os.POSIX_FADV_WILLNEED)
+                    start = self.inputs.offset + row * size
+                    os.posix_fadvise(file.fileno(), start, size, os.POSIX_FADV_WILLNEED)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from care_bench.errors import CareBenchError
 
-CAUGHT = (signal.SIGTERM, signal.SIGINT)
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class RunInterruptedError(CareBenchError):
@@ -26,17 +26,24 @@ class StopSignal:
     number: int | None = None
 
     def note(self, number: int, frame: FrameType | None) -> None:
-        """Take note of a signal; nothing else may happen here."""
+        """Note a signal; a handler must do no more than that."""
         self.number = number
 
 
 @contextmanager
 def stop_signals() -> Iterator[StopSignal]:
-    """Note SIGTERM and SIGINT instead of dying of them, and put the handlers back at the end."""
+    """Note SIGTERM and SIGINT instead of ending the process."""
     stop = StopSignal()
-    previous = {number: signal.signal(number, stop.note) for number in CAUGHT}
-    try:
+    with handle_stop_signals(stop.note):
         yield stop
+
+
+@contextmanager
+def handle_stop_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle SIGTERM and SIGINT, and restore the previous handlers at the end."""
+    previous = {number: signal.signal(number, handler) for number in STOP_SIGNALS}
+    try:
+        yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for number, before in previous.items():
+            signal.signal(number, before)

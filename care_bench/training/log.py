@@ -1,4 +1,4 @@
-"""The log of every loss term at every step, and the check that stops a run that has diverged."""
+"""The log of all loss terms at every step; it stops a run whose loss is not finite."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from care_bench.errors import CareBenchError
 class TermLog:
     """Appends one JSON line per step: step, learning rate, weighted loss, unweighted terms.
 
-    Values stay on the device until :meth:`flush`, so that a step does not wait for the device. A line holds nothing
-    that differs between two runs of the same config and seed, such as a time.
+    Values stay on the device until :meth:`flush`, so that a step does not wait for it. Two runs of the same config and
+    seed write the same log: it has no times.
 
     Args:
         path: the log.
-        length: bytes to keep of an existing log; what follows them was written after the checkpoint.
+        length: bytes of an existing log to keep; the rest was written after the checkpoint.
         every: steps between flushes.
         run: how the run is named in an error.
     """
@@ -64,7 +64,7 @@ class TermLog:
         lines = []
         for (step, learning_rate, names, _), values in zip(self._waiting, self._fetch(), strict=True):
             record = dict(zip(names, values, strict=True))
-            # The loss is the sum of the terms, so a term that went wrong explains it: look at the terms first.
+            # The terms first: one that is not finite explains the loss, which is their sum.
             for name in (*names[1:], names[0]):
                 if not math.isfinite(record[name]):
                     raise CareBenchError(
@@ -101,6 +101,6 @@ class TermLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # What could not be written has been reported where it was written; closing tries once more.
+        # Closing writes what is left. If that failed before, it has been reported.
         with suppress(OSError):
             self._file.close()

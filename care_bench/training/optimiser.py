@@ -23,7 +23,7 @@ def build_optimizer(config: OptimizerConfig, module: nn.Module) -> torch.optim.O
         case LARSConfig():
             from timm.optim.lars import Lars  # imported here: it takes seconds, and only LARS needs it
 
-            # timm's does not scale the steps of a group without weight decay unless told to adapt always.
+            # always_adapt: without it, timm's scales no step of a group whose weight decay is 0.
             weights = [parameter for parameter in trained if parameter.ndim > 1]
             others = [parameter for parameter in trained if parameter.ndim <= 1]
             groups = [

@@ -1,10 +1,11 @@
-"""Pretraining: views, terms, one step; killed at any point and started again it ends in the same bits (on CPU)."""
+"""The training loop. A run that is killed and started again ends in the same bits, on the CPU."""
 
 from __future__ import annotations
 
 import shutil
 import signal
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -19,16 +20,18 @@ from care_bench.runs.device import best_device, describe_device, reproducible
 from care_bench.runs.folder import RunFolder
 from care_bench.runs.randomness import generator
 from care_bench.runs.weights import encoder_bytes
+from care_bench.training.distributed import check_devices, current_rank, leave
 from care_bench.training.interrupts import RunInterruptedError, StopSignal, stop_signals
 from care_bench.training.optimiser import learning_rate_factor
-from care_bench.training.peers import peers
-from care_bench.training.processes import agreed, check_devices, follows, part, share
-from care_bench.training.progress import no_progress, training_progress
+from care_bench.training.progress import training_progress
 from care_bench.training.session import Session
 
 
 def pretrain(config: RunConfig, data: Path, out: Path) -> RunFolder:
     """Train one run to its end, continuing where an earlier call was stopped.
+
+    A run with several devices is trained by one process per device, which this one starts and waits for; started by
+    ``torchrun``, this process is one of them.
 
     Args:
         config: the run.
@@ -37,44 +40,47 @@ def pretrain(config: RunConfig, data: Path, out: Path) -> RunFolder:
             pretrain.json; until then the state is kept in a subfolder named by the configuration.
 
     Raises:
-        CareBenchError: unusable data, folder, checkpoint or settings; a loss that is not finite.
+        CareBenchError: unusable data, folder, checkpoint or settings; a loss that is not finite; a lost rank.
         RunInterruptedError: SIGTERM or SIGINT came; the state is saved.
-        SystemExit: in the further processes of a run with several devices, which end here.
+        SystemExit: the run has ended, in every rank but the first.
     """
-    folder = RunFolder(out)
-    if follows(config):
-        _pretrain(config, data, folder)
-        raise SystemExit(0)
-    with folder.lock():
+    folder, rank = RunFolder(out), current_rank(config)
+    with folder.lock() if rank == 0 else nullcontext():
         folder.check_unclaimed(config)
         if folder.read_summary() is None:
-            _pretrain(config, data, folder)
+            check_devices(config)
+            if rank is None:
+                from care_bench.training.launcher import launch  # imported here: it is slow, and few runs need it
+
+                launch(config, data, folder)
+            else:
+                _pretrain(config, data, folder)
         folder.check(config)
+    if rank:
+        raise SystemExit(0)
     return folder
 
 
 def _pretrain(config: RunConfig, data: Path, folder: RunFolder) -> None:
-    check_devices(config)
+    training = config.training
     dataset = load(config.dataset, data)
     samples = len(dataset.train.inputs)
-    if config.training.batch_size > samples:
+    if training.batch_size > samples:
         raise CareBenchError(
-            f"training.batch_size = {config.training.batch_size} exceeds the {samples} training samples of "
+            f"training.batch_size = {training.batch_size} exceeds the {samples} training samples of "
             f"{config.dataset!r}; expected at most that many"
         )
-    training = config.training
-    repeatable = reproducible(training.deterministic, training.threads, best_device())
-    with repeatable, stop_signals() as stop, peers(config):
+    with reproducible(training.deterministic, training.threads, best_device()):
         session = Session.open(config, dataset, folder)
-        first = session.fabric.global_rank == 0
-        if first and not folder.config.exists():
+        if session.ranks.writes and not folder.config.exists():
             write_json(folder.config, config.model_dump(mode="json"))
-        with session.log:
-            session.snapshots()  # a lost one is named before the training, not after it
+        # Not before: until the process group is there, a rank must not wait for the others when it is told to stop.
+        with session.log, stop_signals() as stop:
+            session.snapshots()  # a missing one is reported before the training, not after it
             _train(session, stop)
-            if first:
+            if session.ranks.writes:
                 _finish(session, folder)
-        part(session.fabric)
+        leave(session.fabric)
 
 
 def train_step(session: Session) -> None:
@@ -86,8 +92,8 @@ def train_step(session: Session) -> None:
     for group in session.optimizer.param_groups:
         group["lr"] = learning_rate
     loss, terms = session.model(views)
-    # From here on the device has work, and the disk may have, too.
-    session.batches.announce(share(session.batches.rows(session.step + 1), session.fabric))
+    # The device has work now; meanwhile the next batch can be read from the disk.
+    session.batches.prefetch(session.ranks.shard(session.batches.rows(session.step + 1)))
     session.fabric.backward(loss)
     session.optimizer.step()
     session.optimizer.zero_grad()
@@ -98,22 +104,22 @@ def train_step(session: Session) -> None:
 
 
 def make_views(session: Session) -> list[View]:
-    """Draw the augmentations of the next step for the whole batch, and apply them to this process's share of it."""
-    config, fabric, augmentation = session.config, session.fabric, session.augmentation
+    """Draw the augmentations of the next step for the whole batch, and apply them to this rank's shard of it."""
+    config, ranks, augmentation = session.config, session.ranks, session.augmentation
     identity = (config.dataset, config.seed)
     method, rows = session.module.method, session.batches.rows(session.step)
-    chance = generator(*identity, "augmentation", session.step)
-    deal_anew = method.shuffled if fabric.world_size > 1 and config.training.batchnorm == "per-device" else ()
-    mine = share(torch.arange(len(rows)), fabric)
-    samples = session.batches.take(rows[mine])
+    draws_of_step = generator(*identity, "augmentation", session.step)
+    shard = ranks.shard(torch.arange(len(rows)))
+    samples = session.batches.take(rows[shard])
 
     views = []
     for number, draws in enumerate(method.draws(len(rows))):
-        parameters = None if draws == PLAIN else draw(augmentation, len(rows), draws, chance)
-        inputs, places, order = samples, mine, None
-        if number in deal_anew:
-            order = torch.randperm(len(rows), generator=generator(*identity, "shuffle", session.step, number))
-            places = share(order, fabric)
+        parameters = None if draws == PLAIN else draw(augmentation, len(rows), draws, draws_of_step)
+        places, inputs, order = shard, samples, None
+        if number in method.shuffled:
+            order = ranks.permutation(len(rows), *identity, "shuffle", session.step, number)
+        if order is not None:
+            places = ranks.shard(order)
             inputs = session.batches.take(rows[places])
         seen = augmentation.identity(inputs) if parameters is None else augmentation.apply(inputs, parameters[places])
         views.append(View(seen, parameters, order))
@@ -121,29 +127,28 @@ def make_views(session: Session) -> list[View]:
 
 
 def _train(session: Session, stop: StopSignal) -> None:
-    config, batch_size = session.config, session.config.training.batch_size
+    config = session.config
     began = time.perf_counter() - session.seconds
     session.model.train()
-    shown = training_progress if session.fabric.global_rank == 0 else no_progress
-    with shown(config.id, session.step, session.total, batch_size) as report:
+    progress = training_progress(config.id, session.step, session.total, config.training.batch_size)
+    with progress if session.ranks.writes else nullcontext() as report:
         while session.step < session.total:
             train_step(session)
             session.keep_snapshot()
             session.seconds = time.perf_counter() - began
-            report(session.step, session.log.last_loss)
+            if report:
+                report(session.step, session.log.last_loss)
             if session.step < session.total:
                 _save_when_due(session, stop)
-    session.log.flush()  # waits for the work that an accelerator still has
+    session.log.flush()  # waits for the accelerator to finish
     session.seconds = time.perf_counter() - began
 
 
 def _save_when_due(session: Session, stop: StopSignal) -> None:
-    number = agreed(stop.number, session.step, session.fabric)
+    number = session.ranks.stop_signal(stop.number, session.step, session.fabric.device)
     if number is not None:
         session.save()
-        part(session.fabric)
-        if session.fabric.global_rank > 0:
-            raise SystemExit(0)
+        leave(session.fabric)
         raise RunInterruptedError(
             f"{session.config.id} stopped by {signal.Signals(number).name} after step {session.step} of "
             f"{session.total}; its state is saved, the same command continues it",

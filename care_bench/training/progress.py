@@ -13,12 +13,6 @@ Report = Callable[[int, float], None]
 
 
 @contextmanager
-def no_progress(title: str, start: int, total: int, batch_size: int) -> Iterator[Report]:
-    """Show nothing, in the processes that share another one's batches."""
-    yield lambda step, loss: None
-
-
-@contextmanager
 def training_progress(title: str, start: int, total: int, batch_size: int) -> Iterator[Report]:
     """Show steps, loss, images/s and time left on standard error.
 
@@ -36,7 +30,7 @@ def training_progress(title: str, start: int, total: int, batch_size: int) -> It
 
         def report(step: int, loss: float) -> None:
             rate = (step - start) * batch_size / max(time.perf_counter() - began, 1e-9)
-            # Nothing is known of the loss before it is first fetched from an accelerator.
+            # NaN: not fetched from the accelerator yet.
             known = "" if math.isnan(loss) else f"loss {loss:.4f}  "
             advance(step, f"{known}{rate:,.0f} images/s")
 

@@ -1,4 +1,4 @@
-"""What a run consists of while it trains, and how it is saved and taken up again."""
+"""The state of a run in training: building, saving and restoring it."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from care_bench.runs.randomness import derive_seed
 from care_bench.runs.weights import encoder_bytes
 from care_bench.training.batches import Batches
 from care_bench.training.checkpoint import load_checkpoint, save_checkpoint
+from care_bench.training.distributed import Ranks, build_fabric, shard_batches
 from care_bench.training.log import TermLog
 from care_bench.training.optimiser import build_optimizer
-from care_bench.training.processes import launch, share_batches
 
 FLUSH_EVERY = 50
 """Steps whose loss terms wait on an accelerator before they are fetched, checked and written."""
 
 
 class Pretraining(nn.Module):
-    """Encoder and method as one module, so that one forward call makes a step and wrappers see every parameter."""
+    """Encoder and method as one module: a step is one forward call, and DistributedDataParallel sees all parameters."""
 
     def __init__(self, encoder: Encoder, method: Method) -> None:
         super().__init__()
@@ -45,8 +45,8 @@ class Pretraining(nn.Module):
         terms = self.method(self.encoder, views)
         if terms.keys() != self.method.weights.keys():
             raise CareBenchError(
-                f"method {type(self.method).__name__} returns the terms {sorted(terms)} and weighs "
-                f"{sorted(self.method.weights)}; expected the same"
+                f"method {type(self.method).__name__} returns the terms {sorted(terms)} and has weights for "
+                f"{sorted(self.method.weights)}; expected the same names"
             )
         return weighted_sum(terms, self.method.weights), terms
 
@@ -58,10 +58,20 @@ def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> T
 
 @dataclass
 class Session:
-    """One run in training; ``step`` counts the steps done."""
+    """One run in training.
+
+    Attributes:
+        model: ``module`` as lightning-fabric wraps it for the device and the ranks.
+        total: steps of the whole run.
+        warmup: steps of linear warm-up.
+        step: steps done.
+        seconds: training time so far, over all resumes.
+        resumed: how often the run was resumed.
+    """
 
     config: RunConfig
     fabric: Fabric
+    ranks: Ranks
     model: nn.Module
     module: Pretraining
     optimizer: torch.optim.Optimizer
@@ -78,18 +88,19 @@ class Session:
 
     @classmethod
     def open(cls, config: RunConfig, dataset: PreparedDataset, folder: RunFolder) -> Self:
-        """Build the run, and continue from its checkpoint where there is one.
+        """Build the run, and restore its checkpoint if there is one.
 
         Raises:
             CareBenchError: the checkpoint is damaged or belongs to other data or settings; an unwritable folder.
         """
         training = config.training
         augmentation = build_augmentation(config.augmentation, dataset, f"run {config.id}")
-        fabric = launch(config)
+        fabric = build_fabric(config)
+        ranks = Ranks.of(fabric, config)
         encoder = build_run_encoder(config, dataset)
-        share_batches(encoder, config, fabric)
-        chance = derive_seed(config.dataset, config.seed, "initial weights of the method")
-        module = Pretraining(encoder, build_method(config.method, encoder, augmentation, chance))
+        shard_batches(encoder, config, ranks)
+        seed = derive_seed(config.dataset, config.seed, "initial weights of the method")
+        module = Pretraining(encoder, build_method(config.method, encoder, augmentation, seed))
         optimizer = build_optimizer(training.optimizer, module)
         batches = Batches(dataset.train, training.batch_size, config.dataset, config.seed, fabric.device)
         total = training.epochs * batches.per_epoch
@@ -101,10 +112,9 @@ class Session:
                 f"checkpoint {checkpoint} was trained on other data ({state['data_sha256'][:12]}, now "
                 f"{dataset.sha256[:12]}); delete it to start the run anew"
             )
-        first = fabric.global_rank == 0
         log = TermLog(
-            checkpoint.with_name("log.jsonl" if first else f"log-of-process-{fabric.global_rank}.jsonl"),
-            length=state["log_bytes"] if state and first else 0,
+            checkpoint.with_name("log.jsonl" if ranks.writes else f"log-rank{ranks.rank}.jsonl"),
+            length=state["log_bytes"] if state and ranks.writes else 0,
             every=1 if fabric.device.type == "cpu" else FLUSH_EVERY,
             run=f"run {config.id} (config {config.sha256()[:12]})",
         )
@@ -112,6 +122,7 @@ class Session:
         session = cls(
             config=config,
             fabric=fabric,
+            ranks=ranks,
             model=model,
             module=module,
             optimizer=optimizer,
@@ -128,15 +139,15 @@ class Session:
         return session
 
     def keep_snapshot(self) -> None:
-        """Keep the encoder as it is if an epoch has ended that is to be measured."""
-        if self.fabric.global_rank > 0:
+        """Write the encoder's weights if this step ends an epoch of ``snapshot_epochs``."""
+        if not self.ranks.writes:
             return
         epoch, rest = divmod(self.step, self.batches.per_epoch)
         if rest == 0 and epoch in self.config.training.snapshot_epochs:
             write_bytes(self._snapshot(epoch), encoder_bytes(self.module.encoder, self.config.sha256()))
 
     def snapshots(self) -> dict[int, Path]:
-        """Return the snapshots that the run has come to, by epoch.
+        """Return the snapshots of the epochs done so far, by epoch.
 
         Raises:
             CareBenchError: one is missing.
@@ -154,8 +165,8 @@ class Session:
         return self.checkpoint.with_name(f"epoch{epoch}.safetensors")
 
     def save(self) -> None:
-        """Write everything that the next step depends on; order and draws follow from the step and the config."""
-        if self.fabric.global_rank > 0:
+        """Write a checkpoint: all that the next step depends on besides config and step, which determine every draw."""
+        if not self.ranks.writes:
             return
         state = {
             "step": self.step,

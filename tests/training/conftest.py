@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,6 +17,7 @@ from care_bench.runs.folder import RunFolder
 from care_bench.training import pretrain as pretrain_module
 from care_bench.training.pretrain import pretrain
 
+ROOT = Path(__file__).parents[2]
 Make = Callable[..., RunConfig]
 
 SMALL: dict[str, dict[str, Any]] = {
@@ -36,6 +38,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prepare("digits", root)
     prepare("proteins", root)
     return root
+
+
+@pytest.fixture(scope="session")
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Variables for the processes that tests start: one thread, and a short start."""
+    shade = tmp_path_factory.mktemp("shade")
+    # Lightning imports torchmetrics, and this torchvision and SciPy, where lightly has brought it along.
+    (shade / "torchmetrics.py").write_text("raise ImportError")
+    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{shade}:{ROOT}"}
 
 
 @pytest.fixture(scope="session")

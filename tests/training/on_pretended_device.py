@@ -111,9 +111,9 @@ def evaluation(config: RunConfig, data: Path, watch: Watch | None) -> dict[str, 
 
 def both(work: Callable[[Watch | None], Any]) -> dict[str, Any]:
     """Return what comes out here and there, and the mistakes made there."""
-    module.launch = lambda config: Fabric(accelerator="cpu", devices=1)
+    module.build_fabric = lambda config: Fabric(accelerator="cpu", devices=1)
     here = work(None)
-    module.launch = lambda config: Fabric(accelerator=AnyDevice(), strategy=SingleDeviceStrategy(device=THERE))
+    module.build_fabric = lambda config: Fabric(accelerator=AnyDevice(), strategy=SingleDeviceStrategy(device=THERE))
     with pretended_device() as watch:
         found = {"here": here, "there": work(watch)}
         return {**found, "mistakes": sorted(set(watch.mistakes))}

@@ -6,8 +6,6 @@ The work is done in a process of its own on a pretended device, which torch know
 from __future__ import annotations
 
 import json
-import math
-import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,15 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from care_bench.methods import METHODS
-from care_bench.runs.device import best_device
-from care_bench.training.progress import training_progress
 
-from .conftest import Make
+from .conftest import ROOT, Make
 
-ROOT = Path(__file__).parents[2]
 CASES: dict[str, tuple[str, ...]] = {
     **{name: (name,) for name in METHODS},
     **{f"care-{base}": ("care", base) for base in ("moco_v2", "barlow_twins", "byol")},
@@ -44,7 +38,11 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def found(
-    tiny: Make, small: Callable[..., dict[str, Any]], data: Path, tmp_path_factory: pytest.TempPathFactory
+    tiny: Make,
+    small: Callable[..., dict[str, Any]],
+    data: Path,
+    environment: dict[str, str],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
     """What the process found, by name of the run."""
     methods = {name: small(*names) for name, names in CASES.items()}
@@ -57,9 +55,6 @@ def found(
     configs, out = folder / "runs.json", folder / "found.json"
     configs.write_text(json.dumps({name: run.model_dump(mode="json") for name, run in runs.items()}))
     command = [sys.executable, "-m", "tests.training.on_pretended_device", str(data), str(configs), str(out)]
-    # Lightning imports torchmetrics, and this torchvision and SciPy, where lightly has brought it along.
-    (folder / "torchmetrics.py").write_text("raise ImportError")
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{folder}:{ROOT}"}
     ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     return json.loads(out.read_text())
@@ -90,18 +85,3 @@ def test_evaluation_uses_one_device_and_measures_what_the_cpu_does(dataset: str,
     assert evaluation["there"].keys() == evaluation["here"].keys()
     for name, values in evaluation["here"].items():
         assert evaluation["there"][name] == pytest.approx(values, rel=1e-5), name
-
-
-def test_progress_is_silent_about_a_loss_that_was_not_fetched_yet(capsys: pytest.CaptureFixture[str]) -> None:
-    with training_progress("run", start=0, total=10, batch_size=32) as report:
-        report(1, math.nan)
-        report(2, 1.5)
-    first, second = capsys.readouterr().err.splitlines()
-    assert "loss" not in first
-    assert "loss 1.5000" in second
-
-
-def test_a_gpu_without_float64_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available=False: torch.device("mps"))
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert best_device() == torch.device("cpu")

@@ -1,8 +1,9 @@
-"""Splits that stay on the disk: what is announced is what is taken next, and nothing else changes."""
+"""Splits that stay on the disk: what is prefetched is what is taken next, and nothing else changes."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,21 +43,21 @@ def batches_of(split: Split) -> Batches:
     return Batches(split, 4, "images", 0, torch.device("cpu"))
 
 
-def test_announced_samples_are_those_of_the_rows(
+def test_prefetched_samples_are_those_of_the_rows(
     tmp_path: Path, advice: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RESIDENT_BYTES", IMAGES.nbytes - 1)
     batches = batches_of(split_in(tmp_path))
-    batches.announce(torch.tensor([3, 19, 0]))
+    batches.prefetch(torch.tensor([3, 19, 0]))
     assert advice == [IMAGES[row].tobytes() for row in (3, 19, 0)]
     assert torch.equal(batches.take(torch.tensor([3, 19, 0])), torch.from_numpy(IMAGES[[3, 19, 0]]))
 
 
-def test_nothing_is_announced_of_a_split_on_the_device(
+def test_nothing_is_prefetched_of_a_split_on_the_device(
     tmp_path: Path, advice: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RESIDENT_BYTES", IMAGES.nbytes)
-    batches_of(split_in(tmp_path)).announce(torch.tensor([3]))
+    batches_of(split_in(tmp_path)).prefetch(torch.tensor([3]))
     assert advice == []
 
 
@@ -66,7 +67,7 @@ def test_file_that_was_replaced_or_cannot_be_opened_does_not_matter(
     monkeypatch.setattr(module, "RESIDENT_BYTES", 0)
     batches = batches_of(split_in(tmp_path))
     (tmp_path / "inputs.npy").unlink()
-    batches.announce(torch.tensor([3]))
+    batches.prefetch(torch.tensor([3]))
     assert torch.equal(batches.take(torch.tensor([3])), torch.from_numpy(IMAGES[[3]]))
 
 
@@ -76,11 +77,11 @@ def test_a_system_without_such_advice_reads_when_samples_are_taken(
     monkeypatch.setattr(module, "RESIDENT_BYTES", 0)
     monkeypatch.delattr(os, "posix_fadvise")
     batches = batches_of(split_in(tmp_path))
-    batches.announce(torch.tensor([3]))
+    batches.prefetch(torch.tensor([3]))
     assert torch.equal(batches.take(torch.tensor([3])), torch.from_numpy(IMAGES[[3]]))
 
 
-def test_training_announces_the_next_batch_and_ends_in_the_same_bits(
+def test_training_prefetches_the_next_batch_and_ends_in_the_same_bits(
     tiny: Make, data: Path, tmp_path: Path, advice: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     resident = pretrain(tiny(dataset="proteins"), data, tmp_path / "resident")
@@ -97,10 +98,31 @@ def test_training_announces_the_next_batch_and_ends_in_the_same_bits(
     monkeypatch.setattr(Batches, "take", watch)
     mapped = pretrain(tiny(dataset="proteins"), data, tmp_path / "mapped")
     assert len(taken) == 7
-    announced = [advice[start : start + 32] for start in range(0, len(advice), 32)]
-    assert announced[:-1] == taken[1:]
+    prefetched = [advice[start : start + 32] for start in range(0, len(advice), 32)]
+    assert prefetched[:-1] == taken[1:]
     assert mapped.encoder.read_bytes() == resident.encoder.read_bytes()
     inputs = load("proteins", data).train.inputs
-    assert {clouds for batch in announced for clouds in batch} <= {
+    assert {clouds for batch in prefetched for clouds in batch} <= {
         np.ascontiguousarray(row).tobytes() for row in inputs
     }
+
+
+@pytest.mark.parametrize("resident", [2**30, 0])
+def test_an_epoch_visits_every_sample_at_most_once_and_the_next_in_another_order(
+    resident: int, data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RESIDENT_BYTES", resident)
+    split = load("proteins", data).train
+    batches = Batches(split, 50, "proteins", 3, torch.device("cpu"))
+    assert batches.per_epoch == len(split.inputs) // 50 == 5
+    rows = {np.ascontiguousarray(cloud).tobytes(): i for i, cloud in enumerate(split.inputs)}
+    epochs = [
+        [[rows[cloud.numpy().tobytes()] for cloud in batches.take(batches.rows(5 * e + s))] for s in range(5)]
+        for e in range(2)
+    ]
+    for epoch in epochs:
+        assert max(Counter(index for batch in epoch for index in batch).values()) == 1
+    assert epochs[0] != epochs[1]
+    assert [rows[cloud.numpy().tobytes()] for cloud in batches.take(batches.rows(2))] == epochs[0][2], (
+        "a step is found again out of order"
+    )

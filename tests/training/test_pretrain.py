@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import json
-import math
-from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 
@@ -17,11 +14,7 @@ from care_bench.config import RunConfig
 from care_bench.data import load
 from care_bench.errors import CareBenchError
 from care_bench.runs.build import build_augmentation, build_run_encoder
-from care_bench.runs.randomness import derive_seed, generator
 from care_bench.runs.weights import load_encoder_weights
-from care_bench.training import batches as batches_module
-from care_bench.training.batches import Batches
-from care_bench.training.log import TermLog
 from care_bench.training.pretrain import pretrain
 
 Make = Callable[..., RunConfig]
@@ -89,27 +82,6 @@ def test_trained_weights_come_back(tiny: Make, data: Path, tmp_path: Path) -> No
     assert all(moved)
 
 
-@pytest.mark.parametrize("damage", ["truncated", "foreign", "missing"])
-def test_unusable_encoders_are_named(damage: str, tiny: Make, data: Path, tmp_path: Path) -> None:
-    config = tiny()
-    folder = pretrain(config, data, tmp_path / "run")
-    encoder = build_run_encoder(config, load("digits", data))
-    content = folder.encoder.read_bytes()
-    folder.encoder.unlink()
-    if damage != "missing":
-        folder.encoder.write_bytes(content[:-40] if damage == "truncated" else b"PNG, perhaps" * 10)
-    with pytest.raises(CareBenchError, match=str(folder.encoder)):
-        load_encoder_weights(encoder, folder.encoder, config.sha256())
-
-
-def test_an_encoder_of_another_config_is_refused(tiny: Make, data: Path, tmp_path: Path) -> None:
-    config = tiny()
-    folder = pretrain(config, data, tmp_path / "run")
-    encoder = build_run_encoder(config, load("digits", data))
-    with pytest.raises(CareBenchError, match=f"belongs to config {config.sha256()[:12]}"):
-        load_encoder_weights(encoder, folder.encoder, tiny(seed=1).sha256())
-
-
 @pytest.mark.filterwarnings("ignore:overflow encountered")
 def test_a_loss_that_is_not_finite_stops_with_step_term_and_config(tiny: Make, data: Path, tmp_path: Path) -> None:
     config = tiny(optimizer={"name": "sgd", "learning_rate": 1e30})
@@ -121,65 +93,9 @@ def test_a_loss_that_is_not_finite_stops_with_step_term_and_config(tiny: Make, d
     assert not (tmp_path / "run" / "encoder.safetensors").exists()
 
 
-def test_the_log_names_the_first_term_that_went_wrong(tmp_path: Path) -> None:
-    log = TermLog(tmp_path / "log.jsonl", length=0, every=10, run="run r")
-    one, bad = torch.tensor(1.0), torch.tensor(math.inf)
-    with log:
-        log.add(1, 0.1, one, {"a": one, "b": one})
-        log.add(2, 0.1, bad, {"a": one, "b": bad})
-        with pytest.raises(CareBenchError, match="step 2 of run r: b is inf"):
-            log.flush()
-
-
-def test_a_log_waits_until_it_is_flushed_and_forgets_what_followed_the_checkpoint(tmp_path: Path) -> None:
-    path = tmp_path / "log.jsonl"
-    with TermLog(path, length=0, every=2, run="r") as log:
-        log.add(1, 0.5, torch.tensor(2.0), {"a": torch.tensor(2.0)})
-        assert path.read_text() == ""
-        length = log.sync()
-        log.add(2, 0.5, torch.tensor(3.0), {"a": torch.tensor(3.0)})
-        log.add(3, 0.5, torch.tensor(4.0), {"a": torch.tensor(4.0)})
-        assert log.last_loss == 4.0
-    assert len(log_lines(path)) == 3
-    with TermLog(path, length=length, every=1, run="r") as log:
-        log.add(2, 0.5, torch.tensor(5.0), {"a": torch.tensor(5.0)})
-    assert log_lines(path) == [
-        {"step": 1, "learning_rate": 0.5, "loss": 2.0, "a": 2.0},
-        {"step": 2, "learning_rate": 0.5, "loss": 5.0, "a": 5.0},
-    ]
-
-
 def test_the_log_shows_the_rate_used(tiny: Make, data: Path, tmp_path: Path) -> None:
     lines = log_lines(pretrain(tiny(schedule="constant"), data, tmp_path / "run").log)
     assert {line["learning_rate"] for line in lines} == {0.001}
-
-
-@pytest.mark.parametrize("resident", [2**30, 0])
-def test_an_epoch_visits_every_sample_at_most_once_and_the_next_in_another_order(
-    resident: int, data: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(batches_module, "RESIDENT_BYTES", resident)
-    split = load("proteins", data).train
-    batches = Batches(split, 50, "proteins", 3, torch.device("cpu"))
-    assert batches.per_epoch == len(split.inputs) // 50 == 5
-    rows = {np.ascontiguousarray(cloud).tobytes(): i for i, cloud in enumerate(split.inputs)}
-    epochs = [
-        [[rows[cloud.numpy().tobytes()] for cloud in batches.take(batches.rows(5 * e + s))] for s in range(5)]
-        for e in range(2)
-    ]
-    for epoch in epochs:
-        assert max(Counter(index for batch in epoch for index in batch).values()) == 1
-    assert epochs[0] != epochs[1]
-    assert [rows[cloud.numpy().tobytes()] for cloud in batches.take(batches.rows(2))] == epochs[0][2], (
-        "a step is found again out of order"
-    )
-
-
-def test_seeds_follow_from_the_whole_identity() -> None:
-    assert derive_seed("digits", 1, "order", 23) != derive_seed("digits", 12, "order", 3)
-    assert 0 <= derive_seed("a") < 2**63
-    draws = [torch.rand(3, generator=generator("digits", 0, "augmentation", 4)) for _ in range(2)]
-    assert torch.equal(*draws)
 
 
 def test_training_leaves_the_global_state_as_it_was(tiny: Make, data: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(workflow.basedir).resolve()))
 
 from care_bench.config import parse_profile, read_yaml, parse_scalars  # noqa: E402
 from care_bench.errors import CareBenchError  # noqa: E402
-from care_bench.machine import nvidia_gpus  # noqa: E402
+from care_bench.artifacts.environment import nvidia_gpus  # noqa: E402
 
 
 def configuration():

@@ -1,0 +1,36 @@
+"""The device of a run, and the settings of torch that a run changes and restores."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from care_bench.runs.device import best_device, describe_device, reproducible
+
+CPU = torch.device("cpu")
+
+
+def test_a_gpu_without_float64_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.accelerator, "current_accelerator", lambda check_available=False: torch.device("mps"))
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert best_device() == torch.device("cpu")
+
+
+def test_records_name_kind_number_and_product(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Some GPU")
+    assert describe_device(torch.device("cuda", 0)) == "cuda: Some GPU"
+    assert describe_device(torch.device("cuda", 0), 4) == "cuda: 4 x Some GPU"
+    assert describe_device(CPU, 2).startswith("cpu: 2 x ")
+
+
+@pytest.mark.parametrize(("deterministic", "switched"), [(True, True), (False, False)])
+def test_threads_and_deterministic_kernels_are_set_and_restored(
+    deterministic: bool, switched: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    threads = torch.get_num_threads()
+    with reproducible(deterministic, threads + 1, torch.device("cuda")):
+        assert torch.get_num_threads() == threads + 1
+        assert torch.are_deterministic_algorithms_enabled() == switched
+    assert torch.get_num_threads() == threads
+    assert not torch.are_deterministic_algorithms_enabled()

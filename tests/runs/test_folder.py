@@ -1,0 +1,98 @@
+"""The folder of a run: what a finished one must hold, and who may work in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from care_bench.config import RunConfig
+from care_bench.config.presets import load_preset
+from care_bench.errors import CareBenchError
+from care_bench.files import sha256_bytes, write_bytes, write_json
+from care_bench.runs.folder import RunFolder
+
+WEIGHTS, SNAPSHOT = b"weights after the last step", b"weights after an epoch"
+
+
+def config_of(seed: int) -> RunConfig:
+    identity = {"profile": "tiny", "dataset": "digits", "variant": "row", "seed": seed}
+    return RunConfig.parse({**identity, "method": {"name": "simclr"}, **load_preset("digits")}, "tiny run")
+
+
+@pytest.fixture(scope="module")
+def config() -> RunConfig:
+    return config_of(0)
+
+
+@pytest.fixture
+def finished(config: RunConfig, tmp_path: Path) -> RunFolder:
+    """A finished run with a snapshot, written by hand."""
+    folder = RunFolder(tmp_path / "run")
+    write_json(folder.config, config.model_dump(mode="json"))
+    write_bytes(folder.encoder, WEIGHTS)
+    write_bytes(folder.snapshot(3), SNAPSHOT)
+    hashes = {"weights_sha256": sha256_bytes(WEIGHTS), "snapshots": {"3": sha256_bytes(SNAPSHOT)}}
+    write_json(folder.summary, {"config_sha256": config.sha256(), "data_sha256": "d", **hashes})
+    return folder
+
+
+def test_a_whole_run_passes(finished: RunFolder, config: RunConfig) -> None:
+    finished.check_unclaimed(config)
+    summary = finished.check(config)
+    assert summary == finished.read_summary()
+    assert finished.snapshots(summary) == {3: finished.snapshot(3)}
+
+
+def test_a_run_of_another_config_is_refused(finished: RunFolder, config: RunConfig) -> None:
+    other = config_of(1)
+    expected = f"holds a run of config {config.sha256()[:12]}, expected config {other.sha256()[:12]}"
+    with pytest.raises(CareBenchError, match=expected):
+        finished.check_unclaimed(other)
+    with pytest.raises(CareBenchError, match=expected):
+        finished.check(other)
+
+
+def test_an_empty_folder_is_nobodys_and_holds_no_finished_run(config: RunConfig, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    folder.check_unclaimed(config)
+    assert folder.read_summary() is None
+    with pytest.raises(CareBenchError, match=r"holds no finished run: pretrain\.json is missing; pretrain it first"):
+        folder.check(config)
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2]", '{"steps": 7}'])
+def test_a_summary_that_is_none_is_named(content: str, finished: RunFolder) -> None:
+    finished.summary.write_text(content)
+    with pytest.raises(CareBenchError, match=str(finished.summary)) as caught:
+        finished.read_summary()
+    assert "\n" not in str(caught.value)
+
+
+def check_all(folder: RunFolder, config: RunConfig) -> dict[int, Path]:
+    summary: dict[str, Any] = folder.check(config)
+    return folder.snapshots(summary)
+
+
+@pytest.mark.parametrize("damage", ["changed", "truncated", "missing"])
+@pytest.mark.parametrize("which", ["encoder", "snapshot"])
+def test_weights_that_are_not_what_the_summary_says_are_named(
+    which: str, damage: str, finished: RunFolder, config: RunConfig
+) -> None:
+    path = finished.encoder if which == "encoder" else finished.snapshot(3)
+    content = path.read_bytes()
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(content[:-1] if damage == "truncated" else content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(CareBenchError, match=rf"{path}.*pretrain the run again$") as caught:
+        check_all(finished, config)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "run")
+    with folder.lock(), pytest.raises(CareBenchError, match="another process is working on"), folder.lock():
+        pass
+    with folder.lock():
+        assert folder.path.is_dir()

@@ -1,0 +1,153 @@
+"""Ranks that share every batch compute what one process computes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from care_bench.augmentations import ImageAugmentation
+from care_bench.config import RunConfig
+from care_bench.errors import CareBenchError
+from care_bench.files import write_json
+from care_bench.methods import View
+from care_bench.training.distributed import Ranks, check_devices, current_rank
+from care_bench.training.pretrain import make_views, pretrain
+
+from .conftest import Make
+
+SGD = {"name": "sgd", "learning_rate": 0.05, "momentum": 0.0, "weight_decay": 0.0}
+METHODS: dict[str, dict[str, Any]] = {
+    "moco_v2": {"name": "care", "base": {"name": "moco_v2", "queue": 128}, "splits": 4, "weight": 10},
+    "equimod": {"name": "equimod", "base": {"name": "byol", "predictor_hidden": 16}, "projector_hidden": [16]},
+}
+LAUNCHERS = {
+    "moco_v2": [],
+    "equimod": ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
+}
+"""Whether the command starts its ranks itself, or is started as each of them."""
+TORCHRUN = {"TORCHELASTIC_RUN_ID": "1", "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+SLURM = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "job", "SLURM_NTASKS": "4", "SLURM_PROCID": "2", "SLURM_LOCALID": "2"}
+
+
+@pytest.fixture(scope="module")
+def pairs(
+    tiny: Make, data: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """The folders of the runs of METHODS, pretrained at the same time by two ranks each."""
+    root = tmp_path_factory.mktemp("pairs")
+    started = {}
+    for name, method in METHODS.items():
+        write_json(root / f"{name}.json", tiny(method, "proteins", optimizer=SGD, devices=2).model_dump(mode="json"))
+        command = ["pretrain", f"{root / name}.json", "--data", str(data), "--out", str(root / name)]
+        command = [sys.executable, *LAUNCHERS[name], "-m", "care_bench", *command]
+        started[name] = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    for name, process in started.items():
+        errors = process.communicate(timeout=300)[1]
+        assert process.returncode == 0, errors
+        if not LAUNCHERS[name]:
+            noise = [line for line in errors.splitlines() if not line.startswith("proteins/row/seed0: step ")]
+            assert noise == []
+    return {name: root / name for name in METHODS}
+
+
+@pytest.mark.parametrize("name", list(METHODS))
+def test_two_ranks_compute_the_losses_of_one_process(
+    name: str, pairs: dict[str, Path], tiny: Make, data: Path, tmp_path: Path
+) -> None:
+    # A DeepSet has no BatchNorm, and everything behind it sees the whole batch: nothing may differ but rounding.
+    folder = pretrain(tiny(METHODS[name], "proteins", optimizer=SGD), data, tmp_path / "one")
+    one, two = (
+        [json.loads(line) for line in path.read_text().splitlines()] for path in (folder.log, pairs[name] / "log.jsonl")
+    )
+    assert len(one) == len(two) == 7
+    for first, second in zip(one, two, strict=True):
+        assert second == pytest.approx(first, rel=1e-4, abs=1e-6)
+    assert json.loads((pairs[name] / "pretrain.json").read_text())["device"].startswith("cpu: 2 x ")
+
+
+@pytest.mark.parametrize("variables", [TORCHRUN, SLURM], ids=["torchrun", "slurm"])
+def test_one_device_ignores_the_environment_of_a_launcher(
+    variables: dict[str, str], tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    folder = pretrain(tiny(dataset="proteins", steps=1), data, tmp_path / "run")
+    assert "2 x" not in json.loads(folder.summary.read_text())["device"]
+
+
+def test_the_rank_is_that_of_torchrun(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in TORCHRUN:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("RANK", "1")
+    assert [current_rank(tiny(devices=devices)) for devices in (1, 2)] == [0, None]
+    for name, value in TORCHRUN.items():
+        monkeypatch.setenv(name, value)
+    assert [current_rank(tiny(devices=devices)) for devices in (1, 2)] == [0, 1]
+    monkeypatch.setattr("care_bench.training.distributed.best_device", lambda: torch.device("cpu"))
+    check_devices(tiny(devices=2))
+    with pytest.raises(CareBenchError, match="devices = 4, and torchrun says WORLD_SIZE = 2; expected"):
+        check_devices(tiny(devices=4))
+
+
+def session_of(ranks: Ranks, config: RunConfig, method: Any) -> Any:
+    images = torch.arange(32 * 64, dtype=torch.float32).reshape(32, 1, 8, 8) / 2048
+    batches = SimpleNamespace(rows=lambda step: torch.arange(32), take=lambda rows: images[rows])
+    augmentation = ImageAugmentation(input_size=(8, 8), size=(8, 8), mean=(0.5,), std=(0.25,))
+    module = SimpleNamespace(method=method)
+    return SimpleNamespace(
+        config=config, ranks=ranks, augmentation=augmentation, batches=batches, module=module, step=3
+    )
+
+
+def test_ranks_apply_one_draw_to_their_shards_and_shuffled_views_return_to_the_order_of_the_batch(tiny: Make) -> None:
+    method = SimpleNamespace(draws=lambda n: (n, n, 4), shuffled=(1,))
+    config = tiny({"name": "moco_v2", "queue": 128})
+    alone = make_views(session_of(Ranks(), config, method))
+    pair = [make_views(session_of(Ranks(rank, 2, shuffle=True), config, method)) for rank in (0, 1)]
+    for number, whole in enumerate(alone):
+        views: list[View] = [views[number] for views in pair]
+        joined = views[0].in_batch_order(torch.cat([view.inputs for view in views]))
+        assert torch.equal(joined, whole.inputs)
+        assert len(views[1].inputs) == 16
+        assert (views[0].order is not None) == (number == 1)
+        assert whole.order is None
+    order = pair[0][1].order
+    assert order is not None
+    assert pair[1][1].order is not None
+    assert torch.equal(order, pair[1][1].order), "every rank draws the same permutation"
+    assert not torch.equal(order, torch.arange(32))
+    assert set(order[:16].tolist()) != set(range(16)), "a query and its key are not always on one rank"
+
+
+@pytest.mark.parametrize(
+    ("world_size", "batchnorm", "shuffle"),
+    [(1, "per-device", False), (2, "per-device", True), (2, "synchronised", False)],
+)
+def test_views_are_shuffled_where_ranks_keep_batchnorm_to_themselves(
+    world_size: int, batchnorm: str, shuffle: bool, tiny: Make
+) -> None:
+    fabric: Any = SimpleNamespace(global_rank=0, world_size=world_size)
+    ranks = Ranks.of(fabric, tiny(devices=world_size, batchnorm=batchnorm))
+    assert ranks == Ranks(0, world_size, shuffle)
+    assert (ranks.permutation(8, "digits", 0) is not None) == shuffle
+
+
+def test_shards_are_consecutive_rows() -> None:
+    shards = [Ranks(rank, 3).shard(torch.arange(12)) for rank in range(3)]
+    assert [shard.tolist() for shard in shards] == [[0, 1, 2, 3], [4, 5, 6, 7], [8, 9, 10, 11]]
+    assert Ranks().shard(torch.arange(3)).tolist() == [0, 1, 2]
+
+
+def test_what_several_devices_cannot_do_is_one_line(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(CareBenchError, match="devices = 3 does not divide batch_size = 32; expected a divisor"):
+        tiny(None, devices=3)
+    monkeypatch.setattr("care_bench.training.distributed.best_device", lambda: torch.device("cpu"))
+    with pytest.raises(CareBenchError, match="'synchronised' needs GPUs and there is none; expected per-device"):
+        check_devices(tiny(None, devices=2, batchnorm="synchronised"))

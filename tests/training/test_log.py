@@ -1,0 +1,46 @@
+"""The log of loss terms: when lines are written, what is kept of an old log, and losses that are not finite."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from care_bench.errors import CareBenchError
+from care_bench.training.log import TermLog
+
+
+def log_lines(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_the_log_names_the_first_term_that_went_wrong(tmp_path: Path) -> None:
+    log = TermLog(tmp_path / "log.jsonl", length=0, every=10, run="run r")
+    one, bad = torch.tensor(1.0), torch.tensor(math.inf)
+    with log:
+        log.add(1, 0.1, one, {"a": one, "b": one})
+        log.add(2, 0.1, bad, {"a": one, "b": bad})
+        with pytest.raises(CareBenchError, match="step 2 of run r: b is inf"):
+            log.flush()
+
+
+def test_a_log_waits_until_it_is_flushed_and_forgets_what_followed_the_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "log.jsonl"
+    with TermLog(path, length=0, every=2, run="r") as log:
+        log.add(1, 0.5, torch.tensor(2.0), {"a": torch.tensor(2.0)})
+        assert path.read_text() == ""
+        length = log.sync()
+        log.add(2, 0.5, torch.tensor(3.0), {"a": torch.tensor(3.0)})
+        log.add(3, 0.5, torch.tensor(4.0), {"a": torch.tensor(4.0)})
+        assert log.last_loss == 4.0
+    assert len(log_lines(path)) == 3
+    with TermLog(path, length=length, every=1, run="r") as log:
+        log.add(2, 0.5, torch.tensor(5.0), {"a": torch.tensor(5.0)})
+    assert log_lines(path) == [
+        {"step": 1, "learning_rate": 0.5, "loss": 2.0, "a": 2.0},
+        {"step": 2, "learning_rate": 0.5, "loss": 5.0, "a": 5.0},
+    ]
