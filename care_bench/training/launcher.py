@@ -77,7 +77,7 @@ def launch(config: RunConfig, data: Path, folder: RunFolder) -> None:
 def _stop_once(number: int, frame: FrameType | None) -> NoReturn:
     """Have the launcher pass a signal on to the ranks; a second one must not cut short what they save."""
     for other in STOP_SIGNALS:
-        signal.signal(other, signal.SIG_IGN)
+        signal.signal(other, lambda number, frame: None)  # with SIG_IGN Python prints an error if one is pending
     raise SignalException(f"received signal {number}", signal.Signals(number))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import threading
@@ -26,7 +27,7 @@ def main(folder: Path) -> None:
     os.environ["TORCH_CPP_LOG_LEVEL"] = "FATAL"  # torch reads it when it is imported
     logging.disable(logging.WARNING)  # lightning-fabric tells of every process group
     job = json.loads((folder / "job.json").read_text())
-    threading.Thread(target=_end_with, args=(job["launcher"],), daemon=True).start()
+    threading.Thread(target=_end_with, args=(job["launcher"], folder), daemon=True).start()
 
     from care_bench.config import RunConfig
     from care_bench.errors import CareBenchError
@@ -40,14 +41,16 @@ def main(folder: Path) -> None:
             message, code = str(error), error.exit_code
         else:
             message, code = f"{type(error).__name__}: {error}", FAULT
-        write_json(folder / f"rank{os.environ['RANK']}.json", {"message": message, "exit_code": code})
+        if folder.exists():  # else the launcher has gone
+            write_json(folder / f"rank{os.environ['RANK']}.json", {"message": message, "exit_code": code})
         raise SystemExit(code) from None
 
 
-def _end_with(launcher: int) -> None:
-    """End this process when the launcher has gone, however it ended."""
+def _end_with(launcher: int, folder: Path) -> None:
+    """End this process when the launcher has gone, however it ended, and remove the folder it had no time to remove."""
     while os.getppid() == launcher:
         time.sleep(0.5)
+    shutil.rmtree(folder, ignore_errors=True)
     os.kill(os.getpid(), signal.SIGKILL)
 
 

@@ -47,7 +47,8 @@ def pairs(
         write_json(root / f"{name}.json", tiny(method, "proteins", optimizer=SGD, devices=2).model_dump(mode="json"))
         command = ["pretrain", f"{root / name}.json", "--data", str(data), "--out", str(root / name)]
         command = [sys.executable, *LAUNCHERS[name], "-m", "care_bench", *command]
-        started[name] = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+        variables = {**environment, "TMPDIR": str(root)}  # torchrun leaves a folder there
+        started[name] = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=variables)
     for name, process in started.items():
         errors = process.communicate(timeout=300)[1]
         assert process.returncode == 0, errors

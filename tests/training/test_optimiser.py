@@ -59,8 +59,8 @@ def network() -> nn.Module:
 
 
 def gradients(module: nn.Module) -> list[list[np.ndarray[Any, Any]]]:
-    chance = np.random.default_rng(1)
-    return [[chance.standard_normal(weight.shape) for weight in module.parameters()] for _ in range(STEPS)]
+    generator = np.random.default_rng(1)
+    return [[generator.standard_normal(weight.shape) for weight in module.parameters()] for _ in range(STEPS)]
 
 
 def train(optimizer: torch.optim.Optimizer, module: nn.Module, rates: list[float]) -> list[torch.Tensor]:
