@@ -1,4 +1,4 @@
-"""Groups that act on data and on embeddings: finite ones by their multiplication table, rotations by an encoder."""
+"""Groups that act on data and on embeddings: finite groups given by a table, rotations by an encoder."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class FiniteGroup:
         """Return embeddings of ``count`` >= d free orbits, (count, G, d) unit rows that span R^d, in a random basis.
 
         The data are the pairs (orbit, g), and an augmentation a takes (orbit, g) to (orbit, ag). An encoder with
-        f(orbit, g) = Q rho(g) v has loss zero for every a; which rho and Q it uses is hidden from whoever fits R_a.
+        f(orbit, g) = Q rho(g) v has loss zero for every a. The fit of R_a knows neither rho nor Q.
         """
         d = self.representation.shape[-1]
         start = make_full_rank_points(count, d, seed)
@@ -53,7 +53,7 @@ def cyclic(m: int) -> FiniteGroup:
 
 
 def dihedral(m: int) -> FiniteGroup:
-    """Return the symmetries of the regular m-gon, order 2m: the plane, and the sign that a reflection has."""
+    """Return the symmetries of the regular m-gon, order 2m, acting on the plane, and on a line by their determinant."""
     turn, flip = angle_matrix(2 * np.pi / m), torch.diag(torch.tensor([1.0, -1.0], dtype=torch.float64))
     plane = [torch.linalg.matrix_power(turn, k) @ torch.linalg.matrix_power(flip, s) for s in (0, 1) for k in range(m)]
     k, s = torch.arange(m).repeat(2), torch.arange(2).repeat_interleave(m)

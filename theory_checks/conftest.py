@@ -1,8 +1,8 @@
-"""Theory checks as a product: profiles, one verdict a statement, a table at the end, and the ledger as a file.
+"""The pytest plugin of the theory checks: profiles, a verdict per statement, a table at the end, the ledger as a file.
 
-pytest theory_checks/                                  40 examples a check, the same ones every time
-pytest theory_checks/ --hypothesis-profile=thorough    400 examples, new ones every time
-pytest theory_checks/ --ledger PATH                    one JSON line a statement
+pytest theory_checks/                                  40 examples per check, the same ones every time
+pytest theory_checks/ --hypothesis-profile=thorough    400 examples per check, new ones every time
+pytest theory_checks/ --ledger PATH                    writes one JSON line per statement
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ _STYLES = {VIOLATED: "bold red", NOT_OBSERVED: "bold yellow"}
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add --ledger."""
-    parser.addoption("--ledger", metavar="PATH", type=Path, help="write one JSON line for every statement checked")
+    parser.addoption("--ledger", metavar="PATH", type=Path, help="write one JSON line per statement checked")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -62,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 class LedgerPlugin:
-    """Opens a page for every test, gathers the pages from the tests' reports, and ends with the table and the file."""
+    """Opens a page for every test, gathers the pages from the tests' reports, prints the table and writes the file."""
 
     def __init__(self, config: pytest.Config) -> None:
         self.config = config
@@ -74,10 +74,10 @@ class LedgerPlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Give every item its page: the statements it is marked with, and those of its module that no item is.
+        """Give every item its page: the statements it is marked with, and those of its module without any test.
 
-        This comes before -k and -m take items away, so a statement whose tests they took is simply left out; one that
-        has no test at all is in the ledger as not observed, unless single tests were asked for by name.
+        This runs before -k and -m deselect items. A statement whose tests are all deselected is left out of the ledger;
+        one without any test is in it as not observed, unless tests were selected by name.
         """
         declared = _declared(items)
         marked = {mark for item in items for mark in _marks(item)}
@@ -89,7 +89,7 @@ class LedgerPlugin:
             item.stash[_PAGE] = Page((*(declared[mark] for mark in _marks(item)), *orphans))
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
-        """Count what -k and -m took away."""
+        """Count the tests that -k and -m deselected."""
         self.left_out += len(items)
 
     @pytest.hookimpl(wrapper=True)
@@ -103,7 +103,7 @@ class LedgerPlugin:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Send the page along with the report of the test's call, which pytest-xdist carries between processes."""
+        """Attach the page to the report of the test's call, which pytest-xdist sends between processes."""
         report = yield
         page = item.stash[_PAGE] if report.when == "call" else Page(item.stash[_PAGE].statements)
         report.theory = {"page": page.plain(), "marked": _marks(item)}
@@ -117,7 +117,7 @@ class LedgerPlugin:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Fail the session for statements not observed, and write the ledger of a session that ran to its end."""
+        """Fail the session if a statement was not observed, and write the ledger if the session ran to its end."""
         if hasattr(self.config, "workerinput"):
             return
         status = session.exitstatus
@@ -152,7 +152,7 @@ class LedgerPlugin:
                 f"{len(rows)} statements, {examples} examples in {seconds:.1f} s: {examples / seconds:.0f} a second"
             )
             if self.left_out:
-                terminalreporter.write_line(f"{self.left_out} tests were left out, and what they would have seen")
+                terminalreporter.write_line(f"{self.left_out} tests were left out, with their examples")
         if missing := self.ledger.not_observed:
             terminalreporter.write_line(f"not observed, so the session fails: {', '.join(missing)}", red=True)
         if self.trouble:
@@ -160,11 +160,11 @@ class LedgerPlugin:
 
 
 def table(rows: list[LedgerRow]) -> Table:
-    """Return the ledger as a table: a row a statement."""
+    """Return the ledger as a table, one row per statement."""
     grid = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
     grid.add_column("statement", no_wrap=True)
     grid.add_column("source", max_width=14)
-    for name in ("examples", "a second", "worst\nresidual", "tightest\nratio"):
+    for name in ("examples", "per second", "worst\nresidual", "tightest\nratio"):
         grid.add_column(name, justify="right", no_wrap=True)
     grid.add_column("smallest case", max_width=26)
     grid.add_column("verdict", min_width=48)
@@ -202,7 +202,7 @@ def _marks(item: pytest.Item) -> list[str]:
 
 @pytest.fixture(autouse=True, scope="session")
 def _one_thread() -> Generator[None]:
-    """Many products of tiny matrices: a second thread only waits, and makes a busy machine many times slower."""
+    """Use one thread: the matrices are tiny, so more threads only wait and slow a busy machine down many times."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield

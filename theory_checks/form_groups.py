@@ -1,4 +1,4 @@
-"""The groups of the checks: each the stabiliser of a form, with its elements and rows that have a given Gram matrix."""
+"""Groups that preserve a form: their elements, and rows that have a given Gram matrix."""
 
 from __future__ import annotations
 
@@ -20,11 +20,10 @@ from theory_checks.measures_other_groups import (
     symplectic_rows,
     unitary_rows,
 )
-from theory_checks.tolerances import TOLERANCE
+from theory_checks.tolerances import EXACT
 
-EXACT = TOLERANCE[torch.float64]
 CONDITION = 100.0
-"""Squared condition number up to which the drawn points (smallest singular value >= 0.1) can magnify rounding."""
+"""Factor by which the drawn points (smallest singular value >= 0.1) can magnify rounding: 1 / 0.1^2."""
 
 
 @dataclass(frozen=True)
@@ -44,7 +43,7 @@ class Group:
         return f"other-groups-{self.name}"
 
     def points(self, n: int, d: int, seed: int) -> Tensor:
-        """Rows that span the whole space, smallest singular value >= 0.1; complex where the group is."""
+        """Return rows that span the whole space, smallest singular value >= 0.1; complex for the unitary group."""
         rows = strategies.make_full_rank_points(n, d, seed)
         if self.name != "unitary":
             return rows
@@ -96,7 +95,7 @@ def root_of_sum(form: Form, z: Tensor, za: Tensor) -> float:
 
 
 def hold_element(gap: float, z: Tensor, za: Tensor, J: Tensor) -> float:
-    """Fail where the loss is zero and the views do not differ by one element; return how far they are from it."""
+    """Return how far the views are from differing by one element; assert that they do where the loss is zero."""
     G, misfit = recovered_map(z, za)
     distance = max(form_defect(J, G), misfit)
     size = CONDITION * max(1.0, float(G.abs().max()) ** 2)

@@ -1,7 +1,7 @@
-"""The ledger: what a test saw while it checked a statement, and what all tests together say about it.
+"""The ledger: what each test observed of a statement, and the verdict of all tests together.
 
-A test calls :func:`observe` once an example, before its assertions. conftest.py opens a page for every test, carries
-the page with the test's report (so that pytest-xdist works too) and sums the pages up, one :class:`Entry` a statement.
+A test calls :func:`observe` once per example, before its assertions. conftest.py opens a page for every test, attaches
+it to the test's report (so that it works with pytest-xdist) and adds the pages up, one :class:`Entry` per statement.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Statement:
 
 @dataclass
 class Page:
-    """What one test saw: of each statement it speaks for, the residuals, ratios and cases of its examples."""
+    """What one test observed: for each of its statements the residuals, ratios and cases of its examples."""
 
     statements: tuple[Statement, ...]
     residuals: dict[str, list[float]] = field(default_factory=dict)
@@ -70,15 +70,15 @@ class Page:
         if bound is not None and not (bound >= 0 and math.isfinite(bound)):
             raise ValueError(f"{statement}: the bound is {bound}; expected a finite number >= 0")
         self.residuals.setdefault(statement, []).append(float(residual))
-        if bound:  # a bound of zero leaves nothing to be a fraction of
+        if bound:  # there is no ratio to a bound of zero
             self.ratios.setdefault(statement, []).append(float(residual / bound))
         if case is not None:
             self.cases.setdefault(statement, []).append(case)
 
     def plain(self) -> dict[str, Any]:
-        """Return the page as plain dictionaries, lists, strings and numbers, fit to travel between processes.
+        """Return the page as plain dictionaries, lists, strings and numbers, to be sent between processes.
 
-        Of the cases only the smallest and the last travel: hypothesis runs the smallest failing example last.
+        Only the smallest and the last case are sent: hypothesis runs the smallest failing example last.
         """
         cases = {key: [smallest(cases), cases[-1]] for key, cases in self.cases.items()}
         return dataclasses.asdict(dataclasses.replace(self, cases=cases)) | {
@@ -96,7 +96,7 @@ def open_page(page: Page | None) -> None:
 
 
 def observe(statement: str, *, residual: float, bound: float | None = None, case: str | None = None) -> None:
-    """Note one example of a statement; call it before asserting, so that the example that fails is in the ledger.
+    """Note one example of a statement; call it before asserting, so that a failing example is in the ledger.
 
     Args:
         statement: id of a statement that the running test is marked with.
@@ -120,13 +120,13 @@ def sizes(a: Tensor) -> str:
 
 
 def smallest(cases: Iterable[str]) -> str:
-    """Return the case whose numbers, read from left to right, come first; the earlier one of equals."""
+    """Return the case whose numbers, compared from left to right, are smallest; the first of equal ones."""
     return min(cases, key=lambda case: [float(number) for number in re.findall(r"\d+(?:\.\d+)?(?:e[+-]?\d+)?", case)])
 
 
 @dataclass
 class Entry:
-    """What all tests that ran say about one statement."""
+    """What all tests that ran observed of one statement."""
 
     statement: Statement
     residuals: list[float] = field(default_factory=list)
@@ -138,7 +138,7 @@ class Entry:
 
     @property
     def verdict(self) -> str:
-        """The statement's own verdict where every test passed and at least one example was seen."""
+        """The declared verdict if every test passed and at least one example was observed."""
         if self.failed:
             return VIOLATED
         return self.statement.verdict if self.residuals else NOT_OBSERVED
@@ -167,13 +167,13 @@ class Ledger:
         self.entries: dict[str, Entry] = {}
 
     def add(self, page: dict[str, Any], *, seconds: float, failed: bool, marked: Sequence[str]) -> None:
-        """Add what one phase of a test saw.
+        """Add what one phase of a test observed.
 
         Args:
             page: as :meth:`Page.plain` returns it.
-            seconds: how long the phase took; every statement the test is marked with counts all of it.
+            seconds: duration of the phase, counted in full for every statement of the test.
             failed: whether the phase failed; each of its statements is then violated.
-            marked: ids of the statements that the test speaks for.
+            marked: ids of the statements that the test is marked with.
         """
         for plain in page["statements"]:
             entry = self.entries.setdefault(plain["id"], Entry(Statement(**plain)))
@@ -190,11 +190,11 @@ class Ledger:
 
     @property
     def not_observed(self) -> list[str]:
-        """Ids of the statements of which no example was seen although none of their tests failed."""
+        """Ids of the statements without an observed example, none of whose tests failed."""
         return [key for key, entry in sorted(self.entries.items()) if entry.verdict == NOT_OBSERVED]
 
     def rows(self, code_version: str) -> list[LedgerRow]:
-        """Return the ledger's lines, ordered by id: the order does not depend on which test ran first."""
+        """Return the ledger's lines, ordered by id, so that the order of the tests does not matter."""
         return [self.entries[key].row(code_version) for key in sorted(self.entries)]
 
 

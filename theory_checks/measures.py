@@ -1,9 +1,11 @@
-"""Numbers about embeddings and maps; assertions compare them. Rows are samples: B ~ A @ R.T."""
+"""Measures of embeddings and maps, which the checks compare. Rows are samples: B ~ A @ R.T."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -72,23 +74,28 @@ def off_map(a: Tensor, b: Tensor, r: Tensor) -> float:
 def least_gap(residual: float, smallest_singular: float) -> float:
     """Return the smallest gap ||A A^T - B B^T||_F that a Procrustes residual leaves possible by Prop. 3.
 
-    Read backwards, Prop. 3 says: the gap eps^2 is at least residual / ((1 + sqrt 2) ||A+||), or too large for the
-    proposition to speak, above 1 / (2 ||A+||^2); with ||A+|| = 1 / smallest singular value of A.
+    By Prop. 3 the gap eps^2 is at least residual / ((1 + sqrt 2) ||A+||), or it is above 1 / (2 ||A+||^2), too large
+    for the proposition to apply; ||A+|| is 1 / smallest singular value of A.
     """
     return min(residual * smallest_singular / (1 + math.sqrt(2)), smallest_singular**2 / 2)
 
 
 def rounding_of_procrustes(a: Tensor) -> float:
-    """Return what rounding may add to the Procrustes residual on embeddings a, given an exact fit.
+    """Return how much rounding can add to the Procrustes residual of embeddings a that an orthogonal map fits exactly.
 
-    Procrustes takes the SVD of the cross-covariance, whose singular values are squares of those of A. A direction with
-    singular value s is then known to about eps / s^2 (of ||A||^2), which costs eps / s in the residual; it can never
-    cost more than 2 s. The worst is about sqrt(eps), at s = sqrt(eps): nearly coinciding points.
+    Procrustes takes the SVD of the cross-covariance, whose singular values are the squares of those of A. A direction
+    with singular value s is determined to about eps / s^2 (of ||A||^2), which adds eps / s to the residual, and never
+    more than 2 s. The largest error is about sqrt(eps), at s = sqrt(eps): nearly coinciding points.
     """
     values = torch.linalg.svdvals(a)
     unit = 50 * torch.finfo(a.dtype).eps * values[0] ** 2
     seen = values[values > 0]
     return float(torch.minimum(2 * seen, unit / seen).norm())
+
+
+def log_log_slope(x: Sequence[float], y: Sequence[float]) -> float:
+    """Return the least-squares slope of log y on log x."""
+    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
 
 
 def composition_defect(maps: Tensor, table: Tensor) -> float:

@@ -1,4 +1,4 @@
-"""Numbers about perturbations: how large the loss makes epsilon, what bounds allow, and a search for the worst case.
+"""Measures of perturbations: epsilon, what the bounds allow, and a search for the worst case.
 
 Throughout, epsilon is the smallest one the hypothesis allows: the finite sum of squared Gram differences is epsilon^4.
 """
@@ -12,6 +12,7 @@ import numpy as np
 import scipy.linalg
 import torch
 from torch import Tensor
+from torch.nn.functional import normalize
 
 from theory_checks.measures import equivariance_loss, off_map, smallest_singular_value
 from theory_checks.strategies import generator, make_orthogonal
@@ -26,7 +27,7 @@ DIRECTIONS = ("random", "weakest", "outside")
 
 
 def epsilon_squared(a: Tensor, b: Tensor) -> float:
-    """Return epsilon^2 of Prop. 3 for n >= 2 unit rows: the root of the SUM over pairs, from the loss, their mean."""
+    """Return epsilon^2 of Prop. 3 for n >= 2 unit rows: the root of the SUM over pairs; the loss is their mean."""
     n = len(a)
     return math.sqrt(n * (n - 1) * equivariance_loss(a, b))
 
@@ -37,7 +38,7 @@ def inverse_norm(a: Tensor) -> float:
 
 
 def is_admissible(a: Tensor, gap: float) -> bool:
-    """Say whether ||A^+|| epsilon <= 1/sqrt(2) with gap = epsilon^2."""
+    """Return whether ||A^+|| epsilon <= 1/sqrt(2) with gap = epsilon^2."""
     return inverse_norm(a) ** 2 * gap <= 0.5
 
 
@@ -52,7 +53,7 @@ def perturb(a: Tensor, direction: str, size: float, seed: int) -> Tensor:
     Args:
         a: (n, d) unit rows.
         direction: "random"; "weakest" (all rows along the direction the embeddings span least, by random amounts);
-            "outside" (the same by amounts orthogonal to every column of a, where the Gram matrix notices least).
+            "outside" (the same by amounts orthogonal to every column of a, where the Gram matrix changes least).
         size: norm of the step before the rows are normalised.
         seed: of the numpy generator.
     """
@@ -64,7 +65,7 @@ def perturb(a: Tensor, direction: str, size: float, seed: int) -> Tensor:
             basis = np.linalg.qr(a.numpy())[0]
             amounts = amounts - basis @ (basis.T @ amounts)
         step = amounts * weakest
-    return unit(a + torch.from_numpy(step) * (size / float(np.linalg.norm(step))))
+    return normalize(a + torch.from_numpy(step) * (size / float(np.linalg.norm(step))), dim=1)
 
 
 def admissible_perturbation(a: Tensor, direction: str, size: float, seed: int) -> Tensor:
@@ -75,7 +76,7 @@ def admissible_perturbation(a: Tensor, direction: str, size: float, seed: int) -
 
 
 def chain(a: Tensor, direction: str, size: float, seed: int) -> tuple[Tensor, Tensor, float]:
-    """Return embeddings of a(x) and a'(a(x)) near rotated ones of x, and epsilon^2 of the worst of a, a' and a'∘a.
+    """Return embeddings of a(x) and a'(a(x)) near rotated ones of x, and the largest epsilon^2 of a, a' and a'∘a.
 
     The size is halved until epsilon is admissible for the embeddings of x and of a(x).
     """
@@ -98,7 +99,7 @@ def basis_inverse_norm(a: Tensor) -> float:
 
 
 def composition_bounds(a: Tensor, b: Tensor, gap: float) -> dict[str, float]:
-    """Return what Cor. 2 allows ||rho(a'∘a) - rho(a') rho(a)||, as printed and with the terms its proof needs.
+    """Return Cor. 2's bound on ||rho(a'∘a) - rho(a') rho(a)||, as printed and with the terms that its proof needs.
 
     Args:
         a: (n, d) embeddings of x.
@@ -133,11 +134,6 @@ def loosest_map(a: Tensor, b: Tensor, r: Tensor, skew: Tensor, bound: float) -> 
     return turned(r, skew, low)
 
 
-def slope(x: Sequence[float], y: Sequence[float]) -> float:
-    """Return the slope of log y against log x by least squares."""
-    return float(np.polyfit(np.log(x), np.log(y), 1)[0])
-
-
 def climb(
     score: Callable[..., float], start: Sequence[Tensor], steps: int, seed: int, size: float = 0.1
 ) -> tuple[float, Sequence[Tensor]]:
@@ -156,14 +152,9 @@ def climb(
     rng = generator("climb", seed)
     best, here = score(*start), list(start)
     for _ in range(steps):
-        there = [unit(x + size * torch.from_numpy(rng.standard_normal(x.shape))) for x in here]
+        there = [normalize(x + size * torch.from_numpy(rng.standard_normal(x.shape)), dim=1) for x in here]
         value = score(*there)
         better = value > best
         best, here = (value, there) if better else (best, here)
         size = size * 1.3 if better else max(0.97 * size, 1e-5)
     return best, here
-
-
-def unit(rows: Tensor) -> Tensor:
-    """Return the rows divided by their norms."""
-    return rows / torch.linalg.vector_norm(rows, dim=-1, keepdim=True)

@@ -1,21 +1,21 @@
-"""Numbers about the metrics, Wahba's solution and the limits of the contrastive losses; assertions compare them."""
+"""Measures of the metrics, of Wahba's solution and of the limits of the contrastive losses."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import geomstats.geometry.special_orthogonal as geomstats_so
 import numpy as np
 import torch
-from scipy.optimize import minimize
 from scipy.special import hyp0f1
 from torch import Tensor
 from torch.nn import functional
 
 from care_bench.losses import InfoNCE, info_nce_terms, uniformity
 from care_bench.metrics import relative_equivariance
+from theory_checks.measures_minimisation import minimise
 
 
 def moved(z: Tensor, seed: int, size: float) -> Tensor:
@@ -30,7 +30,7 @@ def pair_movement(z: Tensor, za: Tensor) -> float:
 
 
 def root_numerator(z: Tensor, za: Tensor) -> float:
-    """Return | ||f(a(x')) - f(a(x))||^2 - ||f(x') - f(x)||^2 | of one pair, (2, d) each, out of its gamma_f."""
+    """Return | ||f(a(x')) - f(a(x))||^2 - ||f(x') - f(x)||^2 | of one pair, (2, d) each, computed from its gamma_f."""
     return math.sqrt(relative_equivariance(z, za)) * pair_movement(z, za)
 
 
@@ -45,9 +45,9 @@ def misfit(z: Tensor, za: Tensor, rotation: Tensor) -> float:
 
 
 def descend_rotations(z: Tensor, za: Tensor, starts: int, steps: int, seed: int) -> np.ndarray:
-    """Return the misfits (starts,) that Riemannian gradient descent on geomstats' SO(d) ends at, ascending.
+    """Return the misfits (starts,) at the ends of Riemannian gradient descents on geomstats' SO(d), ascending.
 
-    Descends -<R, za^T z> from ``starts`` random rotations, all at once, with steps of one over its curvature.
+    Minimises -<R, za^T z> from ``starts`` random rotations, all at once; the step size is one over its curvature.
     """
     d = z.shape[1]
     group = geomstats_so.SpecialOrthogonal(d)
@@ -66,25 +66,17 @@ def descend_rotations(z: Tensor, za: Tensor, starts: int, steps: int, seed: int)
 
 @dataclass(frozen=True)
 class Minimum:
-    """Where minimising uniformity over n points of the unit sphere ended: (n, d) rows and the value there."""
+    """The end of a minimisation of uniformity over n points of the unit sphere: (n, d) rows and the value there."""
 
     points: Tensor
     value: float
 
 
 def minimise_uniformity(n: int, d: int, seed: int, objective: Callable[[Tensor], Tensor] = uniformity) -> Minimum:
-    """Minimise ``objective`` over n free points on the unit sphere of R^d from a random start (L-BFGS of scipy)."""
-
-    def value_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        free = torch.from_numpy(flat.reshape(n, d)).requires_grad_()
-        value = objective(functional.normalize(free, dim=1))
-        (gradient,) = torch.autograd.grad(value, free)
-        return value.item(), gradient.numpy().ravel()
-
-    start = np.random.default_rng(seed).standard_normal(n * d)
-    options = {"maxiter": 2000, "ftol": 1e-15, "gtol": 1e-10}
-    end = minimize(value_and_gradient, start, jac=True, method="L-BFGS-B", options=options)
-    points = functional.normalize(torch.from_numpy(end.x.reshape(n, d)), dim=1)
+    """Minimise ``objective`` over n points on the unit sphere of R^d from a random start."""
+    start = torch.from_numpy(np.random.default_rng(seed).standard_normal((n, d)))
+    descent = minimise(lambda free: objective(functional.normalize(free, dim=1)), start, steps=2000)
+    points = functional.normalize(descent.iterates[-1], dim=1)
     return Minimum(points, float(uniformity(points)))
 
 
@@ -115,19 +107,19 @@ def simplex_error(points: Tensor) -> float:
     return float((products + 1.0 / (n - 1)).abs().max())
 
 
-def repulsion_excess(z1: Tensor, z2: Tensor) -> float:
-    """Return InfoNCE - (alignment part + uniformity + log of the number of terms), at temperature 1.
+def info_nce_excess(z1: Tensor, z2: Tensor) -> float:
+    """Return InfoNCE - (invariance term + uniformity + log of the number of terms), at temperature 1.
 
-    Uniformity is taken over the very 2B views the loss sees, so the two sides differ by where the logarithm stands
-    and by nothing else.
+    Uniformity is taken over the 2B views of the loss, so the two differ only in whether the logarithm is inside or
+    outside the mean over the anchors.
     """
-    aligned, _ = info_nce_terms(z1, z2, 1.0)
-    split = aligned + uniformity(torch.cat([z1, z2])) + math.log(2 * len(z1) - 1)
+    invariance, _ = info_nce_terms(z1, z2, 1.0)
+    split = invariance + uniformity(torch.cat([z1, z2])) + math.log(2 * len(z1) - 1)
     return float(InfoNCE(1.0)(z1, z2) - split)
 
 
 def uniform_log_partition(d: int, temperature: float) -> float:
-    """Return log E exp(x.x' / temperature) for x' uniform on the unit sphere of R^d, whatever x."""
+    """Return log E exp(x.x' / temperature) for x' uniform on the unit sphere of R^d and any unit x."""
     return math.log(hyp0f1(d / 2, 1 / (4 * temperature**2)))
 
 
@@ -144,7 +136,7 @@ def uniform_gap(batch: int, d: int, temperature: float, angle: float, seed: int)
 
 @dataclass(frozen=True)
 class Population:
-    """Finitely many inputs with unequal probabilities and a few equally likely views each, so that limits are sums.
+    """Finitely many inputs of unequal probability, each with a few equally likely views: expectations are sums.
 
     Attributes:
         views: (k, v, d) unit vectors, the v views of each of the k inputs.
@@ -156,7 +148,7 @@ class Population:
 
     @classmethod
     def draw(cls, inputs: int, views: int, d: int, seed: int) -> Population:
-        """Return inputs crowded on one side of the sphere, so that some views have more neighbours than others."""
+        """Return inputs crowded in one half of the sphere, so that some views have more neighbours than others."""
         rng = np.random.default_rng(seed)
         centres = rng.standard_normal((inputs, 1, d)) + 1.5 * np.eye(d)[0]
         points = torch.from_numpy(centres + 0.5 * rng.standard_normal((inputs, views, d)))
@@ -169,7 +161,7 @@ class Population:
         first, second = rng.integers(self.views.shape[1], size=(2, batch))
         return self.views[inputs, first], self.views[inputs, second]
 
-    def alignment_limit(self, temperature: float) -> float:
+    def invariance_limit(self, temperature: float) -> float:
         """Return -E f(a(x)).f(a'(x)) / temperature, a and a' independent."""
         means = self.views.mean(dim=1)
         return -float(self.probabilities @ means.square().sum(dim=1)) / temperature
@@ -189,8 +181,3 @@ class Population:
         weights = self.probabilities.repeat_interleave(count) / count
         points = self.views.flatten(end_dim=1)
         return weights, (points @ points.mT / temperature).exp() @ weights
-
-
-def log_log_slope(x: Sequence[float], y: Sequence[float]) -> float:
-    """Return the least-squares slope of log y on log x."""
-    return float(np.polyfit(np.log(x), np.log(y), 1)[0])

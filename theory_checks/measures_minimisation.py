@@ -1,4 +1,4 @@
-"""Descents of the equivariance loss from random starts, and how far their ends are from one orthogonal map."""
+"""Minimisation of the equivariance loss from random starts, and how far the ends are from one orthogonal map."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from torch.nn.utils import parameters_to_vector
 
 from care_bench.augmentations import RandomRotation3D
 from care_bench.losses import Equivariance, equivariance, uniformity
-from theory_checks.measures import procrustes, smallest_singular_value
+from theory_checks.measures import procrustes
+from theory_checks.measures_bounds import inverse_norm, is_admissible, residual_bound
 from theory_checks.strategies import generator
 
 MACHINE_ZERO = 1e-20
-"""A mean of squared Gram differences that counts as zero: the differences are 1e-10."""
+"""Largest mean of squared Gram differences that counts as zero: differences of 1e-10."""
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Ending:
-    """Where a descent stands, measured on a (n, d) and b (n, d), and what Prop. 3 allows there.
+    """The state of a descent, measured on a (n, d) and b (n, d), and what Prop. 3 allows there.
 
     Attributes:
         residual: Frobenius norm of b - a R^T for the best R in O(d).
         bound: (1 + sqrt 2) ||A^+|| eps^2, Prop. 3's bound on the residual.
-        defect: Frobenius distance to O(d) of the linear map that carries a to b best.
-        defect_bound: ||A^+|| times the bound: that map minus Prop. 3's R is (F_a - R F) F^+.
+        defect: Frobenius distance to O(d) of the best linear map from a to b.
+        defect_bound: ||A^+|| times the bound, because that map minus Prop. 3's R is (F_a - R F) F^+.
         admissible: whether ||A^+|| eps <= 1 / sqrt 2, Prop. 3's condition.
     """
 
@@ -46,45 +47,44 @@ class Ending:
 
 
 def ending(a: Tensor, b: Tensor, sum_of_squares: float) -> Ending:
-    """Measure the step from a to b, where the sum of the squared Gram differences is said to be ``sum_of_squares``."""
-    epsilon = max(sum_of_squares, 0.0) ** 0.25
-    inverse = 1 / smallest_singular_value(a)
-    bound = (1 + math.sqrt(2)) * inverse * epsilon**2
+    """Measure the step from a to b, given the sum of the squared Gram differences (of any loss under test)."""
+    gap = math.sqrt(max(sum_of_squares, 0.0))
+    bound = residual_bound(a, gap)
     linear = torch.linalg.lstsq(a, b).solution
     return Ending(
         residual=procrustes(a, b)[1],
         bound=bound,
         defect=float(torch.linalg.vector_norm(torch.linalg.svdvals(linear) - 1)),
-        defect_bound=inverse * bound,
-        admissible=inverse * epsilon <= 1 / math.sqrt(2),
+        defect_bound=inverse_norm(a) * bound,
+        admissible=is_admissible(a, gap),
     )
 
 
 @dataclass(frozen=True)
 class Descent:
-    """A run of a minimiser: the iterates it kept (the last is its end), the loss there and the largest slope left."""
+    """The kept iterates of a minimiser, the end last, and the loss and largest gradient entry at the end."""
 
     iterates: Sequence[Tensor]
     loss: float
-    slope: float
+    gradient: float
 
     @property
     def kind(self) -> str:
-        """How it ended: "zero", "local minimum" (flat, and not zero) or "on the way"."""
+        """How it ended: "zero", "local minimum" (no gradient, but a loss) or "not converged"."""
         if self.loss <= MACHINE_ZERO:
             return "zero"
-        return "local minimum" if self.slope <= 1e-7 and self.loss > 1e-4 else "on the way"
+        return "local minimum" if self.gradient <= 1e-7 and self.loss > 1e-4 else "not converged"
 
 
 def summary(descents: Sequence[Descent]) -> str:
-    """Return how many descents ended how, in words."""
+    """Return the number of descents of each kind, in words."""
     kinds = Counter(descent.kind for descent in descents)
-    counts = ", ".join(f"{kinds[kind]} {kind}" for kind in ("zero", "local minimum", "on the way"))
+    counts = ", ".join(f"{kinds[kind]} {kind}" for kind in ("zero", "local minimum", "not converged"))
     return f"{len(descents)} starts: {counts}"
 
 
 def minimise(objective: Callable[[Tensor], Tensor], start: Tensor, steps: int, keep_every: int = 4) -> Descent:
-    """Minimise by scipy's L-BFGS, down to rounding error where the objective lets it."""
+    """Minimise by scipy's L-BFGS, down to rounding error where the objective allows it."""
 
     def value_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
         x = torch.from_numpy(flat).reshape(start.shape).requires_grad_()
@@ -118,18 +118,18 @@ def free_embeddings(a: Tensor, seed: int, loss: Loss, steps: int = 500) -> Desce
     """
     start = torch.from_numpy(generator("free embeddings", seed).standard_normal(tuple(a.shape)))
     descent = minimise(lambda x: loss(a, normalize(x, dim=1)), start, steps)
-    return Descent([normalize(x, dim=1) for x in descent.iterates], descent.loss, descent.slope)
+    return Descent([normalize(x, dim=1) for x in descent.iterates], descent.loss, descent.gradient)
 
 
 def riemannian_descents(a: Sequence[Tensor], seed: int, keep: Sequence[int], step_size: float = 0.5) -> list[Descent]:
     """Minimise over b on the product of spheres by gradient descent along geomstats' geodesics, all starts at once.
 
-    Every start is a chunk of one batch, so that Equivariance(splits=starts) is the loss of them all.
+    Every start is a chunk of one batch, so that Equivariance(splits=starts) is the mean of their losses.
 
     Args:
-        a: one (n, d) matrix of unit rows a start, held fixed.
+        a: for each start (n, d) unit rows, held fixed.
         seed: of the random starts.
-        keep: at which steps to keep the iterate, ascending; the last one ends the descents.
+        keep: steps whose iterate is kept, ascending; the last one ends the descents.
         step_size: in units of the mean over the pairs of one row.
     """
     starts, (n, d) = len(a), a[0].shape
@@ -139,15 +139,15 @@ def riemannian_descents(a: Sequence[Tensor], seed: int, keep: Sequence[int], ste
     iterates: list[list[Tensor]] = [[] for _ in a]
     for step in range(keep[-1] + 1):
         x = torch.from_numpy(b).requires_grad_()
-        slope = sphere.to_tangent(torch.autograd.grad(loss(fixed, x), x)[0].numpy() * starts, b)
+        gradient = sphere.to_tangent(torch.autograd.grad(loss(fixed, x), x)[0].numpy() * starts, b)
         if step in keep:
             for kept, rows in zip(iterates, np.split(b, starts), strict=True):
                 kept.append(torch.from_numpy(rows.copy()))
         if step < keep[-1]:
-            b = sphere.projection(sphere.metric.exp(-step_size * (n - 1) * slope, b))
-    slopes = np.abs(slope).reshape(starts, -1).max(axis=1)
+            b = sphere.projection(sphere.metric.exp(-step_size * (n - 1) * gradient, b))
+    largest = np.abs(gradient).reshape(starts, -1).max(axis=1)
     ends = [equivariance(first, kept[-1], splits=1).item() for first, kept in zip(a, iterates, strict=True)]
-    return [Descent(*found) for found in zip(iterates, ends, slopes.tolist(), strict=True)]
+    return [Descent(*found) for found in zip(iterates, ends, largest.tolist(), strict=True)]
 
 
 def linear_map(x: Tensor, seed: int, steps: int = 500) -> Descent:
@@ -184,8 +184,8 @@ def network(
 
     Returns:
         For each iterate of the last phase and each rotation (embeddings of the clouds, embeddings of the rotated
-        clouds), each (clouds, dimension), the end last; and the last phase's descent (its loss is the mean over the
-        rotations if uniformity had no weight in it).
+        clouds), each (clouds, dimension), the end last; and the last phase's descent (without weight of uniformity its
+        loss is the mean over the rotations).
     """
     draws = torch.Generator().manual_seed(seed)
     encoder, augmentation = PointNetwork(64, dimension), RandomRotation3D()

@@ -1,4 +1,4 @@
-"""Numbers about forms and the groups that preserve them. Rows are samples: za = z @ G.T for an element G."""
+"""Measures of forms and of the groups that preserve them. Rows are samples: za = z @ G.T for an element G."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from torch import Tensor
 
 
 def recovered_map(z: Tensor, za: Tensor) -> tuple[Tensor, float]:
-    """Return the linear map G (d, d) that carries z (n, d) to za best, and the Frobenius norm of za - z G^T.
+    """Return the best linear map G (d, d) from z (n, d) to za, and the Frobenius norm of za - z G^T.
 
-    Least squares by the pseudo-inverse: of several best maps the smallest.
+    Least squares by the pseudo-inverse, which takes the smallest of several best maps.
     """
     G = (torch.linalg.pinv(z) @ za).mT
     return G, float(torch.linalg.matrix_norm(za - z @ G.mT))
@@ -51,7 +51,7 @@ def unitary_rows(gram: Tensor, d: int) -> Tensor:
 
 
 def unitary_procrustes(z: Tensor, za: Tensor) -> tuple[Tensor, float]:
-    """Return the unitary G that carries z to za best and the Frobenius norm of za - z G^T."""
+    """Return the best unitary map G from z to za and the Frobenius norm of za - z G^T."""
     u, _, vh = torch.linalg.svd(z.mH @ za)
     G = (u @ vh).mT
     return G, float(torch.linalg.matrix_norm(za - z @ G.mT))
@@ -60,17 +60,17 @@ def unitary_procrustes(z: Tensor, za: Tensor) -> tuple[Tensor, float]:
 def lorentz_extension(z: Tensor, za: Tensor, p: int, q: int) -> Tensor:
     """Extend z -> za, k < p + q independent rows with equal non-degenerate Gram matrices, to a Lorentz element (Witt).
 
-    Both spans get a basis of their complement under the form in which its Gram matrix is diag(1, ..., -1, ...); by
-    Sylvester both have the same signs. Two bases with equal Gram matrices differ by one element.
+    Each span is completed by a basis of its complement under the form whose Gram matrix is diag(1, ..., -1, ...). By
+    Sylvester's law both have the same signs, and two bases with equal Gram matrices differ by one element.
     """
     whole = [torch.cat([rows, _complement(rows, p, q)]) for rows in (z, za)]
     return torch.linalg.solve(*whole).mT
 
 
 def null_to_null(start: Tensor, end: Tensor) -> Tensor:
-    """Return a Lorentz element that carries one non-zero null vector of R^(d-1,1), time last, to another, both future.
+    """Return a Lorentz element that carries one null vector of R^(d-1,1), time last, to another, both of positive time.
 
-    A reflection of space takes one direction to the other, then a boost along it stretches.
+    A reflection of space takes one direction to the other; a boost along it then scales.
     """
     d, stretch = len(start), float(end[-1] / start[-1])
     before, after = start[:-1] / start[-1], end[:-1] / end[-1]

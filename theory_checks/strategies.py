@@ -1,7 +1,7 @@
 """Hypothesis strategies: points on spheres and elements of groups, as float64 tensors.
 
-Everything random is built from drawn sizes and a drawn integer seed, so that a failing example shrinks to the smallest
-sizes; what it drew is printed, and makes it again (``make_points(n=1, d=1, seed=0, kind='uniform')``).
+Everything random is made from drawn sizes and a drawn integer seed, so that a failing example shrinks to the smallest
+sizes. A failure prints the call that makes the example again (``make_points(n=1, d=1, seed=0, kind='uniform')``).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def seeds() -> st.SearchStrategy[int]:
 
 
 def generator(purpose: str, seed: int) -> np.random.Generator:
-    """Return the generator of one purpose: one seed drawn for two things does not make them alike."""
+    """Return the generator for one purpose: one seed gives independent numbers for different purposes."""
     return np.random.default_rng([seed, zlib.crc32(purpose.encode())])
 
 
@@ -66,18 +66,18 @@ def sphere_points(
     """Points on the unit sphere, (n, d) rows; ``kind`` as in :func:`make_points`, any of them where None."""
     n, d = draw(st.integers(min_n, max_n)), draw(st.integers(min_d, max_d))
     kind = draw(st.sampled_from(POINT_KINDS)) if kind is None else kind
-    return _told(make_points, n=n, d=d, seed=draw(seeds()), kind=kind)
+    return _noted(make_points, n=n, d=d, seed=draw(seeds()), kind=kind)
 
 
 @st.composite
 def full_rank_points(draw: st.DrawFn, min_n: int = 1, max_n: int = 64, min_d: int = 1, max_d: int = 32) -> Tensor:
     """Points on the unit sphere that span R^d, (n, d) rows with n >= d and smallest singular value >= 0.42.
 
-    The rows are an orthonormal basis, moved a little, and uniform points beside it.
+    The rows are a slightly perturbed orthonormal basis and uniform points.
     """
     d = draw(st.integers(min_d, min(max_d, max_n)))
     n = draw(st.integers(max(min_n, d), max_n))
-    return _told(make_full_rank_points, n=n, d=d, seed=draw(seeds()))
+    return _noted(make_full_rank_points, n=n, d=d, seed=draw(seeds()))
 
 
 def make_full_rank_points(n: int, d: int, seed: int) -> Tensor:
@@ -90,7 +90,7 @@ def make_full_rank_points(n: int, d: int, seed: int) -> Tensor:
 
 
 def same_gram(a: Tensor) -> Tensor:
-    """Return B with B B^T = A A^T from A = L Q, that is L, padded to d columns: no map is chosen, and no SVD used."""
+    """Return B with B B^T = A A^T: L of A = L Q, padded to d columns, so that no map is chosen and no SVD used."""
     upper = np.linalg.qr(a.numpy().T, mode="r")
     b = np.zeros(tuple(a.shape))
     b[:, : len(upper)] = upper.T
@@ -120,7 +120,7 @@ def make_orthogonal(d: int, seed: int, kind: str = "uniform") -> Tensor:
     if kind == "special" and d > 1:
         return _special(d, rng)
     if kind == "special":
-        return torch.ones(1, 1, dtype=torch.float64)  # all of SO(1), which geomstats leaves out
+        return torch.ones(1, 1, dtype=torch.float64)  # the only element of SO(1), which geomstats lacks
     if kind == "near_identity":
         skew = rng.standard_normal((d, d))
         return torch.from_numpy(scipy.linalg.expm(NEAR * (skew - skew.T)))
@@ -134,7 +134,7 @@ def make_orthogonal(d: int, seed: int, kind: str = "uniform") -> Tensor:
 def orthogonal(draw: st.DrawFn, d: int, kind: str | None = None) -> Tensor:
     """Orthogonal matrices, (d, d); ``kind`` as in :func:`make_orthogonal`, any of them where None."""
     kind = draw(st.sampled_from(ORTHOGONAL_KINDS)) if kind is None else kind
-    return _told(make_orthogonal, d=d, seed=draw(seeds()), kind=kind)
+    return _noted(make_orthogonal, d=d, seed=draw(seeds()), kind=kind)
 
 
 def make_lorentz(p: int, q: int, seed: int) -> Tensor:
@@ -147,7 +147,7 @@ def make_lorentz(p: int, q: int, seed: int) -> Tensor:
 @st.composite
 def lorentz(draw: st.DrawFn, p: int, q: int) -> Tensor:
     """Elements of O(p, q), see :func:`make_lorentz`."""
-    return _told(make_lorentz, p=p, q=q, seed=draw(seeds()))
+    return _noted(make_lorentz, p=p, q=q, seed=draw(seeds()))
 
 
 def make_symplectic(m: int, seed: int) -> Tensor:
@@ -160,7 +160,7 @@ def make_symplectic(m: int, seed: int) -> Tensor:
 @st.composite
 def symplectic(draw: st.DrawFn, m: int) -> Tensor:
     """Elements of Sp(2m, R), see :func:`make_symplectic`."""
-    return _told(make_symplectic, m=m, seed=draw(seeds()))
+    return _noted(make_symplectic, m=m, seed=draw(seeds()))
 
 
 def make_unitary(d: int, seed: int) -> Tensor:
@@ -173,11 +173,11 @@ def make_unitary(d: int, seed: int) -> Tensor:
 @st.composite
 def unitary(draw: st.DrawFn, d: int) -> Tensor:
     """Unitary matrices, see :func:`make_unitary`."""
-    return _told(make_unitary, d=d, seed=draw(seeds()))
+    return _noted(make_unitary, d=d, seed=draw(seeds()))
 
 
-def _told(make: Callable[..., Tensor], **drawn: Any) -> Tensor:
-    """Make what was drawn, and have hypothesis print how beside a failing example."""
+def _noted(make: Callable[..., Tensor], **drawn: Any) -> Tensor:
+    """Make the tensor, and let hypothesis print the call with a failing example."""
     note(f"{make.__name__}({', '.join(f'{name}={value!r}' for name, value in drawn.items())})")
     return make(**drawn)
 

@@ -13,20 +13,20 @@ from torch.nn import functional
 
 from care_bench.losses import InfoNCE, alignment, info_nce_terms, uniformity
 from theory_checks.ledger import Statement, observe, sizes
+from theory_checks.measures import log_log_slope
 from theory_checks.measures_metrics import (
     Population,
+    info_nce_excess,
     largest_gap_error,
-    log_log_slope,
     minimise_uniformity,
     moved,
     regular_polygon,
     regular_simplex,
-    repulsion_excess,
     simplex_error,
     uniform_gap,
 )
 from theory_checks.strategies import make_points, seeds, sphere_points
-from theory_checks.tolerances import TOLERANCE
+from theory_checks.tolerances import EXACT
 
 STATEMENTS = (
     Statement(
@@ -38,20 +38,20 @@ STATEMENTS = (
     ),
     Statement(
         id="info-nce-log-outside",
-        text="InfoNCE = alignment + uniformity in the limit, uniformity = log E_x E_x' exp(f(x).f(x')).",
+        text="InfoNCE = invariance + uniformity in the limit, uniformity = log E_x E_x' exp(f(x).f(x')).",
         source="point 6",
-        verdict="holds with assumption: all anchors see the same E_x' exp(f(x).f(x')); else, by Jensen, uniformity is "
-        "only an upper bound",
+        verdict="holds with assumption: E_x' exp(f(x).f(x')) is the same for all anchors; else, by Jensen, uniformity "
+        "is only an upper bound",
     ),
     Statement(
         id="point-6",
-        text="At finite batch InfoNCE is not alignment + uniformity: it lies below by Jensen's gap over the anchors.",
+        text="At finite batch InfoNCE is not invariance + uniformity: it lies below by Jensen's gap over the anchors.",
         source="point 6",
         verdict="holds",
     ),
     Statement(
         id="info-nce-alignment",
-        text="InfoNCE's alignment part at tau = 1 is E|f(a(x)) - f(a'(x))|^2 / 2 - 1, so at least alignment^2 / 2 - 1.",
+        text="InfoNCE's invariance term at tau = 1 is E|f(a(x)) - f(a'(x))|^2 / 2 - 1, at least alignment^2 / 2 - 1.",
         source="point 6",
         verdict="holds with assumption: the two agree only where all pairs are equally far apart",
     ),
@@ -75,12 +75,11 @@ STATEMENTS = (
     ),
 )
 
-EXACT = TOLERANCE[torch.float64]
 BATCHES = (8, 16, 32, 64, 128, 256)
 SEEDS = 24
 STARTS = 6
 SLACK = 0.1
-"""What a slope fitted over SEEDS seeds may fall short by."""
+"""Allowed error of a slope fitted over SEEDS seeds."""
 
 
 # --- many negatives ----------------------------------------------------------------------------------------------
@@ -115,30 +114,30 @@ def population_gaps(population: Population, temperature: float, limit: float) ->
 @pytest.mark.parametrize("draw", range(3))
 def test_rate_for_any_embeddings(draw, temperature):
     population = Population.draw(inputs=12, views=3, d=4, seed=draw)
-    limit = population.alignment_limit(temperature) + population.log_inside(temperature)
+    limit = population.invariance_limit(temperature) + population.log_inside(temperature)
     gaps = population_gaps(population, temperature, limit)
     slope = log_log_slope(BATCHES, gaps)
     observe_rate(slope, f"d=4 tau={temperature} draw={draw}: slope {slope:.2f}")
     assert slope < -0.5 + SLACK
-    assert gaps[0] > 0.05  # at a finite batch the limit is not there yet
+    assert gaps[0] > 0.05  # at a finite batch the limit is not reached
 
 
 @pytest.mark.statement("info-nce-limit")
 @pytest.mark.parametrize("draw", range(3))
 def test_control_a_limit_that_is_a_little_off_has_no_rate(draw):
     population = Population.draw(inputs=12, views=3, d=4, seed=draw)
-    limit = population.alignment_limit(0.5) + population.log_inside(0.5)
+    limit = population.invariance_limit(0.5) + population.log_inside(0.5)
     assert log_log_slope(BATCHES, population_gaps(population, 0.5, limit + 0.3)) > -0.2
     assert log_log_slope(BATCHES, population_gaps(population, 0.5, limit - 0.3)) > -0.2
 
 
 @pytest.mark.statement("info-nce-log-outside")
 @pytest.mark.parametrize("draw", range(4))
-def test_the_paper_puts_the_logarithm_outside_and_the_difference_stays_however_many_negatives(draw):
+def test_with_the_logarithm_outside_as_in_the_paper_a_difference_stays_for_any_number_of_negatives(draw):
     population = Population.draw(inputs=12, views=3, d=4, seed=draw)
     jensen = population.log_outside(1.0) - population.log_inside(1.0)
     for batch in (64, 512):
-        excess = np.mean([repulsion_excess(*population.sample(batch, seed)) for seed in range(8)])
+        excess = np.mean([info_nce_excess(*population.sample(batch, seed)) for seed in range(8)])
         observe("info-nce-log-outside", residual=abs(excess), case=f"B={batch} d=4 draw={draw}, {jensen:.4f} expected")
         assert excess == pytest.approx(-jensen, rel=0.15)
     assert jensen > 0.01
@@ -157,8 +156,8 @@ def test_control_on_a_regular_polygon_the_two_limits_agree(n):
 
 @pytest.mark.statement("point-6")
 @given(z=sphere_points(min_n=2), seed=seeds(), size=st.sampled_from([0.0, 0.1, 1.0]))
-def test_info_nce_lies_below_alignment_plus_uniformity(z, seed, size):
-    excess = repulsion_excess(z, moved(z, seed, size))
+def test_info_nce_lies_below_invariance_plus_uniformity(z, seed, size):
+    excess = info_nce_excess(z, moved(z, seed, size))
     observe("point-6", residual=max(0.0, excess), case=f"{sizes(z)} size={size}")
     assert excess < EXACT
 
@@ -167,16 +166,16 @@ def test_info_nce_lies_below_alignment_plus_uniformity(z, seed, size):
 @given(z=sphere_points(min_n=3, max_n=16, min_d=2, kind="uniform"), seed=seeds())
 def test_at_finite_batch_the_identity_fails(z, seed):
     views = (z, moved(z, seed, 0.5))
-    _, normaliser = info_nce_terms(*views, 1.0)
-    assume(normaliser.item() - math.log(2 * len(z) - 1) < 0.9)  # not collapsed
-    assert repulsion_excess(*views) < -1e-8
+    _, uniformity_term = info_nce_terms(*views, 1.0)
+    assume(uniformity_term.item() - math.log(2 * len(z) - 1) < 0.9)  # not collapsed
+    assert info_nce_excess(*views) < -1e-8
 
 
 @pytest.mark.statement("point-6")
 @pytest.mark.parametrize("n", [2, 3, 5, 8])
-def test_control_the_identity_holds_where_all_anchors_see_the_same(n):
+def test_control_the_identity_holds_where_all_anchors_are_alike(n):
     for z in (regular_polygon(n), regular_simplex(n, n)):
-        excess = abs(repulsion_excess(z, z))
+        excess = abs(info_nce_excess(z, z))
         observe("point-6", residual=excess, case=f"n={n} d={z.shape[1]} every anchor alike")
         assert excess < EXACT
 
@@ -185,15 +184,15 @@ def test_control_the_identity_holds_where_all_anchors_see_the_same(n):
 @given(z=sphere_points(min_n=2), seed=seeds(), size=st.sampled_from([0.0, 0.1, 1.0, 10.0]))
 def test_info_nce_squares_the_distance_and_alignment_does_not(z, seed, size):
     za = moved(z, seed, size)
-    part, _ = info_nce_terms(z, za, 1.0)
-    residual = abs(part - ((z - za).square().sum(dim=1).mean() / 2 - 1)).item()
+    invariance, _ = info_nce_terms(z, za, 1.0)
+    residual = abs(invariance - ((z - za).square().sum(dim=1).mean() / 2 - 1)).item()
     observe("info-nce-alignment", residual=residual, case=f"{sizes(z)} size={size}")
     assert residual < EXACT
-    assert part >= alignment(z, za) ** 2 / 2 - 1 - EXACT
+    assert invariance >= alignment(z, za) ** 2 / 2 - 1 - EXACT
 
 
 @pytest.mark.statement("info-nce-alignment")
-def test_control_one_pair_far_apart_tells_the_square_from_the_distance():
+def test_control_one_pair_far_apart_distinguishes_the_square_from_the_distance():
     z = make_points(10, 3, 0)
     za = z.clone()
     za[0] = -za[0]  # squared distances 4 and nine zeros: 4 / 20 against (2 / 10)^2 / 2
@@ -220,7 +219,7 @@ def test_random_starts_on_the_circle_end_equally_spaced(n):
 @pytest.mark.statement("uniformity-circle")
 @given(n=st.integers(2, 8), seed=seeds(), size=st.sampled_from([1e-2, 0.1, 1.0]))
 def test_every_perturbation_of_equally_spaced_points_costs(n, seed, size):
-    """And by the right amount: the cost of a small one is quadratic, never linear."""
+    """The cost of a small perturbation is quadratic in it, not linear."""
     polygon = regular_polygon(n)
     angles = size * torch.from_numpy(np.random.default_rng(seed).standard_normal(n))
     angles -= angles.mean()  # turning them all costs nothing
@@ -242,8 +241,8 @@ def test_control_the_checks_catch_points_that_are_not_the_minimiser():
 
 
 @pytest.mark.statement("uniformity-circle", "uniformity-simplex")
-def test_control_the_checks_catch_a_repulsion_that_does_not_know_the_sign():
-    """A repulsion of lines, log E exp((f(x).f(x'))^2), spreads points over half the circle and corners over axes."""
+def test_control_the_checks_catch_a_uniformity_that_ignores_the_sign():
+    """The uniformity of lines, log E exp((f(x).f(x'))^2), has other minimisers: points on half the circle, axes."""
 
     def of_lines(z: torch.Tensor) -> torch.Tensor:
         return uniformity(functional.normalize((z[:, :, None] * z[:, None]).flatten(start_dim=1), dim=1))
@@ -286,7 +285,7 @@ def test_uniformity_is_at_least_that_of_the_simplex(z):
 
 @pytest.mark.statement("uniformity-bound")
 @pytest.mark.parametrize("n", [2, 3, 9])
-def test_control_the_bound_is_reached_and_is_lost_off_the_sphere(n):
+def test_control_the_bound_is_reached_and_does_not_hold_off_the_sphere(n):
     simplex = regular_simplex(n, n)
     assert uniformity(simplex).item() == pytest.approx(-1 / (n - 1), abs=EXACT)
     assert uniformity(1.1 * simplex) < -1 / (n - 1) - 1e-3

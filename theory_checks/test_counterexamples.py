@@ -1,4 +1,4 @@
-"""Where an assumption is needed: encoders that do what the text leaves out, small enough to write down.
+"""Small encoders that show where the text needs an assumption.
 
 An encoder is a table: input i has the embedding in row i. An augmentation is a list: it takes input i to input a[i].
 """
@@ -19,9 +19,8 @@ from theory_checks.ledger import Statement, observe
 from theory_checks.measures import distance, equivariance_loss, procrustes, smallest_singular_value
 from theory_checks.measures_bounds import epsilon_squared, inverse_norm
 from theory_checks.strategies import generator, make_full_rank_points, make_orthogonal, make_points, seeds
-from theory_checks.tolerances import TOLERANCE
+from theory_checks.tolerances import EXACT
 
-EXACT = TOLERANCE[torch.float64]
 STATEMENTS = (
     Statement(
         "point-1-support",
@@ -117,7 +116,7 @@ def test_a_of_x_outside_the_support_breaks_the_homomorphism(d: int, more: int, s
     repaired = float(composition_error(z, za, zba).frobenius)
     observe("point-1-repaired", residual=repaired, case=case)
     assert repaired < EXACT
-    # And the loss sees it, once Y is in its support: no one map serves a' on X and Y.
+    # Once Y is in its support the loss detects it: no single map fits a' on X and on Y.
     both = views(table, range(2 * n), identity, a_prime)
     least = math.sqrt(2) * smallest_singular_value(z) * smallest_singular_value(za) * distance(on_x, on_y)
     assert epsilon_squared(*both) > least - EXACT > 1e-4
@@ -125,7 +124,7 @@ def test_a_of_x_outside_the_support_breaks_the_homomorphism(d: int, more: int, s
 
 @pytest.mark.statement("point-1-support")
 def test_smallest_case_of_a_of_x_outside_the_support_two_points_of_the_plane() -> None:
-    """f(X) = {e1, e2}; a turns nothing, a' turns nothing on X and a quarter on a(X). ‖I - J‖ = 2."""
+    """f(X) = {e1, e2}; a is the identity, a' is the identity on X and a quarter turn J on a(X). ‖I - J‖ = 2."""
     eye = torch.eye(2, dtype=torch.float64)
     quarter = torch.tensor([[0.0, -1.0], [1.0, 0.0]], dtype=torch.float64)
     table, a, a_prime = _two_faced(eye, turn=eye, on_x=eye, on_y=quarter)
@@ -164,7 +163,7 @@ def test_an_idempotent_augmentation_and_a_homomorphism_force_the_identity(d: int
     defect, motion = distance(procrustes(z, zaa)[0], rho @ rho), distance(rho, torch.eye(d, dtype=torch.float64))
     observe("point-2-homomorphism", residual=abs(defect - motion), case=f"n={n} d={d} seed={seed}")
     assert defect == pytest.approx(motion, abs=EXACT)
-    # Fitted where it acts, on f(a(x)), the same augmentation is the identity.
+    # Fitted on f(a(x)), where it acts the second time, the same augmentation is the identity.
     assert distance(procrustes(za, zaa)[0], torch.eye(d, dtype=torch.float64)) < EXACT
 
 
@@ -201,7 +200,7 @@ def test_control_an_equivariant_idempotent_augmentation_does_not_have_zero_loss(
 
 
 def _practical_and_ideal(plain: Tensor, augmented: list[Tensor], probabilities: list[float]) -> tuple[float, float]:
-    """Return the two forms of Eq. 2: both views drawn, and one view drawn with the plain embeddings beside it."""
+    """Return both forms of Eq. 2: two augmented views, and an augmented view against the plain embeddings."""
     drawn = list(zip(augmented, probabilities, strict=True))
     practical = sum(p * q * float(equivariance(z, y, splits=1)) for z, p in drawn for y, q in drawn)
     return practical, sum(p * float(equivariance(plain, z, splits=1)) for z, p in drawn)

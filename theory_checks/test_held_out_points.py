@@ -1,4 +1,4 @@
-"""Prop. 5: one map for all points, and what a map fitted on some of them says about the rest."""
+"""Prop. 5: one map for all points, and whether a map fitted on some of them fits the rest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from theory_checks.strategies import (
     same_gram,
     seeds,
 )
-from theory_checks.tolerances import TOLERANCE
+from theory_checks.tolerances import EXACT
 
 STATEMENTS = (
     Statement(
@@ -36,13 +36,12 @@ STATEMENTS = (
         "holds with assumption: the fitted points span what the held-out ones do",
     ),
 )
-EXACT = TOLERANCE[torch.float64]
 
 
 @pytest.mark.statement("prop-5")
 @given(full_rank_points(max_n=32), seeds(), st.integers(1, 32))
 def test_held_out_points_obey_the_map_of_the_fitted_ones(fitted: Tensor, seed: int, held_out: int) -> None:
-    """The inner products of f on all points make h, by themselves; R comes from the fitted points alone."""
+    """H is made from the inner products of f alone, on all points; R is fitted on some of them."""
     f = torch.cat([fitted, make_points(held_out, fitted.shape[1], seed)])
     h = same_gram(f @ make_orthogonal(f.shape[1], seed).mT)
     r, _ = measures.procrustes(fitted, h[: len(fitted)])
@@ -64,7 +63,7 @@ def test_control_a_held_out_point_with_other_inner_products_is_seen(size: float)
 @pytest.mark.statement("prop-5-fitted")
 @given(st.integers(2, 16), seeds())
 def test_a_map_fitted_below_full_rank_may_miss_held_out_points(d: int, seed: int) -> None:
-    """One R serves all points, and a second one, which fits as well, turns the point off the span around."""
+    """One R fits all points; a second one fits the fitted points as well and reverses the point off their span."""
     f = make_orthogonal(d, seed)
     h = f @ make_orthogonal(d, seed + 1).mT
     r, everywhere = measures.procrustes(f, h)

@@ -1,6 +1,6 @@
 """Cor. 1: where the loss is zero and the embeddings span R^d, maps compose as augmentations do.
 
-The maps are fitted by Procrustes on embeddings before and after each augmentation. Nothing tells the fit which
+The maps are fitted by Procrustes on embeddings before and after each augmentation. The fit does not know which
 representation the encoder uses. Here augmentations carry the data into itself.
 """
 
@@ -18,7 +18,7 @@ from theory_checks import measures
 from theory_checks.acting_groups import FiniteGroup, cyclic, dihedral, encode_circle, encode_directions, permutations
 from theory_checks.ledger import Statement, observe
 from theory_checks.strategies import generator, make_orthogonal, make_points, seeds
-from theory_checks.tolerances import TOLERANCE
+from theory_checks.tolerances import EXACT
 
 ASSUMPTION = "holds with assumption: augmentations carry the data into itself"
 TEXT = "Zero loss and embeddings that span R^d give rho(a'a) = rho(a') rho(a)"
@@ -35,13 +35,12 @@ STATEMENTS = (
         "holds with assumption: the embeddings span R^d; below full rank maps that fit exactly need not compose",
     ),
 )
-EXACT = TOLERANCE[torch.float64]
 FINITE = [cyclic(m) for m in (1, 2, 3, 5, 8)] + [dihedral(m) for m in (1, 2, 3, 4, 6)]
 PERMUTATIONS = [permutations(m) for m in (2, 3, 4)]
 
 
 def fitted_maps(plain: Tensor, views: Tensor) -> Tensor:
-    """Return R_a of every view, having checked that the loss is zero for each."""
+    """Return R_a of every view, after asserting that the loss is zero for each."""
     loss = Equivariance(splits=len(views))(plain.repeat(len(views), 1), views.flatten(0, 1))
     assert float(loss) <= EXACT**2
     return wahba(plain, views, group="O").rotation
@@ -57,7 +56,7 @@ def random_turns(count: int, seed: int) -> Tensor:
 
 
 def test_the_groups_are_groups_and_their_representations_homomorphisms() -> None:
-    """What the checks below rest on: tables are Latin squares, associative, and the maps are orthogonal and compose."""
+    """The tables are Latin squares and associative, and the maps are orthogonal and compose."""
     for group in FINITE + PERMUTATIONS:
         table, elements = group.table, torch.arange(len(group.table))
         assert (table.sort(dim=0)[0] == elements[:, None]).all(), group.name
@@ -126,7 +125,7 @@ def test_the_identity_fits_as_identity_and_inverses_as_transposes(group: FiniteG
 @pytest.mark.statement("cor-1-span")
 @given(st.sampled_from([group for group in FINITE if len(group.table) > 2]), seeds())
 def test_below_full_rank_maps_that_fit_need_not_compose(group: FiniteGroup, seed: int) -> None:
-    """One more dimension than the embeddings use, and each R_a free to reflect it or not: every fit is exact."""
+    """In one dimension more than the embeddings span, which each R_a may reflect or not, every fit is exact."""
     rows, views = group.augmented(group.orbits(group.representation.shape[-1] + 1, seed))
     maps = fitted_maps(rows, views)
     flips = torch.where(torch.arange(len(maps)) == 0, -1.0, 1.0).double()
@@ -144,7 +143,7 @@ def test_below_full_rank_maps_that_fit_need_not_compose(group: FiniteGroup, seed
 
 @pytest.mark.parametrize("group", [dihedral(3), permutations(3), permutations(4)], ids=lambda group: group.name)
 def test_control_composition_in_the_wrong_order_is_seen(group: FiniteGroup) -> None:
-    """Where the group is not commutative rho(ab) = rho(b) rho(a) fails: the order of the factors is tested."""
+    """For a group that is not commutative rho(ab) = rho(b) rho(a) fails, so the order of the factors is tested."""
     maps = fitted_group(group, seed=0)
     assert measures.composition_defect(maps, group.table) <= EXACT
     assert measures.composition_defect(maps, group.table.mT) > 1
@@ -153,7 +152,7 @@ def test_control_composition_in_the_wrong_order_is_seen(group: FiniteGroup) -> N
 
 @pytest.mark.parametrize("group", [cyclic(5), dihedral(4), permutations(3)], ids=lambda group: group.name)
 def test_control_one_element_with_a_map_of_its_own_is_seen(group: FiniteGroup) -> None:
-    """Every augmentation has loss zero, one by a rotation that does not belong: only composition shows it."""
+    """Every augmentation has zero loss, one of them by a rotation of another group: only composition shows it."""
     rows, views = group.augmented(group.orbits(group.representation.shape[-1] + 1, seed=0))
     views[1] = views[1] @ make_orthogonal(rows.shape[1], 5, "near_identity").mT
     defect = measures.composition_defect(fitted_maps(rows, views), group.table)

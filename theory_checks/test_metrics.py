@@ -1,4 +1,4 @@
-"""gamma_f and Wahba's error: what gamma_f measures, what it is zero for, and what leaves both alone."""
+"""gamma_f and Wahba's error: what gamma_f measures, where it is zero, and what leaves both unchanged."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from theory_checks.ledger import Statement, observe, sizes
 from theory_checks.measures import equivariance_loss
 from theory_checks.measures_metrics import moved, pair_movement, relative_difference, root_numerator
 from theory_checks.strategies import make_orthogonal, make_points, orthogonal, seeds, sphere_points
-from theory_checks.tolerances import TOLERANCE
+from theory_checks.tolerances import EXACT
 
 STATEMENTS = (
     Statement(
@@ -39,19 +39,18 @@ STATEMENTS = (
     ),
     Statement(
         id="metric-frame",
-        text="Neither gamma_f nor Wahba's error sees one orthogonal map of all embeddings or the order of samples.",
+        text="gamma_f and Wahba's error are unchanged by one orthogonal map of all embeddings and by a reordering.",
         source="metric",
         verdict="holds",
     ),
     Statement(
         id="metric-views-turned",
-        text="Wahba's error does not see a map of its own group applied to the views alone; gamma_f does.",
+        text="Wahba's error is unchanged by a map of its own group applied to the views alone; gamma_f is not.",
         source="metric",
-        verdict="holds with assumption: the map is in the group (over SO(d) a reflection is seen)",
+        verdict="holds with assumption: the map is in the group (over SO(d) a reflection changes the error)",
     ),
 )
 
-EXACT = TOLERANCE[torch.float64]
 SIZES = st.sampled_from([1e-2, 0.1, 1.0, 10.0])
 
 
@@ -59,7 +58,7 @@ SIZES = st.sampled_from([1e-2, 0.1, 1.0, 10.0])
 
 
 def numerator_defect(z: Tensor, za: Tensor) -> float:
-    """|root of gamma_f's numerator - 2 sqrt(loss)| of the first two rows: zero where the identity holds."""
+    """Return |root of gamma_f's numerator - 2 sqrt(loss)| of the first two rows, zero where the identity holds."""
     return abs(root_numerator(z[:2], za[:2]) - 2 * math.sqrt(equivariance_loss(z[:2], za[:2])))
 
 
@@ -87,19 +86,19 @@ def test_control_a_row_off_the_sphere_breaks_the_numerator_identity(z, seed):
 
 @pytest.mark.statement("metric-numerator")
 def test_control_lengths_alone_move_gamma_and_not_the_loss():
-    """The loss leaves out the pair of an input with itself, and all other inner products stay zero here."""
+    """The loss leaves out the pair of an input with itself, and here all other inner products stay zero."""
     z = torch.eye(2, dtype=torch.float64)
     za = torch.diag(torch.tensor([4.0, 1.0], dtype=torch.float64))
     assert equivariance_loss(z, za) == 0
     assert root_numerator(z, za) == pytest.approx(17 - 2)
 
 
-# --- what gamma_f is zero for ------------------------------------------------------------------------------------
+# --- where gamma_f is zero ---------------------------------------------------------------------------------------
 
 
 @st.composite
 def turned(draw: st.DrawFn, kind: str | None = None) -> tuple[Tensor, Tensor]:
-    """Embeddings and their image under one orthogonal map, no two samples of which stay where they are."""
+    """Embeddings and their image under one orthogonal map, which moves every pair of samples."""
     z = draw(sphere_points(min_n=2, min_d=2))
     za = z @ draw(orthogonal(z.shape[1], kind)).mT
     assume(pair_movement(z, za) > 1e-8)
@@ -124,10 +123,10 @@ def test_gamma_is_at_least_a_sixteenth_of_the_loss(z, seed, size):
 
 
 @pytest.mark.statement("metric-gamma-positive")
-def test_the_sixteenth_is_reached_by_two_samples_that_both_jump_to_the_far_side():
+def test_the_sixteenth_is_reached_by_two_samples_that_both_go_to_their_antipodes():
     z = torch.tensor([[1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
     for angle in (1e-3, 1e-5):
-        # Both land on their antipodes or next to them, so that the movement is 8 but for angle^2.
+        # Both go to their antipodes or next to them, so that the movement is 8 up to angle^2.
         za = torch.tensor([[-math.cos(angle), -math.sin(angle)], [0.0, -1.0]], dtype=torch.float64)
         bound, gamma = equivariance_loss(z, za) / 16, relative_equivariance(z, za)
         observe("metric-gamma-positive", residual=bound, bound=gamma, case=f"n=2 d=2 angle={angle}")
@@ -141,7 +140,7 @@ def test_control_maps_that_are_not_orthogonal_have_positive_gamma(seed):
     turn = make_orthogonal(4, seed)
     stretch = torch.diag(torch.tensor([1.2, 1.0, 1.0, 1.0], dtype=torch.float64))
     warped = z @ turn.mT
-    warped[0] = -warped[0]  # one sample disobeys the common map
+    warped[0] = -warped[0]  # the common map does not fit one sample
     for za in (functional.normalize(z @ stretch @ turn.mT, dim=1), warped):
         assert relative_equivariance(z, za) > 1e-4
 
@@ -152,11 +151,11 @@ def test_an_exactly_invariant_encoder_has_no_gamma(z):
     assert math.isnan(relative_equivariance(z, z.clone()))
 
 
-# --- what leaves both metrics alone ------------------------------------------------------------------------------
+# --- what leaves both metrics unchanged --------------------------------------------------------------------------
 
 
 def differences(before: tuple[Tensor, Tensor], after: tuple[Tensor, Tensor]) -> tuple[float, float, float]:
-    """How much gamma_f, Wahba's error over SO(d) and that over O(d) differ."""
+    """Return by how much gamma_f, Wahba's error over SO(d) and that over O(d) differ."""
     gamma = relative_difference(relative_equivariance(*after), relative_equivariance(*before))
     special = abs(wahba(*after).error_per_sample - wahba(*before).error_per_sample).item()
     whole = abs(wahba(*after, group="O").error_per_sample - wahba(*before, group="O").error_per_sample).item()
@@ -192,7 +191,7 @@ def test_reordering_the_samples_changes_neither_metric(example, seed):
 
 @pytest.mark.statement("metric-frame")
 @pytest.mark.parametrize("seed", range(5))
-def test_control_other_maps_and_orders_are_seen_by_both_metrics(seed):
+def test_control_other_maps_and_orders_change_both_metrics(seed):
     z = make_points(20, 4, seed)
     za = moved(z, seed, 0.5)
     shear = torch.eye(4, dtype=torch.float64)
@@ -203,7 +202,7 @@ def test_control_other_maps_and_orders_are_seen_by_both_metrics(seed):
 
 @pytest.mark.statement("metric-views-turned")
 @given(views_and_map(kind="special"))
-def test_wahba_does_not_see_a_rotation_of_the_views(example):
+def test_wahbas_error_is_unchanged_by_a_rotation_of_the_views(example):
     z, za, turn = example
     _, special, whole = differences((z, za), (z, za @ turn.mT))
     observe("metric-views-turned", residual=max(special, whole), case=sizes(z))
@@ -212,7 +211,7 @@ def test_wahba_does_not_see_a_rotation_of_the_views(example):
 
 @pytest.mark.statement("metric-views-turned")
 @given(views_and_map(kind="reflection"))
-def test_wahba_over_the_whole_group_does_not_see_a_reflection_of_the_views_either(example):
+def test_wahbas_error_over_the_whole_group_is_unchanged_by_a_reflection_of_the_views(example):
     z, za, turn = example
     *_, whole = differences((z, za), (z, za @ turn.mT))
     observe("metric-views-turned", residual=whole, case=sizes(z))
@@ -221,7 +220,7 @@ def test_wahba_over_the_whole_group_does_not_see_a_reflection_of_the_views_eithe
 
 @pytest.mark.statement("metric-views-turned")
 @pytest.mark.parametrize("seed", range(5))
-def test_control_gamma_sees_the_rotation_and_the_special_group_the_reflection(seed):
+def test_control_a_rotation_changes_gamma_and_a_reflection_the_error_over_the_special_group(seed):
     z = make_points(20, 4, seed)
     za = moved(z, seed, 0.3)
     gamma, special, _ = differences((z, za), (z, za @ make_orthogonal(4, seed, "special").mT))

@@ -1,4 +1,4 @@
-"""Minimise the loss from random starts: whatever it reaches, the map is as near to O(d) as Prop. 3 says."""
+"""Minimise the loss from random starts: at every loss reached, the map is as near to O(d) as Prop. 3 says."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ from theory_checks.measures_minimisation import (
     summary,
 )
 from theory_checks.strategies import make_full_rank_points, make_points
-from theory_checks.tolerances import TOLERANCE
+from theory_checks.tolerances import EXACT
 
 TEXT = (
-    "Whatever loss {} reaches, residual and distance of the best linear map to O(d) obey Prop. 3; at zero both vanish."
+    "At every loss that {} reaches, residual and distance of the best linear map to O(d) obey Prop. 3; at zero both "
+    "vanish."
 )
 STATEMENTS = (
     Statement(
@@ -44,7 +45,7 @@ STATEMENTS = (
     Statement(
         "minima-local",
         "Over free embeddings a start can end in a minimum that is not global and whose map is far from O(d): few "
-        "starts for d >= 2, half of them for two points and d = 1; Prop. 3 is not admissible there.",
+        "starts for d >= 2, half of them for two points and d = 1; the condition of Prop. 3 is not met there.",
         "Prop. 2, 3 by minimising",
         "holds",
     ),
@@ -67,13 +68,12 @@ STATEMENTS = (
         "holds with assumption: ||A^+|| eps <= 1/sqrt 2; alone the loss lets the network collapse",
     ),
 )
-ROUNDING = TOLERANCE[torch.float64]
 ORTHOGONAL = 1e-6
 SIZES = ((3, 2), (8, 2), (8, 3), (16, 3), (12, 4), (12, 6))
 
 
 def starts() -> int:
-    """Starts of each size: a tenth of the examples of the profile, never so few that nothing can be counted."""
+    """Return the number of random starts: a tenth of the profile's examples, at least four."""
     return max(4, settings().max_examples // 10)
 
 
@@ -82,25 +82,25 @@ def paper_loss(a: Tensor, b: Tensor) -> Tensor:
 
 
 def check(statement: str, a: Tensor, b: Tensor, sum_of_squares: float, loss: float, name: str) -> bool:
-    """Note one point of a descent and hold it to Prop. 3; return whether Prop. 3 speaks about it."""
+    """Note one point of a descent and check it against Prop. 3; return whether Prop. 3's condition is met."""
     end = ending(a, b, sum_of_squares)
     if end.admissible:
-        observe(statement, residual=end.residual, bound=end.bound + ROUNDING)
+        observe(statement, residual=end.residual, bound=end.bound + EXACT)
     hold(end, loss, name)
     return end.admissible
 
 
 def hold(end: Ending, loss: float, name: str) -> None:
-    """Fail where Prop. 3 forbids what was measured, or where the loss is zero and the map is not orthogonal."""
+    """Assert that Prop. 3 allows what was measured, and that the map is orthogonal where the loss is zero."""
     if end.admissible:
-        assert end.residual <= end.bound + ROUNDING, f"{name}: residual {end.residual}, bound {end.bound}"
-        assert end.defect <= end.defect_bound + ROUNDING, f"{name}: defect {end.defect}, bound {end.defect_bound}"
+        assert end.residual <= end.bound + EXACT, f"{name}: residual {end.residual}, bound {end.bound}"
+        assert end.defect <= end.defect_bound + EXACT, f"{name}: defect {end.defect}, bound {end.defect_bound}"
     if loss <= MACHINE_ZERO:
         assert end.defect <= ORTHOGONAL, f"{name}: zero loss, yet the map is {end.defect} away from O(d)"
 
 
 def check_on_spheres(statement: str, descents: Sequence[tuple[str, Tensor, Descent]]) -> None:
-    """Hold every iterate of every descent on unit rows to Prop. 3, and note how often a start ended where."""
+    """Check every iterate of every descent on unit rows against Prop. 3, and note how the descents ended."""
     admissible = sum(
         check(statement, a, b, len(a) * (len(a) - 1) * loss, loss, name)
         for name, a, descent in descents
@@ -133,7 +133,7 @@ def test_a_start_can_end_in_a_local_minimum_and_prop_3_does_not_say_otherwise() 
     points = [make_points(n, d, seed) for seed in range(10 * starts())]
     descents = [free_embeddings(a, seed, paper_loss, steps=200) for seed, a in enumerate(points)]
     stuck = [(a, found) for a, found in zip(points, descents, strict=True) if found.kind == "local minimum"]
-    worst = max((found.slope for _, found in stuck), default=0.0)
+    worst = max((found.gradient for _, found in stuck), default=0.0)
     observe("minima-local", residual=worst, case=f"n={n} d={d} of {summary(descents)}")
     assert 0 < len(stuck) <= 0.2 * len(descents)
     for a, found in stuck:
@@ -147,7 +147,7 @@ def test_on_the_sphere_of_two_points_half_of_the_starts_are_stuck() -> None:
     count = 50 * starts()
     descents = [free_embeddings(make_points(2, 1, seed), seed, paper_loss) for seed in range(count)]
     stuck = [found for found in descents if found.kind == "local minimum"]
-    observe("minima-local", residual=max(found.slope for found in stuck), case=f"n=2 d=1 of {summary(descents)}")
+    observe("minima-local", residual=max(found.gradient for found in stuck), case=f"n=2 d=1 of {summary(descents)}")
     assert abs(len(stuck) - count / 2) <= 4 * math.sqrt(count) / 2  # four standard deviations of a fair coin
     assert all(found.loss == pytest.approx(4) for found in stuck)  # 1 against -1, squared
 
@@ -206,7 +206,7 @@ def test_a_network_on_point_clouds() -> None:
         for z, za in pairs:
             loss = paper_loss(z, za).item()
             total, spans = len(z) * (len(z) - 1) * loss, smallest_singular_value(z) >= 0.1
-            # Where the embeddings hardly span R^3 the linear map is not determined to 1e-6.
+            # Where the embeddings barely span R^3 the linear map is not determined to 1e-6.
             admissible += check("minima-network", z, za, total, loss if spans else math.inf, f"seed={seed}")
     zero = [descent.loss for descent in descents if descent.kind == "zero"]
     worst, case = max(zero, default=0.0), f"{summary(descents)}; {admissible} pairs of views admissible"
@@ -222,7 +222,7 @@ def test_alone_the_loss_lets_the_network_collapse() -> None:
         pairs, descent = network(seed, steps=[(200, 0.0)])
         observe("minima-network", residual=descent.loss)
         assert descent.loss <= 1e-8
-        # Uniformity is 1 where all embeddings are one point, and about 0.17 where they are uniform on the sphere.
+        # Uniformity is 1 if all embeddings are one point, and about 0.17 if they are uniform on the sphere.
         collapsed += uniformity(pairs[-1][0]).item() > 0.8
     assert collapsed >= 0.75 * starts()
 
@@ -238,14 +238,14 @@ def square_of_the_mean(a: Tensor, b: Tensor) -> Tensor:
 
 
 def sheared_target(a: Tensor, b: Tensor) -> Tensor:
-    """The loss towards the Gram matrix of a map that is not orthogonal."""
+    """The loss whose target is the Gram matrix of a map that is not orthogonal."""
     shear = torch.eye(a.shape[1], dtype=a.dtype)
     shear[0, -1] = 0.5
     return paper_loss(normalize(a @ shear, dim=1), b)
 
 
 def chunks_of_two(a: Tensor, b: Tensor) -> Tensor:
-    """The loss that compares only the rows of a pair: a chunk too small to fix one map."""
+    """The loss on chunks of two rows, which are too small to determine one map."""
     return equivariance(a, b, splits=len(a) // 2)
 
 

@@ -1,4 +1,4 @@
-"""gamma_f where encoders are nearly invariant: it stops meaning anything, and what still tells."""
+"""gamma_f of nearly invariant encoders: it diverges, and which numbers remain informative."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ import torch
 
 from care_bench.metrics import relative_equivariance, relative_equivariance_summary, wahba
 from theory_checks.ledger import Statement, observe
-from theory_checks.measures import equivariance_loss
-from theory_checks.measures_metrics import log_log_slope, moved
+from theory_checks.measures import equivariance_loss, log_log_slope
+from theory_checks.measures_metrics import moved
 from theory_checks.strategies import make_points
 
 STATEMENTS = (
     Statement(
         id="point-8",
-        text="As f becomes invariant by t, gamma_f grows like t^-2; the loss falls like t^2, Wahba's error like t.",
+        text="Where embeddings move by t -> 0, gamma_f grows like t^-2, the loss falls like t^2, Wahba's error like t.",
         source="point 8",
         verdict="holds",
     ),
@@ -23,7 +23,7 @@ STATEMENTS = (
         text="Where few pairs stop moving, the mean of the ratios diverges and the median and trimmed mean do not.",
         source="point 8",
         verdict="holds with assumption: fewer than 10 % of the pairs; where all stop moving, median and trimmed mean "
-        "diverge as well and only the invariance tells",
+        "diverge as well and only the invariance is informative",
     ),
 )
 
@@ -79,7 +79,7 @@ def test_median_and_trimmed_mean_survive_a_few_pairs_that_stop_moving(seed):
 
 @pytest.mark.statement("point-8-summary")
 @pytest.mark.parametrize("seed", range(4))
-def test_control_where_everything_stops_moving_only_the_invariance_tells(seed):
+def test_control_where_everything_stops_moving_only_the_invariance_is_informative(seed):
     z = make_points(40, 8, seed)
     summaries = [relative_equivariance_summary(z, moved(z, seed, scale)) for scale in SCALES]
     assert summaries[-1].median > 1e5 * summaries[0].median

@@ -1,6 +1,6 @@
 """Prop. 1, 2 and Cor. 3: the equivariance loss is zero exactly where one orthogonal map carries view to view.
 
-Rows are samples throughout: B = A R^T. Each check comes with what it must catch.
+Rows are samples throughout: B = A R^T. Each check has controls: violations that it must catch.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from theory_checks.strategies import (
     seeds,
     sphere_points,
 )
-from theory_checks.tolerances import TOLERANCE
+from theory_checks.tolerances import EXACT
 
 STATEMENTS = (
     Statement(
@@ -44,9 +44,9 @@ STATEMENTS = (
     ),
     Statement(
         "prop-2-unit-norm",
-        "A mean over the pairs of different inputs sees every failure of B = A R^T.",
+        "A mean over the pairs of different inputs is positive at every failure of B = A R^T.",
         "Prop. 2",
-        "holds with assumption: the embeddings have unit norm, for the pairs i = i are left out",
+        "holds with assumption: the embeddings have unit norm, because the pairs i = i are left out",
     ),
     Statement(
         "loss-is-finite-sample",
@@ -67,7 +67,6 @@ STATEMENTS = (
         "holds",
     ),
 )
-EXACT = TOLERANCE[torch.float64]
 
 
 # Prop. 1: one map for each augmentation
@@ -87,7 +86,7 @@ def test_every_augmentation_may_have_its_own_map(data: st.DataObject, augmentati
 @pytest.mark.statement("prop-1")
 @given(full_rank_points(min_n=2, max_n=24, min_d=2, max_d=16), seeds())
 def test_zero_loss_under_every_augmentation_gives_a_map_for_each(a: Tensor, seed: int) -> None:
-    """Views that share the Gram matrix of the plain embeddings, made without any map, are each explained by one."""
+    """Views with the Gram matrix of the plain embeddings, made without a map, are each the image under one."""
     views = torch.stack([same_gram(a @ make_orthogonal(a.shape[1], seed + i).mT) for i in range(3)])
     assert float(Equivariance(splits=3)(a.repeat(3, 1), views.flatten(0, 1))) <= EXACT**2
     solution = wahba(a, views, group="O")
@@ -123,7 +122,7 @@ def test_an_orthogonal_map_gives_zero_loss(data: st.DataObject) -> None:
 @pytest.mark.statement("prop-2")
 @given(full_rank_points(min_n=2, min_d=2), seeds(), st.floats(-6, 0))
 def test_positive_residual_gives_positive_loss(a: Tensor, seed: int, exponent: float) -> None:
-    """What no orthogonal map explains costs at least what Prop. 3 read backwards demands, whatever its size."""
+    """A residual of any size over all orthogonal maps has at least the loss that follows from Prop. 3."""
     b = moved_row(a @ make_orthogonal(a.shape[1], seed).mT, seed, 10**exponent)
     _, residual = measures.procrustes(a, b)
     least = measures.least_gap(residual, measures.smallest_singular_value(a))
@@ -137,7 +136,7 @@ def test_positive_residual_gives_positive_loss(a: Tensor, seed: int, exponent: f
 @pytest.mark.parametrize("d", [2, 3, 16])
 @pytest.mark.parametrize("size", [1e-6, 1e-3, 0.5])
 def test_control_a_map_that_is_not_orthogonal_has_positive_loss(d: int, size: float) -> None:
-    """Stretch one axis and go back to the sphere: the loss is positive, of order size^2, and no map in O(d) fits."""
+    """Stretch one axis and normalise: the loss is positive, of order size^2, and no map in O(d) fits."""
     a = make_points(4 * d, d, seed=d)
     stretched = a * torch.cat([torch.tensor([1 + size]), torch.ones(d - 1)]).double()
     b = stretched / stretched.norm(dim=1, keepdim=True)
@@ -201,7 +200,7 @@ def test_control_procrustes_leaves_a_residual_where_gram_matrices_differ(kind: s
     assert measures.procrustes(a, b)[1] > 1e-3
 
 
-# The map that is recovered
+# The recovered map
 
 
 @pytest.mark.statement("cor-3", "prop-1-coset")
@@ -230,7 +229,7 @@ def test_control_geomstats_refuses_what_is_in_neither_coset(d: int) -> None:
 
 @pytest.mark.parametrize("d", [2, 3, 8])
 def test_control_rotations_alone_cannot_undo_a_reflection(d: int) -> None:
-    """With SO(d) in place of O(d) the recovery fails; the residual is at least twice the smallest singular value."""
+    """Over SO(d) instead of O(d) the recovery fails; the residual is at least twice the smallest singular value."""
     a = make_full_rank_points(3 * d, d, seed=d)
     b = a @ make_orthogonal(d, 1, "reflection").mT
     assert measures.procrustes(a, b)[1] <= EXACT
@@ -238,7 +237,7 @@ def test_control_rotations_alone_cannot_undo_a_reflection(d: int) -> None:
 
 
 def in_coset(r: Tensor) -> tuple[bool, bool]:
-    """Return whether geomstats has R in SO(d), and whether it has R with its first row's sign changed."""
+    """Return whether geomstats finds R in SO(d), and whether it finds R with its first row negated there."""
     group = geomstats_so.SpecialOrthogonal(len(r))
     mirrored = r.clone()
     mirrored[0] *= -1

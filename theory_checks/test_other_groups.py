@@ -1,4 +1,4 @@
-"""Other groups than O(d): the loss under the form that a group preserves, and where the span must be non-degenerate."""
+"""Groups other than O(d): the loss under the form that a group preserves, on spans that are non-degenerate."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from torch import Tensor
 
 from care_bench.losses import Form, euclidean, form_equivariance, gram, hermitian, minkowski
 from theory_checks import strategies
-from theory_checks.form_groups import CONDITION, EXACT, GROUPS, Group, hold_element, root_of_sum, signs
+from theory_checks.form_groups import CONDITION, GROUPS, Group, hold_element, root_of_sum, signs
 from theory_checks.ledger import Statement, observe
 from theory_checks.measures import smallest_singular_value
 from theory_checks.measures_minimisation import MACHINE_ZERO, minimise
@@ -24,6 +24,7 @@ from theory_checks.measures_other_groups import (
     unitary_procrustes,
     unitary_rows,
 )
+from theory_checks.tolerances import EXACT
 
 TEXT = "The loss with the {} form is zero exactly when the views differ by one {} map."
 SPAN = "holds with assumption: the embeddings span a non-degenerate subspace (Witt)"
@@ -41,7 +42,7 @@ EACH_GROUP = [
 
 @st.composite
 def sizes(draw: st.DrawFn, group: Group) -> tuple[int, int, int]:
-    """Rows n >= d, dimension d of the group, and a seed."""
+    """Number of rows n >= d, dimension d of the group, and a seed."""
     d = draw(group.dimensions)
     return draw(st.integers(d, 16)), d, draw(strategies.seeds())
 
@@ -59,13 +60,13 @@ def test_one_element_of_the_group_gives_zero(group: Group, data: st.DataObject) 
 @pytest.mark.parametrize("group", EACH_GROUP)
 @given(data=st.data())
 def test_zero_gives_one_element_of_the_group(group: Group, data: st.DataObject) -> None:
-    """The second view comes from the eigenvectors of the Gram matrix: no element went into it."""
+    """The second view comes from the eigenvectors of the Gram matrix, without any element of the group."""
     n, d, seed = data.draw(sizes(group))
     form, z = group.form(d), group.points(n, d, seed)
     za = group.rows(gram(form, z), d)
     gap = root_of_sum(form, z, za)
     assert gap <= EXACT * n
-    assert (z - za).abs().max() > 1e-9  # another view, not the same one found again
+    assert (z - za).abs().max() > 1e-9  # the second view is not the first one
     residual = hold_element(0.0, z, za, group.matrix(d))
     observe(group.statement, residual=residual, case=f"n={n} d={d} seed={seed}")
 
@@ -140,7 +141,7 @@ def test_the_lorentz_group_moves_geomstats_hyperboloid(dimension: int, data: st.
     seed=strategies.seeds(),
     kind=st.sampled_from(("uniform", "collinear", "rank_deficient")),
 )
-def test_a_definite_form_asks_nothing_of_the_span(n: int, d: int, seed: int, kind: str) -> None:
+def test_a_definite_form_needs_no_condition_on_the_span(n: int, d: int, seed: int, kind: str) -> None:
     phases = strategies.generator("phases", seed).uniform(0, 2 * math.pi, (n, 1))
     z = strategies.make_points(n, d, seed, kind) * torch.from_numpy(np.exp(1j * phases))
     za = unitary_rows(gram(hermitian, z), d)
@@ -148,7 +149,7 @@ def test_a_definite_form_asks_nothing_of_the_span(n: int, d: int, seed: int, kin
     observe("other-groups-unitary", residual=misfit, case=f"n={n} d={d} seed={seed} {kind}")
     assert root_of_sum(hermitian, z, za) <= EXACT
     assert form_defect(torch.eye(d, dtype=torch.complex128), G) <= EXACT
-    assert misfit <= 1e-6  # the square root of a Gram eigenvalue that is zero but for rounding
+    assert misfit <= 1e-6  # the square root of a Gram eigenvalue that is rounding error
 
 
 def transposed(form: Form, z: Tensor, za: Tensor) -> Tensor:
@@ -170,14 +171,14 @@ def without_diagonal(form: Form, z: Tensor, za: Tensor) -> Tensor:
 @pytest.mark.parametrize(
     ("name", "planted", "broken"),
     [
-        ("lorentz", lambda z: z[:, [0, 1, 3, 2]], of_another_form),  # space and time change places
+        ("lorentz", lambda z: z[:, [0, 1, 3, 2]], of_another_form),  # space and time exchanged
         ("lorentz", lambda z: z @ signs(1.0, 1.0, 1.0, 2.0), without_diagonal),
-        ("symplectic", lambda z: z @ signs(1.0, 1.0, -1.0, -1.0), transposed),  # momenta run backwards
+        ("symplectic", lambda z: z @ signs(1.0, 1.0, -1.0, -1.0), transposed),  # momenta reversed
         ("unitary", lambda z: z.conj(), transposed),
         ("unitary", lambda z: z * torch.tensor([2.0, 1, 1, 1]), without_diagonal),
     ],
 )
-def test_a_planted_loss_is_zero_where_no_element_relates_the_views_and_is_caught(name, planted, broken) -> None:
+def test_a_planted_loss_that_is_zero_for_views_no_element_relates_is_caught(name, planted, broken) -> None:
     group, d = GROUPS[name], 4
     z = torch.eye(d, dtype=group.matrix(d).dtype) if broken is without_diagonal else group.points(8, d, seed=0)
     za, form = planted(z), group.form(d)

@@ -1,4 +1,4 @@
-"""Prop. 3 and 6: how far from one orthogonal map a small loss can leave us, and how tight the bound is."""
+"""Prop. 3 and 6: how far from one orthogonal map views of a small loss can be, and how tight the bound is."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import pytest
 import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from torch.nn.functional import normalize
 
 from care_bench.metrics import wahba
 from theory_checks.ledger import Statement, observe
-from theory_checks.measures import equivariance_loss, gram_gap, procrustes
+from theory_checks.measures import equivariance_loss, gram_gap, log_log_slope, procrustes
 from theory_checks.measures_bounds import (
     ATTAINED,
     DIRECTIONS,
@@ -23,13 +24,10 @@ from theory_checks.measures_bounds import (
     is_admissible,
     perturb,
     residual_bound,
-    slope,
-    unit,
 )
 from theory_checks.strategies import generator, make_full_rank_points, make_orthogonal, seeds
-from theory_checks.tolerances import TOLERANCE
+from theory_checks.tolerances import EXACT
 
-EXACT = TOLERANCE[torch.float64]
 STATEMENTS = (
     Statement(
         "prop-3",
@@ -47,8 +45,8 @@ STATEMENTS = (
     ),
     Statement(
         "prop-3-constant",
-        "The bound of Prop. 3 and 6 holds with (2√2-2)^(-1/2) = 1.0987 in place of 1+√2 = 2.4142, however large the "
-        "loss is, and with no less; where ‖A†‖ε <= 1/√2 it takes at least √3-1 = 0.7321.",
+        "The bound of Prop. 3 and 6 holds with (2√2-2)^(-1/2) = 1.0987 in place of 1+√2 = 2.4142, for any "
+        "loss, and with no smaller constant; where ‖A†‖ε <= 1/√2 the constant is at least √3-1 = 0.7321.",
         "Prop. 3, constant",
         "holds with assumption: A has full rank; ‖A†‖ε <= 1/√2 is not needed",
     ),
@@ -136,7 +134,7 @@ def test_two_points_of_a_line_attain_the_smaller_constants(x: float, y: float, c
 
 
 def _worst_on_the_sphere(seed: int, steps: int) -> tuple[float, list[torch.Tensor]]:
-    """Climb from points in a narrow cone, of which one is mirrored: the span's weakest direction, out of its span."""
+    """Climb from points in a narrow cone, one of them mirrored: a move along the direction they span least."""
 
     def score(a: torch.Tensor, b: torch.Tensor) -> float:
         gap = epsilon_squared(a, b)
@@ -147,7 +145,7 @@ def _worst_on_the_sphere(seed: int, steps: int) -> tuple[float, list[torch.Tenso
     a = torch.tensor([[1.0, 0.3 * (-1) ** i] for i in range(32)], dtype=torch.float64)
     b = a.clone()
     b[0, 1] *= -1
-    best, (a, b) = climb(score, (unit(a), unit(b)), steps, seed, size=1e-3)
+    best, (a, b) = climb(score, (normalize(a), normalize(b)), steps, seed, size=1e-3)
     return best, [a, b]
 
 
@@ -161,14 +159,14 @@ def test_adversarial_search_stays_under_a_third_of_the_bound_but_over_a_quarter(
     assert is_admissible(a, gap)
     assert best == pytest.approx(residual / residual_bound(a, gap))
     assert residual <= residual_bound(a, gap)
-    # The negative control that bites. Half the constant cannot: 1.2071 is more than SHARP, which always holds.
+    # A quarter of the constant is too small. Half of it is not: 1.2071 is more than SHARP, which always holds.
     assert residual > residual_bound(a, gap, PRINTED / 4)
     assert residual > 0.29 * residual_bound(a, gap)
 
 
 @pytest.mark.statement("prop-3")
 def test_control_the_mean_in_place_of_the_sum_is_caught() -> None:
-    """Reading ε^4 as the mean over pairs, which the loss returns, makes the bound n times too small."""
+    """If ε^4 is taken as the loss, the mean over pairs, the bound is n times too small."""
     _, (a, b) = _worst_on_the_sphere(seed=0, steps=0)
     _, residual = procrustes(a, b)
     too_small = residual_bound(a, math.sqrt(equivariance_loss(a, b)))
@@ -202,8 +200,8 @@ def test_from_a_line_the_residual_is_of_order_epsilon(n: int, d: int, seed: int)
         b = b @ turn.mT
         residuals.append(procrustes(a, b)[1])
         gaps.append(epsilon_squared(a, b))
-    order = slope(gaps, residuals)
+    order = log_log_slope(gaps, residuals)
     observe("prop-3-full-rank", residual=abs(order - 0.5), case=f"n={2 * n} d={d} seed={seed}")
     assert order == pytest.approx(0.5, abs=0.01)
-    # With the pseudo-inverse norm of rank one, 1/√(2n), even the printed constant is left behind.
+    # With the pseudo-inverse norm of rank one, 1/√(2n), even the bound with the printed constant is exceeded.
     assert residuals[-1] > 100 * PRINTED / math.sqrt(2 * n) * gaps[-1]

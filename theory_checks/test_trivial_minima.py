@@ -1,4 +1,4 @@
-"""Trivial minima of the equivariance loss, and the repulsion that tells them from the rest."""
+"""Trivial minima of the equivariance loss, and the uniformity that excludes collapse."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from care_bench.losses import Equivariance, InfoNCE, alignment, info_nce_terms, 
 from theory_checks.ledger import Statement, observe, sizes
 from theory_checks.measures_metrics import moved, relative_difference
 from theory_checks.strategies import seeds, sphere_points
-from theory_checks.tolerances import TOLERANCE
+from theory_checks.tolerances import EXACT
 
 STATEMENTS = (
     Statement(
@@ -25,13 +25,12 @@ STATEMENTS = (
     ),
     Statement(
         id="non-collapse",
-        text="Repulsion tells collapse from spread: uniformity and InfoNCE's normaliser are largest at the constant f.",
+        text="Uniformity excludes collapse: uniformity and InfoNCE's uniformity term are largest at the constant f.",
         source="trivial minima",
         verdict="holds",
     ),
 )
 
-EXACT = TOLERANCE[torch.float64]
 FIDELITIES = ("paper", "released-code")
 
 
@@ -66,7 +65,7 @@ def test_control_views_that_are_neither_have_a_loss_in_both_fidelities(fidelity,
 
 @pytest.mark.statement("non-collapse")
 @given(z=sphere_points(min_n=2))
-def test_uniformity_is_at_most_one_and_says_how_far_from_collapse(z):
+def test_uniformity_is_at_most_one_and_bounds_the_distance_from_collapse(z):
     """The exponential lies under its chord on [-1, 1], so 1 - uniformity >= -log(1 - E(1 - s) sinh(1) / e)."""
     spread = torch.pdist(z).square().mean().item() / 2  # E (1 - s) over pairs of different rows
     least = -math.log1p(-min(spread * math.sinh(1) / math.e, 1 - math.exp(-2)))
@@ -77,13 +76,13 @@ def test_uniformity_is_at_most_one_and_says_how_far_from_collapse(z):
 
 @pytest.mark.statement("non-collapse")
 @given(z=sphere_points(min_n=2), temperature=st.sampled_from([0.1, 0.5, 1.0]))
-def test_the_constant_encoder_has_the_largest_repulsion(z, temperature):
+def test_the_constant_encoder_has_the_largest_uniformity(z, temperature):
     collapsed = constant(z)
     log_terms = math.log(2 * len(z) - 1)
-    _, normaliser = info_nce_terms(collapsed, collapsed, temperature)
+    _, uniformity_term = info_nce_terms(collapsed, collapsed, temperature)
     residual = max(
         abs(uniformity(collapsed).item() - 1),
-        relative_difference(normaliser.item(), 1 / temperature + log_terms),
+        relative_difference(uniformity_term.item(), 1 / temperature + log_terms),
         relative_difference(InfoNCE(temperature)(collapsed, collapsed).item(), log_terms),
     )
     observe("non-collapse", residual=residual, case=f"{sizes(z)} temperature={temperature}")
@@ -94,7 +93,7 @@ def test_the_constant_encoder_has_the_largest_repulsion(z, temperature):
 
 @pytest.mark.statement("non-collapse")
 @given(z=sphere_points(min_n=2, min_d=2, kind="uniform"))
-def test_control_what_the_repulsion_tells_apart_equivariance_and_alignment_do_not(z):
+def test_control_equivariance_and_alignment_do_not_distinguish_collapse(z):
     collapsed = constant(z)
     assume(torch.pdist(z).max() > 0.1)
     one_apart = constant(z).clone()

@@ -1,4 +1,4 @@
-"""Points 3 and 4: how many maps explain a zero loss, and whether a rotation is among them."""
+"""Points 3 and 4: how many maps fit at zero loss, and whether a rotation is among them."""
 
 from __future__ import annotations
 
@@ -29,9 +29,8 @@ from theory_checks.strategies import (
     seeds,
     sphere_points,
 )
-from theory_checks.tolerances import TOLERANCE
+from theory_checks.tolerances import EXACT
 
-EXACT = TOLERANCE[torch.float64]
 STATEMENTS = (
     Statement(
         "prop-1-uniqueness",
@@ -41,32 +40,32 @@ STATEMENTS = (
     ),
     Statement(
         "point-3-not-unique",
-        "Embeddings that span less than R^d leave R_a open: two maps at distance 2 fit with no residual.",
+        "Embeddings that span less than R^d do not determine R_a: two maps at distance 2 fit with no residual.",
         "point 3",
         "holds",
     ),
     Statement(
         "point-3-rotation",
-        "Where embeddings span less than R^d, a zero loss is explained by a rotation, whatever map made it.",
+        "Where embeddings span less than R^d, a rotation fits at zero loss, whatever map made the views.",
         "point 3",
         "holds with assumption: rank < d",
     ),
     Statement(
         "point-3-unique",
-        "Embeddings that span R^d leave one map: any other, R, has a residual of at least σ_min ‖R - R_a‖.",
+        "Embeddings that span R^d determine the map: any other, R, has a residual of at least σ_min ‖R - R_a‖.",
         "point 3",
         "holds with assumption: rank = d",
     ),
     Statement(
         "point-4-reflection",
-        "A reflection has zero loss and no rotation explains it: Wahba's error over SO(d) is exactly 2 σ_min(A).",
+        "A reflection has zero loss and no rotation fits it: Wahba's error over SO(d) is exactly 2 σ_min(A).",
         "point 4",
         "holds",
     ),
     Statement(
         "so-not-from-pairs",
         "SO(d) is not determined by pairs: any d - 1 points and their mirror images differ by a rotation, the d points "
-        "together do not, and no loss of inner products tells them apart.",
+        "together do not, and no loss of inner products distinguishes them.",
         "other groups",
         "holds",
     ),
@@ -110,7 +109,7 @@ def test_below_full_rank_a_second_map_fits_and_one_of_the_two_is_a_rotation(a: T
 @pytest.mark.statement("point-3-not-unique")
 @pytest.mark.statement("point-3-rotation")
 @given(n=st.integers(2, 32), d=dimensions, seed=seeds(), kind=st.sampled_from(["rank_deficient", "collinear"]))
-def test_rank_deficiency_leaves_the_map_open_and_lets_it_be_a_rotation(n: int, d: int, seed: int, kind: str) -> None:
+def test_below_full_rank_the_map_is_not_determined_and_can_be_a_rotation(n: int, d: int, seed: int, kind: str) -> None:
     a, mirrored = make_points(n, d, seed, kind), make_orthogonal(d, seed, "reflection")
     assert numerical_rank(a) < d
     b = a @ mirrored.mT
@@ -132,7 +131,7 @@ def test_rank_deficiency_leaves_the_map_open_and_lets_it_be_a_rotation(n: int, d
 
 @pytest.mark.statement("point-3-unique")
 @given(d=dimensions, more=extra, seed=seeds())
-def test_full_rank_leaves_one_map(d: int, more: int, seed: int) -> None:
+def test_full_rank_determines_the_map(d: int, more: int, seed: int) -> None:
     a = make_full_rank_points(d + more, d, seed)
     made, other = make_orthogonal(d, seed), make_orthogonal(d, seed + 1)
     assume(distance(made, other) > 0.1)
@@ -147,7 +146,7 @@ def test_full_rank_leaves_one_map(d: int, more: int, seed: int) -> None:
 
 @pytest.mark.statement("point-4-reflection")
 @given(d=st.integers(1, 32), more=extra, seed=seeds())
-def test_a_reflection_has_zero_loss_and_no_rotation_explains_it(d: int, more: int, seed: int) -> None:
+def test_a_reflection_has_zero_loss_and_no_rotation_fits_it(d: int, more: int, seed: int) -> None:
     n = max(2, d + more)
     a = make_full_rank_points(n, d, seed)
     b = a @ make_orthogonal(d, seed, "reflection").mT
@@ -174,8 +173,8 @@ def test_so_d_is_not_determined_by_pairs(d: int, seed: int) -> None:
     observe("so-not-from-pairs", residual=part, case=case)
     assert part < EXACT
     assert float(wahba(a, b, group="SO").error) == pytest.approx(2 * smallest_singular_value(a), abs=EXACT)
-    # The determinant, a form of d points, tells them apart; the loss, a form of two, does not: not by itself, and not
-    # against any third set of embeddings.
+    # The determinant, a form of d points, distinguishes them. The loss, a form of two points, does not, neither between
+    # the two sets nor against a third one.
     assert float(torch.linalg.det(a)) == pytest.approx(-float(torch.linalg.det(b)), abs=EXACT)
     third = make_points(d, d, seed + 1)
     assert equivariance_loss(third, a) == pytest.approx(equivariance_loss(third, b), abs=EXACT)

@@ -19,7 +19,7 @@ from theory_checks.ledger import Statement, observe
 from theory_checks.measures import distance, orthogonality_defect
 from theory_checks.measures_metrics import descend_rotations, misfit, moved
 from theory_checks.strategies import POINT_KINDS, make_full_rank_points, make_orthogonal, make_points, orthogonal, seeds
-from theory_checks.tolerances import TOLERANCE
+from theory_checks.tolerances import EXACT
 
 STATEMENTS = (
     Statement(
@@ -62,12 +62,11 @@ STATEMENTS = (
     ),
 )
 
-EXACT = TOLERANCE[torch.float64]
 DEGENERATE = ("one_line", "equal", "equal_reflected", "two_equal_reflected", "plane_reflected", "antipodal")
 
 
 def special_defect(rotation: Tensor) -> float:
-    """Return how far a map is from SO(d): its defect of orthogonality, and that of its determinant from one."""
+    """Return how far a map is from SO(d): the larger of its orthogonality defect and |det - 1|."""
     return max(orthogonality_defect(rotation), abs(torch.linalg.det(rotation).item() - 1))
 
 
@@ -97,7 +96,7 @@ def degenerate(kind: str, d: int) -> tuple[Tensor, Tensor]:
 
 @st.composite
 def any_views(draw: st.DrawFn, min_d: int = 1, max_d: int = 12) -> tuple[Tensor, Tensor]:
-    """Embeddings of every kind, turned by a map that may be a reflection, with any amount of noise, none included."""
+    """Embeddings of every kind and their image under an orthogonal map, with noise or without."""
     n, d = draw(st.integers(1, 40)), draw(st.integers(min_d, max_d))
     z = make_points(n, d, draw(seeds()), draw(st.sampled_from(POINT_KINDS)))
     za = z @ draw(orthogonal(d)).mT
@@ -229,11 +228,11 @@ def test_geomstats_calls_the_solution_a_rotation_and_the_one_over_the_whole_grou
     assert not group.belongs(wahba(z, za, group="O").rotation.numpy(), atol=EXACT)
 
 
-# --- planted solvers ---------------------------------------------------------------------------------------------
+# --- planted errors ----------------------------------------------------------------------------------------------
 
 
 def planted(flaw: str, z: Tensor, za: Tensor) -> Tensor:
-    """Return what a solver with a flaw would."""
+    """Return the solution of a solver with a known error."""
     u, _, vh = np.linalg.svd((za.mT @ z).numpy())
     signs = np.ones(len(u))
     if flaw == "sign on the largest singular value":
@@ -262,11 +261,11 @@ def test_control_scipy_and_descent_catch_a_flawed_solver(flaw):
 
 
 @pytest.mark.statement("wahba-descent", "wahba-groups")
-def test_control_membership_catches_the_sign_left_out():
+def test_control_membership_catches_a_missing_sign():
     z = make_full_rank_points(30, 3, 0)
     za = moved(z @ make_orthogonal(3, 1, "reflection").mT, 2, 0.1)
     without = planted("no sign", z, za)
-    assert misfit(z, za, without) < misfit(z, za, wahba(z, za).rotation) - 0.1  # better than any rotation, and none
+    assert misfit(z, za, without) < misfit(z, za, wahba(z, za).rotation) - 0.1  # better than any rotation, so not one
     assert special_defect(without) == pytest.approx(2)
 
 

@@ -1,4 +1,4 @@
-"""Witt: where equal Gram matrices under an indefinite or alternating form give an element, and where they do not."""
+"""Witt: when equal Gram matrices under an indefinite or alternating form give an element of the group."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from care_bench.losses import form_equivariance, gram, minkowski, symplectic
 from theory_checks import strategies
-from theory_checks.form_groups import CONDITION, EXACT, GROUPS, hold_element, root_of_sum, signs
+from theory_checks.form_groups import CONDITION, GROUPS, hold_element, root_of_sum, signs
 from theory_checks.ledger import Statement, observe
 from theory_checks.measures import smallest_singular_value
 from theory_checks.measures_other_groups import (
@@ -22,6 +22,7 @@ from theory_checks.measures_other_groups import (
     null_to_null,
     recovered_map,
 )
+from theory_checks.tolerances import EXACT
 
 STATEMENTS = (
     Statement(
@@ -46,7 +47,7 @@ STATEMENTS = (
 )
 @pytest.mark.parametrize(("first", "second"), [((0.0,), (1.0,)), ((1.0, 2.0), (1.0, 3.0)), ((0.0, 1.0), (2.0, 1.0))])
 def test_witt_null_vectors_with_equal_gram_matrices_that_no_linear_map_relates(form, null, first, second) -> None:
-    """Zero and a null vector, or a null vector twice at different lengths: every linear map keeps the proportions."""
+    """Zero and a null vector, or multiples of a null vector in other proportions, which no linear map changes."""
     vector = torch.tensor(null, dtype=torch.float64)
     z, za = (torch.tensor(lengths, dtype=torch.float64)[:, None] * vector for lengths in (first, second))
     loss, misfit = form_equivariance(form, z, za).item(), recovered_map(z, za)[1]
@@ -64,7 +65,7 @@ def test_witt_null_vectors_with_equal_gram_matrices_that_no_linear_map_relates(f
 @pytest.mark.statement("point-5-degenerate-span")
 @pytest.mark.parametrize("name", ["lorentz", "symplectic"])
 @given(seed=strategies.seeds(), data=st.data())
-def test_witt_a_spanning_set_beside_the_null_vector_tells_it_from_zero(
+def test_witt_beside_a_spanning_set_the_loss_distinguishes_the_null_vector_from_zero(
     name: str, seed: int, data: st.DataObject
 ) -> None:
     group, d = GROUPS[name], 4
@@ -72,7 +73,7 @@ def test_witt_a_spanning_set_beside_the_null_vector_tells_it_from_zero(
     z = torch.cat([basis, torch.zeros_like(null)])
     za = torch.cat([basis, null]) @ data.draw(group.elements(d)).mT
     gap = root_of_sum(group.form(d), z, za)
-    # All that changes is the row form(null, basis), twice: at least sigma_min(basis) |J null|.
+    # Only the row and the column form(null, basis) change, each by at least sigma_min(basis) |J null|.
     least = math.sqrt(2) * smallest_singular_value(basis) * float(null.norm())
     observe("point-5-degenerate-span", residual=max(0.0, least - gap), case=f"n={d + 1} d={d} seed={seed}")
     assert gap >= least * (1 - 1e-6)
@@ -81,7 +82,7 @@ def test_witt_a_spanning_set_beside_the_null_vector_tells_it_from_zero(
 @pytest.mark.statement("point-5-degenerate-span")
 @given(d=st.integers(2, 6), seed=strategies.seeds())
 def test_witt_two_null_vectors_that_are_not_zero_do_differ_by_a_lorentz_map(d: int, seed: int) -> None:
-    """Degenerate spans fail only where the rows are dependent in one view and not in the other."""
+    """A degenerate span is a problem only where the rows are dependent in one view and independent in the other."""
     directions, lengths = (
         strategies.make_points(2, d - 1, seed),
         strategies.generator("lengths", seed).uniform(0.5, 2, 2),

@@ -1,4 +1,4 @@
-"""The released losses' measured values as parametrised fixtures, and the matrices the loss tests share."""
+"""Values of the released losses as parametrised fixtures, and the matrices that the loss tests share."""
 
 from __future__ import annotations
 

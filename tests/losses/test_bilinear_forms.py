@@ -16,7 +16,7 @@ def gaussian(rows, columns, seed, dtype=torch.float64):
 
 
 def matrix_of(name, d):
-    """The form's matrix J, so that form(x, y) = x J conj(y): numpy, written down from the definitions."""
+    """The form's matrix J, from the definition, so that form(x, y) = x J conj(y)."""
     half = d // 2
     return {
         "euclidean": np.eye(d),
@@ -114,7 +114,7 @@ def test_on_the_sphere_it_is_the_equivariance_loss_up_to_the_share_of_the_diagon
     assert form_equivariance(euclidean, z, za).item() == pytest.approx(Equivariance(1)(z, za).item() * 8 / 9, rel=1e-13)
 
 
-def test_off_the_sphere_the_diagonal_tells_a_stretch_that_the_other_pairs_do_not():
+def test_off_the_sphere_only_the_diagonal_shows_a_stretch():
     z = torch.eye(3, dtype=torch.float64)
     stretched = torch.diag(torch.tensor([2.0, 1, 1], dtype=torch.float64))
     assert Equivariance(1)(z, stretched).item() == 0

@@ -15,8 +15,8 @@ def by_definition(predicted, target):
 
 @pytest.fixture
 def outputs():
-    draw = np.random.default_rng(0)
-    return tuple(torch.from_numpy(scale * draw.standard_normal((9, 5))) for scale in (3.0, 0.2))
+    generator = np.random.default_rng(0)
+    return tuple(torch.from_numpy(scale * generator.standard_normal((9, 5))) for scale in (3.0, 0.2))
 
 
 def test_agrees_with_the_definition_and_with_lightly(outputs):
@@ -31,7 +31,7 @@ def test_hand_case():
     assert ByolLoss()(predicted, target).item() == pytest.approx((0 + 4 + 2) / 3, abs=1e-14)
 
 
-def test_symmetric_in_value_and_blind_to_norms_order_and_rotation(outputs, orthogonal):
+def test_symmetric_in_value_and_invariant_to_norms_order_and_rotation(outputs, orthogonal):
     predicted, target = outputs
     turn, order = orthogonal(5, 2), torch.from_numpy(np.random.default_rng(3).permutation(9))
     norms = torch.linspace(0.01, 100, 9, dtype=torch.float64)[:, None]
@@ -80,16 +80,3 @@ def test_computes_in_single_precision_or_better(outputs):
         loss = ByolLoss()(*half)
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "message"),
-    [
-        ((4, 3), (4, 2), r"predicted has shape \(4, 3\) and target \(4, 2\)"),
-        ((3,), (3,), r"predicted has shape \(3,\)"),
-        ((0, 3), (0, 3), r"predicted has shape \(0, 3\)"),
-    ],
-)
-def test_refuses_the_shape(first, second, message):
-    with pytest.raises(ValueError, match=message):
-        ByolLoss()(torch.zeros(first), torch.zeros(second))

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -32,20 +30,20 @@ def test_agrees_with_the_definition_and_with_lightly(unit_rows, temperature):
     assert loss == pytest.approx(NTXentLoss(temperature)(predicted, actual).item(), rel=1e-12)
 
 
-def test_the_temperature_left_out_is_the_releases(unit_rows):
+def test_the_default_temperature_is_the_releases(unit_rows):
     predicted, actual = unit_rows(6, 5, 0), unit_rows(6, 5, 1)
     expected = by_definition(predicted.numpy(), actual.numpy(), 0.2)
     assert EquiModLoss()(predicted, actual).item() == pytest.approx(expected, rel=1e-12)
 
 
 def test_two_views_at_once_have_each_other_as_negatives(unit_rows):
-    """All 2B rows in one call cost more than one call a view: each row has 2B more negatives."""
+    """One call with all 2B rows has a larger loss than one call per view: each row has 2B more negatives."""
     predicted, actual = unit_rows(12, 5, 0), unit_rows(12, 5, 1)
     apart = (EquiModLoss()(predicted[:6], actual[:6]) + EquiModLoss()(predicted[6:], actual[6:])).item() / 2
     assert EquiModLoss()(predicted, actual).item() > apart + 0.3
 
 
-def test_symmetric_and_blind_to_order_and_rotation(unit_rows, orthogonal):
+def test_symmetric_and_invariant_to_order_and_rotation(unit_rows, orthogonal):
     predicted, actual, turn = unit_rows(12, 5, 0), unit_rows(12, 5, 1), orthogonal(5, 2)
     order = torch.from_numpy(np.random.default_rng(3).permutation(12))
     loss = EquiModLoss()(predicted, actual).item()
@@ -69,22 +67,3 @@ def test_computes_in_single_precision_or_better(unit_rows):
         loss = EquiModLoss()(*half)
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("temperature", [0.0, -0.1, math.inf, math.nan])
-def test_refuses_the_temperature(temperature):
-    with pytest.raises(ValueError, match=f"temperature is {temperature}"):
-        EquiModLoss(temperature)
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "message"),
-    [
-        ((4, 3), (5, 3), r"predicted has shape \(4, 3\) and actual \(5, 3\)"),
-        ((4,), (4,), r"predicted has shape \(4,\)"),
-        ((1, 3), (1, 3), r"predicted has shape \(1, 3\)"),
-    ],
-)
-def test_refuses_the_shape(first, second, message):
-    with pytest.raises(ValueError, match=message):
-        EquiModLoss()(torch.zeros(first), torch.zeros(second))

@@ -44,18 +44,18 @@ def test_agrees_with_lightly(released_nt_xent):
 
 def test_terms_add_up_to_the_loss(released_nt_xent):
     row = released_nt_xent
-    parts = info_nce_terms(torch.from_numpy(row.z1), torch.from_numpy(row.z2), row.temperature)
-    assert sum(part.item() for part in parts) == pytest.approx(row.loss, abs=1e-10, rel=0)
+    terms = info_nce_terms(torch.from_numpy(row.z1), torch.from_numpy(row.z2), row.temperature)
+    assert sum(term.item() for term in terms) == pytest.approx(row.loss, abs=1e-10, rel=0)
 
 
-def test_alignment_part_is_the_one_the_released_code_logs(released_nt_xent):
+def test_the_invariance_term_is_the_one_the_released_code_logs(released_nt_xent):
     row = released_nt_xent
-    part, _ = info_nce_terms(torch.from_numpy(row.z1), torch.from_numpy(row.z2), row.temperature)
-    assert part.item() == pytest.approx(row.alignment_part, abs=1e-10, rel=0)
-    assert part.item() == pytest.approx(-np.mean(np.sum(row.z1 * row.z2, axis=1)) / row.temperature, abs=1e-10, rel=0)
+    term, _ = info_nce_terms(torch.from_numpy(row.z1), torch.from_numpy(row.z2), row.temperature)
+    assert term.item() == pytest.approx(row.alignment_part, abs=1e-10, rel=0)
+    assert term.item() == pytest.approx(-np.mean(np.sum(row.z1 * row.z2, axis=1)) / row.temperature, abs=1e-10, rel=0)
 
 
-def test_normaliser_part_keeps_the_positive_that_the_released_code_leaves_out(released_nt_xent):
+def test_the_uniformity_term_keeps_the_positive_that_the_released_code_leaves_out(released_nt_xent):
     row = released_nt_xent
     views = np.concatenate([row.z1, row.z2])
     n = len(views)
@@ -66,19 +66,19 @@ def test_normaliser_part_keeps_the_positive_that_the_released_code_leaves_out(re
     similarity[index, (index + n // 2) % n] = -np.inf
     without_positive = logsumexp(similarity, axis=1).mean()
 
-    _, part = info_nce_terms(torch.from_numpy(row.z1), torch.from_numpy(row.z2), row.temperature)
+    _, term = info_nce_terms(torch.from_numpy(row.z1), torch.from_numpy(row.z2), row.temperature)
 
-    assert part.item() == pytest.approx(with_positive, abs=1e-10, rel=0)
+    assert term.item() == pytest.approx(with_positive, abs=1e-10, rel=0)
     assert row.uniformity_part == pytest.approx(without_positive, abs=1e-10, rel=0)
     assert row.alignment_part + row.uniformity_part < row.loss - 0.005
 
 
-def test_collapse_costs_the_log_of_the_number_of_other_views():
+def test_the_loss_at_collapse_is_the_log_of_the_number_of_other_views():
     z = torch.tensor([[1.0, 0.0]], dtype=torch.float64).expand(5, 2)
     assert info_nce(z, z, 0.5).item() == pytest.approx(math.log(9), abs=1e-12)
 
 
-def test_symmetric_in_the_views_and_blind_to_order_and_rotation(unit_rows, orthogonal):
+def test_symmetric_in_the_views_and_invariant_to_order_and_rotation(unit_rows, orthogonal):
     z1, z2, turn = unit_rows(12, 5, 0), unit_rows(12, 5, 1), orthogonal(5, 2)
     order = torch.from_numpy(np.random.default_rng(3).permutation(12))
     loss = info_nce(z1, z2, 0.2).item()
@@ -122,29 +122,3 @@ def test_widens_half_precision_inputs(unit_rows):
     expected = by_definition(z1.double().numpy(), z2.double().numpy(), 0.1)
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(expected, rel=1e-5)
-
-
-@pytest.mark.parametrize("temperature", [0.0, -0.1, math.inf, math.nan])
-def test_refuses_the_temperature(temperature):
-    with pytest.raises(ValueError, match=f"temperature is {temperature}"):
-        InfoNCE(temperature)
-    with pytest.raises(ValueError, match=f"temperature is {temperature}"):
-        info_nce_terms(torch.eye(2), torch.eye(2), temperature)
-
-
-@pytest.mark.parametrize(
-    ("first", "second", "message"),
-    [
-        ((4, 3), (5, 3), r"\(4, 3\) and z2 \(5, 3\)"),
-        ((2, 4, 3), (2, 4, 3), r"\(2, 4, 3\)"),
-        ((1, 3), (1, 3), r"\(1, 3\)"),
-    ],
-)
-def test_refuses_the_shape(first, second, message):
-    with pytest.raises(ValueError, match=message):
-        InfoNCE(0.5)(torch.zeros(first), torch.zeros(second))
-
-
-def test_refuses_whole_numbers():
-    with pytest.raises(ValueError, match=r"torch\.int64"):
-        InfoNCE(0.5)(torch.ones(2, 2, dtype=torch.int64), torch.ones(2, 2, dtype=torch.int64))

@@ -33,7 +33,7 @@ def test_blocks_of_rows_change_nothing(unit_rows, monkeypatch):
 
 
 def test_does_not_depend_on_the_number_of_rows_in_the_mean(unit_rows):
-    """The mean over all small batches is the large batch's: what leaving i = j out is for."""
+    """The mean over all batches of two is that of the whole: the reason to leave out i = j."""
     z = unit_rows(12, 3, 0)
     batches = [math.exp(uniformity(z[list(pair)]).item()) for pair in permutations(range(12), 2)]
     assert math.log(np.mean(batches)) == pytest.approx(uniformity(z).item(), abs=1e-12)
@@ -44,7 +44,7 @@ def test_collapse_is_the_maximum(unit_rows):
     assert uniformity(unit_rows(5, 3, 0)).item() < 1.0
 
 
-def test_blind_to_order_and_rotation(unit_rows, orthogonal):
+def test_invariant_to_order_and_rotation(unit_rows, orthogonal):
     z, turn = unit_rows(12, 5, 0), orthogonal(5, 2)
     loss = uniformity(z).item()
     assert uniformity(z.flip(0)).item() == pytest.approx(loss, abs=1e-14)

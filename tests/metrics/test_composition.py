@@ -57,20 +57,20 @@ def test_zero_for_orthogonal_maps_that_do_not_commute(dimension):
 
 
 def test_hand_case_in_the_plane():
-    # Unit axes e1, e2. a keeps them. a' turns e1 by 40 degrees and e2 by -20: the best map of both a' and a'a turns by
-    # their mean, and composition is exact although the fit is not.
+    # a is the identity, a' turns e1 by 40 and e2 by -20 degrees: the best map of both a' and a'a turns by their mean.
+    # The composition is exact although the fit is not.
     z = torch.eye(2, dtype=torch.float64)
     zaa = torch.stack([turn(40) @ z[0], turn(-20) @ z[1]])
     assert composition_error(z, z, zaa).frobenius.item() == pytest.approx(0, abs=1e-12)
-    # Now a turns e1 by 90 and e2 by -90 degrees: e1 -> e2, e2 -> e1, which is the reflection at the diagonal, and a'
-    # undoes it. Over O(2) all is exact: reflection times reflection is the identity.
+    # Now a exchanges e1 and e2, the reflection at the diagonal, and a' exchanges them back. Over O(2) all maps are
+    # exact: the product of the two reflections is the identity.
     swapped = z.flip(0)
     assert composition_error(z, swapped, z).frobenius.item() == pytest.approx(0, abs=1e-12)
 
 
 def test_hand_case_with_three_points_of_the_plane():
-    # Weights 3, 1, 1 in the directions 0, 0, 0 after the turns below: the best rotation turns by the argument of the
-    # sum of w exp(i angle). a turns only the heavy point, a' only the light ones; they meet in a different mean.
+    # The best rotation of points of norm w, turned by angles t, turns by the argument of the sum of w^2 exp(i t). a
+    # turns only the point of norm 3, a' only the points of norm 1.
     z = torch.tensor([[3.0, 0.0], [0.0, 1.0], [0.0, 1.0]], dtype=torch.float64)
     za = torch.cat([z[:1] @ turn(30).T, z[1:]])
     zaa = torch.cat([za[:1], za[1:] @ turn(-50).T])
@@ -90,7 +90,7 @@ def test_hand_case_with_three_points_of_the_plane():
     assert result.per_sample.item() == pytest.approx(math.sqrt((9 + 1 + 1) / 3) * distance, abs=1e-12)
 
 
-def test_per_sample_looks_only_where_embeddings_lie():
+def test_per_sample_depends_only_on_directions_of_embeddings():
     # All embeddings on one line of R^4: the maps are unique on that line only.
     z = draw((9, 1), 0) * draw((1, 4), 1)
     a, b = ortho_group.rvs(4, random_state=1), ortho_group.rvs(4, random_state=2)

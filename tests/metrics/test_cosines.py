@@ -51,20 +51,20 @@ def test_refuses_zero_embeddings_and_a_single_sample():
 
 
 def at(cosines):
-    """Vectors of length two in the plane at these cosines to the first axis."""
+    """Vectors of norm two in the plane with these cosines to the first axis."""
     cosines = torch.tensor(cosines, dtype=torch.float64)
     return 2 * torch.stack([cosines, (1 - cosines.square()).sqrt()], dim=1)
 
 
-def test_the_points_of_positive_pairs_by_hand():
-    # Five cosines at equal steps of 0.25: the point q lies at 4 q steps from the lowest.
+def test_quantiles_of_positive_pairs_by_hand():
+    # Five cosines at equal steps of 0.25: quantile q lies 4 q steps above the lowest.
     first = at([1.0] * 5)
     result = positive_cosines(torch.stack([first, at([0.5, 0.0, 1.0, 0.25, 0.75])]))
     assert result.mean.tolist() == [pytest.approx(0.5)]
     assert result.quantiles == pytest.approx((0.05, 0.25, 0.5, 0.75, 0.95))
 
 
-def test_positive_pairs_are_neighbours_and_their_points_are_of_all_of_them_together():
+def test_positive_pairs_are_consecutive_views_and_their_quantiles_are_joint():
     first = at([1.0, 1.0])
     # Cosines 0 and 0.25, then 0.5 and 1; the fifth view has no partner. In order 0, 0.25, 0.5, 1: the median lies
     # between the pairs, and 95 % at 2.85 steps of three.

@@ -28,7 +28,7 @@ def test_agrees_with_scikit_learn(k, temperature):
     assert knn(bank, labels, queries, query_labels, 4, k, temperature).top1 == pytest.approx(accuracy, abs=1e-9)
 
 
-def test_default_is_twenty_neighbours_at_temperature_007():
+def test_the_defaults_are_twenty_neighbours_at_temperature_007():
     bank, labels = draw(300, 5, 4, 0)
     queries, query_labels = draw(200, 5, 4, 1)
     peer = KNeighborsClassifier(20, metric="cosine", weights=lambda distance: np.exp((1 - distance) / 0.07))
@@ -54,7 +54,7 @@ def test_no_overflow_at_a_low_temperature():
     assert predicted.tolist() == labels[nearest].tolist()
 
 
-def test_blocks_of_queries_change_nothing(monkeypatch):
+def test_blocks_of_queries_do_not_change_the_result(monkeypatch):
     bank, labels = draw(300, 5, 4, 0)
     queries, _ = draw(200, 5, 4, 1)
     whole = knn_predict(bank, labels, queries, 4, 20, 0.07)

@@ -24,7 +24,7 @@ def blobs(n, d, classes, seed, spread=1.0, dtype=torch.float64):
 
 
 def plain_training(features, labels, classes, seed):
-    """One classifier the ordinary way: a module, a loader-like order, Adam, 100 epochs of batches of 512."""
+    """Train one classifier as a module: shuffled batches of 512, Adam, 100 epochs."""
     torch.manual_seed(seed)
     layer = nn.Linear(features.shape[1], classes, dtype=features.dtype)
     optimizer = torch.optim.Adam(layer.parameters(), lr=0.001, weight_decay=0.000001)
@@ -38,7 +38,7 @@ def plain_training(features, labels, classes, seed):
 
 
 def training_of_moco(features, labels, classes, seed):
-    """One classifier as MoCo's linear evaluation starts and trains it, with CARE's 60 epochs, batch and rates."""
+    """Train one classifier as MoCo's linear evaluation does, with CARE's 60 epochs, batch size and learning rates."""
     layer = nn.Linear(features.shape[1], classes, dtype=features.dtype)
     torch.manual_seed(seed)
     layer.weight.data.normal_(mean=0.0, std=0.01)
@@ -70,7 +70,7 @@ def test_all_seeds_at_once_are_the_classifiers_trained_one_by_one():
 
 
 def test_the_recipe_for_imagenet100():
-    # Small features: their classifiers converge, and rounding does not grow from step to step.
+    # With small features the classifiers converge, and rounding does not grow from step to step.
     features, labels = (x[:300] * scale for x, scale in zip(blobs(300, 5, 3, 0), (0.05, 1), strict=True))
     test_features, test_labels = (x * scale for x, scale in zip(blobs(200, 5, 3, 1), (0.05, 1), strict=True))
     seeds, protocol = (5, 2), "paper-imagenet100-v1"
@@ -88,15 +88,15 @@ def test_the_recipe_for_imagenet100():
     assert not np.allclose(small, weight, atol=0.1)
 
 
-def test_where_the_classifiers_of_imagenet100_start(monkeypatch):
-    # An epoch without steps is not to be had: with a learning rate of zero they stay where they start.
+def test_initial_weights_of_the_recipe_for_imagenet100(monkeypatch):
+    # With a learning rate of zero the classifiers keep their initial weights.
     still = replace(RECIPES["paper-imagenet100-v1"], epochs=1, optimizer=partial(torch.optim.SGD, lr=0.0))
     monkeypatch.setitem(RECIPES, "paper-imagenet100-v1", still)
     features, labels = torch.zeros(10, 500, dtype=torch.float64), torch.arange(10) % 10
     weight, bias = train_classifiers(features, labels, 100, (0, 1), "paper-imagenet100-v1")
     assert bias.abs().max() == 0
     for one in weight.numpy():
-        # 50 000 draws: mean and deviation are known to 0.01 / sqrt(50 000) = 4.5e-5 and 3.2e-5.
+        # 50,000 draws: the standard errors of mean and deviation are 0.01 / sqrt(50,000) = 4.5e-5 and 3.2e-5.
         assert one.mean() == pytest.approx(0, abs=2e-4)
         assert one.std() == pytest.approx(0.01, abs=2e-4)
         assert scipy.stats.kstest(one.ravel() / 0.01, "norm").pvalue > 1e-3
@@ -109,7 +109,7 @@ def test_classifiers_that_diverge_have_no_accuracy():
         linear_probe(1e30 * features, labels, features, labels, 3, (4, 1), "paper-imagenet100-v1")
 
 
-def test_a_seed_does_not_depend_on_its_company():
+def test_a_classifier_does_not_depend_on_the_other_seeds():
     features, labels = blobs(600, 5, 3, 0, dtype=torch.float32)
     together, _ = train_classifiers(features, labels, 3, (0, 1, 2))
     alone, _ = train_classifiers(features, labels, 3, (1,))
@@ -154,7 +154,7 @@ def test_cached_probe_minimises_the_documented_objective():
     assert probe.top1 == (pytest.approx(100 * np.mean(predicted == test_labels.numpy()), abs=1e-9),)
 
 
-def test_cached_probe_is_blind_to_shift_and_scale_of_the_features():
+def test_cached_probe_is_invariant_to_shift_and_scale_of_the_features():
     features, labels = blobs(300, 4, 3, 0, spread=1.5)
     test_features, test_labels = blobs(400, 4, 3, 1, spread=1.5)
     scale = torch.tensor([1e-3, 1.0, 50.0, 1e4], dtype=torch.float64)

@@ -65,7 +65,7 @@ def test_median_and_trimmed_mean_of_a_sample_of_the_pairs(kept, monkeypatch):
 
 
 def test_hand_case():
-    # The pair was sqrt(2) apart and has come together; the second sample moved by sqrt(2): (0 - 2)^2 / (0 + 2)^2.
+    # The pair was sqrt(2) apart and coincides now; the second sample moved by sqrt(2): (0 - 2)^2 / (0 + 2)^2.
     z = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     za = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     assert relative_equivariance(z, za) == 1.0

@@ -44,7 +44,7 @@ def test_every_shared_neighbour_of_five_is_twenty_percent():
 
 
 @pytest.mark.parametrize("at_once", [1, 200 * 7])
-def test_blocks_of_queries_change_nothing(at_once, monkeypatch):
+def test_blocks_of_queries_do_not_change_the_result(at_once, monkeypatch):
     arrays = [torch.from_numpy(draw(shape, seed)) for seed, shape in enumerate(((200, 4), (60, 4), (2, 60, 4)))]
     tints = [torch.from_numpy(draw((n, 3), n)) for n in (60, 200)]
     whole = retrieval(*arrays)
@@ -57,7 +57,7 @@ def test_blocks_of_queries_change_nothing(at_once, monkeypatch):
 
 
 def test_accurate_far_from_the_origin():
-    """Squares of 1e8 in float32 are rounded to 8, more than the distances; features after a ReLU are all positive."""
+    """In float32 squares of about 1e8 are rounded to 8, more than the distances. Features after a ReLU are positive."""
     bank, z = (1e4 + draw(shape, seed).astype(np.float32) for seed, shape in enumerate(((300, 3), (80, 3))))
     result = retrieval(torch.from_numpy(bank), torch.from_numpy(z), torch.from_numpy(z))
     same = np.mean([set(a) == set(b) for a, b in zip(result.neighbours.tolist(), nearest(bank, z), strict=True)])
@@ -76,7 +76,7 @@ def test_factor_distance_agrees_with_a_loop():
 def test_factor_distance_of_perfect_and_of_blind_neighbours():
     bank = torch.tensor([[0.0], [0.0], [1.0], [1.0]])
     queries = torch.tensor([[0.0], [1.0]])
-    # All four of the bank are 1/2 away from either query on average.
+    # On average the four samples of the bank are 1/2 away from either query.
     assert factor_distance(torch.tensor([[0, 1], [2, 3]]), queries, bank) == 0
     assert factor_distance(torch.tensor([[0, 2], [1, 3]]), queries, bank) == 1
     assert factor_distance(torch.tensor([[2, 3], [0, 1]]), queries, bank) == 2

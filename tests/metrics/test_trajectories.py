@@ -14,7 +14,7 @@ TURN = torch.arange(100, dtype=torch.float64) * 2 * math.pi / 100
 
 
 def circles(*radii):
-    """A curve (100, 2 k) that runs a circle of given radius in each of k planes, once, twice and so on."""
+    """A curve (100, 2 k): in the k-th plane a circle of the given radius, passed k times."""
     planes = [
         radius * torch.stack([(frequency * TURN).cos(), (frequency * TURN).sin()], dim=1)
         for frequency, radius in enumerate(radii, start=1)
@@ -59,20 +59,20 @@ def test_a_one_parameter_group_in_several_planes_is_even_and_not_planar():
 
 
 def test_a_planar_curve_at_an_uneven_speed():
-    # Three corners of the 3-4-5 triangle: its steps are its sides, mean 4, deviation sqrt(2/3).
+    # The corners of the 3-4-5 triangle: steps of 3, 4 and 5 have mean 4 and standard deviation sqrt(2/3).
     result = regularity(torch.tensor([[0.0, 0.0], [3.0, 0.0], [3.0, 4.0]]))
     assert result.planarity.item() == pytest.approx(100)
     assert result.step_variation.item() == pytest.approx(math.sqrt(2 / 3) / 4)
 
 
 def test_the_last_step_closes_the_loop():
-    # Without it the steps would all be 1 long.
+    # Without the last step all steps would have length 1.
     line = torch.arange(4.0)[:, None]
     assert regularity(line).step_variation.item() == pytest.approx(math.sqrt(3 * 0.25 + 2.25) / 2 / 1.5)
     assert regularity(line).planarity.item() == pytest.approx(100)
 
 
-def test_neither_scale_nor_place_matters():
+def test_invariant_to_scale_and_shift():
     points = torch.from_numpy(np.random.default_rng(1).standard_normal((50, 4)))
     one, other = regularity(points), regularity(1e-3 * points + 0.1)
     assert other.planarity.item() == pytest.approx(one.planarity.item(), rel=1e-9)

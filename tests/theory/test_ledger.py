@@ -1,4 +1,4 @@
-"""The plugin behind the theory checks: verdicts, exit codes, the ledger as a file, profiles; on small test files."""
+"""The pytest plugin of the theory checks on small test files: verdicts, exit codes, the ledger file, profiles."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_points(points):
 
 @pytest.fixture(scope="module")
 def warm() -> Iterator[subprocess.Popen[str]]:
-    """Runs pytest again and again, with the slow imports behind it."""
+    """A process that runs pytest many times and makes the slow imports once."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GEOMSTATS_BACKEND": "numpy"}
     command = [sys.executable, str(Path(__file__).with_name("warm_pytest.py"))]
     with subprocess.Popen(
@@ -92,7 +92,7 @@ def warm() -> Iterator[subprocess.Popen[str]]:
 
 @pytest.fixture
 def theory(warm: subprocess.Popen[str], tmp_path: Path) -> Theory:
-    """Run pytest with the plugin on generated test files; return its exit code and all it printed."""
+    """Run pytest with the plugin on generated test files; return its exit code and its output."""
 
     def run(*arguments: str, **files: str) -> tuple[int, str]:
         (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -p theory_checks.conftest --import-mode=importlib\n")
@@ -171,7 +171,7 @@ def test_a_statement_without_a_test_fails_the_session_unless_tests_are_asked_for
     assert code == pytest.ExitCode.OK, output
 
 
-def test_workers_of_xdist_bring_their_observations_home(theory: Theory, tmp_path: Path) -> None:
+def test_observations_of_xdist_workers_are_collected(theory: Theory, tmp_path: Path) -> None:
     files = {"failing": FAILING, "holding": HOLDING}
     theory("--ledger", "ledger.jsonl", **files)
     alone = ledger(tmp_path)
@@ -239,7 +239,7 @@ STATEMENT = Statement("known", "Known.", "Prop. 0", "holds")
         ("known", 0.0, float("inf"), "bound is inf"),
     ],
 )
-def test_a_page_refuses_what_is_no_observation(
+def test_a_page_refuses_invalid_observations(
     statement: str, residual: float, bound: float | None, message: str
 ) -> None:
     page = Page((STATEMENT,))

@@ -1,6 +1,7 @@
-"""The theory checks watch the code: each of these slips, made in a copy of the repository, makes them fail.
+"""The theory checks find errors in the code: each of these mutations of a copy of the package makes them fail.
 
-A copy gets one slip and runs the checks that speak for it, with few examples; without any slip the same checks pass.
+Each copy gets one mutation and runs the checks of the statement concerned, with few examples. Without a mutation the
+same checks pass.
 """
 
 from __future__ import annotations
@@ -44,8 +45,8 @@ GAMMA = "care_bench/metrics/relative_equivariance.py"
 
 
 @dataclass(frozen=True)
-class Slip:
-    """Replacements in one file, and the checks (file, and tests in it by -k) that have to notice."""
+class Mutation:
+    """Replacements in one file, and the checks that must fail: a file, and a -k expression for its tests."""
 
     name: str
     file: str
@@ -54,16 +55,16 @@ class Slip:
     tests: str
 
 
-SLIPS = (
-    Slip(
+MUTATIONS = (
+    Mutation(
         "the square is dropped",
         EQUIVARIANCE,
         (("difference.dot(difference)", "difference.abs().sum()"),),
         "test_orthogonal_maps.py",
         "finite_sample_sum_of_squares",
     ),
-    Slip(
-        "the Gram matrices are transposed: dimensions are compared in place of samples",
+    Mutation(
+        "the Gram matrices are transposed: dimensions are compared instead of samples",
         EQUIVARIANCE,
         (
             (
@@ -75,70 +76,70 @@ SLIPS = (
         "test_orthogonal_maps.py",
         "orthogonal_map_gives_zero_loss",
     ),
-    Slip(
+    Mutation(
         "the views are paired one way only",
         EQUIVARIANCE,
         (("(product + product.mT)", "(product + product)"),),
         "test_orthogonal_maps.py",
         "every_augmentation_may_have_its_own_map",
     ),
-    Slip(
+    Mutation(
         "the diagonal is not masked",
         EQUIVARIANCE,
         ((".masked_fill(itself, 0.0)", ""),),
         "test_orthogonal_maps.py",
         "off_the_sphere_zero_loss",
     ),
-    Slip(
+    Mutation(
         "the batch is not divided into chunks",
         "care_bench/losses/checks.py",
         (("divmod(batch, splits)", "divmod(batch, splits := 1)"),),
         "test_orthogonal_maps.py",
         "every_augmentation_may_have_its_own_map",
     ),
-    Slip(
-        "Procrustes is solved over SO(d) in place of O(d)",
+    Mutation(
+        "Procrustes is solved over SO(d) instead of O(d)",
         WAHBA,
         (('if group == "SO":', "if group:"),),
         "test_orthogonal_maps.py",
         "recovers_the_map_in_its_coset",
     ),
-    Slip(
-        "Wahba's problem is solved over O(d) in place of SO(d)",
+    Mutation(
+        "Wahba's problem is solved over O(d) instead of SO(d)",
         WAHBA,
         (('if group == "SO":', "if not group:"),),
         "test_wahba.py",
         "solution_in_space_is_as_good_as_scipys",
     ),
-    Slip(
+    Mutation(
         "the sign goes to the largest singular value",
         WAHBA,
         (("u[..., -1] *=", "u[..., 0] *="),),
         "test_wahba.py",
         "solution_in_space_is_as_good_as_scipys",
     ),
-    Slip(
-        "the rotation goes back in place of forth",
+    Mutation(
+        "the rotation is inverted",
         WAHBA,
         (("rotation = u @ vh", "rotation = (u @ vh).mT"),),
         "test_wahba.py",
         "solution_over_the_whole_group",
     ),
-    Slip(
-        "a sample repels itself",
+    Mutation(
+        "a sample is paired with itself",
         UNIFORMITY,
         (("similarity.diagonal(start).fill_(-torch.inf)", "pass"),),
         "test_contrastive_limits.py",
         "random_starts_end_in_a_regular_simplex",
     ),
-    Slip(
+    Mutation(
         "the ratio is not squared",
         GAMMA,
         (("(change / movement)[later].square()", "(change / movement)[later].abs()"),),
         "test_metrics.py",
         "numerator_of_gamma",
     ),
-    Slip(
+    Mutation(
         "the ratio pairs the samples one way only",
         GAMMA,
         (
@@ -150,21 +151,21 @@ SLIPS = (
         "test_metrics.py",
         "gamma_is_zero_for_an_exact_orthogonal_map",
     ),
-    Slip(
+    Mutation(
         "two augmentations are composed in the wrong order",
         COMPOSITION,
         (("part_b @ part_a", "part_a @ part_b"),),
         "test_composition_bounds.py",
         "procrustes_maps_is_within_the_bounds",
     ),
-    Slip(
-        "a form is taken to be symmetric",
+    Mutation(
+        "every form is taken for symmetric",
         FORMS,
         (("form(total, difference) + form(difference, total)", "2 * form(total, difference)"),),
         "test_other_groups.py",
         "one_element_of_the_group_gives_zero",
     ),
-    Slip(
+    Mutation(
         "a view is its own negative",
         INFO_NCE,
         (("logits.masked_fill(itself, -torch.inf)", "logits"),),
@@ -196,7 +197,7 @@ Check = Callable[..., Outcome]
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """What the theory checks need of the repository."""
+    """A copy of everything the theory checks need."""
     skip = shutil.ignore_patterns("assets", ".*")
     for name in ("care_bench", "theory_checks"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=skip)
@@ -207,7 +208,7 @@ def copy(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def check() -> Iterator[Check]:
-    """Run theory checks of the copy in a folder; one process has the slow imports behind it for all of them."""
+    """Run the theory checks of a copy; all runs fork from one process that has made the slow imports."""
     environment = {**os.environ, "GEOMSTATS_BACKEND": "numpy", "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
     command = [sys.executable, str(Path(__file__).with_name("warm_pytest.py"))]
@@ -227,33 +228,28 @@ def check() -> Iterator[Check]:
         yield run
 
 
-def make(slip: Slip, folder: Path) -> None:
-    """Change the copy in ``folder``."""
-    path = folder / slip.file
+def mutate(mutation: Mutation, folder: Path) -> None:
+    """Apply the mutation to the copy in ``folder``."""
+    path = folder / mutation.file
     text = path.read_text()
-    for old, new in slip.replacements:
-        assert text.count(old) == 1, f"{slip.file} has {old!r} {text.count(old)} times; expected it once"
+    for old, new in mutation.replacements:
+        assert text.count(old) == 1, f"{mutation.file} has {old!r} {text.count(old)} times; expected it once"
         text = text.replace(old, new)
     path.write_text(text)
 
 
-@pytest.mark.parametrize("slip", SLIPS, ids=lambda slip: slip.name)
-def test_the_checks_notice(copy: Path, check: Check, slip: Slip) -> None:
-    make(slip, copy)
-    outcome = check(copy, "-x", "-k", slip.tests, f"theory_checks/{slip.checks}")
+@pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
+def test_the_checks_fail(copy: Path, check: Check, mutation: Mutation) -> None:
+    mutate(mutation, copy)
+    outcome = check(copy, "-x", "-k", mutation.tests, f"theory_checks/{mutation.checks}")
     assert outcome.code == pytest.ExitCode.TESTS_FAILED, outcome.output
     assert re.search(r"=== 1 failed, \d+ deselected", outcome.output), outcome.output
     assert "violated" in outcome.output
 
 
-def test_without_a_slip_they_pass(copy: Path, check: Check) -> None:
-    tests = sorted({slip.tests for slip in SLIPS})
-    files = sorted({f"theory_checks/{slip.checks}" for slip in SLIPS})
+def test_without_a_mutation_they_pass(copy: Path, check: Check) -> None:
+    tests = sorted({mutation.tests for mutation in MUTATIONS})
+    files = sorted({f"theory_checks/{mutation.checks}" for mutation in MUTATIONS})
     outcome = check(copy, "-k", " or ".join(tests), *files)
     assert outcome.code == pytest.ExitCode.OK, outcome.output
     assert all(len(re.findall(rf"::test_\w*{name}", outcome.output)) > 0 for name in tests)
-
-
-def test_a_slip_is_made_exactly_once(copy: Path) -> None:
-    with pytest.raises(AssertionError, match="2 times; expected it once"):
-        make(Slip("twice", WAHBA, (("torch.linalg.svd", ""), ("u @ vh", "")), "", ""), copy)

@@ -1,7 +1,7 @@
-"""Run pytest many times and import what is slow once: every run is a fork of this process.
+"""Run pytest many times with slow imports made once: every run is a fork of this process.
 
-One line of JSON in, {"folder": ..., "arguments": [...]}, one line out, {"code": ..., "output": ...}. Nothing that is
-under test is imported here, so that each run imports what lies in its own folder.
+One line of JSON in, {"folder": ..., "arguments": [...]}, one line out, {"code": ..., "output": ...}. The code under
+test is not imported here, so that each run imports it from its own folder.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def run(folder: Path, arguments: list[str], output: int) -> None:
-    """Never returns: the process ends with pytest's exit code."""
+    """Run pytest and end the process with its exit code; never returns."""
     for stream in (1, 2):
         os.dup2(output, stream)
     os.chdir(folder)

@@ -33,7 +33,7 @@ def make(channels: int, **settings: Any) -> ImageAugmentation:
 
 
 def pictures(n: int, channels: int, size: tuple[int, int], seed: int = 0) -> Tensor:
-    """Noise, smooth images, saturated ones, gray ones and constants, so that clamps and ties of channels occur."""
+    """Noise, smooth, saturated, gray and constant images, so that clamps and ties of channels occur."""
     generator = torch.Generator().manual_seed(seed)
     images = torch.rand(n, channels, *size, generator=generator)
     images[0::5] = F.gaussian_blur(images[0::5], 5, 2.0)
@@ -112,7 +112,7 @@ def test_each_operation_alone_agrees_with_torchvision(channels: int, settings: d
 
 
 def by_hand(input_size: tuple[int, int], **values: Any) -> ImageParameters:
-    """One row that changes nothing, but for the values given."""
+    """One row of parameters that changes nothing except for the given values."""
     row = {
         "box": [0, 0, *input_size],
         "flip": False,
@@ -130,8 +130,8 @@ def by_hand(input_size: tuple[int, int], **values: Any) -> ImageParameters:
 @given(data=st.data())
 def test_any_box_is_cropped_as_torchvision_does(data: st.DataObject) -> None:
     # torch 2.15 resizes the rows wrongly where the result is 1 pixel wide, so the oracle needs two
-    side, wide = st.integers(1, 40), st.integers(2, 40)
-    input_size, size = data.draw(st.tuples(side, side)), data.draw(st.tuples(side, wide))
+    length, width = st.integers(1, 40), st.integers(2, 40)
+    input_size, size = data.draw(st.tuples(length, length)), data.draw(st.tuples(length, width))
     height, width = (data.draw(st.integers(1, limit)) for limit in input_size)
     top, left = data.draw(st.integers(0, input_size[0] - height)), data.draw(st.integers(0, input_size[1] - width))
     parameters = by_hand(input_size, box=[top, left, height, width], flip=data.draw(st.booleans()))
@@ -169,7 +169,7 @@ def test_colours_worked_out_by_hand() -> None:
     half = [0.5, 1.0, 0.0, 0.0]  # gray of the darkened colours
     expected = torch.tensor([0.5 * 0.2989, 0.25 * 0.587]).expand(3, 2)
     torch.testing.assert_close(applied([0, 1, 2, 3], half), expected)
-    # twice as bright before or after the mean is doubled away from: the clamp makes the order count
+    # doubled brightness before or after doubled contrast: because of the clamp the order matters
     both = [2.0, 2.0, 1.0, 0.0]
     bright_first = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
     mean = (0.2989 + 0.587) / 2
@@ -202,7 +202,7 @@ def test_an_image_has_the_same_bits_in_any_batch_and_at_any_time(
     assert torch.equal(augmentation.apply(images[backwards], parameters[backwards]), whole[backwards])
 
 
-def test_apply_leaves_its_inputs_alone_and_ignores_autocast_and_gradients() -> None:
+def test_apply_does_not_change_its_inputs_and_ignores_autocast_and_gradients() -> None:
     augmentation = make(3)
     parameters = augmentation.sample(16, torch.Generator().manual_seed(4))
     images = pictures(16, 3, (32, 32))

@@ -20,7 +20,7 @@ from torchvision.transforms import ColorJitter, GaussianBlur, RandomResizedCrop
 from care_bench.augmentations import ImageAugmentation, ImageParameters
 
 N = 10_000
-LEVEL = 1e-3  # of every test; the seeds are fixed, so a passing test passes always
+LEVEL = 1e-3  # significance level of every test; the seeds are fixed, so a test that passes always passes
 PROBABILITIES = {"flip": 0.3, "jitter": 0.8, "grayscale": 0.2, "blur": 0.6}
 
 
@@ -81,9 +81,9 @@ def test_boxes_have_torchvisions_distribution(
 
 def test_place_of_a_box_is_uniform_given_its_size() -> None:
     boxes = drawn(crop_scale=(0.25, 0.25), crop_ratio=(1.0, 1.0)).box
-    side = round(math.sqrt(0.25 * 48 * 40))
-    assert (boxes[:, 2:] == side).all()
-    counts = np.zeros((48 - side + 1, 40 - side + 1))
+    length = round(math.sqrt(0.25 * 48 * 40))
+    assert (boxes[:, 2:] == length).all()
+    counts = np.zeros((48 - length + 1, 40 - length + 1))
     np.add.at(counts, tuple(boxes[:, :2].T.numpy()), 1)
     assert stats.chisquare(counts.ravel()).pvalue > LEVEL
 

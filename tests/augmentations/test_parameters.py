@@ -64,13 +64,6 @@ def test_masks_repeats_and_devices(parameters: Parameters) -> None:
 
 
 @pytest.mark.parametrize("parameters", DRAWS)
-def test_parameters_are_frozen(parameters: Parameters) -> None:
-    name = next(iter(parameters.ROW_SHAPES))
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(parameters, name, getattr(parameters, name))
-
-
-@pytest.mark.parametrize("parameters", DRAWS)
 def test_vector_has_a_named_column_for_every_number(parameters: Parameters) -> None:
     vector = parameters.to_vector()
     columns = type(parameters).columns()  # type: ignore[attr-defined]

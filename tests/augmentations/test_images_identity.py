@@ -1,4 +1,4 @@
-"""How a large image is shown without augmentation: whole, or its centre at full scale."""
+"""Images without augmentation: the whole image resized, or its centre at full scale."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ def centred(input_size: tuple[int, int], size: tuple[int, int]) -> ImageAugmenta
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_the_centre_is_torchvisions(data: st.DataObject) -> None:
-    """All parities of both sides: where the centre falls between two pixels, the same one of them is taken."""
+    """All parities of height and width: where the centre falls between two pixels, the same one is taken."""
     input_size = data.draw(st.tuples(st.integers(1, 30), st.integers(1, 30)))
-    size = tuple(data.draw(st.integers(1, side)) for side in input_size)
+    size = tuple(data.draw(st.integers(1, length)) for length in input_size)
     images = torch.rand(2, 3, *input_size, generator=torch.Generator().manual_seed(sum(input_size)))
     reference = v2.Compose([v2.CenterCrop(size), v2.Normalize(MEAN, STD)])
     assert torch.equal(centred(input_size, size).identity(images), reference(images))
