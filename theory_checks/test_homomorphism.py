@@ -66,19 +66,20 @@ def test_the_groups_are_groups_and_their_representations_homomorphisms() -> None
         assert max(map(measures.orthogonality_defect, group.representation)) < 1e-12, group.name
 
 
-@pytest.mark.statement("cor-1-finite-groups")
-@given(st.sampled_from(FINITE), seeds())
-def test_maps_of_cyclic_and_dihedral_groups_compose(group: FiniteGroup, seed: int) -> None:
+@pytest.mark.parametrize(
+    ("statement", "groups"),
+    [
+        pytest.param(name, groups, id=name, marks=pytest.mark.statement(name))
+        for name, groups in (("cor-1-finite-groups", FINITE), ("cor-1-permutations", PERMUTATIONS))
+    ],
+)
+@given(data=st.data(), seed=seeds())
+def test_maps_of_finite_groups_compose(
+    statement: str, groups: list[FiniteGroup], data: st.DataObject, seed: int
+) -> None:
+    group = data.draw(st.sampled_from(groups))
     residual = measures.composition_defect(fitted_group(group, seed), group.table)
-    observe("cor-1-finite-groups", residual=residual, case=f"{group.name} seed={seed}")
-    assert residual <= EXACT
-
-
-@pytest.mark.statement("cor-1-permutations")
-@given(st.sampled_from(PERMUTATIONS), seeds())
-def test_maps_of_permutations_compose(group: FiniteGroup, seed: int) -> None:
-    residual = measures.composition_defect(fitted_group(group, seed), group.table)
-    observe("cor-1-permutations", residual=residual, case=f"{group.name} seed={seed}")
+    observe(statement, residual=residual, case=f"{group.name} seed={seed}")
     assert residual <= EXACT
 
 

@@ -50,7 +50,7 @@ def resized_crop(images: Tensor, box: Tensor, flip: Tensor, size: tuple[int, int
     """Crop, resize and mirror every image by its own parameters, as ``F.resized_crop`` (antialias) and ``F.hflip`` do.
 
     All three are linear along each axis: one matrix acts on the rows of pixels, one on the columns and mirrors them.
-    A batched matrix product gives an image the same bits whatever else is in the batch.
+    A batched matrix product gives an image the same bits in every batch.
 
     Args:
         images: (n, C, H, W) float32.

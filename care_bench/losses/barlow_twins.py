@@ -18,7 +18,7 @@ class BarlowTwins(nn.Module):
     """Sum of (1 - C_ii)^2 plus a weight times the sum of C_ij^2 off the diagonal.
 
     C is the (d, d) correlation between the dimensions of the first and of the second views over the batch. Computed
-    in float32 or better whatever the inputs, also under autocast.
+    in float32 or better for any input dtype, also under autocast.
 
     Args:
         off_diagonal_weight: the paper's lambda; 0.0051 is the weight it trains with.

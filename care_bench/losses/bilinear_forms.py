@@ -139,7 +139,7 @@ def form_equivariance(form: Form, z: Tensor, za: Tensor) -> Tensor:
     ``Equivariance(1)``, which leaves them out. Under :func:`symplectic` they are always zero.
 
     With S = z + za and M = z - za, twice the difference is form(S, M) + form(M, S): nothing cancels where the views
-    nearly agree. Computed in float32 or better whatever the inputs, also under autocast.
+    nearly agree. Computed in float32 or better for any input dtype, also under autocast.
 
     Args:
         form: one of the forms of this module, or another function of that type.

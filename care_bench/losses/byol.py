@@ -15,7 +15,7 @@ class ByolLoss(nn.Module):
     """Mean over the rows of 2 - 2 cos(predicted, target), the squared distance of the two directions.
 
     One direction of the objective: BYOL adds the loss with the two views exchanged. No gradient goes through the
-    target. Computed in float32 or better whatever the inputs, also under autocast.
+    target. Computed in float32 or better for any input dtype, also under autocast.
 
     Example:
         >>> import torch

@@ -15,7 +15,7 @@ from care_bench.losses.checks import autocast_off, paired_rows, positive_tempera
 class InfoNCE(nn.Module):
     """NT-Xent: the positive of each of the 2B views is its partner, and the other 2B - 2 views are its negatives.
 
-    Computed in float32 or better whatever the inputs, also under autocast.
+    Computed in float32 or better for any input dtype, also under autocast.
 
     Args:
         temperature: divides the cosine similarities; positive.

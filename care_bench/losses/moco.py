@@ -15,7 +15,7 @@ class MoCoInfoNCE(nn.Module):
     """Cross-entropy of picking a query's own key among itself and the K keys of the queue.
 
     The other keys of the batch are not negatives. No gradient goes through key or queue: the momentum encoder that
-    made them is not trained. Computed in float32 or better whatever the inputs, also under autocast.
+    made them is not trained. Computed in float32 or better for any input dtype, also under autocast.
 
     Args:
         temperature: divides the cosine similarities; positive.

@@ -24,8 +24,8 @@ class WahbaLoss(nn.Module):
 
     The best map is held constant when the gradient is taken. This is the gradient of the minimum over the maps
     (Danskin's theorem), and unlike the derivative of an SVD, which divides by differences of singular values, it is
-    finite everywhere. Second derivatives are not those of the minimum. Computed in float32 or better whatever the
-    inputs, also under autocast; inputs that are not finite give nan.
+    finite everywhere. Second derivatives are not those of the minimum. Computed in float32 or better for any
+    input dtype, also under autocast; inputs that are not finite give nan.
 
     Args:
         splits: number of equal chunks the batch is divided into.
