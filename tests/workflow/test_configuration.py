@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -69,3 +70,19 @@ def test_a_wrong_type_stops_before_anything_runs(
     said = plan(tmp_path, *(("--config", *arguments) if arguments else ()), decay=decay)
     assert line in said
     assert "Traceback" not in said
+
+
+def test_no_command_grows_with_the_number_of_runs(tmp_path: Path) -> None:
+    """Linux takes 128 KiB for one argument; the shell of a job is handed its command as one."""
+
+    def longest(seeds: int) -> dict[str, int]:
+        said = plan(tmp_path, "--config", f"seeds={list(range(seeds))}", "runs_per_job=32")
+        commands = re.findall(r"^Shell command: (.*)$", said, re.MULTILINE)
+        rules = ("prepare", "pretrain-runs", "evaluate-runs", "collect", "report", "settings", "printf")
+        return {rule: max(len(command) for command in commands if rule in command) for rule in rules}
+
+    few, many = longest(32), longest(320)
+    assert {rule: many[rule] - few[rule] for rule in many if rule != "printf"} == pytest.approx(
+        dict.fromkeys(set(many) - {"printf"}, 0), abs=10
+    )
+    assert many["printf"] < 128 * 1024
