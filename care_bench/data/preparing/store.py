@@ -118,7 +118,7 @@ def _write_files(info: DatasetInfo, built: Built, folder: Path, workspace: Path)
     files = {}
     for stem, array in _arrays(built):
         path = folder / f"{stem}.npy"
-        if not _taken_over(array, path, workspace):
+        if not _linked(array, path, workspace):
             write_npy(path, array.dtype, array.shape, [array])
         files[path.name] = {
             "sha256": sha256_file(path),
@@ -146,14 +146,20 @@ def _write_files(info: DatasetInfo, built: Built, folder: Path, workspace: Path)
     write_json(folder / META, {**meta, "sha256": content_sha256(meta)})
 
 
-def _taken_over(array: Array, path: Path, workspace: Path) -> bool:
-    """Link a memory map of the workspace into the store, and say whether ``array`` is one.
+def _linked(array: Array, path: Path, workspace: Path) -> bool:
+    """Link ``array`` into the store if it is a memory map of a whole file in the workspace; return whether it is.
 
-    It keeps its place in the workspace, so that a failure after this loses no work.
+    The file stays in the workspace too, so that a later failure loses no work.
     """
     source = Path(str(array.filename)) if isinstance(array, np.memmap) else None
     if source is None or source.parent.resolve() != workspace.resolve():
         return False
+    try:
+        whole = np.load(source, mmap_mode="r", allow_pickle=False)
+    except ValueError:  # not a .npy file
+        return False
+    if (array.dtype, array.shape, array.strides) != (whole.dtype, whole.shape, whole.strides):
+        return False  # a view, such as some of the rows, has the name of the same file
     with source.open("rb+") as file:
         os.fsync(file.fileno())
     try:

@@ -211,6 +211,24 @@ def test_linked_folder_stays_a_link(tmp_path: Path) -> None:
     assert {path.name for path in (tmp_path / "big" / "tiny").iterdir()} == TINY_FILES
 
 
+@pytest.mark.parametrize("rows", [slice(3, None), slice(None, None, -1)])
+def test_some_rows_of_a_memory_map_are_stored_without_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: DatasetInfo, rows: slice
+) -> None:
+    whole = tiny.build(RAW)
+
+    def build(raw: Raw) -> Built:
+        raw.workspace.mkdir(parents=True)
+        np.save(raw.workspace / "all.npy", whole.train.inputs)
+        inputs = np.load(raw.workspace / "all.npy", mmap_mode="r")[rows]
+        labels = {name: label[rows] for name, label in whole.train.labels.items()}
+        return replace(whole, train=SplitArrays(inputs, labels))
+
+    monkeypatch.setitem(DATASETS, "tiny", replace(tiny, build=build))
+    prepare("tiny", tmp_path)
+    np.testing.assert_array_equal(load("tiny", tmp_path).train.inputs, whole.train.inputs[rows])
+
+
 @pytest.mark.parametrize(
     ("changes", "found"),
     [
