@@ -39,8 +39,8 @@ def pin(results: Path, name: str, collection: str) -> Path:
         CareBenchError: the pin exists (pins are never replaced), the name is no folder name, there is no such
             collection, or its two files disagree.
     """
-    target = results / PINNED / name
     check_file_name("pin", name)
+    target = results / PINNED / name
     if target.exists() or target.is_symlink():
         raise CareBenchError(f"{target} exists and a pin is never replaced; expected a new name")
     source = results / COLLECTED / collection

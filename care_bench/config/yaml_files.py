@@ -46,7 +46,7 @@ def read_yaml(path: Path) -> Any:
         CareBenchError: no such file, not YAML, or a key that stands twice.
     """
     try:
-        return parse_yaml(path.read_text(), str(path))
+        return parse_yaml(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise CareBenchError(f"cannot read {path}: {error.strerror or error}") from None
     except UnicodeDecodeError as error:

@@ -85,7 +85,7 @@ def read_ids(path: Path) -> list[str]:
         CareBenchError: the list cannot be read or is empty, or a line is not a four-character id.
     """
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise CareBenchError(f"cannot read {path}: {error}; expected PDB ids, one on a line") from error
     ids: dict[str, None] = {}
