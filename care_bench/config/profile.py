@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -124,20 +123,16 @@ class Profile(Settings):
         Raises:
             CareBenchError: as :meth:`runs`.
         """
-        alone: list[list[RunConfig]] = []
+        jobs: dict[str, list[RunConfig]] = {}
         shared: dict[str, list[RunConfig]] = {}
         for run in self.runs():
             if run.training.devices > 1 or self.runs_per_job == 1:
-                alone.append([run])
+                jobs[run.id] = [run]
             else:
                 shared.setdefault(run.dataset, []).append(run)
-        evenly = [part for runs in shared.values() for part in _evenly(runs, self.runs_per_job)]
-        numbers: Counter[str] = Counter()
-        jobs = {part[0].id: part for part in alone}
-        for part in evenly:
-            dataset = part[0].dataset
-            numbers[dataset] += 1
-            jobs[f"{dataset}/job{numbers[dataset]}"] = part
+        for dataset, runs in shared.items():
+            for number, part in enumerate(_evenly(runs, self.runs_per_job), start=1):
+                jobs[f"{dataset}/job{number}"] = part
         return jobs
 
 

@@ -12,9 +12,10 @@ import numpy as np
 
 from care_bench.data.preparing.numbers import first_not_finite
 from care_bench.data.registry import DATASETS
-from care_bench.data.source import Array, DatasetInfo, Kind
+from care_bench.data.source import Array, DatasetInfo
 from care_bench.errors import CareBenchError, unknown
 from care_bench.files import canonical_json, sha256_bytes, sha256_file
+from care_bench.names import Kind
 
 FORMAT = 1  # of the folder; raised when it changes, so that older stores are rebuilt
 META = "meta.json"

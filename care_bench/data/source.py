@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from care_bench.names import Kind
+
 Array: TypeAlias = npt.NDArray[Any]
-Kind: TypeAlias = Literal["image", "point_cloud"]
 
 UNLABELLED = -1
 """The ``class`` of a training sample that has none: it is used for pretraining, and no classifier sees it."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -49,52 +49,53 @@ class Embedded:
     Attributes:
         dataset: the data set, as much of it as is embedded.
         settings: the evaluation's settings.
-        parts: name of a property below -> its tensor. Row i of every part of a split is sample i of that split.
+        part: returns the tensor of a property below by its name; embeds it on first use. Row i of every part of a
+            split is sample i of that split.
     """
 
     dataset: PreparedDataset
     settings: EvaluationConfig
-    parts: Mapping[str, Tensor]
+    part: Callable[[str], Tensor]
 
     @property
     def test(self) -> Tensor:
         """(m, d) of the plain test samples; projections have unit length, features their own."""
-        return self.parts["test"]
+        return self.part("test")
 
     @property
     def augmented(self) -> Tensor:
         """(A, m, d) of the test samples, each of the A copies under one augmentation that all samples share."""
-        return self.parts["augmented"]
+        return self.part("augmented")
 
     @property
     def composed(self) -> Tensor:
         """(C, m, d) of the test samples under a second augmentation after each of the first C of ``augmented``."""
-        return self.parts["composed"]
+        return self.part("composed")
 
     @property
     def train(self) -> Tensor:
         """(n, d) of the plain training samples that have a label."""
-        return self.parts["train"]
+        return self.part("train")
 
     @property
     def train_augmented(self) -> Tensor:
         """(A, n, d) of the training samples under augmentations of their own."""
-        return self.parts["train_augmented"]
+        return self.part("train_augmented")
 
     @property
     def train_clouds(self) -> Tensor:
         """(A, n, P, 3) point clouds behind ``train_augmented``."""
-        return self.parts["train_clouds"]
+        return self.part("train_clouds")
 
     @property
     def test_clouds(self) -> Tensor:
         """(A, m, P, 3) point clouds behind ``augmented``."""
-        return self.parts["test_clouds"]
+        return self.part("test_clouds")
 
     @property
     def trajectories(self) -> Tensor:
         """(3, 3, 100, d) of three test clouds through a whole turn about each axis."""
-        return self.parts["trajectories"]
+        return self.part("trajectories")
 
     @cached_property
     def directions(self) -> tuple[Tensor, Tensor]:
@@ -162,8 +163,8 @@ class Embedder:
         }
 
     def embedded(self, representation: Representation) -> Embedded:
-        """Return one representation; nothing is embedded before a part of it is looked at."""
-        return Embedded(self.dataset, self.settings, _Parts(self, representation))
+        """Return one representation; its parts are embedded on first use."""
+        return Embedded(self.dataset, self.settings, lambda name: self.part(name)[representation])
 
     def part(self, name: str) -> Both:
         """Return a part in both representations.
@@ -179,11 +180,6 @@ class Embedder:
             self._parts[name] = both
             self.seconds += time.perf_counter() - began
         return self._parts[name]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the parts."""
-        return tuple(self._makers)
 
     @cached_property
     def _test_draw(self) -> Parameters:
@@ -271,23 +267,6 @@ class Embedder:
                 f"{self.where}: {bad} {representation} rows of the {SAMPLES[name]} are not finite; expected finite "
                 "embeddings (the encoder has diverged)"
             )
-
-
-class _Parts(Mapping[str, Tensor]):
-    """The parts of one representation, embedded when they are looked up."""
-
-    def __init__(self, embedder: Embedder, representation: Representation) -> None:
-        self._embedder = embedder
-        self._representation: Representation = representation
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self._embedder.part(name)[self._representation]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._embedder.names)
-
-    def __len__(self) -> int:
-        return len(self._embedder.names)
 
 
 def _apply(augmentation: Augmentation[Any], samples: Tensor, one: Parameters) -> Tensor:

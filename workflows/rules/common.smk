@@ -33,8 +33,6 @@ def configuration():
 try:
     PROFILE = parse_profile(configuration(), "profile")
     JOBS_OF_PROFILE = PROFILE.jobs()
-    for name in PROFILE.datasets:
-        PROFILE.measured(name)
 except CareBenchError as error:
     raise WorkflowError(str(error)) from None
 

@@ -96,4 +96,4 @@ def parse_base(content: Any) -> Any:
 
 
 AnyMethodSettings = Annotated[SerializeAsAny[MethodSettings], BeforeValidator(parse_method)]
-BaseSettings = Annotated[SerializeAsAny[MethodSettings], BeforeValidator(parse_base)]
+AnyBaseSettings = Annotated[SerializeAsAny[MethodSettings], BeforeValidator(parse_base)]

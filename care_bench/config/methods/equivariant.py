@@ -6,7 +6,7 @@ from typing import Any, Literal, Self
 
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
-from care_bench.config.methods.base import BaseSettings, MethodSettings, Weight, Width, method
+from care_bench.config.methods.base import AnyBaseSettings, MethodSettings, Weight, Width, method
 from care_bench.names import Fidelity, Representation
 
 
@@ -61,7 +61,7 @@ class SiameseWrapper(MethodSettings):
 
     wrapper = True
 
-    base: BaseSettings
+    base: AnyBaseSettings
     """Settings of the wrapped method, one of two views: simclr, byol, barlow_twins or invariance."""
     weight: Weight = 1.0
     """Weight of the added term."""
@@ -118,7 +118,7 @@ class CareSettings(EquivarianceTerm):
     implementation = "care_bench.methods.care:Care"
     label = "CARE"
     name: Literal["care"]
-    base: BaseSettings
+    base: AnyBaseSettings
     """Settings of the wrapped method."""
     weight: Weight
     """Weight of the equivariance term, the paper's lambda."""
