@@ -4,7 +4,7 @@
 
 torch counts the operations of a forward pass from shapes alone; the backward pass takes twice as many. Memory is the
 tensors kept for the backward pass, counted the same way, plus weights, gradients and optimizer state. Augmentation,
-reading and start-up are not counted; they are small beside ResNets.
+reading and start-up are not counted; they are small compared with ResNets.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Files that are whole or not there: atomic writes, hashes, and JSON in one canonical form."""
+"""Files that are complete or absent: atomic writes, hashes, and JSON in one canonical form."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from care_bench.errors import CareBenchError
 
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file through a temporary one beside it: fsync, then rename. A reader never sees half of it.
+    """Write a temporary file in the same folder, fsync it, and rename it. A reader never sees half of a file.
 
     Args:
         path: the file to make or replace; parent folders are made.
-        write: is handed the open binary file.
+        write: called with the open binary file.
 
     Raises:
-        CareBenchError: the folder cannot be written or is full; ``path`` is then as it was before.
+        CareBenchError: the folder cannot be written or is full; ``path`` is then unchanged.
     """
     temporary = None
     if path.exists() and not path.is_file():
@@ -62,7 +62,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def canonical_json(content: Any) -> bytes:
-    """Return the one byte string that stands for ``content``: sorted keys, no spaces, no NaN."""
+    """Return canonical JSON, the same bytes for equal contents: sorted keys, no spaces, no NaN."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 

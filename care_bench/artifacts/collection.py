@@ -34,7 +34,7 @@ _DTYPES = {"value": "float64", "spread": "float64", "duration_s": "float64", "hi
 _DTYPES |= {**dict.fromkeys(("seed", "protocol_version", "n"), "int64"), "epoch": "Int64", "samples": "Int64"}
 
 _NESTED = ("environment", "values")
-"""Keys of a record that a cell holds as JSON."""
+"""Keys of a record that are JSON in a cell."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,7 @@ class Collection:
         name: name of its folder.
         records: at least one.
         pinned_on: date of the pin; None for a fresh collection.
-        variants: data set -> its variants, both in the order of the profile; empty where there is no profile beside
-            the records.
+        variants: data set -> its variants, both in the order of the profile; empty where the folder has no profile.
     """
 
     name: str
@@ -241,4 +240,5 @@ def _read_variants(folder: Path) -> dict[str, tuple[str, ...]]:
     except OSError as error:
         raise CareBenchError(f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise CareBenchError(f"{path} is damaged: expected the JSON of a profile with its data sets and rows") from None
+        expected = "expected the JSON of a profile with its data sets and variants"
+        raise CareBenchError(f"{path} is damaged: {expected}") from None

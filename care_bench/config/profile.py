@@ -44,14 +44,14 @@ class Profile(Settings):
     @classmethod
     def _not_of_a_data_set(cls, evaluation: Any) -> Any:
         if isinstance(evaluation, dict) and "augmentation" in evaluation:
-            raise ValueError("'augmentation' is that of a data set; expected in `datasets.NAME.evaluation`")
+            raise ValueError("'augmentation' belongs to one data set; expected in `datasets.NAME.evaluation`")
         return evaluation
 
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, seeds: list[int]) -> list[int]:
         if len(set(seeds)) < len(seeds):
-            raise ValueError("a seed stands twice; expected distinct seeds")
+            raise ValueError("a seed is there twice; expected distinct seeds")
         return seeds
 
     @property

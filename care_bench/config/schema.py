@@ -39,7 +39,7 @@ def profile_json_schema() -> str:
     ]
     _, schema = models_json_schema([(model, "validation") for model in models])
     definitions: dict[str, Schema] = schema["$defs"]
-    del definitions[RunConfig.__name__]  # it was needed for its parts
+    del definitions[RunConfig.__name__]  # only its parts are needed
     kinds = (RotationAugmentationConfig, ImageAugmentationConfig)
     drawn = {
         key: part for kind in kinds for key, part in definitions[kind.__name__]["properties"].items() if key != "kind"

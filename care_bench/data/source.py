@@ -15,7 +15,7 @@ from care_bench.names import Kind
 Array: TypeAlias = npt.NDArray[Any]
 
 UNLABELLED = -1
-"""The ``class`` of a training sample that has none: it is used for pretraining, and no classifier sees it."""
+"""The ``class`` of a training sample without one: it is used for pretraining only."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class SplitArrays:
 
     Attributes:
         inputs: images uint8 (n, C, H, W), or point clouds float32 (n, P, 3). A memory map of a whole .npy file in the
-            workspace is moved to the store without a copy.
+            workspace is linked into the store instead of copied.
         labels: name -> array of n rows, int64, float32 or str.
     """
 
@@ -89,7 +89,7 @@ class DatasetInfo:
         how_to_get: one line on where the raw data comes from, and which files to put where without a network.
         labels: names of the labels of each split.
         build: makes the arrays from the raw data; the same files always give the same arrays.
-        version: to be raised whenever ``build`` gives other arrays, so that older stores are rebuilt.
+        version: raise it whenever ``build`` gives other arrays, so that older stores are rebuilt.
     """
 
     name: str

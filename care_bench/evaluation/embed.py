@@ -1,4 +1,4 @@
-"""Embeddings of a frozen encoder. Every part of a data set is embedded when it is first asked for, and then kept."""
+"""Embeddings of a frozen encoder. Every part of a data set is embedded on first use, and then kept."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ SAMPLES = {
     "test_clouds": "test clouds",
     "trajectories": "rotated test samples",
 }
-"""Part -> what it is called in errors."""
+"""Part -> its name in errors."""
 COMPOSED = 5
-"""Most sampled augmentations that a second one is composed with."""
+"""Most sampled augmentations that are composed with a second one."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Embedded:
     """One representation of a data set.
 
     Attributes:
-        dataset: the data set, as much of it as is embedded.
+        dataset: the data set, cut to the samples that are embedded.
         settings: the evaluation's settings.
         part: returns the tensor of a property below by its name; embeds it on first use. Row i of every part of a
             split is sample i of that split.
@@ -125,7 +125,7 @@ class Embedder:
         dataset: images or point clouds.
         settings: how many augmentations, how many samples, and how many at a time.
         device: where to embed; the embeddings stay there.
-        where: how errors name the encoder, such as the id of its run.
+        where: names the encoder in errors, such as the id of its run.
 
     Attributes:
         seconds: time spent on embedding so far.
@@ -276,8 +276,7 @@ def _apply(augmentation: Augmentation[Any], samples: Tensor, one: Parameters) ->
 def _composable(augmentation: Augmentation[Any]) -> tuple[Augmentation[Any], Augmentation[Any]]:
     """Return the first and the second augmentation of a composition.
 
-    Of images, the first one hands on views in [0, 1], which have another size than the images; the second one
-    normalises.
+    For images, the first one returns views in [0, 1]; the second one takes images of their size and normalises.
     """
     if not isinstance(augmentation, ImageAugmentation):
         return augmentation, augmentation

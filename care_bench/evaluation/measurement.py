@@ -26,11 +26,11 @@ class Metric:
     """A number that a protocol gives.
 
     Attributes:
-        name: what records call it.
+        name: its name in records.
         unit: its unit; "1" is a plain number.
         higher_is_better: the better direction; None where a row without information can win, or neither is better.
-        label: what tables call it; the name where empty.
-        caption: one or two sentences that a reader of the number needs.
+        label: its name in tables; that in records where empty.
+        caption: one or two sentences on how to read the number.
     """
 
     name: str
@@ -69,8 +69,7 @@ class Protocol:
         version: raised whenever the same encoder would get another number.
         metrics: what it gives, in the order of ``measure``.
         skip: returns the reason why a data set cannot be measured this way, or None.
-        measure: returns one measurement per metric. It pays for the parts of the data set that it looks at: each is
-            embedded when a protocol first asks for it.
+        measure: returns one measurement per metric. A part of the data set is embedded when a protocol first uses it.
         over_training: whether the snapshots of a run are measured too.
         family: which tables of a report show it.
     """
@@ -90,7 +89,7 @@ def single(value: float) -> Measurement:
 
 
 def over_repeats(values: Tensor | Sequence[float]) -> Measurement:
-    """Return mean, standard deviation and values of what was measured once per repeat; of one repeat its value."""
+    """Return mean, standard deviation and values of the repeats; of a single repeat, its value."""
     numbers = tuple(float(value) for value in values)
     if len(numbers) == 1:
         return single(numbers[0])

@@ -63,5 +63,5 @@ class AugSelf(SiameseMethod):
 
     @torch.no_grad()
     def after_step(self, encoder: Encoder, step: int, total: int) -> None:
-        """Do what the base method does."""
+        """Let the base method update its state."""
         self.base.after_step(encoder, step, total)

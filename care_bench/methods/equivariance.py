@@ -22,7 +22,7 @@ class EquivarianceOnly(Method):
     Args:
         loss: module (first, second) -> scalar on unit rows; it cuts the batch into chunks.
         draws: independent augmentations per view: ``splits`` in the paper, 1 in the released code.
-        representation: which unit vectors are to rotate: the projection head's output, or the backbone's features.
+        representation: which unit vectors the term acts on: the projection head's output, or the backbone's features.
     """
 
     Settings = EquivarianceSettings

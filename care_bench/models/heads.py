@@ -19,8 +19,8 @@ def projection_head(
         dimension: dimension of the features.
         hidden: widths of the hidden layers; may be empty.
         output: dimension of the embedding.
-        bias: whether the last layer has one; where BatchNorm follows it would be taken away.
-        batchnorm: whether the hidden layers have BatchNorm; they have biases where not.
+        bias: whether the last layer has a bias, which a BatchNorm after it would cancel.
+        batchnorm: whether the hidden layers have BatchNorm instead of biases.
     """
     layers: list[nn.Module] = []
     for width in hidden:

@@ -1,4 +1,4 @@
-"""What a report is before it is written: a document has sections, and a section has parts."""
+"""The model of a report, independent of formats: a document has sections, and a section has parts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, TypeAlias
 from care_bench.report.statistics import Summary
 
 Source = Literal["records", "paper", "cited", "gap", "theory"]
-"""Where a cell comes from: our records, the paper, a value it cites, a value its text does not show, the ledger."""
+"""Where a cell comes from: our records, the paper, a paper it cites, a gap in its text, the ledger."""
 
 _ARROWS = {True: " ↑", False: " ↓", None: ""}
 
@@ -123,7 +123,7 @@ class Cell:
         notes: footnotes: why the cell is blank, or what is missing from it.
         source: where the value comes from.
         quoted: the number of a value that is not ours.
-        whole: what ``text`` is short for, such as a hash.
+        whole: the full text where ``text`` is cut, such as a hash.
     """
 
     text: str = ""
@@ -216,7 +216,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """What one set of files holds."""
+    """The content of one report, whatever the format."""
 
     title: str
     sections: tuple[Section, ...]
@@ -246,7 +246,7 @@ def texts(columns: Iterable[str], *, prose: bool = True) -> tuple[Column, ...]:
 
 
 def opened(parts: Iterable[Part]) -> Iterator[Part]:
-    """Every part in reading order, with those in folds."""
+    """Yield every part in reading order, those in folds too."""
     for part in parts:
         yield part
         if isinstance(part, Fold):

@@ -1,4 +1,4 @@
-"""The CSV files of `reference/` in a results folder: what the paper and its released code have."""
+"""Reading the CSV files of `reference/` in a results folder: values of the paper and its released code."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def read_reference(path: Path, header: Sequence[str], parse: Callable[[list[str]
         parse: turns every other row into what it holds; raises ValueError or CareBenchError.
 
     Raises:
-        CareBenchError: no such file, another header, a damaged row or one that is there twice; one line naming file
+        CareBenchError: no such file, another header, a damaged or duplicate row; one line naming file
             and line.
     """
     try:

@@ -1,4 +1,4 @@
-"""Mean and Student's t-interval over pretraining seeds, when a value may be called best, and numbers as text."""
+"""Means and t-intervals over pretraining seeds, the best value of several, and numbers as text."""
 
 from __future__ import annotations
 

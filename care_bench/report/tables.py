@@ -30,8 +30,8 @@ class Spec:
 
     Attributes:
         title: begins the title; the values of ``each`` follow.
-        family: of protocols; empty for whatever no other table shows. A table is made where a metric of the family was
-            measured.
+        family: of protocols; empty for metrics that no other table shows. A table is made where a metric of the family
+            was measured.
         each: one table per combination of these parts of a key.
         group: part of a key that is the spanning header.
         order: parts of a key by which columns are sorted.
@@ -138,7 +138,7 @@ def build_tables(grid: Grid, paper: list[PaperValue] | str) -> tuple[list[Table]
 
 
 def snapshot_tables(collection: Collection) -> list[Table]:
-    """Build the tables of what was measured before the end of training: the numbers of training curves, by epoch."""
+    """Build the tables of the snapshots, by epoch: the numbers of training curves."""
     epochs = sorted({record.epoch for record in collection.records if record.epoch is not None})
     found = ((epoch, _build(Grid(collection, epoch), SNAPSHOT_TABLES)) for epoch in epochs)
     return [replace(table, epoch=epoch) for epoch, (tables, _, rest) in found for table in (*tables, *rest)]
@@ -199,7 +199,7 @@ def _table(grid: Grid, spec: Spec, metrics: Sequence[str], keys: list[Key], rows
 
 
 def _method_rows(grid: Grid, methods: Sequence[str], present: list[Variant]) -> list[tuple[str, Variant | None]]:
-    """Rows by method, those around SimCLR alone; one without a variant where the profile lacks the method."""
+    """Rows by method, wrapped methods only around SimCLR; one without a variant where the profile lacks the method."""
     rows: list[tuple[str, Variant | None]] = []
     for method in methods:
         suffix = " = InfoNCE" if method == "simclr" else ""

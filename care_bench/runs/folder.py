@@ -40,7 +40,7 @@ class RunFolder:
 
     @property
     def summary(self) -> Path:
-        """Steps, speed, device, versions, and the hashes of the other files; written last."""
+        """Steps, speed, device, version of torch, and the hashes of the other files; written last."""
         return self.path / "pretrain.json"
 
     @property
@@ -50,7 +50,7 @@ class RunFolder:
 
     @property
     def evaluation(self) -> Path:
-        """The hash of the records and what they follow from; written last."""
+        """The hash of the records and all they depend on; written last."""
         return self.path / "evaluate.json"
 
     def snapshot(self, epoch: int) -> Path:
@@ -102,13 +102,13 @@ class RunFolder:
         """Check that the folder holds no run of another configuration.
 
         Raises:
-            CareBenchError: it does.
+            CareBenchError: the folder holds another configuration.
         """
         if self.config.exists():
             self._check_config(read_run(self.config, None).sha256(), config)
 
     def discard_other(self, config: RunConfig) -> None:
-        """Delete what a finished run of another configuration has left; the state of unfinished runs stays.
+        """Delete the files of a finished run of another configuration; the state of unfinished runs stays.
 
         Raises:
             CareBenchError: another process has the folder, or a file cannot be deleted.
@@ -117,7 +117,7 @@ class RunFolder:
             return
         with self.lock():
             try:
-                # The summaries go first: without them the other files count for nothing.
+                # The summaries go first: without them the other files are ignored.
                 for path in (self.summary, self.evaluation, self.records, self.encoder, self.log, self.config):
                     path.unlink(missing_ok=True)
                 shutil.rmtree(self.path / "snapshots", ignore_errors=True)

@@ -20,14 +20,14 @@ from care_bench.errors import CareBenchError
 class TermLog:
     """Appends one JSON line per step: step, learning rate, weighted loss, unweighted terms.
 
-    Values stay on the device until :meth:`flush`, so that a step does not wait for it. Two runs of the same config and
-    seed write the same log: it has no times.
+    Values stay on the device until :meth:`flush`, so that a step does not wait for it. Without times, two runs of
+    the same config and seed write the same log.
 
     Args:
         path: the log.
         length: bytes of an existing log to keep; the rest was written after the checkpoint.
         every: steps between flushes.
-        run: how the run is named in an error.
+        run: names the run in errors.
     """
 
     def __init__(self, path: Path, length: int, every: int, run: str) -> None:
@@ -40,7 +40,7 @@ class TermLog:
             size = path.stat().st_size if path.exists() else 0
             if size < length:
                 raise CareBenchError(
-                    f"{path} has {size} bytes, its checkpoint counts on {length}; delete {path.parent} to start anew"
+                    f"{path} has {size} bytes, but its checkpoint needs {length}; delete {path.parent} to start anew"
                 )
             self._file = path.open("ab")
             self._file.truncate(length)
@@ -101,6 +101,6 @@ class TermLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Closing writes what is left. If that failed before, it has been reported.
+        # Closing writes what is left. An earlier failure to write has been reported already.
         with suppress(OSError):
             self._file.close()

@@ -1,4 +1,4 @@
-"""The matrix of runs, resolved once from the profile; everything a rule needs to know of a run comes from here."""
+"""The matrix of runs, resolved once from the profile, and what the rules need to know of a run."""
 
 import json
 import shlex
@@ -36,7 +36,7 @@ try:
 except CareBenchError as error:
     raise WorkflowError(str(error)) from None
 
-# In a conda environment `python` is the environment's own; without one it has to be the one that snakemake runs in.
+# With conda, `python` is that of the job's environment; without, it has to be the one that snakemake runs in.
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 

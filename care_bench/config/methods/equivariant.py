@@ -22,7 +22,7 @@ class EquivarianceTerm(MethodSettings):
     sharing: Literal["chunk", "batch"] | None = None
     """One draw per `chunk` or per `batch`; the default is the fidelity's own: paper chunk, released-code batch."""
     representation: Representation = "projection"
-    """Which unit vectors are to rotate: the projection head's, as in the paper, or the backbone's features."""
+    """Which unit vectors the term acts on: the projection head's, as in the paper, or the backbone's features."""
     loss: Literal["gram", "wahba"] = "gram"
     """`gram`: the paper's difference of inner products; `wahba`: the residual of the best rotation of each chunk."""
 
@@ -57,7 +57,7 @@ class EquivarianceTerm(MethodSettings):
 
 
 class SiameseWrapper(MethodSettings):
-    """A term of its own on the features of the two views of a base method."""
+    """A base method and another term on the features of its two views."""
 
     wrapper = True
 
@@ -87,7 +87,7 @@ class SiameseWrapper(MethodSettings):
 
 @method
 class EquiModSettings(SiameseWrapper):
-    """The embedding of an augmented view is predicted from that of the plain one and the augmentation."""
+    """The embedding of an augmented view is predicted from the plain view's embedding and the augmentation."""
 
     implementation = "care_bench.methods.equimod:EquiMod"
     label = "EquiMod"

@@ -35,11 +35,11 @@ class Photograph:
     Attributes:
         split: ``train`` or ``test``.
         label: index of its class.
-        name: what ``meta.json`` calls it where it is left out; its last part is the name of the file.
+        name: its name in ``meta.json`` if it is left out; the last part is the name of the file.
         path: the file with its bytes: an image file or an archive.
-        size: number of its bytes.
+        size: its size in bytes.
         mtime_ns: when ``path`` was last changed.
-        offset: where its bytes begin in ``path``.
+        offset: of its first byte in ``path``.
     """
 
     split: str
@@ -77,8 +77,8 @@ def build_splits(
     Args:
         raw: the workspace, and whether unreadable files are left out.
         name: of the data set.
-        version: of the data set; other ones start anew.
-        photographs: their order is the order of the rows.
+        version: of the data set; images that another version decoded are decoded again.
+        photographs: in the order of the rows.
 
     Returns:
         train and test: images uint8 (n, 3, 256, 256), label ``class``; and the names of those that were left out.

@@ -1,6 +1,6 @@
 """The store: prepared arrays in ``root/<name>/``, and a ``meta.json`` with the sha256 of each of them.
 
-A folder of the store is complete or not there: it is made beside its place, and renamed when it is finished.
+A folder of the store is complete or absent: it is made under a temporary name, and renamed when it is finished.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -
     Raises:
         CareBenchError: the name is unknown, raw data is missing or broken, the source has a NaN or infinity, the
             folder cannot be written or holds other files, or the data set there lacks broken files and ``skip_broken``
-            is not set. Nothing half-written is left except the source's workspace, from which the next attempt
+            is not set. Nothing half-written is left except the source's workspace, where the next attempt
             continues.
     """
     info = find(name)
@@ -71,7 +71,7 @@ def _refuse_left_out(folder: Path) -> None:
     if skipped := json.loads((folder / META).read_bytes()).get("skipped"):
         raise CareBenchError(
             f"{folder} was prepared leaving out {len(skipped)} broken files (named in {folder / META}); delete "
-            f"{folder} to read the raw files again, or say --skip-broken to keep it"
+            f"{folder} to read the raw files again, or pass --skip-broken to keep it"
         )
 
 

@@ -1,4 +1,4 @@
-"""The folder in which a source keeps unfinished work: used by one process at a time."""
+"""The folder where a source keeps unfinished work, used by one process at a time."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ def build(raw: Raw) -> Built:
 
 def _copy(workspace: Path, folder: Path, maker: str) -> dict[str, Array]:
     """Copy the images to memory maps of the splits; in the binaries every channel is stored column by column."""
-    parts: list[tuple[str, int]] = []  # of every block: the part, and its first image there
+    parts: list[tuple[str, int]] = []  # part and first image of every block
     blocks = []
     rows = dict.fromkeys(SPLITS.values(), 0)
     for part, size in SIZES.items():

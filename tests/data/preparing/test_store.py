@@ -177,7 +177,7 @@ def test_store_without_the_broken_files_is_not_taken_for_the_whole(
         prepare("tiny", tmp_path)
     assert str(error.value) == (
         f"{folder} was prepared leaving out 2 broken files (named in {folder}/meta.json); delete {folder} to read the "
-        "raw files again, or say --skip-broken to keep it"
+        "raw files again, or pass --skip-broken to keep it"
     )
     prepare("tiny", tmp_path, skip_broken=True)
     assert contents(folder) == before
