@@ -92,7 +92,7 @@ def _encoder_cost(encoder: str, channels: int, size: int | None) -> tuple[float,
 
 @cache
 def _passes(config: RunConfig) -> tuple[int, int]:
-    """Return how often a step passes a sample through the backbone with gradients, and without."""
+    """Return the passes of a sample through the backbone per step, with gradients and without."""
     clouds = not isinstance(config.augmentation, ImageAugmentationConfig)
     encoder = Encoder(nn.Sequential(nn.Flatten(), nn.LazyLinear(4)), nn.Linear(4, 4), 4, 4)
     batch = 64

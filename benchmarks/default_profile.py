@@ -1,7 +1,7 @@
 """The default profile from scratch: wall time, and the share of it spent on starting processes and importing.
 
-Start-up of a job is measured as the time a process takes that only imports what the job imports. Jobs that run at the
-same time share it: with two cores it counts by half. The workflow runs in a temporary folder.
+The start-up of a job is measured as the time of a process that only imports the job's modules. Jobs run at the same
+time, so with two cores it counts by half. The workflow runs in a temporary folder.
 """
 
 from __future__ import annotations

@@ -97,7 +97,7 @@ def pretrain(
     run: Annotated[str | None, typer.Option("--run", help="Run of the profile: DATASET/VARIANT/seedN.")] = None,
     data: Data = DATA,
 ) -> None:
-    """Pretrain one run; started again, it continues where it was stopped."""
+    """Pretrain one run; a stopped run continues when it is started again."""
     from care_bench.config import read_run
 
     settings = read_run(config, run)
@@ -234,7 +234,7 @@ def doctor(
     quick: Annotated[bool, typer.Option("--quick", help="Leave out what needs torch.")] = False,
     data: Data = DATA,
 ) -> None:
-    """Show what is installed, which device there is, which data sets are prepared, and the free disk space."""
+    """Show installed packages, the device, the prepared data sets, and the free disk space."""
     from care_bench.doctor import examine
 
     if not examine(data, quick, Console()):

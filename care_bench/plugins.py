@@ -35,7 +35,7 @@ class Registry(UserDict[str, T], Generic[T]):
     """Components by name: ours in their order, then those of installed packages, sorted by name.
 
     A component of another package is imported when it is looked up, not when names are listed. So one that cannot be
-    imported, or whose name is taken, is an error only where it is used.
+    imported, or whose name is taken, raises an error only when it is used.
 
     Args:
         group: entry point group.

@@ -9,7 +9,7 @@ import typer
 
 from care_bench.errors import CareBenchError
 
-# typer keeps click's exceptions to itself in some versions; BadParameter is public, and its parent is the usage error.
+# Some versions of typer hide click's exceptions; BadParameter is public, and its base class is the usage error.
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
 
 

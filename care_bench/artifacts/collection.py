@@ -67,7 +67,7 @@ class Collection:
 def collect(files: Iterable[Path], folder: Path) -> Path:
     """Gather files of records into ``folder``: `records.parquet` and `records.csv`, one row per record.
 
-    The same records give the same bytes, whatever the order and number of files; a record found twice counts once.
+    The same records give the same bytes in any order and number of files; a record found twice counts once.
 
     Args:
         files: files of records (JSON lines).
@@ -95,7 +95,7 @@ def collect_profile(profile: Profile, runs: Path, folder: Path) -> Path:
         Path of the parquet file.
 
     Raises:
-        CareBenchError: as :func:`collect`, or runs without records: how many, and the first of them.
+        CareBenchError: as :func:`collect`, or runs lack records; their number and the first of them.
     """
     files = [runs / run.id / RECORDS for run in profile.runs()]
     missing = [str(path) for path in files if not path.is_file()]
@@ -108,17 +108,17 @@ def collect_profile(profile: Profile, runs: Path, folder: Path) -> Path:
     return _write(files, folder, {PROFILE: profile.model_dump_json().encode() + b"\n"})
 
 
-def _write(files: Iterable[Path], folder: Path, beside: Mapping[str, bytes]) -> Path:
+def _write(files: Iterable[Path], folder: Path, extra: Mapping[str, bytes]) -> Path:
     unique = {record.sha256: record for path in files for record in read_records(path)}
     records = sorted(unique.values(), key=lambda record: (record.identity, record.sha256))
     check(records, str(folder))
-    for name, content in {**beside, **encode(records)}.items():
+    for name, content in {**extra, **encode(records)}.items():
         write_bytes(folder / name, content)
     return folder / PARQUET
 
 
 def encode(records: Sequence[Record]) -> dict[str, bytes]:
-    """Return the files of a collection: name -> content. The parquet file comes last, since readers look for it."""
+    """Return the files of a collection: name -> content. The parquet file comes last and makes it complete."""
     tidy = frame(records)
     table, parquet = io.BytesIO(), io.BytesIO()
     tidy.to_csv(table, index=False, lineterminator="\n")

@@ -43,7 +43,7 @@ TRAINING = (
     *("lightning-fabric", "numpy", "pydantic", "pyyaml", "safetensors"),
     *("scikit-learn", "scipy", "timm", "torch", "torchvision", "typer"),
 )
-"""Packages that pretraining and evaluation need; the conda environment of these jobs has no others of ours."""
+"""Packages that pretraining and evaluation need; the conda environment of these jobs has no others."""
 
 RECORDED = ("numpy", "torch", "torchvision", "scipy", "scikit-learn")
 """Packages whose version can change a number; every record has them."""

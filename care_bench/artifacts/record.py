@@ -123,7 +123,7 @@ class Record(BaseModel):
 
     @property
     def identity(self) -> Identity:
-        """What is measured, apart from how it came out; also the sorting key of a collection."""
+        """What is measured, without the result; also the sorting key of a collection."""
         return Identity(
             self.profile,
             self.dataset,

@@ -66,7 +66,7 @@ class ConvNetSettings(BackboneSettings):
     implementation = "care_bench.models.convnet:build"
     name: Literal["convnet"]
     width: Width = 32
-    """Channels of the first block; the next have twice and four times as many."""
+    """Channels of the first block; the second has twice, the third four times as many."""
 
 
 @backbone

@@ -142,7 +142,7 @@ def _path(location: tuple[int | str, ...], content: Any, missing: bool) -> str:
 
 def _nearest(key: str, model: type[BaseModel]) -> str:
     # A key that is valid in another place must not be suggested for itself.
-    known = (_all_keys(model) | set(getattr(model, "beside", ()))) - {key}
+    known = (_all_keys(model) | set(getattr(model, "variant_keys", ()))) - {key}
     near = get_close_matches(key, sorted(known), n=1, cutoff=0.6)
     return f": did you mean {near[0]!r}?" if near else ""
 

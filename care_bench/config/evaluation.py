@@ -54,7 +54,7 @@ class EvaluationConfig(EvaluationPlan):
     def recorded(self, run: RunConfig) -> dict[str, Any]:
         """Return what the measurements of a run depend on apart from its configuration, for its records.
 
-        Numbers of two runs of a data set can stand in one column if it is the same for both.
+        Numbers of two runs can be in one column of a table if this is the same for both.
         """
         drawn = self.augmentation_of(run).drawn()
         return {**self.model_dump(mode="json", exclude={"batch_size"}), "augmentation": drawn}

@@ -30,8 +30,8 @@ class Profile(Settings):
     evaluation: EvaluationPlan = EvaluationPlan()
     """How every run is evaluated."""
     runs_per_job: Annotated[int, Field(ge=1, le=32)] = 1
-    """Runs of one data set that a job of the workflow trains or measures one after another: for runs of seconds, whose
-    process would take longer to start. A run on several devices has a job to itself."""
+    """Runs of one data set that a job of the workflow trains or measures one after another, for runs so short that a
+    process takes longer to start. A run on several devices has its own job."""
     steps: PositiveInt | None = None
     """Cut every run to this many small steps on one device, and its evaluation to a few samples, to check the profile
     end to end. Such numbers are no results; they are kept apart, as NAME-stepsN."""
@@ -82,7 +82,7 @@ class Profile(Settings):
         )
 
     def runs(self) -> list[RunConfig]:
-        """Resolve the matrix, in the order in which it is written.
+        """Resolve the matrix, in the order of the profile.
 
         Raises:
             CareBenchError: a name that cannot be a folder, an unknown data set, preset, method or key, or settings

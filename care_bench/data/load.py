@@ -97,7 +97,7 @@ def find(name: str) -> DatasetInfo:
     """Look up a data set in the registry.
 
     Raises:
-        CareBenchError: no data set has this name; the message lists those there are.
+        CareBenchError: no data set has this name; the message lists the known ones.
     """
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)

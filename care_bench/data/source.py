@@ -20,7 +20,7 @@ UNLABELLED = -1
 
 @dataclass(frozen=True)
 class Raw:
-    """Where a source finds raw files, and where it keeps unfinished work.
+    """Folders of a source: raw files, and unfinished work.
 
     Attributes:
         folder: the user's folder of raw data; downloads go there too.
@@ -54,13 +54,13 @@ class Built:
 
     Attributes:
         train, test: the two splits.
-        inputs: one line on what the inputs are, with their unit.
+        inputs: one line that describes the inputs, with their unit.
         source: where they come from.
         licence: the terms of use.
         split_rule: how training and test samples are told apart.
         skipped: names of raw files that were left out because they could not be read.
         selection: one line on what else was left out. Neither this nor ``skipped`` is part of the data's hash: the
-            same samples are the same data, whatever other files were there.
+            same samples are the same data, even if other files were there.
     """
 
     train: SplitArrays
@@ -84,7 +84,7 @@ class DatasetInfo:
 
     Attributes:
         name: what users write in a config; also the folder in the store.
-        kind: what the inputs are.
+        kind: of the inputs.
         title: the name to print in a report.
         how_to_get: one line on where the raw data comes from, and which files to put where without a network.
         labels: names of the labels of each split.

@@ -26,7 +26,7 @@ from care_bench.runs.randomness import generator
 
 Both = dict[Representation, Tensor]
 MOST_CLOUDS = 10_000
-"""Point clouds of each split that are measured, evenly spaced: every augmentation holds a copy of them."""
+"""Most point clouds of each split that are measured, evenly spaced, since each augmentation needs a copy of them."""
 SAMPLES = {
     "test": "test samples",
     "augmented": "augmented test samples",
@@ -121,9 +121,9 @@ class Embedder:
 
     Args:
         encoder: it is moved to the device and set to evaluation mode.
-        augmentation: what is drawn from, with views of the encoder's size.
+        augmentation: the distribution of the draws, with views of the encoder's size.
         dataset: images or point clouds.
-        settings: how many augmentations, how many samples, and how many at a time.
+        settings: numbers of augmentations and samples, and the batch size.
         device: where to embed; the embeddings stay there.
         where: names the encoder in errors, such as the id of its run.
 
@@ -239,7 +239,7 @@ class Embedder:
             yield to_device(torch.from_numpy(np.array(split.inputs[start : start + size])), self.device)
 
     def _copies(self, split: Split, number: int, view: Callable[[Tensor, int], Tensor]) -> Both:
-        """Embed one copy of a split after the other, each into its place, so that memory holds all of them once."""
+        """Embed the copies of a split one by one into a single tensor, so that memory never holds them twice."""
         found: Both = {}
         for i in range(number):
             copy = self._embed(view(samples, i) for samples in self._batches(split))

@@ -1,4 +1,4 @@
-"""What a protocol is: its metrics with their units and captions, when it applies, and what it measures."""
+"""Protocols: metrics with units and captions, the data sets they apply to, and the measurement itself."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Measurement:
     Attributes:
         value: the mean over the repeats; None where there is a reason.
         n: number of repeats, such as classifier seeds or sampled augmentations.
-        spread: standard deviation over the repeats (ddof 1); None for a single one and where it has no meaning.
+        spread: standard deviation over the repeats (ddof 1); None for a single one and where it is undefined.
         reason: why there is no value.
         values: the repeats in their order, such as one for each sampled augmentation; None for a single number, and
             where the value is not their mean.
@@ -67,7 +67,7 @@ class Protocol:
     Attributes:
         id: name that records and tables cite.
         version: raised whenever the same encoder would get another number.
-        metrics: what it gives, in the order of ``measure``.
+        metrics: in the order of the measurements.
         skip: returns the reason why a data set cannot be measured this way, or None.
         measure: returns one measurement per metric. A part of the data set is embedded when a protocol first uses it.
         over_training: whether the snapshots of a run are measured too.

@@ -119,7 +119,7 @@ def is_evaluated(path: Path, data: Path, settings: EvaluationConfig) -> bool:
     """Tell whether the run's folder holds the records that :func:`evaluate` would write again.
 
     They are current when weights, configuration, data, settings, protocols, installed packages and the source files of
-    care_bench are those that `evaluate.json` names, and the records are as they were written.
+    care_bench are those that `evaluate.json` names, and the records are unchanged.
 
     Raises:
         CareBenchError: as :func:`evaluate`, where the run itself is unusable.

@@ -39,7 +39,7 @@ def build_method(settings: MethodSettings, encoder: Encoder, augmentation: Augme
         settings: settings of the method.
         encoder: the encoder with its initial weights, before it is trained or moved to a device.
         augmentation: what draws the views.
-        seed: seed of what the method initialises, such as a predictor or a queue.
+        seed: seed of all that the method initialises, such as a predictor or a queue.
     """
 
     def build(settings: MethodSettings) -> Method:

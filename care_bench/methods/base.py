@@ -49,7 +49,7 @@ class Context:
     Attributes:
         encoder: the encoder with its initial weights; the method does not own it.
         augmentation: what draws the views.
-        seed: seed of what the method initialises.
+        seed: seed of all that the method initialises.
         build: makes a wrapped method from its settings.
     """
 
@@ -105,7 +105,7 @@ class Method(nn.Module, ABC):
         Args:
             encoder: the encoder in training; every view is its own forward pass, with its own batch statistics,
                 unless the method says otherwise.
-            views: as many as ``draws`` has entries, in that order.
+            views: one for each entry of ``draws``, in that order.
         """
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""EquiMod (Devillers and Lefort 2023): what an augmentation does to the embedding is predicted from its parameters."""
+"""EquiMod (Devillers and Lefort 2023): the change of the embedding is predicted from the augmentation's parameters."""
 
 from __future__ import annotations
 

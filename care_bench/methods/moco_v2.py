@@ -62,7 +62,7 @@ class MoCoV2(Method):
         return batch_size, batch_size
 
     def forward(self, encoder: Encoder, views: Sequence[View]) -> dict[str, Tensor]:
-        """Return the term `info_nce`, the sum of both directions where they are two."""
+        """Return the term `info_nce`, in the symmetric form the sum of both directions."""
         first, second = views
         pairs = [(first, second), (second, first)] if self.symmetric else [(first, second)]
         self._keys = [key.in_batch_order(self.momentum_encoder.embed(key.inputs)) for _, key in pairs]

@@ -21,7 +21,7 @@ DISTANCES_AT_ONCE = 2**24
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Neighbours of the plain samples, and how many of them remain after each augmentation.
+    """Neighbours of the plain samples, and the share of them that remains after each augmentation.
 
     Attributes:
         neighbours: (m, 5) int64, rows of the bank nearest to each plain sample, the nearest first.

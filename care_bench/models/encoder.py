@@ -72,7 +72,7 @@ def build_encoder(config: EncoderConfig, channels: int, seed: int) -> Encoder:
     Args:
         config: backbone and projection head.
         channels: channels of the images; not used for point clouds.
-        seed: seed of the initial weights; the global generator is left as it was.
+        seed: seed of the initial weights; the global generator is restored.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the accelerators' as well

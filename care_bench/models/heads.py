@@ -12,8 +12,8 @@ def projection_head(
 ) -> nn.Sequential:
     """Build an MLP head: Linear, BatchNorm, ReLU for each hidden width, then Linear.
 
-    The paper's head at 32 px is 2048-512-128 with BatchNorm and ReLU, ``projection_head(2048, [512], 128)``; MoCo-v2's,
-    which it has on ImageNet100, ``projection_head(2048, [2048], 128, batchnorm=False)``.
+    The paper's head at 32 px is 2048-512-128 with BatchNorm and ReLU, ``projection_head(2048, [512], 128)``; on
+    ImageNet100 it is MoCo-v2's, ``projection_head(2048, [2048], 128, batchnorm=False)``.
 
     Args:
         dimension: dimension of the features.

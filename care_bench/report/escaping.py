@@ -49,7 +49,7 @@ def latex(text: str) -> str:
 
 
 def html(text: str) -> Markup:
-    """Escape HTML and set what is between backticks as code."""
+    """Escape HTML and set text between backticks as code."""
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 

@@ -129,7 +129,7 @@ class Grid:
 
 
 def reading(cells: Sequence[Sequence[Cell]]) -> list[str]:
-    """How to read the numbers of a table, depending on how many seeds they rest on."""
+    """Return sentences on how to read the numbers of a table, depending on their numbers of seeds."""
     lines = []
     if max(_sizes(cells), default=0) > 1:
         lines.append("Mean over n pretraining seeds ± half-width of its 95 % t-interval.")
@@ -138,7 +138,7 @@ def reading(cells: Sequence[Sequence[Cell]]) -> list[str]:
 
 
 def lone_seeds(cells: Sequence[Sequence[Cell]]) -> list[str]:
-    """The sentence about cells that rest on one seed; none where there is no such cell."""
+    """Return the sentence on cells with one seed, if there are any."""
     found = _sizes(cells)
     which = "this table" if set(found) == {1} else "the cells with n=1"
     return [f"n=1: one seed proves nothing: no ranking follows from {which}."] if found[1] else []
@@ -172,7 +172,7 @@ def _without_inapplicable(records: Iterable[Record], order: Order) -> tuple[list
 
 
 def _failures(records: Sequence[Record]) -> list[str]:
-    """Reasons of the records without a value; the seeds are named unless all of them share one reason."""
+    """Return the reasons of records without a value, with their seeds unless all records share one reason."""
     seeds: dict[str, list[int]] = defaultdict(list)
     for record in records:
         if record.reason is not None:
@@ -195,5 +195,5 @@ def _repeats(counts: set[int]) -> str:
 
 
 def _sizes(cells: Sequence[Sequence[Cell]]) -> Counter[int]:
-    """How many cells rest on how many pretraining seeds."""
+    """Count the cells by number of pretraining seeds."""
     return Counter(cell.summary.n for row in cells for cell in row if cell.summary is not None)

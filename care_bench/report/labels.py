@@ -17,7 +17,7 @@ METHODS = {name: entry.label for name, entry in METHOD_SETTINGS.data.items()}
 
 
 class Variant(NamedTuple):
-    """One row of a table: a method as a profile runs it, under the profile's name for it."""
+    """A variant of a profile, which is a row of tables: its method and its name."""
 
     method: str
     base: str | None

@@ -35,7 +35,7 @@ class Statements:
 
 @dataclass(frozen=True)
 class Note:
-    """A remark that stands apart from the text."""
+    """A remark set apart from the text."""
 
     kind: ClassVar[str] = "note"
     text: str
@@ -56,8 +56,8 @@ class Figure:
 
     Attributes:
         title: its heading.
-        caption: what it shows.
-        alt: the same for readers who cannot see it.
+        caption: describes it.
+        alt: describes it to readers who cannot see it.
         svg: the image for HTML and Markdown.
         pdf: the image for LaTeX.
         data: the plotted numbers as CSV.
@@ -116,13 +116,13 @@ class Cell:
     """A value with the records behind it, or a blank whose ``notes`` say why.
 
     Attributes:
-        text: what is shown.
+        text: shown in every format.
         summary: mean and interval behind ``text``, for our own numbers.
         bold: whether it is the best of its column.
         ids: records behind it, rows of the section's evidence.
-        notes: footnotes: why the cell is blank, or what is missing from it.
+        notes: footnotes, such as why the cell is blank or which seeds are missing.
         source: where the value comes from.
-        quoted: the number of a value that is not ours.
+        quoted: the number behind a quoted value.
         whole: the full text where ``text`` is cut, such as a hash.
     """
 
@@ -151,7 +151,7 @@ class Table:
         rows: row labels.
         cells: rows of cells.
         corner: header of the column of row labels.
-        epoch: the snapshot it is about; None for the encoders after the last step.
+        epoch: of the snapshots it shows; None for the encoders after the last step.
     """
 
     kind: ClassVar[str] = "table"
@@ -202,7 +202,7 @@ class Section:
     Attributes:
         key: its name in the CSV and in links.
         title: its heading.
-        parts: what is shown.
+        parts: its content.
         evidence: one row per record that a cell cites; written after all sections.
         data: tables for the CSV alone.
     """

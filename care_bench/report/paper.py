@@ -82,7 +82,7 @@ def paper_table(grid: Grid, paper: list[PaperValue] | str) -> Table | str:
 def _rows(
     grid: Grid, present: list[Variant], paper: list[PaperValue]
 ) -> list[tuple[str, tuple[str, str | None], Variant | None]]:
-    """The paper's methods in its order, each once per variant of ours, and once where we have none."""
+    """Return the paper's methods in its order, one row per variant of ours, or one row without a variant."""
     rows: list[tuple[str, tuple[str, str | None], Variant | None]] = []
     for method, base in dict.fromkeys((value.method, value.base) for value in paper):
         found = [variant for variant in present if (variant.method, variant.base) == (method, base)]

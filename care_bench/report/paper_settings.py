@@ -36,7 +36,7 @@ class Fact:
         key: key of a run's configuration such as `training.epochs`, `seeds`, a key under `evaluation.`, or a name in
             brackets for what no profile can choose.
         paper: the value the paper prints.
-        released_code: the value of the released code: CARE's, or that of the method which ``note`` names.
+        released_code: the value in CARE's released code, or in that of the method named in ``note``.
         note: source of both.
         ours_fixed: the value in every profile, for a name in brackets.
         why_fixed: why this is neither the paper's nor the released code's.

@@ -19,7 +19,7 @@ def read_reference(path: Path, header: Sequence[str], parse: Callable[[list[str]
     Args:
         path: the file.
         header: its first row.
-        parse: turns every other row into what it holds; raises ValueError or CareBenchError.
+        parse: turns every other row into an entry; raises ValueError or CareBenchError.
 
     Raises:
         CareBenchError: no such file, another header, a damaged or duplicate row; one line naming file

@@ -53,7 +53,7 @@ def settings_lines(records: Sequence[Record], order: Order) -> list[str]:
 
 
 def measuring_lines(records: Sequence[Record], order: Order) -> list[str]:
-    """Say under which augmentations the rows of each data set were measured, the same for all of them."""
+    """Say under which augmentations the rows of each data set were measured."""
     evaluations = {record.dataset: record.evaluation for record in records}
     found: dict[str, list[str]] = {}
     for dataset in sorted(evaluations, key=order.dataset):

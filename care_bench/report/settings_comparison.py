@@ -26,12 +26,12 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """One setting of a data set with one value of ours.
+    """One value of ours for a setting of a data set.
 
     Attributes:
-        fact: what the paper and the released code have.
+        fact: values of the paper and the released code.
         ours: our value, canonical JSON.
-        verdict: how it compares with them.
+        verdict: how our value compares with them.
         rows: names of the variants with this value.
         of: names of all variants of the data set with the setting.
     """

@@ -33,7 +33,7 @@ def write_settings(profile: Profile, results: Path, out: Path, console: Console 
     """Compare a profile with `reference/paper_settings.csv`, print the tables, and write them.
 
     Args:
-        profile: what is compared with the paper.
+        profile: to be compared with the paper.
         results: the results folder, which has the reference.
         out: folder to write to.
         console: where to print; by default standard output.
@@ -63,7 +63,7 @@ def _section(dataset: DatasetComparison) -> Section:
 
 
 def _summary(dataset: DatasetComparison) -> str:
-    """Say how many lines have which verdict."""
+    """Count the lines of each verdict."""
     if not dataset.in_paper:
         reasons = f"; settings with a reason: {len(dataset.lines)}" if dataset.lines else ""
         return f"Not a data set of the paper{reasons}."

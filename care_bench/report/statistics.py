@@ -27,7 +27,7 @@ class Summary:
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """Mean and two-sided 95 % t-interval of it, with the standard deviation at ddof = 1.
+    """Return the mean and its two-sided 95 % t-interval, from the standard deviation with ddof = 1.
 
     Args:
         values: one value per pretraining seed.

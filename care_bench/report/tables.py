@@ -40,8 +40,8 @@ class Spec:
         metrics: columns, in this order; by default those of the family.
         headers: column headers other than the label of the metric.
         names_absent: whether the caption names metrics of the spec that were not measured.
-        methods: rows, one per method or variant of it, in this order; by default all variants that were measured.
-        needs: methods of which one must have been measured.
+        methods: methods of the rows, in this order; by default all variants that were measured have a row.
+        needs: methods; at least one must have been measured.
     """
 
     title: str
@@ -145,7 +145,7 @@ def snapshot_tables(collection: Collection) -> list[Table]:
 
 
 def _build(grid: Grid, specs: Iterable[Spec]) -> tuple[list[Table], list[str], list[Table]]:
-    """Tables of some specs, sentences for specs without one, and tables of what none of them shows."""
+    """Return tables of some specs, sentences on specs without a table, and tables of all other metrics."""
     tables: list[Table] = []
     absent: list[str] = []
     rest = grid.columns

@@ -19,7 +19,7 @@ _PADDING = 3
 _PROSE = (16, 40)
 """Fewest and most characters of a line of a sentence."""
 _LABEL = 32
-"""Characters of a row label that are kept on one line beside sentences."""
+"""Most characters of a row label on one line, in a table with sentences."""
 
 
 def publish(document: Document, texts: Mapping[Path, str], console: Console | None = None) -> list[Path]:
@@ -110,7 +110,7 @@ def _column(table: Table, index: int) -> list[Text]:
 
 
 def _pages(table: Table, columns: list[list[Text]], width: int) -> Iterator[range]:
-    """Cut the columns into runs that fit beside the labels; a column wider than the terminal gets a run of its own."""
+    """Cut the columns into pages that fit next to the labels; a column wider than the terminal gets its own page."""
     room = width - _label_width(table) - _PADDING - 1
     start, used = 0, 0
     for index, texts in enumerate(columns):

@@ -79,7 +79,7 @@ class RunFolder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Keep other processes out of the folder. The lock is released when the process ends, however it ends.
+        """Keep other processes out of the folder. The lock is released when the process ends, even if it is killed.
 
         Raises:
             CareBenchError: another process holds the lock, or the folder cannot be created.

@@ -41,7 +41,7 @@ class Ranks:
 
     @classmethod
     def of(cls, fabric: Fabric, config: RunConfig) -> Ranks:
-        """Return the ranks of a run, of which ``fabric`` is one."""
+        """Return the ranks of a run from the ``fabric`` of one of them."""
         shuffle = fabric.world_size > 1 and config.training.batchnorm == "per-device"
         return cls(fabric.global_rank, fabric.world_size, shuffle)
 
@@ -55,11 +55,11 @@ class Ranks:
         return rows.chunk(self.world_size)[self.rank]
 
     def permutation(self, n: int, *identity: str | int) -> Tensor | None:
-        """Return the order (n,) of a shuffled view, of which every rank takes a shard; None where nothing is shuffled.
+        """Return the order (n,) of a shuffled view, which the ranks shard; None if nothing is shuffled.
 
         Args:
             n: batch size.
-            identity: what the draw is derived from; the same in every rank.
+            identity: the draw is derived from it; the same in every rank.
         """
         return torch.randperm(n, generator=generator(*identity)) if self.shuffle else None
 
@@ -88,7 +88,7 @@ class Ranks:
 def current_rank(config: RunConfig) -> int | None:
     """Return the rank of this process in a run, or None where the run's ranks have yet to be launched.
 
-    A run with one device has rank 0, whatever a launcher or a scheduler has left in the environment.
+    A run with one device has rank 0, even if a launcher or scheduler has set the environment.
     """
     if config.training.devices == 1:
         return 0

@@ -44,7 +44,7 @@ def launch(config: RunConfig, data: Path, folder: RunFolder) -> None:
         folder: folder of the run; rank 0 locks it and writes it.
 
     Raises:
-        CareBenchError: what a rank reported, or which rank was lost.
+        CareBenchError: the error that a rank reported, or the rank that was lost.
         RunInterruptedError: SIGTERM or SIGINT came.
     """
     with tempfile.TemporaryDirectory(prefix="care-bench-") as temporary:
@@ -110,7 +110,7 @@ def _lost(config: RunConfig, failures: Mapping[int, ProcessFailure], temporary: 
 
     def order(rank: int) -> tuple[bool, int, int]:
         failure = failures[rank]
-        # The launcher sends SIGTERM to the others, and a process aborts by itself when its peers are gone.
+        # The launcher sends SIGTERM to the others, and a process aborts when its peers are gone.
         consequence = {-signal.SIGTERM: 2, -signal.SIGABRT: 1}.get(failure.exitcode, int(failure.exitcode > 0))
         return failure.timestamp > first + UNRELATED, consequence, failure.timestamp
 

@@ -20,8 +20,8 @@ from care_bench.errors import CareBenchError
 class TermLog:
     """Appends one JSON line per step: step, learning rate, weighted loss, unweighted terms.
 
-    Values stay on the device until :meth:`flush`, so that a step does not wait for it. Without times, two runs of
-    the same config and seed write the same log.
+    Values stay on the device until :meth:`flush`, so that a step does not wait for it. The log has no times, so two
+    runs of the same config and seed write the same bytes.
 
     Args:
         path: the log.

@@ -66,7 +66,7 @@ class Session:
         warmup: steps of linear warm-up.
         step: steps done.
         seconds: training time so far, over all resumes.
-        resumed: how often the run was resumed.
+        resumed: number of resumes.
     """
 
     config: RunConfig

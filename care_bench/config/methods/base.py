@@ -30,7 +30,7 @@ class MethodSettings(Settings):
     wrapper: ClassVar[bool] = False
     """Whether it adds a term of its own to a base method, so that no other method wraps it."""
 
-    beside: ClassVar[tuple[str, ...]] = ("preset", "encoder", "augmentation", "training")
+    variant_keys: ClassVar[tuple[str, ...]] = ("preset", "encoder", "augmentation", "training")
     """Keys of a variant that are not the method's own, for hints at misspelt ones."""
 
     name: str
@@ -51,7 +51,7 @@ class MethodSettings(Settings):
 
 
 def settings_class(name: str, found: Any) -> type[MethodSettings]:
-    """Return the settings class of a method: an entry itself, or what a method's class has as ``Settings``.
+    """Return the settings class of a method: an entry itself, or the ``Settings`` of a method's class.
 
     Raises:
         ValueError: it is neither, or its settings are for another name.

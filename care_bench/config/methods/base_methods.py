@@ -1,4 +1,4 @@
-"""Entries of the methods that stand on their own, and that an equivariant method may wrap."""
+"""Entries of the methods that an equivariant method may wrap."""
 
 from __future__ import annotations
 

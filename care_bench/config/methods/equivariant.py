@@ -1,4 +1,4 @@
-"""Entries of the equivariant methods: CARE and what it is compared with, each around a base method."""
+"""Entries of the equivariant methods, CARE and those it is compared with, each around a base method."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from care_bench.names import Fidelity, Representation
 
 
 class EquivarianceTerm(MethodSettings):
-    """The equivariance term: how the batch is cut, which formula, on what, and how far one augmentation is shared."""
+    """Settings of the equivariance term: chunks, formula, representation, and sharing of augmentations."""
 
     wrapper = True
 

@@ -96,7 +96,7 @@ def _train_archive(path: Path, synsets: Sequence[str]) -> list[Photograph]:
 
 
 def _validation_archive(path: Path, devkit: Path, synsets: Sequence[str]) -> list[Photograph]:
-    """Find the images in the flat tar file; the development kit says which class the n-th of them has."""
+    """Find the images in the flat tar file; the development kit has the classes by number."""
     truth = _validation_synsets(devkit)
     label_of = {synset: label for label, synset in enumerate(synsets)}
     wanted = []

@@ -80,7 +80,7 @@ class Originals:
         """Download missing files to the folder of raw data; incomplete ones are removed.
 
         Args:
-            files: what is needed.
+            files: the files that are needed.
             missing: the missing file that the error message names; by default the one whose download failed.
 
         Raises:

@@ -31,7 +31,7 @@ SHOWN = 20  # ids in a message
 
 @dataclass(frozen=True)
 class Fetched:
-    """How many entries were downloaded, how many were there already, and which ones the server does not know."""
+    """Numbers of downloaded and kept entries, and the entries that the server does not know."""
 
     downloaded: int
     kept: int

@@ -51,7 +51,7 @@ class Photograph:
     offset: int = 0
 
     def __str__(self) -> str:
-        """Say where it is."""
+        """Return its location, for messages."""
         file = Path(self.name).name
         return str(self.path) if self.path.name == file else f"{file} in {self.path}"
 

@@ -45,7 +45,7 @@ class Shards:
     """The shards in a folder.
 
     Attributes:
-        folder: where they are.
+        folder: the folder.
         finished: the result of every input, None where no shard has it.
     """
 
@@ -55,7 +55,7 @@ class Shards:
         """Read the shards that are still valid; the caller holds the lock of the workspace.
 
         Args:
-            folder: where they are; it need not exist.
+            folder: the folder; it need not exist.
             maker: names the code that makes the rows, with the versions they depend on.
             inputs: one line per input that identifies it and its content, such as name, size and time of change.
             dtype: of the rows.

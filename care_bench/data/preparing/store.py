@@ -35,7 +35,7 @@ def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -
 
     Args:
         name: a data set of the registry.
-        root: the store; it is made where it is missing.
+        root: the store; it is made if it is missing.
         raw: folder of raw data, for data sets that do not come with the package.
         skip_broken: leave out raw files that cannot be read; ``meta.json`` names them.
 

@@ -36,7 +36,7 @@ class StructureFile:
     """One structure file.
 
     Attributes:
-        path: where it is.
+        path: the file.
         name: its path below the folder of raw data.
         size: number of its bytes.
         mtime_ns: when it was last changed.
@@ -48,7 +48,7 @@ class StructureFile:
     mtime_ns: int
 
     def __str__(self) -> str:
-        """Say where it is."""
+        """Return its location, for messages."""
         return str(self.path)
 
     @property

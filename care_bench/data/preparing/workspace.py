@@ -13,7 +13,7 @@ from care_bench.errors import CareBenchError
 
 @contextmanager
 def locked(workspace: Path) -> Iterator[None]:
-    """Make the folder where it is missing, and hold its lock; the system releases it when the process ends.
+    """Make the folder if it is missing, and hold its lock; the system releases it when the process ends.
 
     Raises:
         CareBenchError: another process holds the lock, or the folder cannot be made.
