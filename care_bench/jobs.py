@@ -15,7 +15,7 @@ from pathlib import Path
 
 from care_bench.config import EvaluationConfig, RunConfig, read_runs
 from care_bench.errors import CareBenchError
-from care_bench.files import sha256_file, write_json
+from care_bench.files import sha256_file, write_json, writing
 from care_bench.runs.folder import RunFolder
 from care_bench.training.interrupts import RunInterruptedError
 
@@ -95,11 +95,9 @@ def _work_through(file: Path, runs: Path, logs: Path, stage: str, out: Path, wor
 @contextmanager
 def _output_to(log: Path) -> Iterator[None]:
     """Send standard output and error to a file, those of child processes too; an error's message is its last line."""
-    try:
+    with writing(log):
         log.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    except OSError as error:
-        raise CareBenchError(f"cannot write {log}: {error.strerror}; expected a writable folder of logs") from None
     streams = (sys.stdout, sys.stderr)
     kept = [os.dup(stream.fileno()) for stream in streams]
     try:

@@ -51,7 +51,7 @@ class Profile(Settings):
     @classmethod
     def _distinct(cls, seeds: list[int]) -> list[int]:
         if len(set(seeds)) < len(seeds):
-            raise ValueError("a seed is there twice; expected distinct seeds")
+            raise ValueError("a seed is repeated; expected distinct seeds")
         return seeds
 
     @property

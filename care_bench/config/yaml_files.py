@@ -25,7 +25,7 @@ def _mapping_without_repetition(loader: _Loader, node: yaml.MappingNode) -> dict
         if not isinstance(key, yaml.ScalarNode):
             raise yaml.YAMLError(f"the key in line {key.start_mark.line + 1} is a list or has keys; expected a string")
         if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-            raise yaml.YAMLError(f"key {key.value!r} is there twice, the second time in line {key.start_mark.line + 1}")
+            raise yaml.YAMLError(f"duplicate key {key.value!r} in line {key.start_mark.line + 1}")
         seen.add(str(key.value))
     loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)

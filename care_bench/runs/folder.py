@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from care_bench.config import RunConfig, read_run
 from care_bench.errors import CareBenchError
-from care_bench.files import sha256_file
+from care_bench.files import locked, sha256_file
 
 
 @dataclass(frozen=True)
@@ -77,26 +74,9 @@ class RunFolder:
         """Folder of the unfinished run with this configuration."""
         return self.path / f"state-{config_sha256[:12]}"
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep other processes out of the folder. The lock is released when the process ends, even if it is killed.
-
-        Raises:
-            CareBenchError: another process holds the lock, or the folder cannot be created.
-        """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDONLY)
-        except OSError as error:
-            raise CareBenchError(f"cannot write {self.path}: {error.strerror}; expected a folder") from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise CareBenchError(f"another process is working on {self.path}; expected one at a time") from None
-        else:
-            yield
-        finally:
-            os.close(descriptor)
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep other processes out of the folder, as :func:`care_bench.files.locked` does."""
+        return locked(self.path)
 
     def check_unclaimed(self, config: RunConfig) -> None:
         """Check that the folder holds no run of another configuration.

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from care_bench.errors import CareBenchError
+from care_bench.files import writing
 
 
 class TermLog:
@@ -35,7 +36,7 @@ class TermLog:
         self.every = every
         self.last_loss = math.nan
         self._waiting: list[tuple[int, float, tuple[str, ...], Tensor]] = []
-        try:
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             size = path.stat().st_size if path.exists() else 0
             if size < length:
@@ -44,8 +45,6 @@ class TermLog:
                 )
             self._file = path.open("ab")
             self._file.truncate(length)
-        except OSError as error:
-            raise CareBenchError(f"cannot write {path}: {error.strerror}; expected a writable results folder") from None
         self.path = path
 
     def add(self, step: int, learning_rate: float, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
@@ -74,19 +73,15 @@ class TermLog:
             self.last_loss = record["loss"]
             lines.append(json.dumps({"step": step, "learning_rate": learning_rate, **record}) + "\n")
         self._waiting.clear()
-        try:
+        with writing(self.path):
             self._file.write("".join(lines).encode())
             self._file.flush()
-        except OSError as error:
-            raise CareBenchError(f"cannot write {self.path}: {error.strerror}; expected space left") from None
 
     def sync(self) -> int:
         """Flush, wait for the disk, and return the length of the log in bytes."""
         self.flush()
-        try:
+        with writing(self.path):
             os.fsync(self._file.fileno())
-        except OSError as error:
-            raise CareBenchError(f"cannot write {self.path}: {error.strerror}; expected space left") from None
         return self._file.tell()
 
     def _fetch(self) -> list[list[float]]:

@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 
 from care_bench.data.preparing.npy import write_npy
-from care_bench.data.preparing.workspace import writing
 from care_bench.data.source import Array
 from care_bench.errors import CareBenchError
+from care_bench.files import writing
 
 DONE = "done.npy"
 COPIED = 1 << 26  # bytes per copy

@@ -16,9 +16,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.error import HTTPError
 
-from care_bench.data.preparing.workspace import writing
 from care_bench.data.source import Raw
 from care_bench.errors import CareBenchError
+from care_bench.files import writing
 
 TIMEOUT = 60.0  # seconds to wait for a server to send something
 

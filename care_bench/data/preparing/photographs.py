@@ -15,8 +15,8 @@ import numpy as np
 
 from care_bench.data.preparing.conversion import convert
 from care_bench.data.preparing.memory_maps import Block, MemoryMaps
-from care_bench.data.preparing.workspace import locked
 from care_bench.data.source import Array, Raw, SplitArrays
+from care_bench.files import locked
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -22,7 +22,7 @@ from care_bench.data.preparing.npy import write_npy
 from care_bench.data.preparing.numbers import channel_statistics
 from care_bench.data.source import Array, Built, DatasetInfo, Raw, check_layout
 from care_bench.errors import CareBenchError
-from care_bench.files import sha256_file, write_atomic, write_json
+from care_bench.files import sha256_file, write_atomic, write_json, writing
 
 RAW = Path("results/raw")
 """The folder of raw data, unless the user names another one."""
@@ -100,16 +100,14 @@ def _write(info: DatasetInfo, built: Built, root: Path, workspace: Path) -> None
     place = (root / info.name).resolve()  # through a link, so that the link stays
     aside = place.parent / f".{info.name}.{secrets.token_hex(4)}.part"
     try:
-        new, old = aside / "new", aside / "old"
-        new.mkdir(parents=True)
-        _write_files(info, built, new, workspace)
-        if not is_intact(info, root):  # another process may have been faster
-            if place.exists():
-                place.rename(old)
-            new.rename(place)
-    except OSError as error:
-        found = error.strerror or error
-        raise CareBenchError(f"cannot write {place}: {found}; expected a writable folder with space left") from error
+        with writing(place):
+            new, old = aside / "new", aside / "old"
+            new.mkdir(parents=True)
+            _write_files(info, built, new, workspace)
+            if not is_intact(info, root):  # another process may have been faster
+                if place.exists():
+                    place.rename(old)
+                new.rename(place)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 

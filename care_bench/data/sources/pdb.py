@@ -14,9 +14,9 @@ from care_bench.data.preparing.conversion import convert
 from care_bench.data.preparing.fragments import FRAGMENT
 from care_bench.data.preparing.shards import Finished, Rows, Shards, join
 from care_bench.data.preparing.structures import FOLDER, StructureFile, read, structure_files
-from care_bench.data.preparing.workspace import locked
 from care_bench.data.source import Built, DatasetInfo, Raw, SplitArrays
 from care_bench.errors import CareBenchError
+from care_bench.files import locked
 
 CLOUD = (FRAGMENT, 3)
 TEST_SHARE = 10  # one entry in so many is in the test split

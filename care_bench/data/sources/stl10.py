@@ -8,8 +8,8 @@ import numpy as np
 
 from care_bench.data.preparing.memory_maps import Block, MemoryMaps
 from care_bench.data.preparing.originals import Download, Originals
-from care_bench.data.preparing.workspace import locked
 from care_bench.data.source import UNLABELLED, Array, Built, DatasetInfo, Raw, SplitArrays
+from care_bench.files import locked
 from care_bench.progress import progress
 
 SIZES = {"train": 5_000, "unlabeled": 100_000, "test": 8_000}

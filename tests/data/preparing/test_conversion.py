@@ -104,7 +104,7 @@ def test_line_shows_some_of_many_files_and_where_all_are(tmp_path: Path, monkeyp
 def test_worker_that_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversion, "TASK", 1)
     monkeypatch.setattr(conversion, "worker_count", lambda: 1)
-    with pytest.raises(CareBenchError, match=r"a worker process died at or soon after \d+, .*start again to continue$"):
+    with pytest.raises(CareBenchError, match=r"a worker process died at or soon after \d+: .*start again to continue$"):
         convert(tmp_path, skip_broken=True, function=crash)
 
 
