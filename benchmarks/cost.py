@@ -4,7 +4,7 @@
 
 torch counts the operations of a forward pass from shapes alone; the backward pass takes twice as many. Memory is the
 tensors kept for the backward pass, counted the same way, plus weights, gradients and optimizer state. Augmentation,
-reading and start-up are not counted; they are small beside ResNets.
+reading and start-up are not counted; they are small compared with ResNets.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def _encoder_cost(encoder: str, channels: int, size: int | None) -> tuple[float,
 
 @cache
 def _passes(config: RunConfig) -> tuple[int, int]:
-    """Return how often a step passes a sample through the backbone with gradients, and without."""
+    """Return the passes of a sample through the backbone per step, with gradients and without."""
     clouds = not isinstance(config.augmentation, ImageAugmentationConfig)
     encoder = Encoder(nn.Sequential(nn.Flatten(), nn.LazyLinear(4)), nn.Linear(4, 4), 4, 4)
     batch = 64

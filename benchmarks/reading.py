@@ -1,7 +1,7 @@
-"""Steps over a split that is on the disk and not in memory, with and without announcing the next batch to the system.
+"""Steps over a split on the disk, with and without announcing the next batch to the system.
 
 1.1 GB of images of 3 x 256 x 256, as ImageNet100 has them, in batches of 64. A step takes its batch, announces the next
-one, and then sleeps, in place of the accelerator's work, as long as a step without announcement takes to read.
+one, and then sleeps as long as reading a batch takes without announcement, in place of the accelerator's work.
 Without the announcement the memory map reads each page when it is touched. The system is advised to drop the file from
 its cache after every batch, as it would a file larger than the memory; a system without that advice is not measured.
 """

@@ -18,7 +18,7 @@ class Row:
     """One comparison.
 
     Attributes:
-        name: what was timed.
+        name: of the comparison.
         ours, reference: median seconds of a call.
         ratio: median over the pairs, in the direction that ``target`` states.
         target: the bound on the ratio, in words.
@@ -34,14 +34,14 @@ class Row:
 
 
 def speedup(name: str, ours: Work, reference: Work, at_least: float, pairs: int, calls: int = 1) -> Row:
-    """Return how many times as fast ours is."""
+    """Return the row of a speed-up: the time of the reference over ours."""
     times = paired(ours, reference, pairs, calls)
     ratio = statistics.median(theirs / mine for mine, theirs in times)
     return _row(name, times, ratio, f"at least {at_least:g} times as fast", ratio >= at_least)
 
 
 def overhead(name: str, ours: Work, reference: Work, at_most: float, pairs: int, calls: int = 1) -> Row:
-    """Return how many times as long ours takes as the bare work it contains."""
+    """Return the row of an overhead: our time over that of the bare work in it."""
     times = paired(ours, reference, pairs, calls)
     ratio = statistics.median(mine / theirs for mine, theirs in times)
     return _row(name, times, ratio, f"at most {at_most:g} times as long", ratio <= at_most)

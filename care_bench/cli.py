@@ -20,7 +20,7 @@ app = typer.Typer(
 )
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of prepared data sets.")]
-Raw = Annotated[Path, typer.Option("--raw", help="Folder of raw data: what you have, and what is downloaded.")]
+Raw = Annotated[Path, typer.Option("--raw", help="Folder of raw data: yours, and downloads.")]
 Results = Annotated[Path, typer.Argument(help="Results folder.")]
 Runs = Annotated[Path, typer.Argument(metavar="RUNS", help="JSON list of run configurations.")]
 RunsFolder = Annotated[Path, typer.Option("--runs", help="Folder of all runs.")]
@@ -78,11 +78,11 @@ def prepare(
 
 @app.command("fetch-pdb")
 def fetch_pdb(
-    ids: Annotated[Path, typer.Argument(metavar="IDS", help="Text file of PDB ids, one on a line.")],
+    ids: Annotated[Path, typer.Argument(metavar="IDS", help="Text file of PDB ids, one per line.")],
     raw: Raw = RAW,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out ids the server does not know.")] = False,
 ) -> None:
-    """Download entries of the Protein Data Bank for data set `pdb`; whole files that are there are kept."""
+    """Download entries of the Protein Data Bank for data set `pdb`; complete files are kept."""
     from care_bench.data.preparing.pdb_download import fetch
 
     fetched = fetch(ids, raw, skip_broken)
@@ -94,10 +94,10 @@ def fetch_pdb(
 def pretrain(
     config: Annotated[Path, typer.Argument(help="A run's config.json, or a profile together with --run.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
-    run: Annotated[str | None, typer.Option("--run", help="Run of the profile: DATASET/ROW/seedN.")] = None,
+    run: Annotated[str | None, typer.Option("--run", help="Run of the profile: DATASET/VARIANT/seedN.")] = None,
     data: Data = DATA,
 ) -> None:
-    """Pretrain one run; started again, it continues where it was stopped."""
+    """Pretrain one run; a stopped run continues when it is started again."""
     from care_bench.config import read_run
 
     settings = read_run(config, run)
@@ -234,7 +234,7 @@ def doctor(
     quick: Annotated[bool, typer.Option("--quick", help="Leave out what needs torch.")] = False,
     data: Data = DATA,
 ) -> None:
-    """Show what is installed, which device there is, which data sets are prepared, and the free disk space."""
+    """Show installed packages, the device, the prepared data sets, and the free disk space."""
     from care_bench.doctor import examine
 
     if not examine(data, quick, Console()):

@@ -1,4 +1,4 @@
-"""What this machine has and lacks, for ``care-bench doctor``."""
+"""The report of ``care-bench doctor`` on this machine."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from care_bench.errors import CareBenchError
 
 
 def examine(data: Path, quick: bool, console: Console) -> bool:
-    """Print packages, what they add to care_bench, device, data sets and free disk space.
+    """Print packages, extensions, device, data sets and free disk space.
 
     Args:
         data: folder of prepared data sets.
-        quick: leave out the device and other packages' methods and evaluations, for which torch is imported, and the
-            checksums of the data.
+        quick: leave out the device and other packages' methods and evaluations, which need torch, and the checksums
+            of the data.
         console: where to print.
 
     Returns:
@@ -73,7 +73,7 @@ def _usable(extension: plugins.Extension, quick: bool) -> str:
 
 
 def _registries(group: str) -> Iterator[plugins.Registry[Any]]:
-    """Yield the tables that take components of a group, those that need torch last."""
+    """Yield the registries of a group, those that need torch last."""
     if group == plugins.DATASETS:
         yield DATASETS
     elif group == plugins.BACKBONES:
@@ -100,7 +100,7 @@ def _device(quick: bool) -> str:
 def _row(name: str, data: Path, quick: bool) -> tuple[str, str, str, str]:
     try:
         info = DATASETS[name]
-    except CareBenchError as error:  # another package's; it is no reason to hide the others
+    except CareBenchError as error:  # of another package; the others are shown anyway
         return name, "", "unusable", str(error)
     return name, info.kind, _state(name, data, quick), info.how_to_get
 

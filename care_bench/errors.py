@@ -19,7 +19,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> CareBenchError:
     """Build the error for a misspelt name, with the nearest known one where there is one.
 
     Args:
-        kind: what the name should name, for the message ("data set", "method").
+        kind: what is named, for the message ("data set", "method").
         name: what was found.
         known: the names that exist.
     """

@@ -1,12 +1,14 @@
-"""Files that are whole or not there: atomic writes, hashes, and JSON in one canonical form."""
+"""Files that are complete or absent: atomic writes, locked folders, hashes, and JSON in one canonical form."""
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -14,36 +16,66 @@ from care_bench.errors import CareBenchError
 
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
-    """Write a file through a temporary one beside it: fsync, then rename. A reader never sees half of it.
+    """Write a temporary file in the same folder, fsync it, and rename it. A reader never sees half of a file.
 
     Args:
         path: the file to make or replace; parent folders are made.
-        write: is handed the open binary file.
+        write: called with the open binary file.
 
     Raises:
-        CareBenchError: the folder cannot be written or is full; ``path`` is then as it was before.
+        CareBenchError: the folder cannot be written or is full; ``path`` is then unchanged.
     """
-    temporary = None
     if path.exists() and not path.is_file():
         raise CareBenchError(f"cannot write {path}: it is not a regular file")
-    try:
+    with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
         temporary = Path(name)
-        with os.fdopen(descriptor, "wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
-        temporary.replace(path)
-        _sync_folder(path.parent)
-    except OSError as error:
-        raise CareBenchError(
-            f"cannot write {path}: {error.strerror or error}; expected a writable folder with space left"
-        ) from error
-    finally:
-        if temporary is not None:
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.chmod(0o666 & ~_umask())
+            temporary.replace(path)
+            _sync_folder(path.parent)
+        finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn an operating system error while writing a file or folder into one line.
+
+    Raises:
+        CareBenchError: the body raised OSError, for example because the disk is full.
+    """
+    try:
+        yield
+    except OSError as error:
+        found = error.strerror or error
+        raise CareBenchError(f"cannot write {path}: {found}; expected a writable folder with space left") from error
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Make the folder if it is missing, and hold its lock; the system releases it when the process ends.
+
+    Raises:
+        CareBenchError: another process holds the lock, or the folder cannot be made.
+    """
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with writing(folder):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise CareBenchError(f"another process is working on {folder}; expected one at a time") from None
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -62,7 +94,7 @@ def write_json(path: Path, content: Any) -> None:
 
 
 def canonical_json(content: Any) -> bytes:
-    """Return the one byte string that stands for ``content``: sorted keys, no spaces, no NaN."""
+    """Return canonical JSON, the same bytes for equal contents: sorted keys, no spaces, no NaN."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
 
 

@@ -1,8 +1,8 @@
 """Jobs of the workflow: several runs of one data set, trained or measured one after another in one process.
 
 Starting a process costs seconds of imports, which small runs share here. Every run keeps its own folder and log. A
-killed job loses at most the run in hand: started again, it passes over what is finished. A run that fails is named, and
-the others go on.
+killed job loses at most its current run: started again, it skips finished ones. A run that fails does not stop the
+others, and is named at the end.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from pathlib import Path
 
 from care_bench.config import EvaluationConfig, RunConfig, read_runs
 from care_bench.errors import CareBenchError
-from care_bench.files import sha256_file, write_json
+from care_bench.files import sha256_file, write_json, writing
 from care_bench.runs.folder import RunFolder
 from care_bench.training.interrupts import RunInterruptedError
 
 Work = Callable[[RunConfig, Path], tuple[str, str]]
-"""Takes a run and its folder; returns the hash that stands for the result, and what to say of it."""
+"""Takes a run and its folder; returns the hash of the result, and a line about it."""
 
 
 def pretrain_runs(file: Path, runs: Path, data: Path, logs: Path, out: Path) -> None:
@@ -28,15 +28,15 @@ def pretrain_runs(file: Path, runs: Path, data: Path, logs: Path, out: Path) -> 
 
     Args:
         file: JSON list of run configurations.
-        runs: folder of all runs; run `DATASET/VARIANT/seedN` has the folder of that name below it. What a folder holds
-            of another configuration is replaced.
+        runs: folder of all runs; run `DATASET/VARIANT/seedN` has the folder of that name below it. A run of
+            another configuration in it is replaced.
         data: folder of prepared data sets.
         logs: folder of logs; the run's is `DATASET/VARIANT/seedN.pretrain.log`.
         out: file to write at the end: JSON, run -> SHA-256 of its weights.
 
     Raises:
         CareBenchError: runs failed; one line that names them. Or the list is damaged.
-        RunInterruptedError: a signal came; the state of the run in hand is saved.
+        RunInterruptedError: a signal came; the state of the current run is saved.
     """
     from care_bench.training.pretrain import pretrain
 
@@ -49,7 +49,7 @@ def pretrain_runs(file: Path, runs: Path, data: Path, logs: Path, out: Path) -> 
 
 
 def evaluate_runs(file: Path, settings: EvaluationConfig, runs: Path, data: Path, logs: Path, out: Path) -> None:
-    """Evaluate the finished runs of a job; those whose records are current are passed over.
+    """Evaluate the finished runs of a job, except those whose records are current.
 
     Args:
         file: JSON list of run configurations.
@@ -95,11 +95,9 @@ def _work_through(file: Path, runs: Path, logs: Path, stage: str, out: Path, wor
 @contextmanager
 def _output_to(log: Path) -> Iterator[None]:
     """Send standard output and error to a file, those of child processes too; an error's message is its last line."""
-    try:
+    with writing(log):
         log.parent.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
-    except OSError as error:
-        raise CareBenchError(f"cannot write {log}: {error.strerror}; expected a writable folder of logs") from None
     streams = (sys.stdout, sys.stderr)
     kept = [os.dup(stream.fileno()) for stream in streams]
     try:

@@ -1,4 +1,4 @@
-"""Closed sets of names that several packages share, and what a name may look like where it becomes a file."""
+"""Closed sets of names that several packages share, and the rule for names that become folders."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Fidelity: TypeAlias = Literal["paper", "released-code"]
 """Which reading of the equivariance loss: as printed, or as the authors' released code computes it."""
 
 Group: TypeAlias = Literal["SO", "O"]
-"""Over which maps Wahba's problem is solved: rotations, or rotations and reflections."""
+"""The maps of Wahba's problem: rotations, or rotations and reflections."""
 
 Representation: TypeAlias = Literal["projection", "features"]
 """What is measured: the projection head's output on the unit sphere, or the backbone's features."""
@@ -25,7 +25,7 @@ Unit: TypeAlias = Literal["%", "1", "degree"]
 """Unit of a metric; "1" is a plain number."""
 
 FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-"""What may become a folder and a word in a shell command: profiles, variants, pins, components of other packages."""
+"""Names that are safe as a folder and in a shell command: of profiles, variants, pins, components of other packages."""
 
 
 def check_file_name(what: str, name: str) -> None:

@@ -1,4 +1,4 @@
-"""Components of other packages, found through entry points and imported when they are first asked for."""
+"""Components of other packages, found through entry points and imported on first use."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ class Extension(NamedTuple):
 
 
 class Registry(UserDict[str, T], Generic[T]):
-    """Components by name: ours in their order, then those that installed packages offer under a group, by name.
+    """Components by name: ours in their order, then those of installed packages, sorted by name.
 
-    Another package's component is imported when it is looked up, never to list names. One that cannot be imported, or
-    whose name is taken, therefore harms only who uses it.
+    A component of another package is imported when it is looked up, not when names are listed. So one that cannot be
+    imported, or whose name is taken, raises an error only when it is used.
 
     Args:
         group: entry point group.
         ours: the components that come with care_bench.
-        check: turns one of ours, or what an entry point holds, into a component when it is first looked up; raises
+        check: takes a name, and one of ours or the object of an entry point; returns the component, or raises
             ValueError saying what was expected.
     """
 
@@ -54,7 +54,7 @@ class Registry(UserDict[str, T], Generic[T]):
         """Return a component.
 
         Raises:
-            KeyError: there is none of this name.
+            KeyError: no component has this name.
             CareBenchError: the name has two owners; or another package's component cannot be imported, is not what
                 its group expects, or has a name that cannot be a folder. One line that names the package.
         """
@@ -91,7 +91,7 @@ class Registry(UserDict[str, T], Generic[T]):
             raise CareBenchError(f"{_described(point)} cannot be a folder; expected letters, digits, '.', '_' and '-'")
         try:
             found = point.load()
-        except (Exception, SystemExit) as error:  # another package's code: whatever goes wrong in it is worth one line
+        except (Exception, SystemExit) as error:  # another package's code may raise anything
             reason = _one_line(f"{type(error).__name__}: {error}")
             raise CareBenchError(
                 f"{_described(point)} cannot be imported ({reason}); repair or uninstall the package"
@@ -103,19 +103,19 @@ class Registry(UserDict[str, T], Generic[T]):
 
 
 def load(reference: str) -> Any:
-    """Import what `package.module:name` refers to."""
+    """Import the object that `package.module:name` refers to."""
     module, _, name = reference.partition(":")
     return getattr(import_module(module), name)
 
 
 def extensions() -> tuple[Extension, ...]:
-    """Return what installed packages offer, by group and name; nothing is imported."""
+    """Return the components of installed packages by group and name, without importing them."""
     return tuple(_extension(point) for group in GROUPS for points in _offered(group).values() for point in points)
 
 
 @cache
 def _offered(group: str) -> dict[str, list[metadata.EntryPoint]]:
-    """Entry points by name and package: the order of the folders on the path differs between machines."""
+    """Return entry points by name, sorted: the order of the folders on the path differs between machines."""
     offered: dict[str, list[metadata.EntryPoint]] = {}
     for point in sorted(metadata.entry_points(group=group), key=_extension):
         offered.setdefault(point.name, []).append(point)
@@ -123,7 +123,7 @@ def _offered(group: str) -> dict[str, list[metadata.EntryPoint]]:
 
 
 def _extension(point: metadata.EntryPoint) -> Extension:
-    # What an interrupted installation left behind may have neither name nor version.
+    # An interrupted installation may leave a package without name or version.
     package, version = (point.dist.name, point.dist.version) if point.dist else (None, None)
     return Extension(point.group, point.name, package or "unknown", version or "unknown")
 

@@ -12,20 +12,20 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 LINES = 10
-"""Plain lines that one piece of work prints."""
+"""Most lines that one piece of work prints to a log."""
 
 Advance = Callable[[int, str], None]
-"""Takes how much is done in all, and a note to show beside it."""
+"""Takes the amount done so far, and a note to show beside it."""
 
 
 @contextmanager
 def progress(title: str, total: int, start: int = 0) -> Iterator[Advance]:
-    """Show on standard error how far a piece of work is, and how long the rest will take.
+    """Show progress and the time left on standard error.
 
     Args:
-        title: what is being done, and in what it is counted, such as `cifar10: images`.
+        title: the work and its unit, such as `cifar10: images`.
         total: amount of work.
-        start: how much of it was done before; it does not count for the speed.
+        start: amount done by an earlier attempt, which the speed leaves out.
     """
     if sys.stderr.isatty():
         columns = (

@@ -1,4 +1,4 @@
-"""How commands end: one line on standard error and an exit code, never a traceback, for what a user can put right."""
+"""How commands end: errors of a user are one line on standard error and an exit code, without a traceback."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import typer
 
 from care_bench.errors import CareBenchError
 
-# typer keeps click's exceptions to itself in some versions; BadParameter is public, and its parent is the usage error.
+# Some versions of typer hide click's exceptions; BadParameter is public, and its base class is the usage error.
 _UsageError = cast("type[typer.BadParameter]", typer.BadParameter.__bases__[0])
 
 
@@ -18,7 +18,7 @@ def run(app: typer.Typer, name: str) -> None:
 
     Args:
         app: the application.
-        name: the command, with which every error line begins.
+        name: name of the command, which begins every error line.
 
     A :class:`CareBenchError` exits with its own code, wrong usage with 2, an interrupt from the keyboard with 130.
     """

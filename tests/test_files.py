@@ -12,7 +12,12 @@ from typing import BinaryIO
 import pytest
 
 from care_bench.errors import CareBenchError, unknown
-from care_bench.files import canonical_json, sha256_bytes, sha256_file, write_atomic, write_json, write_text
+from care_bench.files import canonical_json, locked, sha256_bytes, sha256_file, write_atomic, write_json, write_text
+from tests.data.killing import python
+
+LOCK = "import sys; from pathlib import Path; from care_bench.files import locked\n"
+HOLD = f"{LOCK}with locked(Path(sys.argv[1])): pass"
+DIE = f"{LOCK}import os\nwith locked(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
 
 
 def test_a_file_is_written_whole_with_its_folders_and_usual_permissions(tmp_path: Path) -> None:
@@ -86,3 +91,26 @@ def test_an_unknown_name_suggests_the_nearest() -> None:
     assert str(error) == "unknown data set 'digts': did you mean 'digits'? known: digits, proteins"
     assert error.exit_code == 2
     assert str(unknown("method", "zzz", ["a"])) == "unknown method 'zzz': known: a"
+
+
+def test_another_process_is_kept_out(tmp_path: Path) -> None:
+    with locked(tmp_path / "w"):
+        other = python("-c", HOLD, tmp_path / "w")
+    assert other.returncode != 0
+    assert f"CareBenchError: another process is working on {tmp_path}/w; expected one at a time" in other.stderr
+    assert python("-c", HOLD, tmp_path / "w").returncode == 0
+
+
+def test_a_killed_process_keeps_nobody_out(tmp_path: Path) -> None:
+    assert python("-c", DIE, tmp_path / "w").returncode == -9
+    with locked(tmp_path / "w"):
+        pass
+
+
+def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with (
+        pytest.raises(CareBenchError, match=r"cannot write .*file/w: Not a directory; expected a writable folder"),
+        locked(tmp_path / "file" / "w"),
+    ):
+        pass

@@ -34,7 +34,7 @@ _DTYPES = {"value": "float64", "spread": "float64", "duration_s": "float64", "hi
 _DTYPES |= {**dict.fromkeys(("seed", "protocol_version", "n"), "int64"), "epoch": "Int64", "samples": "Int64"}
 
 _NESTED = ("environment", "values")
-"""Keys of a record that a cell holds as JSON."""
+"""Keys of a record that are JSON in a cell."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,7 @@ class Collection:
         name: name of its folder.
         records: at least one.
         pinned_on: date of the pin; None for a fresh collection.
-        variants: data set -> its variants, both in the order of the profile; empty where there is no profile beside
-            the records.
+        variants: data set -> its variants, both in the order of the profile; empty where the folder has no profile.
     """
 
     name: str
@@ -68,7 +67,7 @@ class Collection:
 def collect(files: Iterable[Path], folder: Path) -> Path:
     """Gather files of records into ``folder``: `records.parquet` and `records.csv`, one row per record.
 
-    The same records give the same bytes, whatever the order and number of files; a record found twice counts once.
+    The same records give the same bytes in any order and number of files; a record found twice counts once.
 
     Args:
         files: files of records (JSON lines).
@@ -96,7 +95,7 @@ def collect_profile(profile: Profile, runs: Path, folder: Path) -> Path:
         Path of the parquet file.
 
     Raises:
-        CareBenchError: as :func:`collect`, or runs without records: how many, and the first of them.
+        CareBenchError: as :func:`collect`, or runs lack records; their number and the first of them.
     """
     files = [runs / run.id / RECORDS for run in profile.runs()]
     missing = [str(path) for path in files if not path.is_file()]
@@ -109,17 +108,17 @@ def collect_profile(profile: Profile, runs: Path, folder: Path) -> Path:
     return _write(files, folder, {PROFILE: profile.model_dump_json().encode() + b"\n"})
 
 
-def _write(files: Iterable[Path], folder: Path, beside: Mapping[str, bytes]) -> Path:
+def _write(files: Iterable[Path], folder: Path, extra: Mapping[str, bytes]) -> Path:
     unique = {record.sha256: record for path in files for record in read_records(path)}
     records = sorted(unique.values(), key=lambda record: (record.identity, record.sha256))
     check(records, str(folder))
-    for name, content in {**beside, **encode(records)}.items():
+    for name, content in {**extra, **encode(records)}.items():
         write_bytes(folder / name, content)
     return folder / PARQUET
 
 
 def encode(records: Sequence[Record]) -> dict[str, bytes]:
-    """Return the files of a collection: name -> content. The parquet file comes last, since readers look for it."""
+    """Return the files of a collection: name -> content. The parquet file comes last and makes it complete."""
     tidy = frame(records)
     table, parquet = io.BytesIO(), io.BytesIO()
     tidy.to_csv(table, index=False, lineterminator="\n")
@@ -241,4 +240,5 @@ def _read_variants(folder: Path) -> dict[str, tuple[str, ...]]:
     except OSError as error:
         raise CareBenchError(f"cannot read {path}: {error.strerror or error}") from None
     except (ValueError, KeyError, TypeError, AttributeError):
-        raise CareBenchError(f"{path} is damaged: expected the JSON of a profile with its data sets and rows") from None
+        expected = "expected the JSON of a profile with its data sets and variants"
+        raise CareBenchError(f"{path} is damaged: {expected}") from None

@@ -43,7 +43,7 @@ TRAINING = (
     *("lightning-fabric", "numpy", "pydantic", "pyyaml", "safetensors"),
     *("scikit-learn", "scipy", "timm", "torch", "torchvision", "typer"),
 )
-"""What a job that pretrains or evaluates needs; its conda environment has no more."""
+"""Packages that pretraining and evaluation need; the conda environment of these jobs has no others."""
 
 RECORDED = ("numpy", "torch", "torchvision", "scipy", "scikit-learn")
 """Packages whose version can change a number; every record has them."""
@@ -52,8 +52,8 @@ RECORDED = ("numpy", "torch", "torchvision", "scipy", "scikit-learn")
 def code_version() -> str:
     """Version of care_bench: `0.1.0`, and in a git checkout of its own `0.1.0+g1a2b3c4d5e6f`, with `.dirty` if edited.
 
-    Dirty means that a file below care_bench/ is changed or not committed. The first call in a process decides, since it
-    is about the code that the process has loaded.
+    Dirty means that a file below care_bench/ is changed or not committed. The first call in a process decides for all,
+    since the process has loaded its code by then.
     """
     return _code_version(Path(care_bench.__file__).resolve().parent.parent)
 
@@ -124,7 +124,7 @@ def _own_checkout(root: Path) -> bool:
 
 
 def _git(root: Path, *arguments: str) -> str | None:
-    """Run git in ``root``, untouched by a GIT_DIR of the caller; None where git is absent or declines."""
+    """Run git in ``root``, untouched by a GIT_DIR of the caller; None where git is absent or fails."""
     clean = {key: value for key, value in os.environ.items() if not key.startswith("GIT_")}
     command = ["git", "--no-optional-locks", *arguments]
     try:

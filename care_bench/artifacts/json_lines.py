@@ -24,8 +24,8 @@ def read_lines(path: Path, model: type[Model], what: str) -> list[Model]:
 
     Args:
         path: the file.
-        model: what each line holds.
-        what: what the messages call a line.
+        model: of every line.
+        what: name of a line in messages.
 
     Raises:
         CareBenchError: no such file, or a damaged line, named as file:line.
@@ -42,10 +42,10 @@ def parse(model: type[Model], content: dict[str, Any] | str, where: str, what: s
     """Validate one record that was read from a file, where every key has to be present.
 
     Args:
-        model: what the record is.
+        model: of the record.
         content: the record as a dict of plain Python values, or as a line of JSON.
         where: file and line or row, named in the error.
-        what: what the error calls the record.
+        what: name of the record in the error.
 
     Raises:
         CareBenchError: not a whole, valid record; one line naming the first wrong key.

@@ -1,4 +1,4 @@
-"""The ledger of the theory checks: one row per statement, what was tried and how it came out; a file is JSON lines."""
+"""The ledger of the theory checks: one row per statement, with its examples and verdict; a file is JSON lines."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ class LedgerRow(BaseModel):
         name: the statement's own name, such as `prop-1`.
         statement: the statement in one sentence.
         source: where the paper states it.
-        examples: how many were tried.
+        examples: number of examples tried.
         worst_residual: the largest distance from exact; None where no example was measured.
         tightest_ratio: the largest residual / bound; None where the statement sets no bound.
-        ratio_quartiles: of all residual / bound; None where there are fewer than two.
+        ratio_quartiles: of all residual / bound; None for fewer than two.
         smallest_case: the smallest example, or the one that decides; None where there is none.
         verdict: begins with one of ``VERDICTS``.
         seconds: time the statement's tests took.

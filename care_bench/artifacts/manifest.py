@@ -1,4 +1,4 @@
-"""A folder's files under hashes: names every file that is missing, added or changed since."""
+"""Manifests: hashes of the files of a folder, which reveal every missing, added or changed file."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from care_bench.artifacts.collection import (
 )
 from care_bench.artifacts.manifest import Manifest
 from care_bench.errors import CareBenchError, unknown
-from care_bench.files import write_bytes
+from care_bench.files import write_bytes, writing
 from care_bench.names import check_file_name
 
 
@@ -39,8 +39,8 @@ def pin(results: Path, name: str, collection: str) -> Path:
         CareBenchError: the pin exists (pins are never replaced), the name is no folder name, there is no such
             collection, or its two files disagree.
     """
-    target = results / PINNED / name
     check_file_name("pin", name)
+    target = results / PINNED / name
     if target.exists() or target.is_symlink():
         raise CareBenchError(f"{target} exists and a pin is never replaced; expected a new name")
     source = results / COLLECTED / collection
@@ -112,12 +112,11 @@ def _folder_beside(target: Path) -> Iterator[Path]:
     """Fill a hidden folder, then rename it to ``target``: a pin is complete or absent."""
     folder = target.parent.parent / f".pin-{target.name}"
     try:
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
-        yield folder
-        target.parent.mkdir(exist_ok=True)
-        folder.rename(target)
-    except OSError as error:
-        raise CareBenchError(f"cannot write {target}: {error.strerror or error}") from error
+        with writing(target):
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir(parents=True)
+            yield folder
+            target.parent.mkdir(exist_ok=True)
+            folder.rename(target)
     finally:
         shutil.rmtree(folder, ignore_errors=True)

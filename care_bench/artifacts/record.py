@@ -14,7 +14,7 @@ from care_bench.artifacts.json_lines import parse, read_lines, write_lines
 from care_bench.files import canonical_json, sha256_bytes
 from care_bench.names import Fidelity, Representation, Unit
 
-# Collections hold the same few texts many times over, configurations among them: one copy of each in memory.
+# A collection repeats a few long strings, such as configurations: memory holds one copy of each.
 Shared = Annotated[str, AfterValidator(sys.intern)]
 Name = Annotated[Shared, Field(min_length=1)]
 Sha256 = Annotated[Shared, Field(pattern=r"^[0-9a-f]{64}$")]
@@ -123,7 +123,7 @@ class Record(BaseModel):
 
     @property
     def identity(self) -> Identity:
-        """What is measured, apart from how it came out; also the sorting key of a collection."""
+        """What is measured, without the result; also the sorting key of a collection."""
         return Identity(
             self.profile,
             self.dataset,

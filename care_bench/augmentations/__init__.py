@@ -3,7 +3,7 @@
 Torchvision draws inside the transform, so a draw can be neither shared by a chunk of images nor kept. Here ``sample``
 returns the draw and ``apply`` is a pure function of it, batched and on any device.
 
-The names below are imported when they are first used: the settings in ``distribution`` need no torch.
+The names below are imported on first use, so that ``distribution`` can be imported without torch.
 """
 
 from importlib import import_module

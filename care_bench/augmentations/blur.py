@@ -1,4 +1,4 @@
-"""Gaussian blur with a standard deviation of its own for every image."""
+"""Gaussian blur with one standard deviation per image."""
 
 from __future__ import annotations
 

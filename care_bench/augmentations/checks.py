@@ -1,4 +1,4 @@
-"""What every augmentation asks of a draw: one ValueError each, naming argument, value and expectation."""
+"""Preconditions of every augmentation: a ValueError names argument, value and expectation."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from care_bench.augmentations.parameters import Parameters
 
 
 def check_draw(n: int, generator: torch.Generator) -> None:
-    """Raise ValueError unless n is positive and the generator, for the same draws on every device, is on the CPU."""
+    """Raise ValueError unless n is positive and the generator is on the CPU, for the same draws on every device."""
     if n < 1:
         raise ValueError(f"n is {n}, expected at least 1")
     if generator.device.type != "cpu":

@@ -1,4 +1,4 @@
-"""Colour jitter with an order of its own for every image, and grayscale, on batches of float images."""
+"""Colour jitter with one order of operations per image, and grayscale, on batches of float images."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
 
     Three of the four are affine in a pixel's colour, followed by a clamp to [0, 1]: factor x + (1 - factor) y, where
     y is black (brightness), the image's mean gray (contrast) or the pixel's gray (saturation). So each of the four
-    steps is one batched 3 x 3 product over all images, and a shift of the hue for those whose step it is.
+    steps is one batched 3 x 3 product over all images, and a hue shift of the images whose current operation is hue.
 
     Args:
         images: (n, C, h, w) float32 in [0, 1], C = 1 or 3. With one channel saturation and hue change nothing.
@@ -50,11 +50,11 @@ def jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
     Returns:
         (n, C, h, w) float32 in [0, 1].
     """
-    if len(images) == 1:  # a batch of one is multiplied by another kernel, which may round otherwise
+    if len(images) == 1:  # a batch of one uses another kernel, which may round differently
         return jitter(images.expand(2, -1, -1, -1), order.expand(2, -1), factors.expand(2, -1))[:1]
     channels, device = images.shape[1], images.device
     luma = _luma(channels)
-    luma_there = to_device(luma, device)
+    luma_on_device = to_device(luma, device)
     pixels = images.flatten(2)
     for operation in order.unbind(1):
         factor = factors.gather(1, operation[:, None]).squeeze(1)
@@ -62,7 +62,7 @@ def jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
         to_gray = torch.where(operation == SATURATION, 1 - factor, 0.0)
         to_mean = torch.where(operation == CONTRAST, 1 - factor, 0.0)
         colours = factor[:, None, None] * torch.eye(channels) + to_gray[:, None, None] * luma
-        mean = (pixels.view(images.shape).mean(3).mean(2) * luma_there).sum(1)
+        mean = (pixels.view(images.shape).mean(3).mean(2) * luma_on_device).sum(1)
         shift = to_device(to_mean, device) * mean
         pixels = torch.baddbmm(shift[:, None, None], to_device(colours, device), pixels).clamp_(0.0, 1.0)
         turned = ((operation == HUE) & (factors[:, HUE] != 0)).nonzero().squeeze(1)

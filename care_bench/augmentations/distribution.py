@@ -1,4 +1,4 @@
-"""Strengths and probabilities of the image augmentations, free of torch: a configuration has the same settings."""
+"""Strengths and probabilities of the image augmentations. No torch here: configurations share these settings."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class ImageDistribution:
     blur_sigma: tuple[float, float] = (0.1, 2.0)
     """Range of the blur's standard deviation in pixels of the view."""
     test_view: TestView = "resize"
-    """How an image is shown without augmentation: the whole image resized, or its centre at full scale."""
+    """The view without augmentation: the whole image resized, or a crop of its centre at full scale."""
 
     def __post_init__(self) -> None:
         check_range("crop_scale", self.crop_scale, upper=1.0)
@@ -49,7 +49,7 @@ class ImageDistribution:
     def check_view(self, size: Sequence[int]) -> None:
         """Raise ValueError unless the kernel is odd and half of it fits into a view of ``size`` (height, width).
 
-        The blur reflects the view at its border, where half the kernel has to find pixels.
+        The blur pads the view by half a kernel, reflecting it at its border, so the view has to be larger than that.
         """
         kernel = self.blur_kernel
         if not isinstance(kernel, int) or kernel < 1 or kernel % 2 == 0 or kernel // 2 >= min(size):

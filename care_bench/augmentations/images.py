@@ -29,12 +29,12 @@ class ImageAugmentation(ImageDistribution):
 
     ``sample`` has the distributions of torchvision's RandomResizedCrop, RandomHorizontalFlip,
     RandomApply([ColorJitter]), RandomGrayscale and RandomApply([GaussianBlur]), in this order; ``apply`` agrees with
-    ``torchvision.transforms.functional`` on float tensors, image by image, to 1e-5. On a GPU this takes matrix
-    products in full float32 (PyTorch's default): with TF32 switched on they keep about three digits.
+    ``torchvision.transforms.functional`` on float tensors, image by image, to 1e-5. On a GPU this needs matrix
+    products in full float32 (PyTorch's default); with TF32 they keep about three digits.
 
     Args:
-        input_size: (H, W) of the images that come in, in pixels.
-        size: (h, w) of the views that go out.
+        input_size: (H, W) of the input images, in pixels.
+        size: (h, w) of the views, in pixels.
         crop_ratio: range of the crop's width / height.
         mean: per channel, subtracted at the end; its length (1 or 3) is the number of channels C.
         std: per channel, divided by at the end.
@@ -102,7 +102,7 @@ class ImageAugmentation(ImageDistribution):
 
         Args:
             images: (n, C, H, W) floating point in [0, 1], or uint8, on any device.
-            parameters: n rows. On the CPU they need no wait for the device; on the device they are copied back first.
+            parameters: n rows, best on the CPU: from the device they are copied back, which waits for it.
 
         Returns:
             (n, C, h, w) normalised float32 on the device of ``images``.
@@ -119,15 +119,15 @@ class ImageAugmentation(ImageDistribution):
         with torch.autocast(device.type, enabled=False):
             pixels = resized_crop(pixels, to_device(drawn.box, device), to_device(drawn.flip, device), self.size)
             if len(rows := _rows(drawn.jitter)):
-                there = to_device(rows, device)
-                part = pixels.index_select(0, there)
-                pixels.index_copy_(0, there, jitter(part, drawn.order[rows], drawn.factors[rows]))
+                index = to_device(rows, device)
+                part = pixels.index_select(0, index)
+                pixels.index_copy_(0, index, jitter(part, drawn.order[rows], drawn.factors[rows]))
             if len(rows := _rows(drawn.grayscale)):
-                there = to_device(rows, device)
-                pixels.index_copy_(0, there, grayscale(pixels.index_select(0, there)))
+                index = to_device(rows, device)
+                pixels.index_copy_(0, index, grayscale(pixels.index_select(0, index)))
             if len(rows := _rows(drawn.blur)):
-                there, sigma = to_device(rows, device), to_device(drawn.sigma[rows], device)
-                pixels.index_copy_(0, there, gaussian_blur(pixels.index_select(0, there), sigma, self.blur_kernel))
+                index, sigma = to_device(rows, device), to_device(drawn.sigma[rows], device)
+                pixels.index_copy_(0, index, gaussian_blur(pixels.index_select(0, index), sigma, self.blur_kernel))
             return self._normalise(pixels)
 
     @torch.no_grad()

@@ -1,4 +1,4 @@
-"""What an augmentation drew: frozen dataclasses of tensors with one row per sample."""
+"""Parameters drawn by augmentations: frozen dataclasses of tensors with one row per sample."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Parameters(ABC):
 
 @dataclass(frozen=True, eq=False)
 class ImageParameters(Parameters):
-    """One image augmentation per row. Values of an operation that is not applied are drawn too, but not used.
+    """One image augmentation per row. Values are drawn for every operation, also where it is not applied.
 
     Attributes:
         input_size: (H, W) of the images the boxes refer to, in pixels.

@@ -26,7 +26,7 @@ class Augmentation(Protocol[P]):
 
 
 def draw(augmentation: Augmentation[P], n: int, draws: int, generator: torch.Generator) -> P:
-    """Draw parameters for n samples that are shared within chunks of consecutive samples.
+    """Draw parameters for n samples, one draw per chunk of consecutive samples.
 
     ``draws = n`` gives every sample its own (InfoNCE), ``draws = splits`` gives every chunk its own (CARE as in the
     paper), ``draws = 1`` uses one for all (Wahba's problem; CARE as in the released code).

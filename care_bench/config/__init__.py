@@ -1,4 +1,8 @@
-"""What a run is: strict settings, resolved from a profile into one full configuration per run. No torch here."""
+"""What a run is: strict settings, resolved from a profile into one full configuration per run. No torch here.
+
+Names say where settings belong: a ``...Config`` is a part of a resolved configuration, a ``...Plan`` a part of a
+profile, and ``...Settings`` belong to a method or backbone that is chosen by its name.
+"""
 
 from care_bench.config.backbones import BACKBONE_SETTINGS, BackboneSettings
 from care_bench.config.evaluation import EvaluationConfig

@@ -1,4 +1,4 @@
-"""The backbones: one settings class each, which is the backbone's entry. Listing them imports no torch.
+"""The backbones: each has one settings class, which is its entry. Listing them imports no torch.
 
 Another backbone is a settings class marked with ``@backbone`` here and its network in ``care_bench.models``, or such a
 class in another package, offered as an entry point of group ``care_bench.backbones``.
@@ -17,7 +17,7 @@ from care_bench.names import Kind
 
 
 class BackboneSettings(Settings):
-    """A backbone's entry: its settings as fields, and the rest of what is known of it as class attributes."""
+    """A backbone's entry: fields are its settings, class attributes describe it."""
 
     implementation: ClassVar[str]
     """Where its network is, as `package.module:function`; imported when the encoder is built.
@@ -27,10 +27,10 @@ class BackboneSettings(Settings):
     """
 
     inputs: ClassVar[Kind] = "image"
-    """What samples it takes."""
+    """Kind of samples it takes."""
 
     name: str
-    """The backbone, as records call it."""
+    """Name of the backbone in records."""
 
 
 def backbone_settings(name: str, found: Any) -> type[BackboneSettings]:
@@ -53,7 +53,7 @@ Entry = TypeVar("Entry", bound=BackboneSettings)
 
 
 def backbone(entry: type[Entry]) -> type[Entry]:
-    """Enter a settings class of care_bench in the table, under every name that its field ``name`` takes."""
+    """Register a settings class of care_bench under every name that its field ``name`` takes."""
     for name in get_args(entry.model_fields["name"].annotation):
         BACKBONE_SETTINGS.data[name] = entry
     return entry
@@ -66,7 +66,7 @@ class ConvNetSettings(BackboneSettings):
     implementation = "care_bench.models.convnet:build"
     name: Literal["convnet"]
     width: Width = 32
-    """Channels of the first block; the next have twice and four times as many."""
+    """Channels of the first block; the second has twice, the third four times as many."""
 
 
 @backbone

@@ -22,18 +22,18 @@ EXPECTED = {
     "model_attributes_type": "expected keys with their values",
     "dataclass_type": "expected keys with their values",
     "model_type": "expected keys with their values",
-    "string_type": "expected a text",
+    "string_type": "expected a string",
     "tuple_type": "expected a list",
 }
-"""Kind of a wrong type -> what a file should have there."""
+"""Type of a pydantic error -> what a file should have there."""
 UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
-"""Kinds of the error for a key that does not exist, of settings and of dataclasses."""
+"""Types of the pydantic error for an unknown key, of settings and of dataclasses."""
 SHOWN = 60
-"""Characters of a wrong list or mapping that are shown whole."""
+"""Most characters of a wrong list or mapping that an error shows."""
 
 
 def spelt(value: Any) -> str:
-    """Return a wrong value as a file has it: `true` and `null`, not Python's `True` and `None`."""
+    """Return a wrong value as YAML spells it: `true` and `null`, not Python's `True` and `None`."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{spelt(key)}: {spelt(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
@@ -44,8 +44,8 @@ def spelt(value: Any) -> str:
 class Settings(BaseModel):
     """Settings that accept no unknown key, convert no value, and do not change once made.
 
-    Strict as in JSON: a number is no text, true is no number and 1.0 is no whole number, but 1 is the number 1.0, a
-    list stands for a tuple and keys with values stand for settings.
+    Strict as JSON: a number is not a string, true is not a number and 1.0 is not a whole number. But 1 is accepted for
+    1.0, a list for a tuple, and keys with values for settings.
     """
 
     model_config = ConfigDict(
@@ -67,7 +67,7 @@ class Settings(BaseModel):
             return cls.model_validate_json(json.dumps(content))
         except TypeError as error:
             raise CareBenchError(
-                f"{where}: {error}; expected texts, numbers, true, false, null, lists and keys"
+                f"{where}: {error}; expected strings, numbers, true, false, null, lists and keys"
             ) from None
         except ValidationError as error:
             raise CareBenchError(f"{where}: {_first_line(error, cls, content)}") from None
@@ -84,7 +84,7 @@ def parse_by_name(content: Any, kind: str, entries: Mapping[str, type[Settings]]
         content: the data.
         kind: what is named, for errors ("method").
         entries: name -> settings class.
-        known: names among them that may stand here.
+        known: names among them that are allowed here.
 
     Raises:
         ValueError: no name, an unknown one, or settings that are wrong; in one line.
@@ -141,8 +141,8 @@ def _path(location: tuple[int | str, ...], content: Any, missing: bool) -> str:
 
 
 def _nearest(key: str, model: type[BaseModel]) -> str:
-    # A key that exists in another place is no misspelling of itself.
-    known = (_all_keys(model) | set(getattr(model, "beside", ()))) - {key}
+    # A key that is valid in another place must not be suggested for itself.
+    known = (_all_keys(model) | set(getattr(model, "variant_keys", ()))) - {key}
     near = get_close_matches(key, sorted(known), n=1, cutoff=0.6)
     return f": did you mean {near[0]!r}?" if near else ""
 

@@ -1,4 +1,4 @@
-"""The part of a profile that is about one data set: its variants, and what is replaced of a preset."""
+"""The part of a profile about one data set: its variants, and the keys of the preset that it replaces."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ class DatasetEvaluation(Settings):
     """What differs in the evaluation of one data set."""
 
     augmentation: dict[str, Any] = Field(default_factory=dict)
-    """Keys of the data set's augmentation that its runs are measured under in place of the preset's."""
+    """Keys of the data set's augmentation to replace when its runs are measured."""
 
     @model_validator(mode="before")
     @classmethod
     def _not_of_the_profile(cls, content: Any) -> Any:
         for key in content if isinstance(content, dict) else ():
             if key in EvaluationPlan.model_fields:
-                raise ValueError(f"{key!r} holds for all data sets; expected in the profile's `evaluation` at the top")
+                raise ValueError(f"{key!r} holds for all data sets; expected in the profile's own `evaluation`")
         return content
 
     def check_drawn(self, dataset: str, where: str) -> None:
-        """Raise CareBenchError unless every key to replace decides what is drawn for the data set's samples."""
+        """Raise CareBenchError unless every replaced key is part of the distribution of the data set's augmentation."""
         samples = DATASETS[dataset].kind
         found = self.augmentation.get("kind", KINDS[samples])
         if found != KINDS[samples]:
             raise CareBenchError(
-                f"{where}: augmentation.kind = {spelt(found)} cannot be replaced; expected {KINDS[samples]!r}, that of "
-                f"the data set's samples ({samples.replace('_', ' ')}s)"
+                f"{where}: augmentation.kind = {spelt(found)} cannot be replaced; expected {KINDS[samples]!r}, since "
+                f"the samples are {samples.replace('_', ' ')}s"
             )
         for key in self.augmentation:
             if key != "kind" and samples == "point_cloud":
@@ -49,8 +49,8 @@ class DatasetEvaluation(Settings):
                 )
             if key in SHAPE:
                 raise CareBenchError(
-                    f"{where}: augmentation: {key} is the run's own; expected keys of what is drawn, such as "
-                    "'crop_scale'"
+                    f"{where}: augmentation: {key} is the run's own; expected keys of the distribution, such "
+                    "as 'crop_scale'"
                 )
 
 
@@ -61,7 +61,7 @@ class DatasetPlan(Settings):
     """Preset that gives encoder, augmentation and training: a file of care_bench/config/presets, without `.yaml`."""
     methods: dict[str, dict[str, Any]] = Field(min_length=1)
     """Variant -> settings of its method, with the method's `name`; `preset`, `encoder`, `augmentation` and `training`
-    beside them hold for this variant only."""
+    next to them hold for this variant only."""
     encoder: dict[str, Any] = Field(default_factory=dict)
     """Keys of the preset's encoder to replace."""
     augmentation: dict[str, Any] = Field(default_factory=dict)
@@ -69,7 +69,7 @@ class DatasetPlan(Settings):
     training: dict[str, Any] = Field(default_factory=dict)
     """Keys of the preset's training to replace."""
     evaluation: DatasetEvaluation = DatasetEvaluation()
-    """What its runs are measured under, if that is not the augmentation of the preset with the keys above."""
+    """What differs in its evaluation; by default its runs are measured under the augmentation above."""
     why: dict[str, str] = Field(default_factory=dict)
     """Key of a run's configuration, such as `training.epochs` -> why it is not the paper's."""
 

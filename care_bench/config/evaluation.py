@@ -1,4 +1,4 @@
-"""Settings of the evaluation: those of a whole profile, and with its augmentation those of a data set."""
+"""Settings of the evaluation: of a whole profile, and with an augmentation of one data set."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from care_bench.errors import CareBenchError
 
 
 class EvaluationPlan(Settings):
-    """What the frozen checkpoints of a profile are measured with; the protocols themselves are fixed by their ids."""
+    """How the frozen encoders of a profile are measured; the protocols themselves are fixed by their ids."""
 
     augmentations: Annotated[int, Field(ge=2)] = 20
     """Number of sampled augmentations for Wahba's error, the relative equivariance and the cosines."""
@@ -21,21 +21,21 @@ class EvaluationPlan(Settings):
     classifier_seeds: PositiveInt = 3
     """Initialisations of the linear classifier in protocol paper-small-v1."""
     samples: PositiveInt | None = None
-    """Evaluate at most this many samples of each split, evenly spaced, to check a profile end to end, which records and
-    tables then say; None: all of them."""
+    """Evaluate at most this many samples of each split, evenly spaced, to check a profile end to end; records
+    and tables say so. None: all of them."""
     batch_size: PositiveInt = 512
     """Samples embedded at a time; it changes speed and memory, not the protocol."""
 
 
 class EvaluationConfig(EvaluationPlan):
-    """What the frozen checkpoints of one data set are measured with."""
+    """How the frozen encoders of one data set are measured."""
 
     augmentation: AugmentationConfig | None = None
-    """What the augmentations are drawn from, one for all rows of a data set; None: from the run's own. `size` and
-    `test_view` are the run's in any case."""
+    """Distribution of the augmentations, the same for all variants of a data set; None: the run's own. `size` and
+    `test_view` are always the run's."""
 
     def augmentation_of(self, run: RunConfig) -> AugmentationConfig:
-        """Return what a run is measured under: drawn as here, in views of the run's own shape.
+        """Return the augmentation a run is measured under: this distribution, in views of the run's shape.
 
         Raises:
             CareBenchError: the run's inputs are of another kind, or its views too small for the blur.
@@ -52,9 +52,9 @@ class EvaluationConfig(EvaluationPlan):
             raise CareBenchError(f"{where}: {error}") from None
 
     def recorded(self, run: RunConfig) -> dict[str, Any]:
-        """Return what decides the measurements of a run beside its own configuration, for its records.
+        """Return what the measurements of a run depend on apart from its configuration, for its records.
 
-        Numbers of two runs of a data set can stand in one column if it is the same for both.
+        Numbers of two runs can be in one column of a table if this is the same for both.
         """
         drawn = self.augmentation_of(run).drawn()
         return {**self.model_dump(mode="json", exclude={"batch_size"}), "augmentation": drawn}

@@ -1,4 +1,4 @@
-"""Presets: encoder, augmentation and training of a data set, as YAML files beside this one."""
+"""Presets: encoder, augmentation and training of a data set, as YAML files in the folder `presets`."""
 
 from __future__ import annotations
 

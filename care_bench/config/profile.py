@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from itertools import pairwise
 from typing import Annotated, Any
 
@@ -31,8 +30,8 @@ class Profile(Settings):
     evaluation: EvaluationPlan = EvaluationPlan()
     """How every run is evaluated."""
     runs_per_job: Annotated[int, Field(ge=1, le=32)] = 1
-    """Runs of one data set that a job of the workflow trains or measures one after another: for runs of seconds, whose
-    process would take longer to start. A run on several devices has a job to itself."""
+    """Runs of one data set that a job of the workflow trains or measures one after another, for runs so short that a
+    process takes longer to start. A run on several devices has its own job."""
     steps: PositiveInt | None = None
     """Cut every run to this many small steps on one device, and its evaluation to a few samples, to check the profile
     end to end. Such numbers are no results; they are kept apart, as NAME-stepsN."""
@@ -45,14 +44,14 @@ class Profile(Settings):
     @classmethod
     def _not_of_a_data_set(cls, evaluation: Any) -> Any:
         if isinstance(evaluation, dict) and "augmentation" in evaluation:
-            raise ValueError("'augmentation' is that of a data set; expected in `datasets.NAME.evaluation`")
+            raise ValueError("'augmentation' belongs to one data set; expected in `datasets.NAME.evaluation`")
         return evaluation
 
     @field_validator("seeds")
     @classmethod
     def _distinct(cls, seeds: list[int]) -> list[int]:
         if len(set(seeds)) < len(seeds):
-            raise ValueError("a seed stands twice; expected distinct seeds")
+            raise ValueError("a seed is repeated; expected distinct seeds")
         return seeds
 
     @property
@@ -83,7 +82,7 @@ class Profile(Settings):
         )
 
     def runs(self) -> list[RunConfig]:
-        """Resolve the matrix, in the order in which it is written.
+        """Resolve the matrix, in the order of the profile.
 
         Raises:
             CareBenchError: a name that cannot be a folder, an unknown data set, preset, method or key, or settings
@@ -124,20 +123,16 @@ class Profile(Settings):
         Raises:
             CareBenchError: as :meth:`runs`.
         """
-        alone: list[list[RunConfig]] = []
+        jobs: dict[str, list[RunConfig]] = {}
         shared: dict[str, list[RunConfig]] = {}
         for run in self.runs():
             if run.training.devices > 1 or self.runs_per_job == 1:
-                alone.append([run])
+                jobs[run.id] = [run]
             else:
                 shared.setdefault(run.dataset, []).append(run)
-        evenly = [part for runs in shared.values() for part in _evenly(runs, self.runs_per_job)]
-        numbers: Counter[str] = Counter()
-        jobs = {part[0].id: part for part in alone}
-        for part in evenly:
-            dataset = part[0].dataset
-            numbers[dataset] += 1
-            jobs[f"{dataset}/job{numbers[dataset]}"] = part
+        for dataset, runs in shared.items():
+            for number, part in enumerate(_evenly(runs, self.runs_per_job), start=1):
+                jobs[f"{dataset}/job{number}"] = part
         return jobs
 
 

@@ -1,4 +1,4 @@
-"""Profiles, runs and evaluation settings out of files."""
+"""Read profiles, runs and evaluation settings from files."""
 
 from __future__ import annotations
 

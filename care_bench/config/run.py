@@ -18,7 +18,7 @@ KINDS: dict[Kind, Literal["image", "rotation"]] = {"image": "image", "point_clou
 """Kind of samples -> the kind of augmentation they take."""
 
 SHAPE = ("size", "test_view")
-"""Keys of an augmentation that say how an image is brought to the encoder's input; nothing of them is drawn."""
+"""Keys of an augmentation that fix the shape of a view; they are not drawn."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -55,11 +55,11 @@ class ImageAugmentationConfig(ImageDistribution):
         self.check_view((self.size, self.size))
 
     def distribution(self) -> dict[str, Any]:
-        """Return what an ImageAugmentation takes beside the sizes and the statistics of the channels."""
+        """Return the arguments of an ImageAugmentation except sizes and channel statistics."""
         return {field.name: getattr(self, field.name) for field in fields(ImageDistribution)}
 
     def drawn(self) -> dict[str, Any]:
-        """Return what decides the draws: everything but how an image is brought to the encoder's input."""
+        """Return what decides the draws: all keys but those of ``SHAPE``."""
         return {"kind": self.kind, **{key: value for key, value in self.distribution().items() if key not in SHAPE}}
 
     def in_shape_of(self, other: Self) -> Self:
@@ -136,9 +136,9 @@ class TrainingConfig(Settings):
     """Stop after this many steps, to check a profile end to end; the schedule is cut to the same length."""
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     devices: Annotated[int, Field(ge=1, le=64)] = 1
-    """Processes that share every batch, one on each GPU (on a CPU: processes); it has to divide `batch_size`."""
+    """Ranks that share every batch: one process per GPU, or that many on the CPU; it has to divide `batch_size`."""
     batchnorm: Literal["per-device", "synchronised"] = "per-device"
-    """With several devices: statistics of each device's share of the batch, or of the whole batch (GPUs only)."""
+    """With several devices: statistics of each device's shard of the batch, or of the whole batch (GPUs only)."""
     deterministic: bool = True
     """Deterministic kernels: bit-identical weights for the same config, seed and device."""
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
@@ -146,7 +146,7 @@ class TrainingConfig(Settings):
     checkpoint_every: PositiveInt = 500
     """Steps between checkpoints."""
     snapshot_epochs: tuple[PositiveInt, ...] = ()
-    """Epochs after which the encoder is kept, to be measured through training; rising."""
+    """Epochs after which the encoder is kept and later measured, in rising order."""
 
     @model_validator(mode="after")
     def _warm_up_ends(self) -> Self:

@@ -23,7 +23,7 @@ from care_bench.config.run import (
 
 Schema = dict[str, Any]
 REPLACED = {"encoder": "EncoderKeys", "augmentation": "AugmentationKeys", "training": "TrainingKeys"}
-"""Keys of a data set or variant that replace keys of the preset -> the definition of what they may hold."""
+"""Keys of a data set or variant that replace keys of the preset -> the definition of their content."""
 
 
 def profile_json_schema() -> str:
@@ -39,7 +39,7 @@ def profile_json_schema() -> str:
     ]
     _, schema = models_json_schema([(model, "validation") for model in models])
     definitions: dict[str, Schema] = schema["$defs"]
-    del definitions[RunConfig.__name__]  # it was needed for its parts
+    del definitions[RunConfig.__name__]  # only its parts are needed
     kinds = (RotationAugmentationConfig, ImageAugmentationConfig)
     drawn = {
         key: part for kind in kinds for key, part in definitions[kind.__name__]["properties"].items() if key != "kind"
@@ -54,9 +54,9 @@ def profile_json_schema() -> str:
         **_reference("AugmentationKeys"),
         "description": evaluation["augmentation"]["description"],
     }
-    beside = {"preset": plan["preset"], **{key: _reference(name) for key, name in REPLACED.items()}}
+    variant_keys = {"preset": plan["preset"], **{key: _reference(name) for key, name in REPLACED.items()}}
     plan["methods"]["additionalProperties"] = _by_name(
-        {name: _with(definitions[entry.__name__], beside) for name, entry in METHOD_SETTINGS.data.items()}
+        {name: _with(definitions[entry.__name__], variant_keys) for name, entry in METHOD_SETTINGS.data.items()}
     )
     definitions[MethodSettings.__name__] = _by_name(
         {name: _reference(entry.__name__) for name, entry in METHOD_SETTINGS.data.items()}

@@ -1,4 +1,4 @@
-"""Runs that are shortened to a few small steps, to check a profile end to end on any machine."""
+"""Runs shortened to a few small steps, to check a profile end to end on any machine."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from care_bench.config.run import RunConfig
 BATCHES = (8, 16, 32)
 """Batch sizes to try; the first that the method accepts is taken."""
 SPLITS = 4
-"""Most splits; they divide each of these batches into chunks of at least two."""
+"""Largest number of splits; it divides each of these batches into chunks of at least two."""
 EVALUATION = {"samples": 64, "augmentations": 2}
-"""Most samples of each split and augmentations that such a run is evaluated on."""
+"""Upper limits of the evaluation of such a run."""
 
 
 def shortened(run: RunConfig, steps: int) -> RunConfig:

@@ -12,20 +12,20 @@ import yaml
 from care_bench.errors import CareBenchError
 
 EXPONENT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
-"""Numbers with an exponent. YAML 1.1, and PyYAML with it, takes 1e-6 for a text unless it has both dot and sign."""
+"""Numbers with an exponent. YAML 1.1, and so PyYAML, reads 1e-6 as a string unless it has both dot and sign."""
 
 
 class _Loader(yaml.SafeLoader):
-    """A safe loader of what JSON has: no dates, and no key that stands twice, where YAML would keep the last."""
+    """A safe loader of the types of JSON: no dates, and no duplicate key, where YAML would keep the last."""
 
 
 def _mapping_without_repetition(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     seen: set[str] = set()
     for key, _ in node.value:
         if not isinstance(key, yaml.ScalarNode):
-            raise yaml.YAMLError(f"the key in line {key.start_mark.line + 1} is a list or has keys; expected a text")
+            raise yaml.YAMLError(f"the key in line {key.start_mark.line + 1} is a list or has keys; expected a string")
         if key.value in seen and key.tag != "tag:yaml.org,2002:merge":
-            raise yaml.YAMLError(f"key {key.value!r} stands twice, the second time in line {key.start_mark.line + 1}")
+            raise yaml.YAMLError(f"duplicate key {key.value!r} in line {key.start_mark.line + 1}")
         seen.add(str(key.value))
     loader.flatten_mapping(node)
     return loader.construct_mapping(node, deep=True)
@@ -43,10 +43,10 @@ def read_yaml(path: Path) -> Any:
     """Read a YAML file.
 
     Raises:
-        CareBenchError: no such file, not YAML, or a key that stands twice.
+        CareBenchError: no such file, not YAML, or a duplicate key.
     """
     try:
-        return parse_yaml(path.read_text(), str(path))
+        return parse_yaml(path.read_text(encoding="utf-8"), str(path))
     except OSError as error:
         raise CareBenchError(f"cannot read {path}: {error.strerror or error}") from None
     except UnicodeDecodeError as error:
@@ -57,7 +57,7 @@ def parse_yaml(text: str, where: str) -> Any:
     """Read the text of a YAML file; ``where`` is named in errors.
 
     Raises:
-        CareBenchError: not YAML, or a key that stands twice.
+        CareBenchError: not YAML, or a duplicate key.
     """
     try:
         return yaml.load(text, _Loader)  # a subclass of SafeLoader

@@ -1,4 +1,4 @@
-"""Opening a prepared data set: every file is compared with its sha256 first."""
+"""Open a prepared data set, after comparing every file with its sha256."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ import numpy as np
 
 from care_bench.data.preparing.numbers import first_not_finite
 from care_bench.data.registry import DATASETS
-from care_bench.data.source import Array, DatasetInfo, Kind
+from care_bench.data.source import Array, DatasetInfo
 from care_bench.errors import CareBenchError, unknown
 from care_bench.files import canonical_json, sha256_bytes, sha256_file
+from care_bench.names import Kind
 
 FORMAT = 1  # of the folder; raised when it changes, so that older stores are rebuilt
 META = "meta.json"
@@ -39,7 +40,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False)
 class PreparedDataset:
-    """A data set of which every file is as ``prepare`` wrote it.
+    """A data set whose files are unchanged since ``prepare`` wrote them.
 
     Attributes:
         name, kind: as in the registry.
@@ -67,7 +68,7 @@ def load(name: str, root: Path) -> PreparedDataset:
         root: the store.
 
     Raises:
-        CareBenchError: the name is unknown, a file is missing, truncated or changed or has a NaN or infinity, or the
+        CareBenchError: the name is unknown, a file is missing, truncated or changed, or holds a NaN or infinity; or the
             store was written by another version. The message says how to repair it.
     """
     info = find(name)
@@ -96,7 +97,7 @@ def find(name: str) -> DatasetInfo:
     """Look up a data set in the registry.
 
     Raises:
-        CareBenchError: there is none of this name; the message lists the others.
+        CareBenchError: no data set has this name; the message lists the known ones.
     """
     if name not in DATASETS:
         raise unknown("data set", name, DATASETS)

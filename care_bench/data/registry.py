@@ -1,4 +1,4 @@
-"""The data sets, in the order in which they are listed. To add one: a file in ``sources/``, and its entry here."""
+"""The data sets, in the order they are listed. To add one: a file in ``sources/``, and its entry here."""
 
 from __future__ import annotations
 

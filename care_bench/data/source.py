@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from care_bench.names import Kind
+
 Array: TypeAlias = npt.NDArray[Any]
-Kind: TypeAlias = Literal["image", "point_cloud"]
 
 UNLABELLED = -1
-"""The ``class`` of a training sample that has none: it is used for pretraining, and no classifier sees it."""
+"""The ``class`` of a training sample without one: it is used for pretraining only."""
 
 
 @dataclass(frozen=True)
 class Raw:
-    """Where a source finds raw files, and where it keeps unfinished work.
+    """Folders of a source: raw files, and unfinished work.
 
     Attributes:
         folder: the user's folder of raw data; downloads go there too.
@@ -39,7 +40,7 @@ class SplitArrays:
 
     Attributes:
         inputs: images uint8 (n, C, H, W), or point clouds float32 (n, P, 3). A memory map of a whole .npy file in the
-            workspace is moved to the store without a copy.
+            workspace is linked into the store instead of copied.
         labels: name -> array of n rows, int64, float32 or str.
     """
 
@@ -53,13 +54,13 @@ class Built:
 
     Attributes:
         train, test: the two splits.
-        inputs: one line on what the inputs are, with their unit.
+        inputs: one line that describes the inputs, with their unit.
         source: where they come from.
         licence: the terms of use.
         split_rule: how training and test samples are told apart.
         skipped: names of raw files that were left out because they could not be read.
         selection: one line on what else was left out. Neither this nor ``skipped`` is part of the data's hash: the
-            same samples are the same data, whatever other files were there.
+            same samples are the same data, even if other files were there.
     """
 
     train: SplitArrays
@@ -83,12 +84,12 @@ class DatasetInfo:
 
     Attributes:
         name: what users write in a config; also the folder in the store.
-        kind: what the inputs are.
+        kind: of the inputs.
         title: the name to print in a report.
         how_to_get: one line on where the raw data comes from, and which files to put where without a network.
         labels: names of the labels of each split.
         build: makes the arrays from the raw data; the same files always give the same arrays.
-        version: to be raised whenever ``build`` gives other arrays, so that older stores are rebuilt.
+        version: raise it whenever ``build`` gives other arrays, so that older stores are rebuilt.
     """
 
     name: str

@@ -1,9 +1,9 @@
-"""Embeddings of a frozen encoder. Every part of a data set is embedded when it is first asked for, and then kept."""
+"""Embeddings of a frozen encoder. Every part of a data set is embedded on first use, and then kept."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -26,7 +26,7 @@ from care_bench.runs.randomness import generator
 
 Both = dict[Representation, Tensor]
 MOST_CLOUDS = 10_000
-"""Point clouds of each split that are measured, evenly spaced: every augmentation holds a copy of them."""
+"""Most point clouds of each split that are measured, evenly spaced, since each augmentation needs a copy of them."""
 SAMPLES = {
     "test": "test samples",
     "augmented": "augmented test samples",
@@ -37,9 +37,9 @@ SAMPLES = {
     "test_clouds": "test clouds",
     "trajectories": "rotated test samples",
 }
-"""Part -> what it is called in errors."""
+"""Part -> its name in errors."""
 COMPOSED = 5
-"""Most sampled augmentations that a second one is composed with."""
+"""Most sampled augmentations that are composed with a second one."""
 
 
 @dataclass(frozen=True)
@@ -47,54 +47,55 @@ class Embedded:
     """One representation of a data set.
 
     Attributes:
-        dataset: the data set, as much of it as is embedded.
+        dataset: the data set, cut to the samples that are embedded.
         settings: the evaluation's settings.
-        parts: name of a property below -> its tensor. Row i of every part of a split is sample i of that split.
+        part: returns the tensor of a property below by its name; embeds it on first use. Row i of every part of a
+            split is sample i of that split.
     """
 
     dataset: PreparedDataset
     settings: EvaluationConfig
-    parts: Mapping[str, Tensor]
+    part: Callable[[str], Tensor]
 
     @property
     def test(self) -> Tensor:
         """(m, d) of the plain test samples; projections have unit length, features their own."""
-        return self.parts["test"]
+        return self.part("test")
 
     @property
     def augmented(self) -> Tensor:
         """(A, m, d) of the test samples, each of the A copies under one augmentation that all samples share."""
-        return self.parts["augmented"]
+        return self.part("augmented")
 
     @property
     def composed(self) -> Tensor:
         """(C, m, d) of the test samples under a second augmentation after each of the first C of ``augmented``."""
-        return self.parts["composed"]
+        return self.part("composed")
 
     @property
     def train(self) -> Tensor:
         """(n, d) of the plain training samples that have a label."""
-        return self.parts["train"]
+        return self.part("train")
 
     @property
     def train_augmented(self) -> Tensor:
         """(A, n, d) of the training samples under augmentations of their own."""
-        return self.parts["train_augmented"]
+        return self.part("train_augmented")
 
     @property
     def train_clouds(self) -> Tensor:
         """(A, n, P, 3) point clouds behind ``train_augmented``."""
-        return self.parts["train_clouds"]
+        return self.part("train_clouds")
 
     @property
     def test_clouds(self) -> Tensor:
         """(A, m, P, 3) point clouds behind ``augmented``."""
-        return self.parts["test_clouds"]
+        return self.part("test_clouds")
 
     @property
     def trajectories(self) -> Tensor:
         """(3, 3, 100, d) of three test clouds through a whole turn about each axis."""
-        return self.parts["trajectories"]
+        return self.part("trajectories")
 
     @cached_property
     def directions(self) -> tuple[Tensor, Tensor]:
@@ -120,11 +121,11 @@ class Embedder:
 
     Args:
         encoder: it is moved to the device and set to evaluation mode.
-        augmentation: what is drawn from, with views of the encoder's size.
+        augmentation: the distribution of the draws, with views of the encoder's size.
         dataset: images or point clouds.
-        settings: how many augmentations, how many samples, and how many at a time.
+        settings: numbers of augmentations and samples, and the batch size.
         device: where to embed; the embeddings stay there.
-        where: how errors name the encoder, such as the id of its run.
+        where: names the encoder in errors, such as the id of its run.
 
     Attributes:
         seconds: time spent on embedding so far.
@@ -162,8 +163,8 @@ class Embedder:
         }
 
     def embedded(self, representation: Representation) -> Embedded:
-        """Return one representation; nothing is embedded before a part of it is looked at."""
-        return Embedded(self.dataset, self.settings, _Parts(self, representation))
+        """Return one representation; its parts are embedded on first use."""
+        return Embedded(self.dataset, self.settings, lambda name: self.part(name)[representation])
 
     def part(self, name: str) -> Both:
         """Return a part in both representations.
@@ -179,11 +180,6 @@ class Embedder:
             self._parts[name] = both
             self.seconds += time.perf_counter() - began
         return self._parts[name]
-
-    @property
-    def names(self) -> tuple[str, ...]:
-        """Names of the parts."""
-        return tuple(self._makers)
 
     @cached_property
     def _test_draw(self) -> Parameters:
@@ -243,7 +239,7 @@ class Embedder:
             yield to_device(torch.from_numpy(np.array(split.inputs[start : start + size])), self.device)
 
     def _copies(self, split: Split, number: int, view: Callable[[Tensor, int], Tensor]) -> Both:
-        """Embed one copy of a split after the other, each into its place, so that memory holds all of them once."""
+        """Embed the copies of a split one by one into a single tensor, so that memory never holds them twice."""
         found: Both = {}
         for i in range(number):
             copy = self._embed(view(samples, i) for samples in self._batches(split))
@@ -273,23 +269,6 @@ class Embedder:
             )
 
 
-class _Parts(Mapping[str, Tensor]):
-    """The parts of one representation, embedded when they are looked up."""
-
-    def __init__(self, embedder: Embedder, representation: Representation) -> None:
-        self._embedder = embedder
-        self._representation: Representation = representation
-
-    def __getitem__(self, name: str) -> Tensor:
-        return self._embedder.part(name)[self._representation]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._embedder.names)
-
-    def __len__(self) -> int:
-        return len(self._embedder.names)
-
-
 def _apply(augmentation: Augmentation[Any], samples: Tensor, one: Parameters) -> Tensor:
     return augmentation.apply(samples, one.repeat_interleave(len(samples)))
 
@@ -297,8 +276,7 @@ def _apply(augmentation: Augmentation[Any], samples: Tensor, one: Parameters) ->
 def _composable(augmentation: Augmentation[Any]) -> tuple[Augmentation[Any], Augmentation[Any]]:
     """Return the first and the second augmentation of a composition.
 
-    Of images, the first one hands on views in [0, 1], which have another size than the images; the second one
-    normalises.
+    For images, the first one returns views in [0, 1]; the second one takes images of their size and normalises.
     """
     if not isinstance(augmentation, ImageAugmentation):
         return augmentation, augmentation

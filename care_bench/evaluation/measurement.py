@@ -1,4 +1,4 @@
-"""What a protocol is: its metrics with their units and captions, when it applies, and what it measures."""
+"""Protocols: metrics with units and captions, the data sets they apply to, and the measurement itself."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ class Metric:
     """A number that a protocol gives.
 
     Attributes:
-        name: what records call it.
+        name: its name in records.
         unit: its unit; "1" is a plain number.
         higher_is_better: the better direction; None where a row without information can win, or neither is better.
-        label: what tables call it; the name where empty.
-        caption: one or two sentences that a reader of the number needs.
+        label: its name in tables; that in records where empty.
+        caption: one or two sentences on how to read the number.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Measurement:
     Attributes:
         value: the mean over the repeats; None where there is a reason.
         n: number of repeats, such as classifier seeds or sampled augmentations.
-        spread: standard deviation over the repeats (ddof 1); None for a single one and where it has no meaning.
+        spread: standard deviation over the repeats (ddof 1); None for a single one and where it is undefined.
         reason: why there is no value.
         values: the repeats in their order, such as one for each sampled augmentation; None for a single number, and
             where the value is not their mean.
@@ -67,10 +67,9 @@ class Protocol:
     Attributes:
         id: name that records and tables cite.
         version: raised whenever the same encoder would get another number.
-        metrics: what it gives, in the order of ``measure``.
+        metrics: in the order of the measurements.
         skip: returns the reason why a data set cannot be measured this way, or None.
-        measure: returns one measurement per metric. It pays for the parts of the data set that it looks at: each is
-            embedded when a protocol first asks for it.
+        measure: returns one measurement per metric. A part of the data set is embedded when a protocol first uses it.
         over_training: whether the snapshots of a run are measured too.
         family: which tables of a report show it.
     """
@@ -90,7 +89,7 @@ def single(value: float) -> Measurement:
 
 
 def over_repeats(values: Tensor | Sequence[float]) -> Measurement:
-    """Return mean, standard deviation and values of what was measured once per repeat; of one repeat its value."""
+    """Return mean, standard deviation and values of the repeats; of a single repeat, its value."""
     numbers = tuple(float(value) for value in values)
     if len(numbers) == 1:
         return single(numbers[0])

@@ -46,7 +46,7 @@ class _Task:
 
     @classmethod
     def open(cls, path: Path, data: Path, settings: EvaluationConfig) -> _Task:
-        protocols = tuple(PROTOCOLS.values())  # first: a package's broken one is reported before the work
+        protocols = tuple(PROTOCOLS.values())  # first: a broken protocol of another package is reported before the work
         folder = RunFolder(path)
         if not folder.config.exists():
             raise CareBenchError(
@@ -63,7 +63,7 @@ class _Task:
         return cls(folder, config, summary, dataset, settings, protocols)
 
     def inputs(self) -> dict[str, Any]:
-        """Return all that the records follow from, as JSON: the same inputs give the same numbers on a machine."""
+        """Return all that the records depend on, as JSON: the same inputs give the same numbers on one machine."""
         return {
             "config_sha256": self.summary["config_sha256"],
             "data_sha256": self.summary["data_sha256"],
@@ -89,7 +89,7 @@ def evaluate(path: Path, data: Path, settings: EvaluationConfig, out: Path | Non
     """Measure a finished run on the test split of its data set and write one record per metric.
 
     Nothing is selected on the test split. The file of records is followed by `evaluate.json`, which holds its SHA-256
-    and what the records follow from (see :func:`is_evaluated`).
+    and all the records depend on (see :func:`is_evaluated`).
 
     Args:
         path: folder of the run.
@@ -119,10 +119,10 @@ def is_evaluated(path: Path, data: Path, settings: EvaluationConfig) -> bool:
     """Tell whether the run's folder holds the records that :func:`evaluate` would write again.
 
     They are current when weights, configuration, data, settings, protocols, installed packages and the source files of
-    care_bench are those that `evaluate.json` names, and the records are as they were written.
+    care_bench are those that `evaluate.json` names, and the records are unchanged.
 
     Raises:
-        CareBenchError: as :func:`evaluate`, where the run itself is not in order.
+        CareBenchError: as :func:`evaluate`, where the run itself is unusable.
     """
     task = _Task.open(path, data, settings)
     try:

@@ -126,7 +126,7 @@ def hermitian(x: Tensor, y: Tensor) -> Tensor:
 
 
 def gram(form: Form, x: Tensor) -> Tensor:
-    """Return the (n, n) matrix of the form on all pairs of rows of x (n, d); raises what the form raises."""
+    """Return the (n, n) matrix of the form on all pairs of rows of x (n, d); errors are those of the form."""
     return form(x, x)
 
 

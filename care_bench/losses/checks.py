@@ -14,7 +14,7 @@ def rows(z: Tensor, name: str, at_least: int = 1) -> Tensor:
 
     Args:
         z: (n, d), one embedding per row.
-        name: what the message calls it.
+        name: of the argument, for messages.
         at_least: the smallest n the loss is defined for.
 
     Raises:
@@ -38,7 +38,7 @@ def paired_rows(
         z1: (n, d), one embedding per row.
         z2: (n, d), likewise.
         at_least: the smallest n the loss is defined for.
-        names: what the message calls them.
+        names: of the arguments, for messages.
 
     Raises:
         ValueError: as :func:`rows`, or the shapes differ.

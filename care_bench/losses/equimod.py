@@ -15,7 +15,7 @@ class EquiModLoss(nn.Module):
     """NT-Xent between the predicted and the actual embeddings of augmented inputs.
 
     Each of the 2n rows has its partner as positive and the other 2n - 2 as negatives, predicted and actual ones
-    alike. The release hands over both augmented views of a batch at once (n = 2B), so that an input's other view,
+    alike. The release passes both augmented views of a batch at once (n = 2B), so that an input's other view,
     and the prediction of it, are negatives too; two calls with one view each would leave them out. Gradients go
     through both arguments. Computed in float32 or better for any input dtype, also under autocast.
 

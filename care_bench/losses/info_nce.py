@@ -1,4 +1,4 @@
-"""InfoNCE over the two views of a batch (NT-Xent), and its two halves: the invariance and the uniformity term.
+"""InfoNCE over the two views of a batch (NT-Xent), and its two halves: invariance and uniformity.
 
 Source: Eq. for InfoNCE in CARE (arXiv 2306.13924), as NT-Xent over 2B views (Chen et al. 2020, arXiv 2002.05709).
 """
@@ -55,7 +55,7 @@ def info_nce(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
 
 
 def info_nce_terms(z1: Tensor, z2: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
-    """Return InfoNCE's two halves, the invariance term and the uniformity term; their sum is the loss.
+    """Return InfoNCE's two halves, invariance and uniformity; their sum is the loss.
 
     Wang and Isola (arXiv 2005.10242) call the first alignment. The second is the exact other half of InfoNCE because
     the positive stays in the logsumexp, as in the loss itself. The released code logs a second term without the
@@ -67,8 +67,8 @@ def info_nce_terms(z1: Tensor, z2: Tensor, temperature: float) -> tuple[Tensor, 
         temperature: positive.
 
     Returns:
-        invariance term: minus the mean similarity of the positives over the temperature.
-        uniformity term: mean over the 2B views of the logsumexp over all other views, the positive among them.
+        invariance: minus the mean similarity of the positives over the temperature.
+        uniformity: mean over the 2B views of the logsumexp over all other views, the positive among them.
 
     Raises:
         ValueError: as :class:`InfoNCE`.

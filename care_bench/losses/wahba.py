@@ -1,4 +1,4 @@
-"""Wahba's error as a training loss: how far the best rotation leaves one view from the other.
+"""Wahba's error as a training loss: the distance of the second view from the best rotation of the first.
 
 Source: Wahba's problem as CARE measures it (Fig. 5 of arXiv 2306.13924), here per chunk and differentiable.
 """

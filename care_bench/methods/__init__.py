@@ -12,7 +12,7 @@ from care_bench.models import Encoder
 
 
 def _method(name: str, found: Any) -> type[Method]:
-    """Return the class of an entry, or the class that another package's entry point holds."""
+    """Return the class of an entry, or the class in another package's entry point."""
     settings = settings_class(name, found)
     implementation = plugins.load(settings.implementation) if found is settings else found
     kind = SiameseMethod if settings.siamese else Method
@@ -39,7 +39,7 @@ def build_method(settings: MethodSettings, encoder: Encoder, augmentation: Augme
         settings: settings of the method.
         encoder: the encoder with its initial weights, before it is trained or moved to a device.
         augmentation: what draws the views.
-        seed: seed of whatever the method initialises, such as a predictor or a queue.
+        seed: seed of all that the method initialises, such as a predictor or a queue.
     """
 
     def build(settings: MethodSettings) -> Method:

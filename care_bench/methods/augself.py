@@ -16,7 +16,7 @@ from care_bench.models import Encoder, projection_head
 
 
 class AugSelf(SiameseMethod):
-    """The base method's terms plus a regression that keeps in the features how the views were augmented.
+    """The base method's terms plus a regression that keeps information on the augmentations in the features.
 
     The predictor sees the backbone's features of both views and regresses the difference of their standardised
     parameter vectors; the term is the squared error, mean over the numbers and the batch. The original predicts crop
@@ -63,5 +63,5 @@ class AugSelf(SiameseMethod):
 
     @torch.no_grad()
     def after_step(self, encoder: Encoder, step: int, total: int) -> None:
-        """Do what the base method does."""
+        """Let the base method update its state."""
         self.base.after_step(encoder, step, total)

@@ -1,4 +1,4 @@
-"""Barlow Twins (Zbontar et al. 2021): the cross-correlation of two views is drawn to the identity matrix."""
+"""Barlow Twins (Zbontar et al. 2021): the cross-correlation of two views is driven towards the identity matrix."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from care_bench.models import Encoder
 
 
 class BarlowTwins(SiameseMethod):
-    """Invariance and redundancy reduction of the projection head's output, which is not scaled to the sphere.
+    """Invariance and redundancy reduction of the projection head's output, which is not normalised.
 
     Args:
         off_diagonal_weight: weight of redundancy reduction.

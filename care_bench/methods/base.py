@@ -18,7 +18,7 @@ from care_bench.config import MethodSettings
 from care_bench.models import Encoder
 
 PLAIN = 0
-"""Among the draws of a method: a view without augmentation."""
+"""Number of draws of a view without augmentation."""
 
 
 class View:
@@ -49,7 +49,7 @@ class Context:
     Attributes:
         encoder: the encoder with its initial weights; the method does not own it.
         augmentation: what draws the views.
-        seed: seed of whatever the method initialises.
+        seed: seed of all that the method initialises.
         build: makes a wrapped method from its settings.
     """
 
@@ -60,11 +60,11 @@ class Context:
 
     @contextmanager
     def initial_weights(self, owner: str) -> Iterator[None]:
-        """Make modules and tensors here; the global generator stays.
+        """Seed the global generator for the modules and tensors made in this context, and restore it.
 
         Args:
-            owner: the method, so that a wrapped method and the one around it start from different weights, and a
-                wrapped one from the same as alone.
+            owner: name of the method. A method starts from the same weights wrapped as alone, and from other ones than
+                its wrapper.
         """
         digest = hashlib.sha256(f"{self.seed} {owner}".encode()).digest()
         with torch.random.fork_rng(devices=[]):
@@ -74,7 +74,7 @@ class Context:
 
 
 class Method(nn.Module, ABC):
-    """A pretraining objective. It owns whatever it needs beside the encoder, and returns unweighted terms."""
+    """A pretraining objective. It owns all it needs except the encoder, and returns unweighted terms."""
 
     Settings: ClassVar[type[MethodSettings]]
     """The class of the method's settings."""
@@ -105,12 +105,12 @@ class Method(nn.Module, ABC):
         Args:
             encoder: the encoder in training; every view is its own forward pass, with its own batch statistics,
                 unless the method says otherwise.
-            views: as many as ``draws`` has entries, in that order.
+            views: one for each entry of ``draws``, in that order.
         """
 
     @torch.no_grad()
     def after_step(self, encoder: Encoder, step: int, total: int) -> None:
-        """Do what the method does after the optimizer's step, such as moving a momentum encoder; nothing by default.
+        """Update state after the optimizer's step, such as a momentum encoder; does nothing by default.
 
         Args:
             encoder: the encoder with its new weights.

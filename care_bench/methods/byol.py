@@ -1,4 +1,4 @@
-"""BYOL (Grill et al. 2020): a predictor on one view meets the other view by a momentum encoder."""
+"""BYOL (Grill et al. 2020): a predictor on one view predicts the other view's projection by a momentum encoder."""
 
 from __future__ import annotations
 

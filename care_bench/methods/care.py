@@ -37,7 +37,7 @@ class Care(Method):
     @classmethod
     def from_settings(cls, settings: CareSettings | UniformityEquivarianceSettings, context: Context) -> Self:
         """Build from settings."""
-        return cls(context.build(settings.base), EquivarianceOnly.shared(settings), settings.weight)
+        return cls(context.build(settings.base), EquivarianceOnly.from_settings(settings, context), settings.weight)
 
     def draws(self, batch_size: int) -> tuple[int, ...]:
         """The base method's views, then the two of the equivariance term."""
@@ -49,5 +49,5 @@ class Care(Method):
 
     @torch.no_grad()
     def after_step(self, encoder: Encoder, step: int, total: int) -> None:
-        """Do what the base method does."""
+        """Let the base method update its state."""
         self.base.after_step(encoder, step, total)

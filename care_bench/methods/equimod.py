@@ -1,4 +1,4 @@
-"""EquiMod (Devillers and Lefort 2023): what an augmentation does to the embedding is predicted from its parameters."""
+"""EquiMod (Devillers and Lefort 2023): the change of the embedding is predicted from the augmentation's parameters."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class EquiMod(Method):
         self.base = base
         self.projector = nn.Sequential(projector, nn.BatchNorm1d(dimension, affine=False))
         self.vector = vector
-        # No biases: the BatchNorm that follows would take them away.
+        # No biases: the BatchNorm that follows would cancel them.
         self.parameter_head = nn.Sequential(
             nn.Linear(vector.dimension, dimension, bias=False), nn.BatchNorm1d(dimension)
         )
@@ -92,5 +92,5 @@ class EquiMod(Method):
 
     @torch.no_grad()
     def after_step(self, encoder: Encoder, step: int, total: int) -> None:
-        """Do what the base method does."""
+        """Let the base method update its state."""
         self.base.after_step(encoder, step, total)

@@ -22,7 +22,7 @@ class EquivarianceOnly(Method):
     Args:
         loss: module (first, second) -> scalar on unit rows; it cuts the batch into chunks.
         draws: independent augmentations per view: ``splits`` in the paper, 1 in the released code.
-        representation: which unit vectors are to rotate: the projection head's output, or the backbone's features.
+        representation: which unit vectors the term acts on: the projection head's output, or the backbone's features.
     """
 
     Settings = EquivarianceSettings
@@ -35,13 +35,8 @@ class EquivarianceOnly(Method):
         self.weights = {"equivariance": 1.0}
 
     @classmethod
-    def from_settings(cls, settings: EquivarianceSettings, context: Context) -> Self:
-        """Build from settings."""
-        return cls.shared(settings)
-
-    @classmethod
-    def shared(cls, settings: EquivarianceTerm) -> Self:
-        """Build from the part of the settings that every method with the term has."""
+    def from_settings(cls, settings: EquivarianceTerm, context: Context) -> Self:
+        """Build from the settings of any method with the term."""
         draws = settings.splits if settings.sharing == "chunk" else 1
         gram = settings.loss == "gram"
         loss = Equivariance(settings.splits, settings.fidelity) if gram else WahbaLoss(settings.splits)

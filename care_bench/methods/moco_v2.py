@@ -22,8 +22,9 @@ class MoCoV2(Method):
     The momentum encoder moves and the queue takes the keys after the optimizer's step. The original moves it before
     the next step's keys are computed, which is the same.
 
-    Where several processes share a batch and keep BatchNorm to themselves, the keys are computed on samples dealt out
-    anew, so that a query and its key do not share statistics. The symmetric form has no view that is only key.
+    Where several ranks share a batch and BatchNorm is per device, the samples of the key view are shuffled over the
+    ranks, so that a query and its key do not share batch statistics. The symmetric form does not shuffle, since each of
+    its views is also a query.
 
     Args:
         encoder: the encoder with its initial weights, to copy.
@@ -61,7 +62,7 @@ class MoCoV2(Method):
         return batch_size, batch_size
 
     def forward(self, encoder: Encoder, views: Sequence[View]) -> dict[str, Tensor]:
-        """Return the term `info_nce`, the sum of both directions where they are two."""
+        """Return the term `info_nce`, in the symmetric form the sum of both directions."""
         first, second = views
         pairs = [(first, second), (second, first)] if self.symmetric else [(first, second)]
         self._keys = [key.in_batch_order(self.momentum_encoder.embed(key.inputs)) for _, key in pairs]
@@ -71,7 +72,7 @@ class MoCoV2(Method):
 
     @torch.no_grad()
     def after_step(self, encoder: Encoder, step: int, total: int) -> None:
-        """Move the momentum encoder, and put the step's keys in the place of the oldest."""
+        """Move the momentum encoder, and replace the oldest keys by the step's."""
         self.momentum_encoder.follow(encoder, self.momentum)
         keys = torch.cat(self._keys)
         places = (self.position + torch.arange(len(keys), device=keys.device)) % len(self.queue)

@@ -28,7 +28,7 @@ class MomentumEncoder(nn.Module):
 
     @torch.no_grad()
     def head(self, inputs: Tensor) -> Tensor:
-        """Return the projection head's output (n, d), of any length."""
+        """Return the projection head's output (n, d), not normalised."""
         return self.encoder.head(self.encoder.features(inputs))
 
     @torch.no_grad()

@@ -20,7 +20,7 @@ class ParameterVector(nn.Module):
     A number that never varies, such as the blur of an augmentation without blur, becomes 0.
 
     Args:
-        augmentation: what the draws come from.
+        augmentation: distribution of the draws.
         generator: CPU generator of the draws behind mean and standard deviation.
     """
 

@@ -11,7 +11,7 @@ def embedded(z: Tensor, name: str, at_least: int = 1) -> Tensor:
 
     Args:
         z: (n, d), one sample per row.
-        name: what the message calls it.
+        name: of the argument, for messages.
         at_least: the smallest n the metric is defined for.
 
     Raises:
@@ -32,7 +32,7 @@ def embedded_views(z: Tensor, za: Tensor, at_least: int = 1) -> tuple[Tensor, Te
         at_least: the smallest n the metric is defined for.
 
     Raises:
-        ValueError: as :func:`embedded`, or the last two dimensions of za are not z's, or there is no view.
+        ValueError: as :func:`embedded`, or the last two dimensions of za are not z's, or za has no view.
     """
     z = embedded(z, "z", at_least)
     if za.shape[-2:] != z.shape or za.numel() == 0:

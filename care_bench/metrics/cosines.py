@@ -72,8 +72,8 @@ def cosine_statistics(z: Tensor, za: Tensor) -> CosineStatistics:
 def positive_cosines(za: Tensor) -> PositiveCosines:
     """Describe the distribution of cos(f(a(x)), f(a'(x))), whose mean InfoNCE increases, in float64.
 
-    Pairs are views 0 and 1, 2 and 3, and so on; the last of an odd number is left out. One pair at a time is held in
-    float64, beside the cosines of all pairs.
+    Pairs are views 0 and 1, 2 and 3, and so on; the last of an odd number is left out. Only one pair at a time is
+    held in float64.
 
     Args:
         za: (A, n, d) embeddings of the same samples in the same order under A >= 2 augmentations; their norms do not

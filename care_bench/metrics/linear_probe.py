@@ -88,8 +88,8 @@ def linear_probe(
     batch 512. Protocol paper-imagenet100-v1 (ImageNet100 in CARE): 60 epochs of SGD, momentum 0.9, no weight decay,
     batch 128, learning rate 30 divided by 10 at epochs 30, 40 and 50, initial weights N(0, 0.01^2) and biases of zero;
     on the features of plain views, where the original draws new crops and flips of the training images at every step.
-    In both, the features are not rescaled, initialisation and order of the samples come from the seed, and the test
-    set is used once, at the end.
+    In both, the features are not rescaled, initialisation and order of the samples come from the seed, and the
+    classifier is tested once, at the end.
 
     Args:
         train_features: (n, d), on the device to train on.
@@ -97,7 +97,7 @@ def linear_probe(
         test_features: (m, d).
         test_labels: (m,) int64 in [0, num_classes).
         num_classes: number of outputs.
-        seeds: of the classifiers, one each; all different.
+        seeds: one for each classifier, all different.
         protocol: a key of ``RECIPES``.
 
     Raises:

@@ -25,7 +25,7 @@ TRIM = 0.1
 
 @dataclass(frozen=True)
 class RelativeEquivariance:
-    """Gamma_f, a mean of ratios that diverge as the encoder becomes invariant, and what is needed to judge it.
+    """Gamma_f, a mean of ratios that diverge as the encoder becomes invariant, with statistics to judge it by.
 
     Attributes:
         mean: gamma_f over all pairs and augmentations; lower is more equivariant.

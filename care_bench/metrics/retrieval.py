@@ -21,7 +21,7 @@ DISTANCES_AT_ONCE = 2**24
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Neighbours of the plain samples, and how many of them remain after each augmentation.
+    """Neighbours of the plain samples, and the share of them that remains after each augmentation.
 
     Attributes:
         neighbours: (m, 5) int64, rows of the bank nearest to each plain sample, the nearest first.
@@ -62,7 +62,7 @@ def retrieval(bank: Tensor, z: Tensor, za: Tensor) -> Retrieval:
 
 @torch.no_grad()
 def factor_distance(neighbours: Tensor, factors: Tensor, bank_factors: Tensor) -> float:
-    """Return how far a known factor of the neighbours, such as a colour, is from the query's, relative to chance.
+    """Return how far a known factor of the neighbours, such as a colour, is from the query's; 1 for random neighbours.
 
     The mean Euclidean distance between the factor of a query and those of its neighbours, over the mean distance
     between queries and all samples of the bank, the expected distance of random neighbours: 1 for an embedding that
@@ -79,14 +79,14 @@ def factor_distance(neighbours: Tensor, factors: Tensor, bank_factors: Tensor) -
     bank_factors = embedded(bank_factors, "bank factors").double()
     factors = embedded(factors, "factors").double()
     if factors.shape != (len(neighbours), bank_factors.shape[1]):
-        expected = (len(neighbours), bank_factors.shape[1])
-        raise ValueError(f"factors have shape {tuple(factors.shape)}; expected {expected}, one row per query")
+        shape = (len(neighbours), bank_factors.shape[1])
+        raise ValueError(f"factors have shape {tuple(factors.shape)}; expected {shape}, one row per query")
     found = torch.linalg.vector_norm(bank_factors[neighbours] - factors[:, None], dim=2).mean()
     blocks = torch.split(factors, _rows_at_once(bank_factors))
-    chance = torch.cat([torch.cdist(block, bank_factors).mean(dim=1) for block in blocks]).mean()
-    if chance == 0:
+    expected = torch.cat([torch.cdist(block, bank_factors).mean(dim=1) for block in blocks]).mean()
+    if expected == 0:
         raise ValueError(f"all {len(factors) + len(bank_factors)} samples share one factor; expected them to differ")
-    return float(found / chance)
+    return float(found / expected)
 
 
 def _nearest(queries: Tensor, bank: Tensor) -> Tensor:

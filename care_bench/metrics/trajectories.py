@@ -15,7 +15,7 @@ from torch import Tensor
 
 CLOUDS = 3
 STEPS = 100
-"""Clouds and rotations about each axis, as in Fig. 3."""
+"""Number of clouds, and of rotations about each axis, as in Fig. 3."""
 LEAST_MOVEMENT = 1e-5
 """Least root mean square distance from the mean, relative to the embeddings' norm. A smaller curve is rounding of
 float32: the encoder is invariant."""

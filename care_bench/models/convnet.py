@@ -12,7 +12,7 @@ class ConvNet(nn.Module):
 
     Args:
         channels: channels of the images.
-        width: channels of the first block; the next have twice and four times as many.
+        width: channels of the first block; the second has twice, the third four times as many.
 
     Shape: (n, channels, H, W) -> (n, 4 width).
     """

@@ -14,7 +14,7 @@ from care_bench.models.heads import projection_head
 
 
 class Encoder(nn.Module):
-    """The paper's f: inputs -> unit sphere of R^d, with the backbone's features beside it.
+    """The paper's f: inputs -> unit sphere of R^d, by way of the backbone's features.
 
     Args:
         backbone: module inputs -> (n, features).
@@ -23,8 +23,8 @@ class Encoder(nn.Module):
         dimension: dimension d of the embedding.
 
     Attributes:
-        gather: where several processes share a batch, joins their rows of features, with gradients; else nothing. So
-            everything behind the backbone, heads and losses, sees the whole batch in every process.
+        gather: applied to the backbone's features. Where several ranks share a batch, it joins their rows, with
+            gradients, so that heads and losses see the whole batch in every rank. Otherwise the identity.
     """
 
     def __init__(self, backbone: nn.Module, projector: nn.Module, feature_dimension: int, dimension: int) -> None:
@@ -33,7 +33,7 @@ class Encoder(nn.Module):
         self.projector = projector
         self.feature_dimension = feature_dimension
         self.dimension = dimension
-        self.gather: Callable[[Tensor], Tensor] = _alone
+        self.gather: Callable[[Tensor], Tensor] = _identity
 
     def features(self, inputs: Tensor) -> Tensor:
         """Return the backbone's features (n, features), on which linear probes are trained."""
@@ -45,7 +45,7 @@ class Encoder(nn.Module):
         return [self.gather(view) for view in features.chunk(len(views))]
 
     def head(self, features: Tensor) -> Tensor:
-        """Return the projection head's output (n, d) in float32, of any length."""
+        """Return the projection head's output (n, d) in float32, not normalised."""
         projected: Tensor = self.projector(features)
         return projected.float()
 
@@ -62,7 +62,7 @@ class Encoder(nn.Module):
         return self.embed(inputs)
 
 
-def _alone(rows: Tensor) -> Tensor:
+def _identity(rows: Tensor) -> Tensor:
     return rows
 
 
@@ -72,7 +72,7 @@ def build_encoder(config: EncoderConfig, channels: int, seed: int) -> Encoder:
     Args:
         config: backbone and projection head.
         channels: channels of the images; not used for point clouds.
-        seed: seed of the initial weights; the global generator is left as it was.
+        seed: seed of the initial weights; the global generator is restored.
     """
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the accelerators' as well

@@ -12,15 +12,15 @@ def projection_head(
 ) -> nn.Sequential:
     """Build an MLP head: Linear, BatchNorm, ReLU for each hidden width, then Linear.
 
-    The paper's head at 32 px is 2048-512-128 with BatchNorm and ReLU, ``projection_head(2048, [512], 128)``; MoCo-v2's,
-    which it has on ImageNet100, ``projection_head(2048, [2048], 128, batchnorm=False)``.
+    The paper's head at 32 px is 2048-512-128 with BatchNorm and ReLU, ``projection_head(2048, [512], 128)``; on
+    ImageNet100 it is MoCo-v2's, ``projection_head(2048, [2048], 128, batchnorm=False)``.
 
     Args:
         dimension: dimension of the features.
         hidden: widths of the hidden layers; may be empty.
         output: dimension of the embedding.
-        bias: whether the last layer has one; where BatchNorm follows it would be taken away.
-        batchnorm: whether the hidden layers have BatchNorm; they have biases where not.
+        bias: whether the last layer has a bias, which a BatchNorm after it would cancel.
+        batchnorm: whether the hidden layers have BatchNorm instead of biases.
     """
     layers: list[nn.Module] = []
     for width in hidden:

@@ -31,7 +31,7 @@ def write_report(
         results: the results folder, with `collected/` or `pinned/` in it, or a ledger of the theory checks.
         out: folder to write to; by default `report` in the results folder.
         formats: keys of ``FORMATS``.
-        collection: report this collection only: `collected/NAME`, `pinned/NAME`, or `NAME`, which is the fresh one
+        collection: report this collection only: `collected/NAME`, `pinned/NAME`, or `NAME`, the fresh one
             where both exist. By default every collection has a section; no table mixes two of them.
         console: where to print; by default standard output.
 
@@ -60,7 +60,7 @@ def write_report(
 
 
 def _known_formats(formats: Sequence[str]) -> list[str]:
-    """Check names of formats; spaces and repetitions do no harm."""
+    """Check names of formats, ignoring spaces and repetitions."""
     names = list(dict.fromkeys(name.strip() for name in formats if name.strip()))
     for name in names:
         if name not in FORMATS:

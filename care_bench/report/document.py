@@ -1,4 +1,4 @@
-"""The section of one collection: what it is, its tables, and the records behind their cells."""
+"""The section of one collection: statements, tables, and the records behind their cells."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def evidence_table(header: tuple[str, ...], rows: dict[str, list[Cell]]) -> Tabl
 
 
 def digest_cell(digest: str) -> Cell:
-    """A hash, cut for reading; the files of the collection have all of it."""
+    """Return the cell of a hash, cut for reading."""
     return Cell(digest[:_SHORT] or "none", whole=digest)
 
 

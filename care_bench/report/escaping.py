@@ -1,4 +1,4 @@
-"""What each format would read as markup, and how the text itself is written there: the one place of escaping."""
+"""Escaping of text for each format; nothing else escapes."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ def markdown(text: str) -> str:
 
 
 def latex(text: str) -> str:
-    """Escape LaTeX's special characters; what the standard fonts lack is written as its Unicode number."""
+    """Escape LaTeX's special characters; characters that the standard fonts lack become their Unicode number."""
     escaped = "".join(_SPECIAL.get(character) or _plain(character) for character in " ".join(text.split()))
     return re.sub("-(?=-)", "-{}", escaped)
 
 
 def html(text: str) -> Markup:
-    """Escape HTML and set what is between backticks as code."""
+    """Escape HTML and set text between backticks as code."""
     return Markup(re.sub(r"`([^`]*)`", r"<code>\1</code>", str(escape(text))))
 
 

@@ -1,4 +1,4 @@
-"""From records to cells: an index of a collection by row and column."""
+"""From records to cells: a collection, indexed by row and column."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
 from care_bench.evaluation.protocols import METRICS, OURS
 from care_bench.names import REPRESENTATIONS
-from care_bench.report.labels import Order, Variant, labels, metric_label, rank, variant_of
+from care_bench.report.labels import Order, Variant, labels, metric_label, position, variant_of
 from care_bench.report.model import Cell, Column
 from care_bench.report.statistics import best, summarise, summary_text
 
@@ -36,9 +36,9 @@ class Grid:
     """The records of a collection by row (variant) and column (key), those of one stage of training.
 
     Attributes:
-        columns: one row per key, each part of it ordered as it is shown.
-        unmeasured: a sentence for each protocol or metric that could not be applied to a data set, all its records
-            having the same reason. Such records have no key.
+        columns: frame with one row per key; its columns are ordered categories.
+        unmeasured: a sentence for each protocol or metric whose records on a data set all lack a value for the same
+            reason. Such records have no key.
         labels: row labels.
 
     Args:
@@ -57,7 +57,7 @@ class Grid:
             key = Key(_data(record), *place)
             self._cells[variant_of(record), key].append(record)
             self._records[key].append(record)
-        # Of all stages together: a row has one label in every table of a collection.
+        # Of all stages together, so that a row has the same label in every table of a collection.
         self.labels = labels({variant_of(record) for record in collection.records})
         self.columns = self._ordered(list(self._records))
 
@@ -67,9 +67,9 @@ class Grid:
         protocols = [protocol.id for protocol in OURS]
         orders = {
             "data": sorted(keys, key=lambda key: (self.order.dataset(key.dataset), key.data)),
-            "protocol": sorted(keys, key=lambda key: rank(key.protocol, protocols)),
+            "protocol": sorted(keys, key=lambda key: position(key.protocol, protocols)),
             "representation": sorted(keys, key=lambda key: REPRESENTATIONS.index(key.representation)),
-            "metric": sorted(keys, key=lambda key: rank(key.metric, METRICS)),
+            "metric": sorted(keys, key=lambda key: position(key.metric, METRICS)),
         }
         return pd.DataFrame(sorted(keys), columns=Key._fields).astype(
             {
@@ -115,7 +115,7 @@ class Grid:
         )
 
     def protocols(self, keys: Iterable[Key]) -> str:
-        """Name the protocols behind some columns, and over how many repeats each gives its value for a seed."""
+        """Name the protocols behind some columns, and the number of repeats behind the value of a seed."""
         repeats: dict[tuple[str, int], set[int]] = defaultdict(set)
         for record in (record for key in keys for record in self._records[key]):
             repeats[record.protocol, record.protocol_version] |= set() if record.value is None else {record.n}
@@ -129,7 +129,7 @@ class Grid:
 
 
 def reading(cells: Sequence[Sequence[Cell]]) -> list[str]:
-    """How to read the numbers of a table, depending on how many seeds they rest on."""
+    """Return sentences on how to read the numbers of a table, depending on their numbers of seeds."""
     lines = []
     if max(_sizes(cells), default=0) > 1:
         lines.append("Mean over n pretraining seeds ± half-width of its 95 % t-interval.")
@@ -138,7 +138,7 @@ def reading(cells: Sequence[Sequence[Cell]]) -> list[str]:
 
 
 def lone_seeds(cells: Sequence[Sequence[Cell]]) -> list[str]:
-    """The sentence about cells that rest on one seed; none where there is no such cell."""
+    """Return the sentence on cells with one seed, if there are any."""
     found = _sizes(cells)
     which = "this table" if set(found) == {1} else "the cells with n=1"
     return [f"n=1: one seed proves nothing: no ranking follows from {which}."] if found[1] else []
@@ -149,7 +149,7 @@ def _data(record: Record) -> str:
 
 
 def _without_inapplicable(records: Iterable[Record], order: Order) -> tuple[list[Record], list[str]]:
-    """Split off the metrics whose records in one place all lack a value for the same reason, as sentences."""
+    """Return records to show, and sentences on metrics whose records all lack a value for the same reason."""
     places: dict[tuple[str, str, str], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
         places[record.dataset, _data(record), record.protocol][record.metric].append(record)
@@ -164,7 +164,7 @@ def _without_inapplicable(records: Iterable[Record], order: Order) -> tuple[list
             else:
                 kept += found
         for reason, without in inapplicable.items():
-            names = ", ".join(map(metric_label, sorted(without, key=lambda metric: rank(metric, METRICS))))
+            names = ", ".join(map(metric_label, sorted(without, key=lambda metric: position(metric, METRICS))))
             what = protocol if len(without) == len(metrics) else f"{protocol} ({names})"
             count = sum(len(metrics[metric]) for metric in without)
             lines.append(f"{what}, {data}: {reason} (records without a value: {count}).")
@@ -172,7 +172,7 @@ def _without_inapplicable(records: Iterable[Record], order: Order) -> tuple[list
 
 
 def _failures(records: Sequence[Record]) -> list[str]:
-    """Reasons of the records without a value; the seeds are named unless all of them share one reason."""
+    """Return the reasons of records without a value, with their seeds unless all records share one reason."""
     seeds: dict[str, list[int]] = defaultdict(list)
     for record in records:
         if record.reason is not None:
@@ -183,7 +183,7 @@ def _failures(records: Sequence[Record]) -> list[str]:
 
 
 def _few_samples(record: Record) -> tuple[str, ...]:
-    """Say that a number was not measured on all samples; a collection has one number of them for each protocol."""
+    """Say that a number was not measured on all samples; the same for all records of a protocol."""
     most = record.samples
     return () if most is None else (f"measured on at most {most} samples of each split: a check, no result",)
 
@@ -195,5 +195,5 @@ def _repeats(counts: set[int]) -> str:
 
 
 def _sizes(cells: Sequence[Sequence[Cell]]) -> Counter[int]:
-    """How many cells rest on how many pretraining seeds."""
+    """Count the cells by number of pretraining seeds."""
     return Counter(cell.summary.n for row in cells for cell in row if cell.summary is not None)

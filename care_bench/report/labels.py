@@ -1,4 +1,4 @@
-"""What rows and columns are called, and their order."""
+"""Labels and order of rows and columns."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ METHODS = {name: entry.label for name, entry in METHOD_SETTINGS.data.items()}
 
 
 class Variant(NamedTuple):
-    """One row of a table: a method as a profile runs it, under the profile's name for it."""
+    """A variant of a profile, which is a row of tables: its method and its name."""
 
     method: str
     base: str | None
@@ -27,10 +27,10 @@ class Variant(NamedTuple):
 
 @dataclass(frozen=True)
 class Order:
-    """The order of a profile, as far as it is known.
+    """The order of a profile, where it is known.
 
-    What it does not name comes after what it names: data sets by name; rows by method in the order of the registry,
-    then base, fidelity and their own name.
+    Other data sets and variants come last: data sets by name; variants by method in the order of the registry, then by
+    base, fidelity and their own name.
 
     Attributes:
         rows: data set -> names of its variants, both in the order of the profile.
@@ -40,10 +40,10 @@ class Order:
 
     def dataset(self, name: str) -> tuple[int, str]:
         """Sorting key of data sets."""
-        return rank(name, self.rows)
+        return position(name, self.rows)
 
     def variants(self, datasets: Iterable[str]) -> Callable[[Variant], tuple[object, ...]]:
-        """Return the sorting key of rows in a table of some data sets, of which the first decides."""
+        """Return the sorting key of the rows of a table; the order of its first data set decides."""
         chosen = sorted(set(datasets), key=self.dataset)
         names = list(dict.fromkeys(row for dataset in chosen for row in self.rows.get(dataset, ())))
         return lambda variant: (names.index(variant.name) if variant.name in names else len(names), _order(variant))
@@ -72,11 +72,11 @@ def method_label(method: str, base: str | None = None) -> str:
 
 
 def metric_label(metric: str) -> str:
-    """Name a metric; one that is not ours goes by its own name."""
+    """Return the label of a metric; the name of one that is not ours."""
     return METRICS[metric].label if metric in METRICS else metric
 
 
-def rank(name: str, known: Iterable[str]) -> tuple[int, str]:
+def position(name: str, known: Iterable[str]) -> tuple[int, str]:
     """Sorting key of names: the known ones in their order, then the others by name."""
     names = list(known)
     return (names.index(name), "") if name in names else (len(names), name)
@@ -89,7 +89,7 @@ def natural(text: str) -> tuple[tuple[int, float, str], ...]:
 
 
 def _order(variant: Variant) -> tuple[object, ...]:
-    place = rank(variant.method, METHODS), rank(variant.base or "", METHODS)
+    place = position(variant.method, METHODS), position(variant.base or "", METHODS)
     return (*place, variant.fidelity or "", natural(variant.name))
 
 

@@ -1,4 +1,4 @@
-"""What a report is before it is written: a document has sections, and a section has parts."""
+"""The model of a report, independent of formats: a document has sections, and a section has parts."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import ClassVar, Literal, TypeAlias
 from care_bench.report.statistics import Summary
 
 Source = Literal["records", "paper", "cited", "gap", "theory"]
-"""Where a cell comes from: our records, the paper, a value it cites, a value its text does not show, the ledger."""
+"""Where a cell comes from: our records, the paper, a paper it cites, a gap in its text, the ledger."""
 
 _ARROWS = {True: " ↑", False: " ↓", None: ""}
 
@@ -35,7 +35,7 @@ class Statements:
 
 @dataclass(frozen=True)
 class Note:
-    """A remark that stands apart from the text."""
+    """A remark set apart from the text."""
 
     kind: ClassVar[str] = "note"
     text: str
@@ -56,8 +56,8 @@ class Figure:
 
     Attributes:
         title: its heading.
-        caption: what it shows.
-        alt: the same for readers who cannot see it.
+        caption: describes it.
+        alt: describes it to readers who cannot see it.
         svg: the image for HTML and Markdown.
         pdf: the image for LaTeX.
         data: the plotted numbers as CSV.
@@ -116,14 +116,14 @@ class Cell:
     """A value with the records behind it, or a blank whose ``notes`` say why.
 
     Attributes:
-        text: what is shown.
+        text: shown in every format.
         summary: mean and interval behind ``text``, for our own numbers.
         bold: whether it is the best of its column.
         ids: records behind it, rows of the section's evidence.
-        notes: footnotes: why the cell is blank, or what is missing from it.
+        notes: footnotes, such as why the cell is blank or which seeds are missing.
         source: where the value comes from.
-        quoted: the number of a value that is not ours.
-        whole: what ``text`` is short for, such as a hash.
+        quoted: the number behind a quoted value.
+        whole: the full text where ``text`` is cut, such as a hash.
     """
 
     text: str = ""
@@ -151,7 +151,7 @@ class Table:
         rows: row labels.
         cells: rows of cells.
         corner: header of the column of row labels.
-        epoch: the snapshot it is about; None for the encoders after the last step.
+        epoch: of the snapshots it shows; None for the encoders after the last step.
     """
 
     kind: ClassVar[str] = "table"
@@ -202,7 +202,7 @@ class Section:
     Attributes:
         key: its name in the CSV and in links.
         title: its heading.
-        parts: what is shown.
+        parts: its content.
         evidence: one row per record that a cell cites; written after all sections.
         data: tables for the CSV alone.
     """
@@ -216,7 +216,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Document:
-    """What one set of files holds."""
+    """The content of one report, whatever the format."""
 
     title: str
     sections: tuple[Section, ...]
@@ -246,7 +246,7 @@ def texts(columns: Iterable[str], *, prose: bool = True) -> tuple[Column, ...]:
 
 
 def opened(parts: Iterable[Part]) -> Iterator[Part]:
-    """Every part in reading order, with those in folds."""
+    """Yield every part in reading order, those in folds too."""
     for part in parts:
         yield part
         if isinstance(part, Fold):

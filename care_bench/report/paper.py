@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import NamedTuple, cast
 
 from care_bench.report.grid import SELECTION, Grid, Key, lone_seeds
-from care_bench.report.labels import METHODS, Variant, method_label, rank
+from care_bench.report.labels import METHODS, Variant, method_label, position
 from care_bench.report.model import Cell, Column, Source, Table
 from care_bench.report.reference import read_reference
 from care_bench.report.statistics import number
@@ -53,7 +53,7 @@ def paper_table(grid: Grid, paper: list[PaperValue] | str) -> Table | str:
     """Build the comparison, or return the sentence that says why there is none."""
     if isinstance(paper, str):
         return paper
-    names = sorted({value.dataset for value in paper}, key=lambda name: rank(name, DATASETS))
+    names = sorted({value.dataset for value in paper}, key=lambda name: position(name, DATASETS))
     columns = grid.columns.sort_values(["protocol", "representation", "backbone"])
     keys = [Key(*row) for row in columns.itertuples(index=False)]
     ours = [key for key in keys if key.metric == "top1" and key.dataset in names and key.protocol != "knn-v1"]
@@ -82,7 +82,7 @@ def paper_table(grid: Grid, paper: list[PaperValue] | str) -> Table | str:
 def _rows(
     grid: Grid, present: list[Variant], paper: list[PaperValue]
 ) -> list[tuple[str, tuple[str, str | None], Variant | None]]:
-    """The paper's methods in its order, each once per variant of ours, and once where we have none."""
+    """Return the paper's methods in its order, one row per variant of ours, or one row without a variant."""
     rows: list[tuple[str, tuple[str, str | None], Variant | None]] = []
     for method, base in dict.fromkeys((value.method, value.base) for value in paper):
         found = [variant for variant in present if (variant.method, variant.base) == (method, base)]

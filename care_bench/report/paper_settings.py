@@ -19,7 +19,7 @@ _HEADER = ["dataset", "method", "key", "paper", "released_code", "note", "ours_f
 
 
 class Place(NamedTuple):
-    """What a fact is asked about: a data set, and a method with the one it wraps, named as records name them."""
+    """A data set, and a method with the one it wraps, under their names in records."""
 
     dataset: str
     method: str
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Fact:
-    """One setting and where it is known from; values are canonical JSON (see :func:`canonical`), None if unknown.
+    """One setting and its source; values are canonical JSON (see :func:`canonical`), None if unknown.
 
     Attributes:
         datasets: names, or `*`.
@@ -36,10 +36,10 @@ class Fact:
         key: key of a run's configuration such as `training.epochs`, `seeds`, a key under `evaluation.`, or a name in
             brackets for what no profile can choose.
         paper: the value the paper prints.
-        released_code: the value of the released code: CARE's, or that of the method which ``note`` names.
-        note: where both come from.
-        ours_fixed: what every profile has, for a name in brackets.
-        why_fixed: why it is neither the paper's nor the released code's.
+        released_code: the value in CARE's released code, or in that of the method named in ``note``.
+        note: source of both.
+        ours_fixed: the value in every profile, for a name in brackets.
+        why_fixed: why this is neither the paper's nor the released code's.
     """
 
     datasets: tuple[str, ...]
@@ -51,8 +51,8 @@ class Fact:
     ours_fixed: str | None
     why_fixed: str
 
-    def rank(self, place: Place) -> tuple[int, int] | None:
-        """Return how narrowly the fact is about a place, the method first; None if it is not about it."""
+    def specificity(self, place: Place) -> tuple[int, int] | None:
+        """Return how specific the fact is to a place, the method first; None if it does not apply."""
         wanted = {ANY: 0, place.method if place.base is None else f"{place.method}/{place.base}": 2}
         if place.base is not None:
             wanted[f"{place.method}/{ANY}"] = 1
@@ -67,14 +67,12 @@ def canonical(value: Any) -> str:
 
 
 def applying(facts: Iterable[Fact], place: Place) -> dict[str, list[Fact]]:
-    """Return the narrowest facts of every key; several of them are alternatives, as experiments of the paper differ."""
-    ranked: dict[str, list[tuple[tuple[int, int], Fact]]] = {}
+    """Return the most specific facts of every key; several are alternatives, since the paper's experiments differ."""
+    found: dict[str, dict[tuple[int, int], list[Fact]]] = {}
     for fact in facts:
-        rank = fact.rank(place)
-        if rank is not None:
-            ranked.setdefault(fact.key, []).append((rank, fact))
-    narrowest = {key: max(rank for rank, _ in found) for key, found in ranked.items()}
-    return {key: [fact for rank, fact in found if rank == narrowest[key]] for key, found in ranked.items()}
+        if (specificity := fact.specificity(place)) is not None:
+            found.setdefault(fact.key, {}).setdefault(specificity, []).append(fact)
+    return {key: by_specificity[max(by_specificity)] for key, by_specificity in found.items()}
 
 
 def read_facts(results: Path) -> list[Fact]:

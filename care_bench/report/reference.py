@@ -1,4 +1,4 @@
-"""The CSV files of `reference/` in a results folder: what the paper and its released code have."""
+"""Reading the CSV files of `reference/` in a results folder: values of the paper and its released code."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def read_reference(path: Path, header: Sequence[str], parse: Callable[[list[str]
     Args:
         path: the file.
         header: its first row.
-        parse: turns every other row into what it holds; raises ValueError or CareBenchError.
+        parse: turns every other row into an entry; raises ValueError or CareBenchError.
 
     Raises:
-        CareBenchError: no such file, another header, a damaged row or one that is there twice; one line naming file
+        CareBenchError: no such file, another header, a damaged or duplicate row; one line naming file
             and line.
     """
     try:

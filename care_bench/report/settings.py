@@ -14,10 +14,10 @@ Settings: TypeAlias = Mapping[str, Any]
 
 
 def settings_lines(records: Sequence[Record], order: Order) -> list[str]:
-    """Say which settings each row was trained with: a sentence for each, data sets with the same settings in one.
+    """Say how each row was trained: one sentence per row, shared by data sets with the same settings.
 
-    A row's sentence has the settings of its method, and those of encoder, augmentation and training in which it differs
-    from most rows of the data set. Where rows differ, a sentence before them has what most of them have.
+    The sentence of a row has the settings of its method, and those of encoder, augmentation and training that differ
+    from most rows of the data set. Where rows differ, an earlier sentence gives the settings of most rows.
 
     Args:
         records: a collection.
@@ -53,7 +53,7 @@ def settings_lines(records: Sequence[Record], order: Order) -> list[str]:
 
 
 def measuring_lines(records: Sequence[Record], order: Order) -> list[str]:
-    """Say under which augmentations the rows of each data set were measured, the same for all of them."""
+    """Say under which augmentations the rows of each data set were measured."""
     evaluations = {record.dataset: record.evaluation for record in records}
     found: dict[str, list[str]] = {}
     for dataset in sorted(evaluations, key=order.dataset):

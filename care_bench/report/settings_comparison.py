@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from care_bench.config import Profile, RunConfig
-from care_bench.report.labels import rank
+from care_bench.report.labels import position
 from care_bench.report.paper_settings import ANY, Fact, Place, applying, canonical
 
 Kind = Literal["as the paper", "as the released code", "not printed", "differs"]
@@ -18,7 +18,7 @@ PARTS = ("method", "encoder", "augmentation", "training", "seeds", "evaluation")
 
 
 class Verdict(NamedTuple):
-    """How a value compares with the paper and the released code, and why, where it is neither's."""
+    """How a value compares with the paper and the released code, and why it has neither value."""
 
     kind: Kind
     why: str = ""
@@ -26,14 +26,14 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True)
 class Line:
-    """One setting of a data set with one value of ours.
+    """One value of ours for a setting of a data set.
 
     Attributes:
-        fact: what the paper and the released code have.
+        fact: values of the paper and the released code.
         ours: our value, canonical JSON.
-        verdict: how it compares with them.
-        rows: names of the rows that have it.
-        of: names of all rows of the data set that have the setting.
+        verdict: how our value compares with them.
+        rows: names of the variants with this value.
+        of: names of all variants of the data set with the setting.
     """
 
     fact: Fact
@@ -44,8 +44,8 @@ class Line:
 
 
 @dataclass(frozen=True)
-class DatasetSettings:
-    """The rows of one data set and their settings; of one that the paper lacks, those the profile has a reason for."""
+class DatasetComparison:
+    """The variants of one data set and their settings; if the paper lacks it, only settings with a reason."""
 
     name: str
     rows: tuple[str, ...]
@@ -54,27 +54,27 @@ class DatasetSettings:
 
     @property
     def groups(self) -> dict[Kind, list[Line]]:
-        """The lines by verdict, in the order of ``KINDS``; only verdicts that there are."""
+        """The lines by verdict, in the order of ``KINDS``, without empty verdicts."""
         found: dict[Kind, list[Line]] = {kind: [] for kind in KINDS}
         for line in self.lines:
             found[line.verdict.kind].append(line)
         return {kind: lines for kind, lines in found.items() if lines}
 
 
-def compare(profile: Profile, facts: Sequence[Fact]) -> list[DatasetSettings]:
+def compare(profile: Profile, facts: Sequence[Fact]) -> list[DatasetComparison]:
     """Compare every row of a profile, its seeds taken together, with every fact about its data set and method.
 
     A row of fidelity `released-code` is compared with the released code where its value is known. Any other row is
     compared with the paper, and with the released code where the paper prints nothing. Of several facts about a
-    setting, the first that has our value counts, else the first without any value, else the first. A setting of a
-    data set that no fact is about has a line where the profile gives a reason for it.
+    setting, the first with our value counts, else the first without any value, else the first. A setting that no
+    fact is about has a line if the profile gives a reason for it.
     """
     named = {name for fact in facts for name in fact.datasets} - {ANY}
     datasets: dict[str, dict[str, RunConfig]] = {}
     for run in profile.runs():
         datasets.setdefault(run.dataset, {})[run.variant] = run
     return [
-        DatasetSettings(
+        DatasetComparison(
             name,
             tuple(runs),
             tuple(_lines(runs, facts if name in named else (), _shared(profile, name), profile.datasets[name].why)),
@@ -124,7 +124,7 @@ def _lines(
         Line(fact, ours, verdict, tuple(rows), tuple(having[fact.key])) for (fact, ours, verdict), rows in found.items()
     ]
     keys = [*(fact.key for fact in facts), *why]
-    return sorted(lines, key=lambda line: (rank(line.fact.key.split(".")[0], PARTS)[0], keys.index(line.fact.key)))
+    return sorted(lines, key=lambda line: (position(line.fact.key.split(".")[0], PARTS)[0], keys.index(line.fact.key)))
 
 
 def _shared(profile: Profile, dataset: str) -> dict[str, Any]:
@@ -133,7 +133,7 @@ def _shared(profile: Profile, dataset: str) -> dict[str, Any]:
 
 
 def _unknown(key: str) -> Fact:
-    """Return what is known of a setting that no source says anything about."""
+    """Return the fact of a setting that no source mentions."""
     return Fact((ANY,), (ANY,), key, None, None, "", None, "")
 
 

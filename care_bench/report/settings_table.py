@@ -1,4 +1,4 @@
-"""The paper's settings, what a profile runs instead, and why: printed and written as Markdown, HTML and CSV."""
+"""The paper's settings beside a profile's, and why they differ: printed, and written as Markdown, HTML and CSV."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from rich.console import Console
 from care_bench.config import Profile
 from care_bench.report.model import Cell, Document, Paragraph, Section, Statements, Table, texts
 from care_bench.report.paper_settings import read_facts
-from care_bench.report.settings_comparison import DatasetSettings, Kind, Line, compare
+from care_bench.report.settings_comparison import DatasetComparison, Kind, Line, compare
 from care_bench.report.terminal import publish
 from care_bench.report.writers import csv_text, write_html, write_markdown
 
 UNKNOWN = "–"
 FEW = 4
-"""Rows that are named one by one."""
+"""Most rows that are named one by one."""
 READING = (
     "Paper: the value it prints. Released code: CARE's, or that of the method which the source names. "
     f"{UNKNOWN}: it prints none, or it is not known.",
@@ -33,7 +33,7 @@ def write_settings(profile: Profile, results: Path, out: Path, console: Console 
     """Compare a profile with `reference/paper_settings.csv`, print the tables, and write them.
 
     Args:
-        profile: what is compared with the paper.
+        profile: to be compared with the paper.
         results: the results folder, which has the reference.
         out: folder to write to.
         console: where to print; by default standard output.
@@ -57,20 +57,20 @@ def write_settings(profile: Profile, results: Path, out: Path, console: Console 
     return publish(document, {out / f"settings.{ending}": text for ending, text in files.items()}, console)
 
 
-def _section(dataset: DatasetSettings) -> Section:
+def _section(dataset: DatasetComparison) -> Section:
     tables = (_table(dataset, kind, lines) for kind, lines in dataset.groups.items())
     return Section(dataset.name, dataset.name, (Paragraph(_summary(dataset)), *tables))
 
 
-def _summary(dataset: DatasetSettings) -> str:
-    """Say how many lines have which verdict."""
+def _summary(dataset: DatasetComparison) -> str:
+    """Count the lines of each verdict."""
     if not dataset.in_paper:
         reasons = f"; settings with a reason: {len(dataset.lines)}" if dataset.lines else ""
         return f"Not a data set of the paper{reasons}."
     return "; ".join(f"{kind}: {len(lines)}" for kind, lines in dataset.groups.items()) + "."
 
 
-def _table(dataset: DatasetSettings, kind: Kind, lines: Sequence[Line]) -> Table:
+def _table(dataset: DatasetComparison, kind: Kind, lines: Sequence[Line]) -> Table:
     """Build the table of one verdict; those that need a reason have a column for it."""
     why = ("why",) if kind in ("differs", "not printed") else ()
     return Table(
@@ -83,7 +83,7 @@ def _table(dataset: DatasetSettings, kind: Kind, lines: Sequence[Line]) -> Table
     )
 
 
-def _texts(dataset: DatasetSettings, line: Line) -> Iterator[str]:
+def _texts(dataset: DatasetComparison, line: Line) -> Iterator[str]:
     yield from (_value(value) for value in (line.fact.paper, line.fact.released_code, line.ours))
     if line.verdict.why:
         yield line.verdict.why
@@ -99,8 +99,8 @@ def _value(value: str | None) -> str:
     return content if isinstance(content, str) else value
 
 
-def _rows(dataset: DatasetSettings, line: Line) -> str:
-    """Name the rows of a line, or those that are missing from it, whichever is shorter."""
+def _rows(dataset: DatasetComparison, line: Line) -> str:
+    """Name the rows of a line, or those missing from it, whichever is shorter."""
     others = [name for name in line.of if name not in line.rows]
     if line.rows == dataset.rows:
         return "all"
@@ -109,7 +109,7 @@ def _rows(dataset: DatasetSettings, line: Line) -> str:
     return f"all but {', '.join(others)}" if others else "all that have it"
 
 
-def _csv_rows(profile: Profile, found: Sequence[DatasetSettings]) -> Iterator[tuple[object, ...]]:
+def _csv_rows(profile: Profile, found: Sequence[DatasetComparison]) -> Iterator[tuple[object, ...]]:
     """One row per line; values are JSON, ``rows`` are separated by spaces."""
     for dataset in found:
         for line in dataset.lines:

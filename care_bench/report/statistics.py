@@ -1,4 +1,4 @@
-"""Mean and Student's t-interval over pretraining seeds, when a value may be called best, and numbers as text."""
+"""Means and t-intervals over pretraining seeds, the best value of several, and numbers as text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Summary:
 
 
 def summarise(values: Sequence[float]) -> Summary:
-    """Mean and two-sided 95 % t-interval of it, with the standard deviation at ddof = 1.
+    """Return the mean and its two-sided 95 % t-interval, from the standard deviation with ddof = 1.
 
     Args:
         values: one value per pretraining seed.

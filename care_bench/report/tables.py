@@ -30,8 +30,8 @@ class Spec:
 
     Attributes:
         title: begins the title; the values of ``each`` follow.
-        family: of protocols; empty for whatever no other table shows. A table is made where a metric of the family was
-            measured.
+        family: of protocols; empty for metrics that no other table shows. A table is made where a metric of the family
+            was measured.
         each: one table per combination of these parts of a key.
         group: part of a key that is the spanning header.
         order: parts of a key by which columns are sorted.
@@ -40,8 +40,8 @@ class Spec:
         metrics: columns, in this order; by default those of the family.
         headers: column headers other than the label of the metric.
         names_absent: whether the caption names metrics of the spec that were not measured.
-        methods: rows, one per method or variant of it, in this order; by default all variants that were measured.
-        needs: methods of which one must have been measured.
+        methods: methods of the rows, in this order; by default all variants that were measured have a row.
+        needs: methods; at least one must have been measured.
     """
 
     title: str
@@ -138,14 +138,14 @@ def build_tables(grid: Grid, paper: list[PaperValue] | str) -> tuple[list[Table]
 
 
 def snapshot_tables(collection: Collection) -> list[Table]:
-    """Build the tables of what was measured before the end of training: the numbers of training curves, by epoch."""
+    """Build the tables of the snapshots, by epoch: the numbers of training curves."""
     epochs = sorted({record.epoch for record in collection.records if record.epoch is not None})
     found = ((epoch, _build(Grid(collection, epoch), SNAPSHOT_TABLES)) for epoch in epochs)
     return [replace(table, epoch=epoch) for epoch, (tables, _, rest) in found for table in (*tables, *rest)]
 
 
 def _build(grid: Grid, specs: Iterable[Spec]) -> tuple[list[Table], list[str], list[Table]]:
-    """Tables of some specs, sentences for specs without one, and tables of what none of them shows."""
+    """Return tables of some specs, sentences on specs without a table, and tables of all other metrics."""
     tables: list[Table] = []
     absent: list[str] = []
     rest = grid.columns
@@ -199,7 +199,7 @@ def _table(grid: Grid, spec: Spec, metrics: Sequence[str], keys: list[Key], rows
 
 
 def _method_rows(grid: Grid, methods: Sequence[str], present: list[Variant]) -> list[tuple[str, Variant | None]]:
-    """Rows by method, those around SimCLR alone; one without a variant where the profile lacks the method."""
+    """Rows by method, wrapped methods only around SimCLR; one without a variant where the profile lacks the method."""
     rows: list[tuple[str, Variant | None]] = []
     for method in methods:
         suffix = " = InfoNCE" if method == "simclr" else ""

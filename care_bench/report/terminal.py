@@ -1,4 +1,4 @@
-"""A document on the terminal, cut to its width, and the files it is written to."""
+"""Print a document within the width of the terminal, and write its files."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from care_bench.report.model import Cell, Column, Document, Figure, Fold, Link, 
 from care_bench.report.writers import figure_files
 
 LOG_WIDTH = 160
-"""Characters of a line where a document is printed to a file and not to a terminal."""
+"""Width of the output where it is no terminal."""
 _PADDING = 3
 _PROSE = (16, 40)
 """Fewest and most characters of a line of a sentence."""
 _LABEL = 32
-"""Characters of a row label that are kept on one line beside sentences."""
+"""Most characters of a row label on one line, in a table with sentences."""
 
 
 def publish(document: Document, texts: Mapping[Path, str], console: Console | None = None) -> list[Path]:
-    """Write the files of a document, then print it; nothing is printed where a file cannot be written.
+    """Write the files of a document, then print it; nothing is printed if a file cannot be written.
 
     Args:
-        document: what is printed, and whose figures are written beside the files.
-        texts: files with their content.
+        document: it is printed, and its figures are written next to the files.
+        texts: file -> content.
         console: where to print; by default standard output.
 
     Returns:
@@ -110,7 +110,7 @@ def _column(table: Table, index: int) -> list[Text]:
 
 
 def _pages(table: Table, columns: list[list[Text]], width: int) -> Iterator[range]:
-    """Cut the columns into runs that fit beside the labels; a column wider than the terminal gets a run of its own."""
+    """Cut the columns into pages that fit next to the labels; a column wider than the terminal gets its own page."""
     room = width - _label_width(table) - _PADDING - 1
     start, used = 0, 0
     for index, texts in enumerate(columns):

@@ -126,7 +126,7 @@ def _pages(table: Table) -> Iterator[tuple[tuple[Column, ...], list[tuple[str, t
 
 
 def _tooltip(row: str, column: Column, cell: Cell) -> str:
-    """What a cell says when it is pointed at: where it is, its interval at full width, and what is missing."""
+    """Return the tooltip of a cell: its row and column, its interval at more digits, and its notes."""
     lines = [row, ": ".join(filter(None, (column.group, column.name)))]
     found = cell.summary
     if found is not None and found.low is not None:

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from care_bench.config import RunConfig, read_run
 from care_bench.errors import CareBenchError
-from care_bench.files import sha256_file
+from care_bench.files import locked, sha256_file
 
 
 @dataclass(frozen=True)
@@ -40,7 +37,7 @@ class RunFolder:
 
     @property
     def summary(self) -> Path:
-        """Steps, speed, device, versions, and the hashes of the other files; written last."""
+        """Steps, speed, device, version of torch, and the hashes of the other files; written last."""
         return self.path / "pretrain.json"
 
     @property
@@ -50,7 +47,7 @@ class RunFolder:
 
     @property
     def evaluation(self) -> Path:
-        """The hash of the records and what they follow from; written last."""
+        """The hash of the records and all they depend on; written last."""
         return self.path / "evaluate.json"
 
     def snapshot(self, epoch: int) -> Path:
@@ -77,38 +74,21 @@ class RunFolder:
         """Folder of the unfinished run with this configuration."""
         return self.path / f"state-{config_sha256[:12]}"
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep other processes out of the folder. The lock is released when the process ends, however it ends.
-
-        Raises:
-            CareBenchError: another process holds the lock, or the folder cannot be created.
-        """
-        try:
-            self.path.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self.path, os.O_RDONLY)
-        except OSError as error:
-            raise CareBenchError(f"cannot write {self.path}: {error.strerror}; expected a folder") from None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise CareBenchError(f"another process is working on {self.path}; expected one at a time") from None
-        else:
-            yield
-        finally:
-            os.close(descriptor)
+    def lock(self) -> AbstractContextManager[None]:
+        """Keep other processes out of the folder, as :func:`care_bench.files.locked` does."""
+        return locked(self.path)
 
     def check_unclaimed(self, config: RunConfig) -> None:
         """Check that the folder holds no run of another configuration.
 
         Raises:
-            CareBenchError: it does.
+            CareBenchError: the folder holds another configuration.
         """
         if self.config.exists():
             self._check_config(read_run(self.config, None).sha256(), config)
 
     def discard_other(self, config: RunConfig) -> None:
-        """Delete what a finished run of another configuration has left; the state of unfinished runs stays.
+        """Delete the files of a finished run of another configuration; the state of unfinished runs stays.
 
         Raises:
             CareBenchError: another process has the folder, or a file cannot be deleted.
@@ -117,7 +97,7 @@ class RunFolder:
             return
         with self.lock():
             try:
-                # The summaries go first: without them the other files count for nothing.
+                # The summaries go first: without them the other files are ignored.
                 for path in (self.summary, self.evaluation, self.records, self.encoder, self.log, self.config):
                     path.unlink(missing_ok=True)
                 shutil.rmtree(self.path / "snapshots", ignore_errors=True)

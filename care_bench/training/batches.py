@@ -1,4 +1,4 @@
-"""The batches of a run: which samples each step takes, and how they get to the device."""
+"""The batches of a run: the samples of each step, and their way to the device."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ class Batches:
         return to_device(torch.from_numpy(self.inputs[rows.numpy()]), self.device)
 
     def prefetch(self, rows: Tensor) -> None:
-        """Ask the system to read samples from the disk, all of them at once, while others are worked on.
+        """Ask the system to read samples ahead from the disk.
 
-        Otherwise a memory map is read page by page, each on its first access, and every access waits. Nothing is done
-        where the samples are in memory already or the system has no such call.
+        Otherwise a memory map is read page by page, and every first access waits. Does nothing if the samples are in
+        memory or the system has no such call.
         """
         if self._resident is None and isinstance(self.inputs, np.memmap) and hasattr(os, "posix_fadvise"):
             size = self.inputs[0].nbytes

@@ -30,7 +30,7 @@ def save_checkpoint(path: Path, config_sha256: str, state: dict[str, Any]) -> No
 
 
 def load_checkpoint(path: Path, config_sha256: str) -> dict[str, Any]:
-    """Read the state of a run to the CPU, never executing what a file may hold.
+    """Read the state of a run to the CPU, without executing code from the file.
 
     Raises:
         CareBenchError: the file is truncated, changed, foreign, or belongs to another configuration.

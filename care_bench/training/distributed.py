@@ -21,7 +21,7 @@ from care_bench.runs.device import best_device
 from care_bench.runs.randomness import generator
 
 STOP_CHECK_EVERY = 10
-"""Steps between two checks whether any rank was asked to stop: each of them is an all-reduce that waits for the GPU."""
+"""Steps between checks for a stop signal in any rank; each is an all-reduce, which waits for the GPU."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +41,7 @@ class Ranks:
 
     @classmethod
     def of(cls, fabric: Fabric, config: RunConfig) -> Ranks:
-        """Return the ranks of a run, of which ``fabric`` is one."""
+        """Return the ranks of a run from the ``fabric`` of one of them."""
         shuffle = fabric.world_size > 1 and config.training.batchnorm == "per-device"
         return cls(fabric.global_rank, fabric.world_size, shuffle)
 
@@ -55,11 +55,11 @@ class Ranks:
         return rows.chunk(self.world_size)[self.rank]
 
     def permutation(self, n: int, *identity: str | int) -> Tensor | None:
-        """Return the order (n,) of a shuffled view, of which every rank takes a shard; None where nothing is shuffled.
+        """Return the order (n,) of a shuffled view, which the ranks shard; None if nothing is shuffled.
 
         Args:
             n: batch size.
-            identity: what the draw is derived from; the same in every rank.
+            identity: the draw is derived from it; the same in every rank.
         """
         return torch.randperm(n, generator=generator(*identity)) if self.shuffle else None
 
@@ -73,7 +73,7 @@ class Ranks:
 
         Args:
             received: signal that this rank has received.
-            step: steps done; several ranks look at each other every ``STOP_CHECK_EVERY`` steps.
+            step: steps done; several ranks exchange signals every ``STOP_CHECK_EVERY`` steps.
             device: device of this rank.
         """
         if self.world_size == 1:
@@ -88,7 +88,7 @@ class Ranks:
 def current_rank(config: RunConfig) -> int | None:
     """Return the rank of this process in a run, or None where the run's ranks have yet to be launched.
 
-    A run with one device has rank 0, whatever a launcher or a scheduler has left in the environment.
+    A run with one device has rank 0, even if a launcher or scheduler has set the environment.
     """
     if config.training.devices == 1:
         return 0
@@ -131,13 +131,13 @@ def check_devices(config: RunConfig) -> None:
 def build_fabric(config: RunConfig) -> Fabric:
     """Set up the device of this process and, in a run with several, join the process group.
 
-    The environment is always named: left to itself, lightning-fabric would follow a Slurm job or a launcher in whose
-    environment the run happens to be.
+    The cluster environment is always given: by default lightning-fabric would follow a Slurm job or a launcher around
+    the run.
     """
     training, device = config.training, best_device().type
     if training.devices == 1:
         return Fabric(accelerator=device, devices=1, precision=training.precision, plugins=[LightningEnvironment()])
-    # A step has several forward passes: buffers stay as they are between them. The graph is the same at every step.
+    # A step has several forward passes, between which buffers must not change. The graph is the same at every step.
     known = inspect.signature(nn.parallel.DistributedDataParallel).parameters
     buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
     options: dict[str, Any] = {buffers: False, "static_graph": True}
@@ -153,7 +153,7 @@ def build_fabric(config: RunConfig) -> Fabric:
 
 
 def shard_batches(encoder: Encoder, config: RunConfig, ranks: Ranks) -> None:
-    """Let the backbone of an encoder see a shard of every batch, and whatever follows it the whole batch.
+    """Give the backbone of an encoder a shard of every batch, and all that follows it the whole batch.
 
     So every rank computes the loss of the whole batch. A row's gradient is the sum over the ranks, and
     DistributedDataParallel averages over them: the backbone gets the gradient of the whole batch.
@@ -184,6 +184,6 @@ class _AllGather(autograd.Function):
 
     @staticmethod
     def backward(context: Any, gradient: Tensor) -> Tensor:
-        total = gradient.clone(memory_format=torch.contiguous_format)  # autograd's own must not change
+        total = gradient.clone(memory_format=torch.contiguous_format)  # autograd's tensor must not change
         distributed.all_reduce(total)
         return total.chunk(distributed.get_world_size())[distributed.get_rank()]

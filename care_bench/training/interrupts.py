@@ -1,4 +1,4 @@
-"""Stop signals: a handler only notes that one came; the training loop acts on it between two steps."""
+"""Stop signals: a handler only notes the signal, and the training loop acts on it between two steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class RunInterruptedError(CareBenchError):
 
 
 class StopSignal:
-    """The stop signal that has come, if any."""
+    """The stop signal that was received, if any."""
 
     number: int | None = None
 

@@ -1,4 +1,4 @@
-"""Starts and watches the ranks of a run with several devices, by the launcher behind ``torchrun``."""
+"""Start and watch the ranks of a run with several devices, with the launcher behind ``torchrun``."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ from care_bench.training.rank import FAULT
 
 LOOPBACK = "127.0.0.1"
 UNRELATED = 20
-"""Seconds after the first failure from which on another one cannot be its cause: after 30 the launcher itself kills."""
+"""Failures so many seconds after the first one cannot be its cause: after 30 seconds the launcher kills the others."""
 
 
 def launch(config: RunConfig, data: Path, folder: RunFolder) -> None:
     """Train a run in one new process per device, and wait until all have ended.
 
-    The ranks run :mod:`care_bench.training.rank`, never the script that called this, which needs no guard of its main
-    module. A stop signal is passed on to them once; they have 30 seconds to save the state of the run.
+    The ranks run :mod:`care_bench.training.rank` and not the calling script, which therefore needs no ``__main__``
+    guard. A stop signal is passed on to them once; they have 30 seconds to save the state of the run.
 
     Args:
         config: the run.
@@ -44,7 +44,7 @@ def launch(config: RunConfig, data: Path, folder: RunFolder) -> None:
         folder: folder of the run; rank 0 locks it and writes it.
 
     Raises:
-        CareBenchError: what a rank reported, or which rank was lost.
+        CareBenchError: the error that a rank reported, or the rank that was lost.
         RunInterruptedError: SIGTERM or SIGINT came.
     """
     with tempfile.TemporaryDirectory(prefix="care-bench-") as temporary:
@@ -59,8 +59,8 @@ def launch(config: RunConfig, data: Path, folder: RunFolder) -> None:
             rdzv_endpoint=f"{LOOPBACK}:0",  # 0: any free port
             local_addr=LOOPBACK,  # the name of the machine may not resolve
             max_restarts=0,
-            logs_specs=DefaultLogsSpecs(log_dir=os.devnull),  # the ranks print where this process prints
-            signals_to_handle="",  # torch would keep its handlers for good, and SIGHUP from nohup
+            logs_specs=DefaultLogsSpecs(log_dir=os.devnull),  # the ranks keep the output of this process
+            signals_to_handle="",  # torch would not restore its handlers, and would override that of nohup
         )
         try:
             with handle_stop_signals(_stop_once), _quiet():
@@ -70,12 +70,12 @@ def launch(config: RunConfig, data: Path, folder: RunFolder) -> None:
             line = f"{config.id} stopped by {name}; the same command continues it from its last checkpoint"
             raise _reported(Path(temporary)) or RunInterruptedError(line, stop.sigval) from None
         except ChildFailedError as failed:
-            Console(stderr=True).show_cursor()  # the progress bar of a lost rank has hidden it
+            Console(stderr=True).show_cursor()  # the progress bar of a lost rank hid it
             raise _reported(Path(temporary)) or _lost(config, failed.failures, Path(temporary)) from None
 
 
 def _stop_once(number: int, frame: FrameType | None) -> NoReturn:
-    """Have the launcher pass a signal on to the ranks; a second one must not cut short what they save."""
+    """Let the launcher pass a signal on to the ranks; a second signal must not interrupt their saving."""
     for other in STOP_SIGNALS:
         signal.signal(other, lambda number, frame: None)  # with SIG_IGN Python prints an error if one is pending
     raise SignalException(f"received signal {number}", signal.Signals(number))
@@ -94,7 +94,7 @@ def _quiet() -> Iterator[None]:
 
 
 def _reported(temporary: Path) -> CareBenchError | None:
-    """Return the CareBenchError with which a rank has ended: that of rank 0, or else of any other."""
+    """Return the CareBenchError that ended a rank, of rank 0 if it has one; None if no rank reported one."""
     for path in sorted(temporary.glob("rank*.json")):
         report = json.loads(path.read_text())
         if report["exit_code"] > 128:
@@ -105,12 +105,12 @@ def _reported(temporary: Path) -> CareBenchError | None:
 
 
 def _lost(config: RunConfig, failures: Mapping[int, ProcessFailure], temporary: Path) -> CareBenchError:
-    """Name the rank whose end explains the others': one that was killed from outside, else the first that failed."""
+    """Name the rank that failed first for a reason of its own: killed from outside, or else by an error."""
     first = min(failure.timestamp for failure in failures.values())
 
     def order(rank: int) -> tuple[bool, int, int]:
         failure = failures[rank]
-        # The launcher sends SIGTERM to the others, and a process aborts by itself when its peers are gone.
+        # The launcher sends SIGTERM to the others, and a process aborts when its peers are gone.
         consequence = {-signal.SIGTERM: 2, -signal.SIGABRT: 1}.get(failure.exitcode, int(failure.exitcode > 0))
         return failure.timestamp > first + UNRELATED, consequence, failure.timestamp
 

@@ -15,19 +15,20 @@ import torch
 from torch import Tensor
 
 from care_bench.errors import CareBenchError
+from care_bench.files import writing
 
 
 class TermLog:
     """Appends one JSON line per step: step, learning rate, weighted loss, unweighted terms.
 
-    Values stay on the device until :meth:`flush`, so that a step does not wait for it. Two runs of the same config and
-    seed write the same log: it has no times.
+    Values stay on the device until :meth:`flush`, so that a step does not wait for it. The log has no times, so two
+    runs of the same config and seed write the same bytes.
 
     Args:
         path: the log.
         length: bytes of an existing log to keep; the rest was written after the checkpoint.
         every: steps between flushes.
-        run: how the run is named in an error.
+        run: names the run in errors.
     """
 
     def __init__(self, path: Path, length: int, every: int, run: str) -> None:
@@ -35,17 +36,15 @@ class TermLog:
         self.every = every
         self.last_loss = math.nan
         self._waiting: list[tuple[int, float, tuple[str, ...], Tensor]] = []
-        try:
+        with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
             size = path.stat().st_size if path.exists() else 0
             if size < length:
                 raise CareBenchError(
-                    f"{path} has {size} bytes, its checkpoint counts on {length}; delete {path.parent} to start anew"
+                    f"{path} has {size} bytes, but its checkpoint needs {length}; delete {path.parent} to start anew"
                 )
             self._file = path.open("ab")
             self._file.truncate(length)
-        except OSError as error:
-            raise CareBenchError(f"cannot write {path}: {error.strerror}; expected a writable results folder") from None
         self.path = path
 
     def add(self, step: int, learning_rate: float, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
@@ -74,19 +73,15 @@ class TermLog:
             self.last_loss = record["loss"]
             lines.append(json.dumps({"step": step, "learning_rate": learning_rate, **record}) + "\n")
         self._waiting.clear()
-        try:
+        with writing(self.path):
             self._file.write("".join(lines).encode())
             self._file.flush()
-        except OSError as error:
-            raise CareBenchError(f"cannot write {self.path}: {error.strerror}; expected space left") from None
 
     def sync(self) -> int:
         """Flush, wait for the disk, and return the length of the log in bytes."""
         self.flush()
-        try:
+        with writing(self.path):
             os.fsync(self._file.fileno())
-        except OSError as error:
-            raise CareBenchError(f"cannot write {self.path}: {error.strerror}; expected space left") from None
         return self._file.tell()
 
     def _fetch(self) -> list[list[float]]:
@@ -101,6 +96,6 @@ class TermLog:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        # Closing writes what is left. If that failed before, it has been reported.
+        # Closing writes what is left. An earlier failure to write has been reported already.
         with suppress(OSError):
             self._file.close()

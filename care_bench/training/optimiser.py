@@ -23,7 +23,7 @@ def build_optimizer(config: OptimizerConfig, module: nn.Module) -> torch.optim.O
         case LARSConfig():
             from timm.optim.lars import Lars  # imported here: it takes seconds, and only LARS needs it
 
-            # always_adapt: without it, timm's scales no step of a group whose weight decay is 0.
+            # always_adapt: without it, timm's LARS scales no step of a group whose weight decay is 0.
             weights = [parameter for parameter in trained if parameter.ndim > 1]
             others = [parameter for parameter in trained if parameter.ndim <= 1]
             groups = [

@@ -30,8 +30,8 @@ from care_bench.training.session import Session
 def pretrain(config: RunConfig, data: Path, out: Path) -> RunFolder:
     """Train one run to its end, continuing where an earlier call was stopped.
 
-    A run with several devices is trained by one process per device, which this one starts and waits for; started by
-    ``torchrun``, this process is one of them.
+    For a run with several devices, this process starts one process per device and waits for them. Started by
+    ``torchrun``, it is one of them itself.
 
     Args:
         config: the run.
@@ -74,7 +74,7 @@ def _pretrain(config: RunConfig, data: Path, folder: RunFolder) -> None:
         session = Session.open(config, dataset, folder)
         if session.ranks.writes and not folder.config.exists():
             write_json(folder.config, config.model_dump(mode="json"))
-        # Not before: until the process group is there, a rank must not wait for the others when it is told to stop.
+        # Not before: a rank that is told to stop waits for the others, which needs the process group.
         with session.log, stop_signals() as stop:
             session.snapshots()  # a missing one is reported before the training, not after it
             _train(session, stop)

@@ -17,7 +17,7 @@ def training_progress(title: str, start: int, total: int, batch_size: int) -> It
     """Show steps, loss, images/s and time left on standard error.
 
     Args:
-        title: what is running.
+        title: names the run.
         start: steps already done.
         total: steps of the whole run.
         batch_size: images per step.

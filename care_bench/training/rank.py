@@ -13,19 +13,19 @@ import time
 from pathlib import Path
 
 FAULT = 1
-"""Exit code of a rank that met with an error nobody expected."""
+"""Exit code of a rank after an unexpected error."""
 
 
 def main(folder: Path) -> None:
     """Take part in a run as the rank that the environment names.
 
     Args:
-        folder: has job.json, the run's configuration and folders. A rank R that fails writes why to rankR.json in it,
-            which the launcher reports in one line; started by ``torchrun``, it prints its traceback.
+        folder: has job.json, the run's configuration and folders. A rank R that fails writes its error to rankR.json
+            there, and the launcher reports it in one line.
     """
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # until training handles it: ends without a traceback
     os.environ["TORCH_CPP_LOG_LEVEL"] = "FATAL"  # torch reads it when it is imported
-    logging.disable(logging.WARNING)  # lightning-fabric tells of every process group
+    logging.disable(logging.WARNING)  # lightning-fabric logs every process group
     job = json.loads((folder / "job.json").read_text())
     threading.Thread(target=_end_with, args=(job["launcher"], folder), daemon=True).start()
 
@@ -47,7 +47,7 @@ def main(folder: Path) -> None:
 
 
 def _end_with(launcher: int, folder: Path) -> None:
-    """End this process when the launcher has gone, however it ended, and remove the folder it had no time to remove."""
+    """Kill this process when the launcher is gone, and remove the folder that a killed launcher leaves."""
     while os.getppid() == launcher:
         time.sleep(0.5)
     shutil.rmtree(folder, ignore_errors=True)

@@ -29,7 +29,7 @@ from care_bench.training.log import TermLog
 from care_bench.training.optimiser import build_optimizer
 
 FLUSH_EVERY = 50
-"""Steps whose loss terms wait on an accelerator before they are fetched, checked and written."""
+"""Steps whose loss terms stay on an accelerator until they are fetched, checked and written together."""
 
 
 class Pretraining(nn.Module):
@@ -66,7 +66,7 @@ class Session:
         warmup: steps of linear warm-up.
         step: steps done.
         seconds: training time so far, over all resumes.
-        resumed: how often the run was resumed.
+        resumed: number of resumes.
     """
 
     config: RunConfig
@@ -157,7 +157,7 @@ class Session:
         for path in found.values():
             if not path.is_file():
                 raise CareBenchError(
-                    f"{path} is missing, its checkpoint counts on it; delete {path.parent} to start anew"
+                    f"{path} is missing, but its checkpoint needs it; delete {path.parent} to start anew"
                 )
         return found
 
@@ -165,7 +165,7 @@ class Session:
         return self.checkpoint.with_name(f"epoch{epoch}.safetensors")
 
     def save(self) -> None:
-        """Write a checkpoint: all that the next step depends on besides config and step, which determine every draw."""
+        """Write a checkpoint: all state of the run but the draws, which follow from config and step."""
         if not self.ranks.writes:
             return
         state = {

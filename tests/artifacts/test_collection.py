@@ -188,7 +188,7 @@ def test_a_profile_that_is_none_is_named(tmp_path: Path, record: Make, content: 
     path.write_text(content)
     with pytest.raises(CareBenchError) as caught:
         read_collection(tmp_path / "out")
-    assert str(caught.value) == f"{path} is damaged: expected the JSON of a profile with its data sets and rows"
+    assert str(caught.value) == f"{path} is damaged: expected the JSON of a profile with its data sets and variants"
 
 
 PROFILE: dict[str, Any] = {

@@ -42,7 +42,7 @@ PROFILE: dict[str, Any] = {
     },
 }
 NUMBER, WHOLE, TRUTH = "expected a number", "expected a whole number without a decimal point", "expected true or false"
-TEXT, LIST, KEYS = "expected a text", "expected a list", "expected keys with their values"
+TEXT, LIST, KEYS = "expected a string", "expected a list", "expected keys with their values"
 METHODS, TRAINING, ENCODER = "datasets.digits.methods", "datasets.digits.training", "datasets.digits.encoder"
 ADAM = {"name": "adam", "learning_rate": 0.001}
 

@@ -101,19 +101,21 @@ def test_steps_never_raise_the_samples_of_a_profile(samples: int, expected: int)
         (
             {"samples": 64},
             "here: datasets.cifar10.evaluation: 'samples' holds for all data sets; expected in the profile's "
-            "`evaluation` at the top",
+            "own `evaluation`",
         ),
         (
             {"augmentation": {"crop_scale": [1, 0.5]}},
             "crop_scale is (1.0, 0.5), expected a pair",
         ),
         ({"augmentation": {"jitter_probability": "1"}}, "augmentation.jitter_probability = '1': expected a number"),
-        ({"augmentation": {"size": 16}}, "size is the run's own; expected keys of what is drawn, such as 'crop_scale'"),
+        (
+            {"augmentation": {"size": 16}},
+            "size is the run's own; expected keys of the distribution, such as 'crop_scale'",
+        ),
         ({"augmentation": {"test_view": "resize"}}, "test_view is the run's own"),
         (
             {"augmentation": {"kind": "rotation"}},
-            "augmentation.kind = 'rotation' cannot be replaced; expected 'image', that of the data set's samples "
-            "(images)",
+            "augmentation.kind = 'rotation' cannot be replaced; expected 'image', since the samples are images",
         ),
         ({"augmentation": {"kind": None}}, "augmentation.kind = null cannot be replaced; expected 'image'"),
         ({"augmentation": {"blur_kernel": 33}}, "run cifar10/small/seed0: evaluation.augmentation: blur_kernel is 33"),
@@ -130,7 +132,7 @@ def test_a_mistake_is_one_line_before_anything_runs(evaluation: dict[str, Any], 
 def test_the_evaluation_of_a_whole_profile_names_no_augmentation() -> None:
     with pytest.raises(CareBenchError) as caught:
         parse_profile({**PROFILE, "evaluation": {"augmentation": {"crop_scale": [1, 1]}}}, "here")
-    expected = "'augmentation' is that of a data set; expected in `datasets.NAME.evaluation`"
+    expected = "'augmentation' belongs to one data set; expected in `datasets.NAME.evaluation`"
     assert str(caught.value) == f"here: evaluation: {expected}"
 
 
@@ -144,8 +146,7 @@ def test_the_evaluation_of_a_whole_profile_names_no_augmentation() -> None:
         ),
         (
             {"kind": "image", "size": 8},
-            "augmentation.kind = 'image' cannot be replaced; expected 'rotation', that of the data set's samples "
-            "(point clouds)",
+            "augmentation.kind = 'image' cannot be replaced; expected 'rotation', since the samples are point clouds",
         ),
     ],
 )

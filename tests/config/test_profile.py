@@ -168,7 +168,7 @@ def test_a_run_is_picked_out_of_a_profile(tmp_path: Path) -> None:
     ("content", "message"),
     [
         ("a: [", "is not YAML"),
-        ("a: 1\nb: 2\na: 3\n", "key 'a' stands twice, the second time in line 3"),
+        ("a: 1\nb: 2\na: 3\n", "duplicate key 'a' in line 3"),
         ("- 1", "found list"),
         ("", "found NoneType"),
         ("{}", "key 'profile' is missing"),

@@ -26,7 +26,7 @@ def dataset(name: str, kind: Any = "image", **labels: Any) -> PreparedDataset:
 
 def given(data: PreparedDataset, **parts: torch.Tensor) -> Embedded:
     """Embeddings by hand; a part that no protocol should look at is not there."""
-    return Embedded(data, SETTINGS, parts)
+    return Embedded(data, SETTINGS, parts.__getitem__)
 
 
 def embedded(data: PreparedDataset, rows: torch.Tensor) -> Embedded:

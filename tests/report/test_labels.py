@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from care_bench.artifacts import Record
-from care_bench.report.labels import Order, Variant, labels, natural, rank, variant_of
+from care_bench.report.labels import Order, Variant, labels, natural, position, variant_of
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,8 @@ def test_numbers_in_names_count() -> None:
 
 
 def test_known_names_come_first() -> None:
-    assert sorted(["zeta", "b", "alpha", "a"], key=lambda name: rank(name, ["b", "a"])) == ["b", "a", "alpha", "zeta"]
+    names = sorted(["zeta", "b", "alpha", "a"], key=lambda name: position(name, ["b", "a"]))
+    assert names == ["b", "a", "alpha", "zeta"]
 
 
 def test_what_a_profile_lacks_follows_what_it_has(record: Callable[..., Record]) -> None:

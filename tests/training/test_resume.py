@@ -146,7 +146,7 @@ def test_a_log_that_lost_lines_the_checkpoint_counts_on_is_named(
 ) -> None:
     log = checkpoint.with_name("log.jsonl")
     log.write_bytes(log.read_bytes()[:100])
-    with pytest.raises(CareBenchError, match=f"{log} has 100 bytes, its checkpoint counts on"):
+    with pytest.raises(CareBenchError, match=f"{log} has 100 bytes, but its checkpoint needs"):
         pretrain(tiny(), data, tmp_path / "run")
 
 

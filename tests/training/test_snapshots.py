@@ -105,7 +105,7 @@ def test_a_snapshot_lost_before_the_run_has_finished_is_named_at_once(
     lost = folder.state(config.sha256()) / "epoch1.safetensors"
     lost.unlink()
     log = lost.with_name("log.jsonl").read_bytes()
-    with pytest.raises(CareBenchError, match=f"{lost} is missing, its checkpoint counts on it; delete {lost.parent}"):
+    with pytest.raises(CareBenchError, match=f"{lost} is missing, but its checkpoint needs it; delete {lost.parent}"):
         pretrain(config, data, folder.path)
     assert len(lost.with_name("log.jsonl").read_bytes()) <= len(log), "it trained on"
 

@@ -1,4 +1,4 @@
-"""The matrix of runs, resolved once from the profile; everything a rule needs to know of a run comes from here."""
+"""The matrix of runs, resolved once from the profile, and what the rules need to know of a run."""
 
 import json
 import shlex
@@ -33,12 +33,10 @@ def configuration():
 try:
     PROFILE = parse_profile(configuration(), "profile")
     JOBS_OF_PROFILE = PROFILE.jobs()
-    for name in PROFILE.datasets:
-        PROFILE.measured(name)
 except CareBenchError as error:
     raise WorkflowError(str(error)) from None
 
-# In a conda environment `python` is the environment's own; without one it has to be the one that snakemake runs in.
+# With conda, `python` is that of the job's environment; without, it has to be the one that snakemake runs in.
 if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
     shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 

@@ -1,4 +1,4 @@
-"""Measure frozen encoders, all of a data set under the same settings. A job passes over runs whose records are current."""
+"""Measure frozen encoders, all of a data set under the same settings. A job skips runs whose records are current."""
 
 
 rule evaluation_settings:

@@ -1,6 +1,6 @@
-"""Pretraining. A job trains the runs of its list one after another and passes over those that are finished.
+"""Pretraining. A job trains its runs one after another and skips finished ones.
 
-The runs' own files are no outputs of a rule, so that snakemake never deletes a finished training.
+The files of a run are no outputs of a rule, so that snakemake never deletes a finished run.
 """
 
 

@@ -29,8 +29,8 @@ rule report_tables:
         records=f"{COLLECTED}/records.parquet",
         # Tables have data sets and variants in the order of the profile.
         profile=f"{COLLECTED}/profile.json",
-        # The report shows the theory as it was checked last. An absolute path is no output of a rule, so that tables
-        # never check it again: their environment may lack the packages.
+        # The report shows the last theory checks. The path is absolute, so that snakemake does not take it for the
+        # output of rule theory and run it: its packages may be missing.
         theory=lambda wildcards: (
             [str(Path(LEDGER).absolute())] if Path(LEDGER).exists() else []
         ),

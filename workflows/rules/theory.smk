@@ -1,6 +1,6 @@
 """Check the theory: one row per statement. Only on demand (snakemake theory), since it needs packages of its own.
 
-No other rule asks for the ledger: a report takes the one that is there, and says which version of the code was checked.
+No other rule needs the ledger: a report uses an existing one, and names the version of the code that was checked.
 """
 
 

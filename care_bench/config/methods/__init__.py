@@ -1,4 +1,4 @@
-"""The methods: one settings class each, which is the method's entry. Listing them imports no torch.
+"""The methods: each has one settings class, which is its entry. Listing them imports no torch.
 
 Another method is a settings class marked with ``@method`` in one of these files and its class in
 ``care_bench.methods``, or an entry point of another package.

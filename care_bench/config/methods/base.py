@@ -16,13 +16,13 @@ Width = Annotated[int, Field(ge=1, le=16384)]
 
 
 class MethodSettings(Settings):
-    """A method's entry: its settings as fields, and the rest of what is known of it as class attributes."""
+    """A method's entry: fields are its settings, class attributes describe it."""
 
     implementation: ClassVar[str] = ""
     """Where its class is, as `package.module:Class`; imported when the method is built."""
 
     label: ClassVar[str] = ""
-    """What tables call it; its name where empty."""
+    """Its label in tables; its name where empty."""
 
     siamese: ClassVar[bool] = False
     """Whether the method's terms follow from the features of two views, so that EquiMod and AugSelf can wrap it."""
@@ -30,8 +30,8 @@ class MethodSettings(Settings):
     wrapper: ClassVar[bool] = False
     """Whether it adds a term of its own to a base method, so that no other method wraps it."""
 
-    beside: ClassVar[tuple[str, ...]] = ("preset", "encoder", "augmentation", "training")
-    """Keys that may stand beside the method's own in a variant of a profile, for hints at misspelt ones."""
+    variant_keys: ClassVar[tuple[str, ...]] = ("preset", "encoder", "augmentation", "training")
+    """Keys of a variant that are not the method's own, for hints at misspelt ones."""
 
     name: str
     """The method, a key of ``care_bench.methods.METHODS``."""
@@ -51,7 +51,7 @@ class MethodSettings(Settings):
 
 
 def settings_class(name: str, found: Any) -> type[MethodSettings]:
-    """Return the settings class of a method: an entry itself, or what a method's class has as ``Settings``.
+    """Return the settings class of a method: an entry itself, or the ``Settings`` of a method's class.
 
     Raises:
         ValueError: it is neither, or its settings are for another name.
@@ -74,7 +74,7 @@ Entry = TypeVar("Entry", bound=MethodSettings)
 
 
 def method(entry: type[Entry]) -> type[Entry]:
-    """Enter a settings class of care_bench in the table, under the name that its field ``name`` takes."""
+    """Register a settings class of care_bench under the name that its field ``name`` takes."""
     (name,) = get_args(entry.model_fields["name"].annotation)
     METHOD_SETTINGS.data[name] = entry
     return entry
@@ -96,4 +96,4 @@ def parse_base(content: Any) -> Any:
 
 
 AnyMethodSettings = Annotated[SerializeAsAny[MethodSettings], BeforeValidator(parse_method)]
-BaseSettings = Annotated[SerializeAsAny[MethodSettings], BeforeValidator(parse_base)]
+AnyBaseSettings = Annotated[SerializeAsAny[MethodSettings], BeforeValidator(parse_base)]

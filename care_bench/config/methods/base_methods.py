@@ -1,4 +1,4 @@
-"""Entries of the methods that stand on their own, and that an equivariant method may wrap."""
+"""Entries of the methods that an equivariant method may wrap."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class MoCoV2Settings(MethodSettings):
 
 @method
 class BYOLSettings(MethodSettings):
-    """A predictor on one view's projection meets the other view's projection by a momentum encoder."""
+    """A predictor on one view's projection predicts the other view's projection by a momentum encoder."""
 
     implementation = "care_bench.methods.byol:BYOL"
     label = "BYOL"
@@ -64,7 +64,7 @@ class BYOLSettings(MethodSettings):
 
 @method
 class BarlowTwinsSettings(MethodSettings):
-    """The cross-correlation of two views' projections is drawn to the identity matrix."""
+    """The cross-correlation of two views' projections is driven towards the identity matrix."""
 
     implementation = "care_bench.methods.barlow_twins:BarlowTwins"
     label = "Barlow Twins"

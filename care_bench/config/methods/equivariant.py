@@ -1,4 +1,4 @@
-"""Entries of the equivariant methods: CARE and what it is compared with, each around a base method."""
+"""Entries of the equivariant methods, CARE and those it is compared with, each around a base method."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from typing import Any, Literal, Self
 
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
-from care_bench.config.methods.base import BaseSettings, MethodSettings, Weight, Width, method
+from care_bench.config.methods.base import AnyBaseSettings, MethodSettings, Weight, Width, method
 from care_bench.names import Fidelity, Representation
 
 
 class EquivarianceTerm(MethodSettings):
-    """The equivariance term: how the batch is cut, which formula, on what, and how far one augmentation is shared."""
+    """Settings of the equivariance term: chunks, formula, representation, and sharing of augmentations."""
 
     wrapper = True
 
@@ -22,7 +22,7 @@ class EquivarianceTerm(MethodSettings):
     sharing: Literal["chunk", "batch"] | None = None
     """One draw per `chunk` or per `batch`; the default is the fidelity's own: paper chunk, released-code batch."""
     representation: Representation = "projection"
-    """Which unit vectors are to rotate: the projection head's, as in the paper, or the backbone's features."""
+    """Which unit vectors the term acts on: the projection head's, as in the paper, or the backbone's features."""
     loss: Literal["gram", "wahba"] = "gram"
     """`gram`: the paper's difference of inner products; `wahba`: the residual of the best rotation of each chunk."""
 
@@ -57,11 +57,11 @@ class EquivarianceTerm(MethodSettings):
 
 
 class SiameseWrapper(MethodSettings):
-    """A term of its own on the features of the two views of a base method."""
+    """A base method and another term on the features of its two views."""
 
     wrapper = True
 
-    base: BaseSettings
+    base: AnyBaseSettings
     """Settings of the wrapped method, one of two views: simclr, byol, barlow_twins or invariance."""
     weight: Weight = 1.0
     """Weight of the added term."""
@@ -87,7 +87,7 @@ class SiameseWrapper(MethodSettings):
 
 @method
 class EquiModSettings(SiameseWrapper):
-    """The embedding of an augmented view is predicted from that of the plain one and the augmentation."""
+    """The embedding of an augmented view is predicted from the plain view's embedding and the augmentation."""
 
     implementation = "care_bench.methods.equimod:EquiMod"
     label = "EquiMod"
@@ -118,7 +118,7 @@ class CareSettings(EquivarianceTerm):
     implementation = "care_bench.methods.care:Care"
     label = "CARE"
     name: Literal["care"]
-    base: BaseSettings
+    base: AnyBaseSettings
     """Settings of the wrapped method."""
     weight: Weight
     """Weight of the equivariance term, the paper's lambda."""

@@ -1,1 +1,1 @@
-"""From raw files to prepared arrays: reading, keeping what is finished, and writing the store."""
+"""From raw files to prepared arrays: parallel conversion, files of finished work, and the store."""

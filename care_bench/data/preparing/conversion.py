@@ -1,4 +1,4 @@
-"""Reading raw files with several processes: the results do not depend on how many there are."""
+"""Read raw files in several processes; the results do not depend on their number."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from care_bench.files import write_text
 from care_bench.progress import progress
 
 MAX_WORKERS = 16
-TASK = 32  # files that a worker reads at a time; what they give is kept task by task
+TASK = 32  # files per task; results are kept task by task
 
 BROKEN = "broken.txt"  # lists every unreadable file with the reason, one per line
-SHOWN = 5  # of them in a message
+SHOWN = 5  # unreadable files in a message
 
 File = TypeVar("File")
 Found = TypeVar("Found")
 Task: TypeAlias = tuple[dict[int, Found], dict[int, str]]
-"""What became of the files of a task, by place in it: what they gave, or why they cannot be read."""
+"""By position in a task: the results of its files, and why the others cannot be read."""
 
 
 def convert(
@@ -40,19 +40,19 @@ def convert(
     title: str,
     raw: Raw,
 ) -> None:
-    """Read the files that are still to be read, in parallel, and keep what they give.
+    """Read the remaining files in parallel and keep the results.
 
     Args:
-        files: what ``read`` takes; ``str()`` of one says where it is.
+        files: all files, as ``read`` takes them; ``str(file)`` names one in messages.
         todo: indices of the files to read, in order.
-        read: function of a module; any error it raises means that the file cannot be read.
-        keep: keeps on the disk what files gave, by index; it is called for one task after another, in order.
-        title: what is being prepared, and in what it is counted.
-        raw: the workspace, for a list of unreadable files, and whether they are left out.
+        read: a module-level function, since workers import it; any error means that the file cannot be read.
+        keep: writes results to the disk, by index; called once per task, in order.
+        title: the work and its unit, for the progress.
+        raw: its workspace takes a list of unreadable files; its ``skip_broken`` says whether to leave them out.
 
     Raises:
-        CareBenchError: files cannot be read and are not to be left out; all were tried, and what the others gave is
-            kept for the next attempt. Or a worker died.
+        CareBenchError: some files cannot be read and are not to be left out; all files were tried, and the results of
+            the others are kept for the next attempt. Or a worker died.
     """
     tasks = [todo[start : start + TASK] for start in range(0, len(todo), TASK)]
     if not tasks:
@@ -68,8 +68,8 @@ def convert(
                 found, unreadable = next(results)
             except (BrokenProcessPool, MemoryError) as error:
                 raise CareBenchError(
-                    f"a worker process died on or soon after {files[task[0]]}, for want of memory or on a file that "
-                    "crashes its reader; start again to continue"
+                    f"a worker process died at or soon after {files[task[0]]}: it ran out of memory, or a file "
+                    "crashed its reader; start again to continue"
                 ) from error
             keep({task[place]: result for place, result in found.items()})
             broken |= {task[place]: reason for place, reason in unreadable.items()}
@@ -81,10 +81,10 @@ def convert(
 
 def _complaint(named: Sequence[str], total: int, path: Path) -> CareBenchError:
     write_text(path, "".join(f"{line}\n" for line in named))
-    more = f" and {len(named) - SHOWN} more, all of them listed in {path}" if len(named) > SHOWN else ""
+    more = f" and {len(named) - SHOWN} more (all are listed in {path})" if len(named) > SHOWN else ""
     return CareBenchError(
         f"{len(named)} of {total} files cannot be read: {', '.join(named[:SHOWN])}{more}; replace them and start "
-        "again, which reads only them, or leave them out with --skip-broken"
+        "again (only they are read again), or leave them out with --skip-broken"
     )
 
 
@@ -110,7 +110,7 @@ def _read(read: Callable[[File], Found], files: Sequence[File]) -> Task[Found]:
 def _in_order(
     pool: Executor, work: Callable[[Sequence[File]], Task[Found]], tasks: Sequence[Sequence[File]], ahead: int
 ) -> Iterator[Task[Found]]:
-    """Yield results in the order of the tasks; at most ``ahead`` tasks are handed out and not yet yielded."""
+    """Yield results in the order of the tasks; at most ``ahead`` tasks are in flight."""
     waiting = deque(pool.submit(work, task) for task in tasks[:ahead])
     for task in tasks[ahead:]:
         yield waiting.popleft().result()
@@ -131,7 +131,7 @@ def _pool(workers: int) -> Iterator[Executor]:
 
 
 def _start_worker() -> None:
-    """Ignore interrupts from the keyboard, which the parent handles, and end when the parent ends, however it does."""
+    """Leave interrupts from the keyboard to the parent, and exit with the parent, even if it is killed."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
     assert parent is not None

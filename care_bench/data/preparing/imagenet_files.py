@@ -1,4 +1,4 @@
-"""Finding the images of some ImageNet classes: in class folders, or inside the archives, which stay packed."""
+"""Find the images of some ImageNet classes, in class folders or inside the archives, which stay packed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SUFFIX = ".JPEG"
 FORMS = (
     f"{TRAIN_FOLDER}/<synset>/*{SUFFIX} or {TRAIN_TAR}, and {VAL_FOLDER}/<synset>/*{SUFFIX} or {VAL_TAR} with {DEVKIT}"
 )
-"""What a folder of raw data has to hold, in the order in which it is looked for."""
+"""What the folder of raw data may hold, in the order of the search."""
 
 
 def train_images(folder: Path, synsets: Sequence[str]) -> list[Photograph]:
@@ -33,7 +33,7 @@ def train_images(folder: Path, synsets: Sequence[str]) -> list[Photograph]:
         synsets: WordNet ids of the classes, sorted; the index in this list is the label.
 
     Raises:
-        CareBenchError: ``folder`` has them in no form, or in one that is not complete.
+        CareBenchError: ``folder`` has none of these forms, or an incomplete one.
     """
     if images := _class_folders(folder / TRAIN_FOLDER, "train", synsets):
         return images
@@ -96,7 +96,7 @@ def _train_archive(path: Path, synsets: Sequence[str]) -> list[Photograph]:
 
 
 def _validation_archive(path: Path, devkit: Path, synsets: Sequence[str]) -> list[Photograph]:
-    """Find the images in the flat tar file; the development kit says which class the n-th of them has."""
+    """Find the images in the flat tar file; the development kit has the classes by number."""
     truth = _validation_synsets(devkit)
     label_of = {synset: label for label, synset in enumerate(synsets)}
     wanted = []

@@ -1,8 +1,8 @@
 """Arrays of known size as .npy memory maps, filled block by block; finished blocks survive a killed process.
 
-Beside the maps, ``done.npy`` has a mark for every block: zero, or a hash of the maker and the block's input. A mark is
-written after the rows of the block were flushed to the disk, and removed before they change. So whenever the process
-ends, a mark stands for rows that are there, and says what they were made of. A half-written mark counts as none.
+Next to the maps, ``done.npy`` has a mark for every block: zero, or a hash of the maker and the block's input. A mark
+is written after the rows of the block were flushed to the disk, and cleared before they change. So a mark always means
+that the rows are complete, and identifies their input. A half-written mark matches no hash and counts as none.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ import numpy as np
 import numpy.typing as npt
 
 from care_bench.data.preparing.npy import write_npy
-from care_bench.data.preparing.workspace import writing
 from care_bench.data.source import Array
 from care_bench.errors import CareBenchError
+from care_bench.files import writing
 
 DONE = "done.npy"
-COPIED = 1 << 26  # bytes copied together
+COPIED = 1 << 26  # bytes per copy
 
 
 @dataclass(frozen=True)
 class Block:
-    """The rows that one input gives.
+    """The rows of one input.
 
     Attributes:
-        array: name of the array they belong to.
-        start: the first of them.
-        count: how many.
-        source: the input in one line: its name, and what changes with its content, such as size and time of change.
+        array: name of their array.
+        start: index of the first row.
+        count: number of rows.
+        source: one line that identifies the input and its content, such as name, size and time of change.
     """
 
     array: str
@@ -45,11 +45,11 @@ class Block:
 
     @property
     def rows(self) -> slice:
-        """Their places in the array."""
+        """The rows as a slice of the array."""
         return slice(self.start, self.start + self.count)
 
     def mark(self, maker: str) -> int:
-        """Return a hash of what makes the block of which input; never zero."""
+        """Return a hash of maker, block and input; never zero."""
         content = f"{maker}\n{self.array} {self.start} {self.count} {self.source}"
         return int.from_bytes(hashlib.sha256(content.encode(errors="surrogateescape")).digest()[:8]) or 1
 
@@ -57,8 +57,8 @@ class Block:
 class MemoryMaps:
     """The memory maps in a folder.
 
-    Blocks that an earlier attempt finished are kept where the maker, the block and its input are the same, unless the
-    dtype or shape of an array, or the number of blocks, has changed.
+    Blocks that an earlier attempt finished are kept if maker, block and input are the same. If the dtype or shape of
+    an array or the number of blocks has changed, all are made again.
 
     Attributes:
         blocks: all blocks; together they cover every row of every array.
@@ -75,12 +75,12 @@ class MemoryMaps:
 
         Args:
             folder: where the files are; it exists.
-            maker: what makes rows of inputs, with the versions on which they depend.
+            maker: names the code that makes the rows, with the versions they depend on.
             arrays: name -> dtype and shape.
             blocks: all blocks.
 
         Raises:
-            CareBenchError: the disk has no room for what is still to be written, or the folder cannot be written.
+            CareBenchError: the disk has no room for the remaining rows, or the folder cannot be written.
         """
         self.blocks = blocks
         self._folder = folder
@@ -162,7 +162,7 @@ class MemoryMaps:
         return marks if fits and (marks.dtype, marks.shape) == (self._marks.dtype, self._marks.shape) else None
 
     def _allocate(self) -> None:
-        """Make files of zeros of the final size; the disk's blocks are taken as rows are written."""
+        """Make sparse files of the final size; they take space on the disk as rows are written."""
         for name, (dtype, shape) in self._arrays.items():
             path = self._folder / f"{name}.npy"
             np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)  # type: ignore[no-untyped-call]
@@ -174,9 +174,7 @@ class MemoryMaps:
         needed = sum(self.blocks[index].count * row_bytes[self.blocks[index].array] for index in self.todo)
         free = shutil.disk_usage(self._folder).free
         if free < needed:
-            raise CareBenchError(
-                f"{self._folder} has {free} bytes free, expected {needed} for what is still to be written"
-            )
+            raise CareBenchError(f"{self._folder} has {free} bytes free, expected {needed} for the remaining rows")
 
 
 def _write_rows(path: Path, rows: Mapping[int, Array]) -> None:

@@ -1,4 +1,4 @@
-"""Statistics and checks of whole arrays, block by block: they may be larger than memory."""
+"""Statistics and checks of whole arrays, block by block, since they may be larger than memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 
 from care_bench.data.source import Array
 
-BLOCK = 1 << 24  # elements looked at together
+BLOCK = 1 << 24  # elements per block
 
 
 def channel_statistics(images: Array) -> tuple[list[float], list[float]]:

@@ -1,6 +1,6 @@
 """The published files of a data set: found in the folder of raw data or downloaded to it, and always checked.
 
-Nothing in the folder of raw data is changed: archives are unpacked elsewhere, and a damaged file is named.
+Existing raw files are never changed: archives are unpacked elsewhere, and a damaged file is an error.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from urllib.error import HTTPError
 
-from care_bench.data.preparing.workspace import writing
 from care_bench.data.source import Raw
 from care_bench.errors import CareBenchError
+from care_bench.files import writing
 
 TIMEOUT = 60.0  # seconds to wait for a server to send something
 
@@ -28,7 +28,7 @@ class Download:
     """A file on a server.
 
     Attributes:
-        path: its place under the folder of raw data.
+        path: relative to the folder of raw data.
         url: where to download it.
         md5: of its content, in hex.
     """
@@ -56,7 +56,7 @@ class Originals:
         """Tell whether a file is in the folder of raw data.
 
         Args:
-            path: its place there.
+            path: relative to the folder.
             md5: of its content; None where the publisher gives none.
 
         Raises:
@@ -77,14 +77,14 @@ class Originals:
         return True
 
     def fetch(self, files: Iterable[Download], missing: str | None = None) -> None:
-        """Download missing files to the folder of raw data; a file that is not complete does not stay there.
+        """Download missing files to the folder of raw data; incomplete ones are removed.
 
         Args:
-            files: what is needed.
+            files: the files that are needed.
             missing: the missing file that the error message names; by default the one whose download failed.
 
         Raises:
-            CareBenchError: a file that is there is damaged, or one cannot be downloaded or written.
+            CareBenchError: an existing file is damaged, or one cannot be downloaded or written.
         """
         absent = [file for file in files if not self.has(file.path, file.md5)]
         for index, file in enumerate(absent):
@@ -99,12 +99,12 @@ class Originals:
                 ) from error
 
     def unpacked(self, archive: Download, files: Mapping[str, str | None]) -> Path:
-        """Return a folder that has all files of an archive, at their places in the folder of raw data.
+        """Return a folder that has all files of an archive, at the same relative paths as the folder of raw data.
 
-        It is the folder of raw data itself where they are there. Otherwise the archive is unpacked in the workspace.
+        This is the folder of raw data if it has them all. Otherwise the archive is unpacked in the workspace.
 
         Args:
-            archive: what holds the files; downloaded where it is missing too.
+            archive: downloaded if it is missing as well.
             files: path -> md5, or None where the publisher gives none.
 
         Raises:

@@ -23,7 +23,7 @@ from care_bench.progress import progress
 BASE_URL = "https://files.rcsb.org/download"
 """Where <ID>.cif.gz is served: RCSB PDB, a founder of the wwPDB (www.rcsb.org/docs/programmatic-access)."""
 
-AT_ONCE = 8  # downloads
+AT_ONCE = 8  # parallel downloads
 TIMEOUT = 60.0  # seconds without an answer
 PAUSES = (1.0, 2.0, 4.0, 8.0)  # seconds before another attempt
 SHOWN = 20  # ids in a message
@@ -31,7 +31,7 @@ SHOWN = 20  # ids in a message
 
 @dataclass(frozen=True)
 class Fetched:
-    """How many entries were downloaded, how many were there already, and which ones the server does not know."""
+    """Numbers of downloaded and kept entries, and the entries that the server does not know."""
 
     downloaded: int
     kept: int
@@ -39,7 +39,7 @@ class Fetched:
 
 
 def fetch(ids: Path, raw: Path, skip_broken: bool = False, base_url: str = BASE_URL) -> Fetched:
-    """Download the mmCIF files of entries to ``raw/pdb/<ID>.cif.gz``; complete files that are there are kept.
+    """Download the mmCIF files of entries to ``raw/pdb/<ID>.cif.gz``; complete files are kept.
 
     Args:
         ids: text file of ids, one per line, in capitals or not; # begins a comment.
@@ -85,9 +85,9 @@ def read_ids(path: Path) -> list[str]:
         CareBenchError: the list cannot be read or is empty, or a line is not a four-character id.
     """
     try:
-        lines = path.read_text().splitlines()
+        lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise CareBenchError(f"cannot read {path}: {error}; expected PDB ids, one on a line") from error
+        raise CareBenchError(f"cannot read {path}: {error}; expected PDB ids, one per line") from error
     ids: dict[str, None] = {}
     for number, line in enumerate(lines, 1):
         if text := line.partition("#")[0].strip():
@@ -95,11 +95,11 @@ def read_ids(path: Path) -> list[str]:
             if not re.fullmatch(r"[1-9][A-Z0-9]{3}", entry):
                 raise CareBenchError(
                     f"{path}, line {number}: found {text!r}, expected a PDB id of four characters such as 1UBQ (or "
-                    "pdb_00001ubq): entries that have a longer one only are not served under this address"
+                    "pdb_00001ubq): entries with a longer id only are not served at this address"
                 )
             ids[entry] = None
     if not ids:
-        raise CareBenchError(f"{path} holds no ids; expected PDB ids, one on a line")
+        raise CareBenchError(f"{path} holds no ids; expected PDB ids, one per line")
     return list(ids)
 
 
@@ -115,7 +115,7 @@ def _fetch(url: str, path: Path, stop: threading.Event) -> str:
 
 
 def _download(url: str, stop: threading.Event) -> bytes | None:
-    """Return what is at an address, or None where there is nothing; other errors are retried until ``stop`` is set."""
+    """Return the content of a URL, or None if it does not exist; other errors are retried until ``stop`` is set."""
     request = urllib.request.Request(url, headers={"User-Agent": f"care-bench/{__version__}"})
     for pause in (*PAUSES, None):
         try:

@@ -15,8 +15,8 @@ import numpy as np
 
 from care_bench.data.preparing.conversion import convert
 from care_bench.data.preparing.memory_maps import Block, MemoryMaps
-from care_bench.data.preparing.workspace import locked
 from care_bench.data.source import Array, Raw, SplitArrays
+from care_bench.files import locked
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -35,11 +35,11 @@ class Photograph:
     Attributes:
         split: ``train`` or ``test``.
         label: index of its class.
-        name: what ``meta.json`` calls it where it is left out; its last part is the name of the file.
+        name: its name in ``meta.json`` if it is left out; the last part is the name of the file.
         path: the file with its bytes: an image file or an archive.
-        size: number of its bytes.
+        size: its size in bytes.
         mtime_ns: when ``path`` was last changed.
-        offset: where its bytes begin in ``path``.
+        offset: of its first byte in ``path``.
     """
 
     split: str
@@ -51,7 +51,7 @@ class Photograph:
     offset: int = 0
 
     def __str__(self) -> str:
-        """Say where it is."""
+        """Return its location, for messages."""
         file = Path(self.name).name
         return str(self.path) if self.path.name == file else f"{file} in {self.path}"
 
@@ -77,8 +77,8 @@ def build_splits(
     Args:
         raw: the workspace, and whether unreadable files are left out.
         name: of the data set.
-        version: of the data set; other ones start anew.
-        photographs: their order is the order of the rows.
+        version: of the data set; images that another version decoded are decoded again.
+        photographs: in the order of the rows.
 
     Returns:
         train and test: images uint8 (n, 3, 256, 256), label ``class``; and the names of those that were left out.

@@ -1,9 +1,8 @@
-"""Rows of inputs that each give an unknown number of them: one shard of files per task.
+"""Rows of inputs that give an unknown number of rows each: one shard per task.
 
 A shard is a .npy file with the rows of some inputs, and a .json file that names these inputs. Both are written
 atomically, the .json file last: a shard without it does not count. The name of a shard is a hash of its maker and its
-inputs, so rows are found again for an input as long as it has not changed, whatever has been added, removed or repaired
-beside it.
+inputs. So the rows of an unchanged input are found again, even if other inputs were added, removed or repaired.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from care_bench.data.preparing.npy import write_npy
 from care_bench.data.source import Array
 from care_bench.files import canonical_json, sha256_bytes, write_json
 
-OPEN = 64  # shards that are open together
+OPEN = 64  # shards open at a time
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class Rows:
 
 @dataclass(frozen=True)
 class Finished:
-    """What an input gave: its rows, and a note that can be written as JSON."""
+    """The result of one input: its rows, and a note that JSON can hold."""
 
     rows: Rows
     note: Any
@@ -46,19 +45,19 @@ class Shards:
     """The shards in a folder.
 
     Attributes:
-        folder: where they are.
-        finished: for every input whether it gave rows: what, or None.
+        folder: the folder.
+        finished: the result of every input, None where no shard has it.
     """
 
     def __init__(
         self, folder: Path, maker: str, inputs: Sequence[str], dtype: npt.DTypeLike, shape: tuple[int, ...]
     ) -> None:
-        """Find the shards that still hold; the caller holds the lock.
+        """Read the shards that are still valid; the caller holds the lock of the workspace.
 
         Args:
-            folder: where they are; it need not exist.
-            maker: what makes rows of inputs, with the versions on which they depend.
-            inputs: every input in one line: its name, and what changes with its content.
+            folder: the folder; it need not exist.
+            maker: names the code that makes the rows, with the versions they depend on.
+            inputs: one line per input that identifies it and its content, such as name, size and time of change.
             dtype: of the rows.
             shape: of one row.
         """
@@ -101,7 +100,7 @@ class Shards:
             self.finished[index] = there[self._inputs[index]]
 
     def _read(self, path: Path) -> dict[str, Finished]:
-        """Return what a shard holds by input; nothing where it is damaged, or was made by another maker."""
+        """Return the results in a shard by input; none if it is damaged or has another maker."""
         try:
             inputs = json.loads(path.read_bytes())
             if self._name(inputs) != path.stem:

@@ -1,6 +1,6 @@
 """The store: prepared arrays in ``root/<name>/``, and a ``meta.json`` with the sha256 of each of them.
 
-A folder of the store is complete or not there: it is made beside its place, and renamed when it is finished.
+A folder of the store is complete or absent: it is made under a temporary name, and renamed when it is finished.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from care_bench.data.preparing.npy import write_npy
 from care_bench.data.preparing.numbers import channel_statistics
 from care_bench.data.source import Array, Built, DatasetInfo, Raw, check_layout
 from care_bench.errors import CareBenchError
-from care_bench.files import sha256_file, write_atomic, write_json
+from care_bench.files import sha256_file, write_atomic, write_json, writing
 
 RAW = Path("results/raw")
 """The folder of raw data, unless the user names another one."""
@@ -35,7 +35,7 @@ def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -
 
     Args:
         name: a data set of the registry.
-        root: the store; it is made where it is missing.
+        root: the store; it is made if it is missing.
         raw: folder of raw data, for data sets that do not come with the package.
         skip_broken: leave out raw files that cannot be read; ``meta.json`` names them.
 
@@ -45,7 +45,7 @@ def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -
     Raises:
         CareBenchError: the name is unknown, raw data is missing or broken, the source has a NaN or infinity, the
             folder cannot be written or holds other files, or the data set there lacks broken files and ``skip_broken``
-            is not set. Nothing half-written is left except the source's workspace, from which the next attempt
+            is not set. Nothing half-written is left except the source's workspace, where the next attempt
             continues.
     """
     info = find(name)
@@ -71,7 +71,7 @@ def _refuse_left_out(folder: Path) -> None:
     if skipped := json.loads((folder / META).read_bytes()).get("skipped"):
         raise CareBenchError(
             f"{folder} was prepared leaving out {len(skipped)} broken files (named in {folder / META}); delete "
-            f"{folder} to read the raw files again, or say --skip-broken to keep it"
+            f"{folder} to read the raw files again, or pass --skip-broken to keep it"
         )
 
 
@@ -100,16 +100,14 @@ def _write(info: DatasetInfo, built: Built, root: Path, workspace: Path) -> None
     place = (root / info.name).resolve()  # through a link, so that the link stays
     aside = place.parent / f".{info.name}.{secrets.token_hex(4)}.part"
     try:
-        new, old = aside / "new", aside / "old"
-        new.mkdir(parents=True)
-        _write_files(info, built, new, workspace)
-        if not is_intact(info, root):  # another process may have been faster
-            if place.exists():
-                place.rename(old)
-            new.rename(place)
-    except OSError as error:
-        found = error.strerror or error
-        raise CareBenchError(f"cannot write {place}: {found}; expected a writable folder with space left") from error
+        with writing(place):
+            new, old = aside / "new", aside / "old"
+            new.mkdir(parents=True)
+            _write_files(info, built, new, workspace)
+            if not is_intact(info, root):  # another process may have been faster
+                if place.exists():
+                    place.rename(old)
+                new.rename(place)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
 
@@ -118,7 +116,7 @@ def _write_files(info: DatasetInfo, built: Built, folder: Path, workspace: Path)
     files = {}
     for stem, array in _arrays(built):
         path = folder / f"{stem}.npy"
-        if not _taken_over(array, path, workspace):
+        if not _linked(array, path, workspace):
             write_npy(path, array.dtype, array.shape, [array])
         files[path.name] = {
             "sha256": sha256_file(path),
@@ -146,14 +144,20 @@ def _write_files(info: DatasetInfo, built: Built, folder: Path, workspace: Path)
     write_json(folder / META, {**meta, "sha256": content_sha256(meta)})
 
 
-def _taken_over(array: Array, path: Path, workspace: Path) -> bool:
-    """Link a memory map of the workspace into the store, and say whether ``array`` is one.
+def _linked(array: Array, path: Path, workspace: Path) -> bool:
+    """Link ``array`` into the store if it is a memory map of a whole file in the workspace; return whether it is.
 
-    It keeps its place in the workspace, so that a failure after this loses no work.
+    The file stays in the workspace too, so that a later failure loses no work.
     """
     source = Path(str(array.filename)) if isinstance(array, np.memmap) else None
     if source is None or source.parent.resolve() != workspace.resolve():
         return False
+    try:
+        whole = np.load(source, mmap_mode="r", allow_pickle=False)
+    except ValueError:  # not a .npy file
+        return False
+    if (array.dtype, array.shape, array.strides) != (whole.dtype, whole.shape, whole.strides):
+        return False  # a view, such as some of the rows, has the name of the same file
     with source.open("rb+") as file:
         os.fsync(file.fileno())
     try:

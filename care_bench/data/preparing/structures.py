@@ -36,7 +36,7 @@ class StructureFile:
     """One structure file.
 
     Attributes:
-        path: where it is.
+        path: the file.
         name: its path below the folder of raw data.
         size: number of its bytes.
         mtime_ns: when it was last changed.
@@ -48,7 +48,7 @@ class StructureFile:
     mtime_ns: int
 
     def __str__(self) -> str:
-        """Say where it is."""
+        """Return its location, for messages."""
         return str(self.path)
 
     @property
@@ -87,8 +87,8 @@ def read(file: StructureFile) -> tuple[Array, Entry]:
     """Read the protein chains of the first model.
 
     Returns:
-        The fragments of one chain after another, float32 (n, 64, 3), each centred on its mean, in nanometres; and what
-        they are of.
+        The fragments of one chain after another, float32 (n, 64, 3), each centred on its mean, in nanometres; and the
+        entry with its chains.
 
     Raises:
         ValueError: the file cannot be read or unpacked, gemmi refuses it, a C-alpha has no position, or there are no
@@ -117,8 +117,8 @@ def read(file: StructureFile) -> tuple[Array, Entry]:
 def alpha_carbons(residues: Iterable[gemmi.Residue]) -> tuple[str, Array]:
     """Return the sequence of the residues that have a C-alpha, and their C-alphas' positions in angstrom.
 
-    Of several locations of an atom, and of several residues at one place of the chain, the one with the highest
-    occupancy counts; of equal ones the first. A modified residue has the letter of its parent, an unknown one an X.
+    Where an atom has several locations, or a position of the chain several residues, the one with the highest
+    occupancy counts, or the first of equal ones. A modified residue has the letter of its parent, an unknown one an X.
 
     Returns:
         One letter per residue, and float64 (n, 3).

@@ -1,4 +1,4 @@
-"""Colours that are known: every image of a tinted data set carries the factor that made it as a label."""
+"""Known colours: every image of a tinted data set is labelled with the colour factors that made it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from care_bench.data.source import Array, SplitArrays
 
 TINT_RANGE = (0.3, 1.0)
-BLOCK = 1_000  # images coloured together: the products are float64
+BLOCK = 1_000  # images per block, whose products are float64
 
 
 def tint(index: int) -> Array:

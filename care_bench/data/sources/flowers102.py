@@ -37,7 +37,7 @@ def build(raw: Raw) -> Built:
 
 
 def _photographs(raw: Raw) -> list[Photograph]:
-    """Download what is missing, and list the photographs in the order of setid.mat."""
+    """Download missing files, and list the photographs in the order of setid.mat."""
     from scipy.io import loadmat  # imported here: only building needs it
 
     originals = Originals("flowers102", PAGE, raw)

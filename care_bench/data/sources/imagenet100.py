@@ -19,7 +19,7 @@ ASSET = "imagenet100_synsets.txt"
 
 @dataclass(frozen=True)
 class Counts:
-    """How many images there have to be.
+    """Expected numbers of images.
 
     Attributes:
         train: fewest and most training images of a class.
@@ -33,8 +33,8 @@ class Counts:
 
 
 COUNTS = Counts((732, 1300), 126_689, 50)
-"""ILSVRC2012 as its development kit describes it. The total is that of the data set clane9/imagenet-100 on Hugging
-Face, which has the same classes, those of Contrastive Multiview Coding (github.com/HobbitLong/CMC)."""
+"""ILSVRC2012 as its development kit describes it. The total is from the data set clane9/imagenet-100 on Hugging
+Face. Both have the classes of Contrastive Multiview Coding (github.com/HobbitLong/CMC)."""
 
 
 def synsets() -> list[str]:

@@ -14,9 +14,9 @@ from care_bench.data.preparing.conversion import convert
 from care_bench.data.preparing.fragments import FRAGMENT
 from care_bench.data.preparing.shards import Finished, Rows, Shards, join
 from care_bench.data.preparing.structures import FOLDER, StructureFile, read, structure_files
-from care_bench.data.preparing.workspace import locked
 from care_bench.data.source import Built, DatasetInfo, Raw, SplitArrays
 from care_bench.errors import CareBenchError
+from care_bench.files import locked
 
 CLOUD = (FRAGMENT, 3)
 TEST_SHARE = 10  # one entry in so many is in the test split
@@ -83,7 +83,7 @@ def select(files: Sequence[StructureFile], finished: Sequence[Finished | None]) 
         finished: for every file its fragments and its entry, or None where it could not be read.
 
     Returns:
-        The chains in the order of the entries' ids, and of the chains in an entry; and one line on what was left out.
+        The chains in the order of the entries' ids, and of an entry in its own order; and one line on those left out.
     """
     read = [(file, found) for file, found in zip(files, finished, strict=True) if found is not None]
     chosen: dict[str, Finished] = {}
@@ -111,7 +111,7 @@ def _check_splits(folder: Path, *chains: Sequence[Chain]) -> None:
     if not train or not test:
         raise CareBenchError(
             f"{folder} gives unbroken stretches of {FRAGMENT} residues from {train + test} entries, {train} to train "
-            f"and {test} to test; expected some in each split: add entries, of which one in {TEST_SHARE} tests"
+            f"and {test} to test; expected some in each split: add entries: one in {TEST_SHARE} is for testing"
         )
 
 

@@ -28,10 +28,10 @@ _GROUP = {entry: group[0] for group in RELATED for entry in group}
 
 
 def is_test(pdb_id: str) -> bool:
-    """Tell whether an entry is in the test split, by the name of its group alone: entries added later move none.
+    """Tell whether an entry is in the test split, from its group alone, so that entries added later move none.
 
-    Entries that share a fold by descent form a group, which is named after its first entry. It is in the test split
-    when the sha256 of its name, read as a number, is divisible by four. ``ALWAYS_TRAIN`` never is.
+    Entries of related proteins form a group, which is named after its first entry. It is in the test split when the
+    sha256 of its name, read as a number, is divisible by four. ``ALWAYS_TRAIN`` never is.
     """
     digest = hashlib.sha256(_GROUP.get(pdb_id, pdb_id).encode()).digest()
     return pdb_id != ALWAYS_TRAIN and int.from_bytes(digest) % 4 == 0

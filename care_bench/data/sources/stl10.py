@@ -8,8 +8,8 @@ import numpy as np
 
 from care_bench.data.preparing.memory_maps import Block, MemoryMaps
 from care_bench.data.preparing.originals import Download, Originals
-from care_bench.data.preparing.workspace import locked
 from care_bench.data.source import UNLABELLED, Array, Built, DatasetInfo, Raw, SplitArrays
+from care_bench.files import locked
 from care_bench.progress import progress
 
 SIZES = {"train": 5_000, "unlabeled": 100_000, "test": 8_000}
@@ -59,7 +59,7 @@ def build(raw: Raw) -> Built:
 
 def _copy(workspace: Path, folder: Path, maker: str) -> dict[str, Array]:
     """Copy the images to memory maps of the splits; in the binaries every channel is stored column by column."""
-    parts: list[tuple[str, int]] = []  # of every block: the part, and its first image there
+    parts: list[tuple[str, int]] = []  # part and first image of every block
     blocks = []
     rows = dict.fromkeys(SPLITS.values(), 0)
     for part, size in SIZES.items():

@@ -1,4 +1,4 @@
-"""Digits in a known colour: every image carries the factor that made it, to measure what an encoder keeps of it."""
+"""Digits in a known colour, which is a label: it shows how much of the colour an encoder keeps."""
 
 from __future__ import annotations
 

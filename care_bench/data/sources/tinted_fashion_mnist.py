@@ -1,4 +1,4 @@
-"""Fashion-MNIST in a known colour: every image carries the factor that made it."""
+"""Fashion-MNIST in a known colour, which is a label."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """The evaluation protocols, one file each. An id fixes every detail of a measurement; listing them imports no torch.
 
-Another protocol is a file beside these and an entry here, or an entry point of another package.
+A new protocol is a file in this package and an entry here, or an entry point of another package.
 """
 
 from __future__ import annotations

@@ -23,8 +23,7 @@ PROTOCOL = Protocol(
     "relative-equivariance-v1",
     1,
     (
-        # No direction is better: γ is low where views are equivariant, and also where they have nothing to do with the
-        # input.
+        # No direction is better: γ is low where views are equivariant, and also where they do not depend on the input.
         Metric(
             "gamma",
             "1",

@@ -1,4 +1,4 @@
-"""Protocol wahba-v1: how far the best rotation leaves the embeddings of augmented views (Fig. 5 of CARE)."""
+"""Protocol wahba-v1: distance of augmented views from the best rotation of the plain ones (Fig. 5 of CARE)."""
 
 from __future__ import annotations
 

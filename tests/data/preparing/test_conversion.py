@@ -82,8 +82,8 @@ def test_all_unreadable_files_are_named_and_the_others_are_read_once(
         with pytest.raises(CareBenchError) as error:
             convert(tmp_path, skip_broken=False)
         assert str(error.value) == (
-            "2 of 12 files cannot be read: 5 (five is odd), 9 (KeyError); replace them and start again, which reads "
-            "only them, or leave them out with --skip-broken"
+            "2 of 12 files cannot be read: 5 (five is odd), 9 (KeyError); replace them and start again (only they "
+            "are read again), or leave them out with --skip-broken"
         )
         assert (tmp_path / "broken.txt").read_text() == "5 (five is odd)\n9 (KeyError)\n"
     assert convert(tmp_path, skip_broken=True, function=starve_others) == (ROWS, [5, 9])
@@ -97,19 +97,19 @@ def test_line_shows_some_of_many_files_and_where_all_are(tmp_path: Path, monkeyp
     with pytest.raises(CareBenchError, match=r"^12 of 12 files cannot be read: 0 \(n\), ") as error:
         convert(tmp_path, skip_broken=False, function=read_nothing)
     listed = tmp_path / "broken.txt"
-    assert f" 3 (n), 4 (n) and 7 more, all of them listed in {listed}; replace" in str(error.value)
+    assert f" 3 (n), 4 (n) and 7 more (all are listed in {listed}); replace" in str(error.value)
     assert listed.read_text().splitlines() == [f"{number} (n)" for number in range(12)]
 
 
 def test_worker_that_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversion, "TASK", 1)
     monkeypatch.setattr(conversion, "worker_count", lambda: 1)
-    with pytest.raises(CareBenchError, match=r"a worker process died on or soon after \d+, .*start again to continue$"):
+    with pytest.raises(CareBenchError, match=r"a worker process died at or soon after \d+: .*start again to continue$"):
         convert(tmp_path, skip_broken=True, function=crash)
 
 
 def test_memory_that_runs_out_does_not_make_a_file_broken(tmp_path: Path) -> None:
-    with pytest.raises(CareBenchError, match="a worker process died on or soon after 0, for want of memory"):
+    with pytest.raises(CareBenchError, match="a worker process died at or soon after 0: it ran out of memory"):
         convert(tmp_path, skip_broken=True, function=starve)
 
 

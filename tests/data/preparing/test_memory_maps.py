@@ -216,7 +216,7 @@ def test_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     for free in (left - 1, left):
         monkeypatch.setattr(shutil, "disk_usage", lambda folder, free=free: usage(10**9, 10**9, free))
         if free < left:
-            with pytest.raises(CareBenchError, match=f"has {free} bytes free, expected {left} for what is still to be"):
+            with pytest.raises(CareBenchError, match=f"has {free} bytes free, expected {left} for the remaining rows"):
                 MemoryMaps(tmp_path, "m1", ARRAYS, BLOCKS)
         else:
             assert len(MemoryMaps(tmp_path, "m1", ARRAYS, BLOCKS).todo) == 19

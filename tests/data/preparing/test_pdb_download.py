@@ -189,7 +189,7 @@ def test_many_unknown_entries_are_cut_short(tmp_path: Path, server: Server) -> N
             "line 1: found 'pdb_10001abc', expected a PDB id of four characters such as 1UBQ (or pdb_00001ubq",
         ),
         ("../x", "line 1: found '../x'"),
-        ("# nothing\n\n", "holds no ids; expected PDB ids, one on a line"),
+        ("# nothing\n\n", "holds no ids; expected PDB ids, one per line"),
     ],
 )
 def test_lists_that_are_refused(tmp_path: Path, text: str, found: str) -> None:

@@ -177,7 +177,7 @@ def test_store_without_the_broken_files_is_not_taken_for_the_whole(
         prepare("tiny", tmp_path)
     assert str(error.value) == (
         f"{folder} was prepared leaving out 2 broken files (named in {folder}/meta.json); delete {folder} to read the "
-        "raw files again, or say --skip-broken to keep it"
+        "raw files again, or pass --skip-broken to keep it"
     )
     prepare("tiny", tmp_path, skip_broken=True)
     assert contents(folder) == before
@@ -209,6 +209,24 @@ def test_linked_folder_stays_a_link(tmp_path: Path) -> None:
     prepare("tiny", tmp_path / "root")
     assert (tmp_path / "root" / "tiny").is_symlink()
     assert {path.name for path in (tmp_path / "big" / "tiny").iterdir()} == TINY_FILES
+
+
+@pytest.mark.parametrize("rows", [slice(3, None), slice(None, None, -1)])
+def test_some_rows_of_a_memory_map_are_stored_without_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: DatasetInfo, rows: slice
+) -> None:
+    whole = tiny.build(RAW)
+
+    def build(raw: Raw) -> Built:
+        raw.workspace.mkdir(parents=True)
+        np.save(raw.workspace / "all.npy", whole.train.inputs)
+        inputs = np.load(raw.workspace / "all.npy", mmap_mode="r")[rows]
+        labels = {name: label[rows] for name, label in whole.train.labels.items()}
+        return replace(whole, train=SplitArrays(inputs, labels))
+
+    monkeypatch.setitem(DATASETS, "tiny", replace(tiny, build=build))
+    prepare("tiny", tmp_path)
+    np.testing.assert_array_equal(load("tiny", tmp_path).train.inputs, whole.train.inputs[rows])
 
 
 @pytest.mark.parametrize(

@@ -232,4 +232,4 @@ def test_no_room_on_the_disk(tmp_path: Path, images: list[WrittenImage], monkeyp
     write_class_folders(tmp_path / "raw", images)
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(0, 0, 0))
     needed = 21 * 3 * 256 * 256
-    assert f"has 0 bytes free, expected {needed} for what is still to be written" in complaint(raw(tmp_path))
+    assert f"has 0 bytes free, expected {needed} for the remaining rows" in complaint(raw(tmp_path))

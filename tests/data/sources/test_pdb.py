@@ -163,7 +163,7 @@ def test_a_split_without_entries(tmp_path: Path, train: int, test: int) -> None:
     write(tmp_path, "short.cif", TEST[2] if train else TRAIN[2], chain(99, 63))  # no fragment
     assert complaint(raw(tmp_path)) == (
         f"{tmp_path}/raw/pdb gives unbroken stretches of 64 residues from {train + test} entries, {train} to train and "
-        f"{test} to test; expected some in each split: add entries, of which one in 10 tests"
+        f"{test} to test; expected some in each split: add entries: one in 10 is for testing"
     )
 
 
