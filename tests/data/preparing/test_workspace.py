@@ -13,7 +13,7 @@ HOLD = f"{LOCK}with locked(Path(sys.argv[1])): pass"
 DIE = f"{LOCK}import os\nwith locked(Path(sys.argv[1])): os.kill(os.getpid(), 9)"
 
 
-def test_another_process_is_kept_out(tmp_path: Path) -> None:
+def test_a_second_process_is_refused(tmp_path: Path) -> None:
     with locked(tmp_path / "w"):
         other = python("-c", HOLD, tmp_path / "w")
     assert other.returncode != 0
@@ -21,7 +21,7 @@ def test_another_process_is_kept_out(tmp_path: Path) -> None:
     assert python("-c", HOLD, tmp_path / "w").returncode == 0
 
 
-def test_a_killed_process_keeps_nobody_out(tmp_path: Path) -> None:
+def test_the_lock_of_a_killed_process_is_free(tmp_path: Path) -> None:
     assert python("-c", DIE, tmp_path / "w").returncode == -9
     with locked(tmp_path / "w"):
         pass

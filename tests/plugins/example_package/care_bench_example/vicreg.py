@@ -1,4 +1,4 @@
-"""VICReg (Bardes et al. 2022, arXiv 2105.04906): views agree, dimensions vary, and no two say the same."""
+"""VICReg (Bardes et al. 2022, arXiv 2105.04906): variance, invariance and covariance terms."""
 
 from __future__ import annotations
 
