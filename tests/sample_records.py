@@ -1,4 +1,4 @@
-"""Records written by hand, for tests of artifacts and report; means and intervals can be worked out on paper."""
+"""Records written by hand for tests of artifacts and report, with means and intervals that are easy to compute."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ EVALUATION = canonical(
 
 
 def make_record(**changes: Any) -> Record:
-    """A record of profile `small`: SimCLR on digits, seed 0, unless said otherwise."""
+    """Return a record of the profile `small`; the defaults are SimCLR, digits and seed 0."""
     variant = changes.get("variant", "simclr")
     metric = changes.get("metric", "top1")
     method, base, fidelity = METHODS.get(variant, (variant, None, None))
@@ -97,12 +97,12 @@ def make_record(**changes: Any) -> Record:
 
 
 def seeds(values: Sequence[float | None], **changes: Any) -> list[Record]:
-    """One record per seed 0, 1, ...; None leaves the seed out."""
+    """Return one record per seed 0, 1, ...; None leaves a seed out."""
     return [make_record(seed=seed, value=value, **changes) for seed, value in enumerate(values) if value is not None]
 
 
 def sample() -> list[Record]:
-    """The collection `small` of the golden tables."""
+    """Return the records of the collection `small` of the golden tables."""
     repeated = {"n": 3, "spread": 0.25}
     failed = {"value": None, "n": 0, "reason": "diverged: loss > 1e6 at 50% of step_count & stopped | <final>"}
     return [
@@ -150,7 +150,7 @@ def sample() -> list[Record]:
 
 
 def write_sample(results: Path) -> Path:
-    """A results folder with the collection `small`, a pin `old` of one record, and the paper's values."""
+    """Write a results folder with the collection `small`, a pin `old` of one record, and the paper's values."""
     write_records(results / "runs" / "all.jsonl", sample())
     collect([results / "runs" / "all.jsonl"], results / "collected" / "small")
     write_records(results / "runs" / "one.jsonl", [make_record(profile="first", code_version="0.1.0+gabc.dirty")])
@@ -184,5 +184,5 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def results(tmp_path: Path, written: Path) -> Path:
-    """A results folder of one's own."""
+    """A copy of the sample results folder, which a test may change."""
     return Path(shutil.copytree(written, tmp_path / "results"))

@@ -1,4 +1,4 @@
-"""The command line: what it prints, how it ends, and what it does not import."""
+"""The command line: output, exit codes, and modules that it must not import."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def care_bench(*arguments: str, cwd: Path = ROOT, **options: Any) -> subprocess.
 
 
 def fails(*arguments: str, **options: Any) -> str:
-    """Run a command that has to fail and return its one line."""
+    """Run a command that must fail, and return its one line."""
     ended = care_bench(*arguments, **options)
     assert ended.returncode == 2, ended.stderr
     lines = [line for line in ended.stderr.splitlines() if not line.startswith("proteins/simclr/seed0: step")]
@@ -149,7 +149,7 @@ def test_unprepared_data_says_how_to_prepare_it(profile: Path, tmp_path: Path) -
 def test_a_full_results_folder_is_named_and_nothing_is_half_written(
     run: Path, profile: Path, data: Path, tmp_path: Path
 ) -> None:
-    """A limit on the size of files stands for a disk without space: writing beyond it fails the same way."""
+    """A limit on the size of files stands for a full disk: writes beyond it fail in the same way."""
 
     def limit() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
@@ -159,7 +159,7 @@ def test_a_full_results_folder_is_named_and_nothing_is_half_written(
     line = fails(*arguments, preexec_fn=limit)
     assert f"cannot write {out}/encoder.safetensors" in line
     assert {path.name for path in out.iterdir() if path.is_file()} == {"config.json"}
-    # With space again, the same command ends well.
+    # With enough space, the same command succeeds.
     assert care_bench(*arguments).returncode == 0
 
 

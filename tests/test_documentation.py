@@ -1,4 +1,4 @@
-"""The documentation names what there is: every setting, every command, every protocol."""
+"""The documentation names every setting, command, data set, method and protocol."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_every_command_and_protocol_is_in_the_readme() -> None:
     assert all(f"`{method}`" in README and f"`{method}`" in CONFIG for method in METHODS)
 
 
-def test_links_lead_somewhere() -> None:
+def test_every_link_has_a_target() -> None:
     for path in (ROOT / "README.md", ROOT / "workflows/config/README.md"):
         for target in re.findall(r"\]\((?!https?:)([^)]+)\)", path.read_text()):
             assert (path.parent / target).exists(), target

@@ -1,4 +1,4 @@
-"""Every data set from its own files on disk to records: prepare, pretrain two steps, evaluate."""
+"""Every data set from its files on disk to records: prepare, pretrain for two steps, evaluate."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PRESETS = {
     "cifar100": "cifar",
     "tinted_fashion_mnist": "fashion_mnist",
 }
-"""Data set -> preset, where it has another name."""
+"""Data set -> preset, if the names differ."""
 EMBEDDED = ("digits", "tinted_digits", "proteins")
 
 
@@ -33,7 +33,7 @@ def run_of(dataset: str) -> RunConfig:
     return RunConfig.parse({**identity, "method": method, **preset}, dataset)
 
 
-def test_every_data_set_is_here() -> None:
+def test_every_data_set_is_tested_here() -> None:
     assert {*formats.ALL, *EMBEDDED} == set(DATASETS)
 
 
@@ -57,5 +57,5 @@ def test_from_files_to_records(dataset: str, tmp_path: Path, monkeypatch: pytest
         assert {probe, "cached-v1"} <= accuracy
     else:
         assert "first_pc_angle" in measured
-    # What is not measured says why.
+    # A record without a value has a reason.
     assert all(record.reason for record in records if record.value is None)

@@ -1,4 +1,4 @@
-"""Atomic writes: whole or not at all, with one line when they fail."""
+"""Atomic writes: a file is written completely or not at all, and a failure is one line."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_a_file_is_written_whole_with_its_folders_and_usual_permissions(tmp_path
     assert [entry.name for entry in path.parent.iterdir()] == ["file.txt"]
 
 
-def test_a_write_that_fails_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "file"
     write_text(path, "before")
 

@@ -1,4 +1,4 @@
-"""Jobs of several runs: one process, a folder and a log for each run, and nothing finished is done twice."""
+"""Jobs of several runs: each run has a folder and a log, and finished runs are skipped."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Job:
-    """A job on some runs, in a folder of its own."""
+    """A job on some runs in its own folder."""
 
     def __init__(self, folder: Path, data: Path, runs: list[RunConfig]) -> None:
         self.data, self.configs = data, runs
@@ -68,7 +68,7 @@ class Job:
         return RunFolder(self.runs / self.configs[index].id)
 
     def results(self) -> list[tuple[int, str]]:
-        """When the weights of every run were written, and the hash of its records."""
+        """Return when the weights of every run were written, and the hash of its records."""
         folders = [self.folder(index) for index in range(len(self.configs))]
         return [(folder.encoder.stat().st_mtime_ns, sha256_file(folder.records)) for folder in folders]
 
@@ -97,10 +97,10 @@ def test_runs_are_divided_evenly_and_never_across_data_sets() -> None:
     }
 
 
-def test_a_run_alone_or_on_several_devices_has_a_job_of_its_name() -> None:
+def test_a_single_run_or_one_on_several_devices_has_a_job_with_its_name() -> None:
     assert list(profile(runs_per_job=1).jobs()) == [run.id for run in profile().runs()]
-    rows = {**PROFILE["datasets"]["digits"]["methods"], "wide": {"name": "simclr", "training": {"devices": 2}}}
-    jobs = profile(datasets={"digits": {**PROFILE["datasets"]["digits"], "methods": rows}}, runs_per_job=8).jobs()
+    variants = {**PROFILE["datasets"]["digits"]["methods"], "wide": {"name": "simclr", "training": {"devices": 2}}}
+    jobs = profile(datasets={"digits": {**PROFILE["datasets"]["digits"], "methods": variants}}, runs_per_job=8).jobs()
     assert {name: len(runs) for name, runs in jobs.items()} == {"digits/wide/seed0": 1, "digits/job1": 3}
 
 
@@ -118,12 +118,12 @@ def test_every_run_has_its_files_its_log_and_a_line_and_the_summary_names_their_
         assert records[run.id] == sha256_file(folder.records)
         assert {record.variant for record in read_records(folder.records)} == {run.variant}
         assert "step 2/2" in job.log(index, "pretrain")
-        assert not folder.path.joinpath("state").exists()
+        assert not list(folder.path.glob("state-*"))
     lines = capfd.readouterr().out.splitlines()
     assert [line.split(": ")[0] for line in lines] == [*ids, *ids]
 
 
-def test_what_is_finished_is_passed_over(job: Job, capfd: pytest.CaptureFixture[str]) -> None:
+def test_finished_runs_are_skipped(job: Job, capfd: pytest.CaptureFixture[str]) -> None:
     job.pretrain()
     job.evaluate()
     paths = [path for path in job.runs.rglob("*") if path.is_file()]
@@ -138,18 +138,14 @@ def test_what_is_finished_is_passed_over(job: Job, capfd: pytest.CaptureFixture[
 def test_one_changed_run_is_trained_again_and_the_others_are_left_alone(job: Job) -> None:
     job.pretrain()
     job.evaluate()
-    before = [
-        (job.folder(index).encoder.stat().st_mtime_ns, sha256_file(job.folder(index).records)) for index in range(3)
-    ]
+    before = job.results()
     old = json.loads(job.folder(0).config.read_text())
     job.configs[0] = RunConfig.parse({**old, "method": {"name": "simclr", "temperature": 0.1}}, "here")
     job.write()
     job.pretrain()
-    assert not job.folder(0).records.exists(), "records of other weights"
+    assert not job.folder(0).records.exists(), "the old records are removed"
     job.evaluate()
-    after = [
-        (job.folder(index).encoder.stat().st_mtime_ns, sha256_file(job.folder(index).records)) for index in range(3)
-    ]
+    after = job.results()
     assert after[1:] == before[1:]
     assert after[0][0] != before[0][0]
     assert after[0][1] != before[0][1]
@@ -169,7 +165,7 @@ def test_a_run_that_fails_is_named_and_the_others_go_on(job: Job) -> None:
     assert [job.folder(index).summary.exists() for index in range(3)] == [True, False, True]
 
 
-def test_a_signal_stops_the_job_and_the_next_one_goes_on_from_there(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signal_stops_the_job_and_the_next_job_continues_it(job: Job, monkeypatch: pytest.MonkeyPatch) -> None:
     from care_bench.training import pretrain as module
 
     job.configs = [
@@ -188,10 +184,10 @@ def test_a_signal_stops_the_job_and_the_next_one_goes_on_from_there(job: Job, mo
     with pytest.raises(RunInterruptedError, match="digits/invariance/seed0 stopped by SIGTERM after step 2 of 6"):
         job.pretrain()
     job.pretrain()
-    assert steps == ["simclr"] * 6 + ["invariance"] * 6 + ["uniformity"] * 6, "no step twice, no run twice"
+    assert steps == ["simclr"] * 6 + ["invariance"] * 6 + ["uniformity"] * 6, "no step and no run is repeated"
 
 
-def test_a_damaged_list_is_one_line(job: Job) -> None:
+def test_a_damaged_list_of_runs_is_one_line(job: Job) -> None:
     job.file.write_text("{}")
     with pytest.raises(CareBenchError, match="expected a list of run configurations, found dict"):
         job.pretrain()

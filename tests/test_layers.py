@@ -29,7 +29,7 @@ LAYERS = (
 FREE = (LAYERS[0], LAYERS[-1])
 """Within these layers modules may import each other."""
 APART = {("evaluation", "training")}
-"""The first must not import the second, although it is to its left."""
+"""Pairs of which the first must not import the second, although the second is to its left."""
 RANK = {name: rank for rank, layer in enumerate(LAYERS) for name in layer}
 
 
@@ -84,7 +84,7 @@ def test_imports_go_from_left_to_right_only() -> None:
     assert not violations, "\n".join(["imports against the order of the layers:", *violations])
 
 
-def test_imports_are_found_wherever_they_stand(tmp_path: Path) -> None:
+def test_imports_are_found_in_functions_and_under_type_checking(tmp_path: Path) -> None:
     path = tmp_path / "here.py"
     path.write_text(
         "import care_bench.files\nfrom care_bench import __version__, report\nfrom typing import TYPE_CHECKING\n"

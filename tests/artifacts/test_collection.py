@@ -25,7 +25,7 @@ def _files(folder: Path, *groups: list[Record]) -> list[Path]:
     return paths
 
 
-def test_what_is_collected_is_read_back(tmp_path: Path, records: list[Record]) -> None:
+def test_a_collection_is_read_back_as_it_was_written(tmp_path: Path, records: list[Record]) -> None:
     folder = tmp_path / "collected" / "small"
     assert collect(_files(tmp_path, records[:7], records[7:]), folder) == folder / "records.parquet"
     collection = read_collection(folder)
@@ -50,7 +50,7 @@ def test_the_frame_is_tidy(tmp_path: Path, record: Make) -> None:
         assert found["higher_is_better"].tolist() == [True, True]
 
 
-def test_snapshots_stand_beside_the_final_record(tmp_path: Path, record: Make) -> None:
+def test_records_of_snapshots_are_collected_with_the_final_ones(tmp_path: Path, record: Make) -> None:
     kept = [record(), record(epoch=9), record(epoch=10, value=1.0)]
     collect(_files(tmp_path, kept[::-1]), tmp_path / "out")
     assert list(read_collection(tmp_path / "out").records) == kept
@@ -61,7 +61,7 @@ def test_snapshots_stand_beside_the_final_record(tmp_path: Path, record: Make) -
     assert [line.split(",")[9] for line in text.splitlines()] == ["epoch", "", "9", "10"]
 
 
-def test_a_few_samples_are_a_column(tmp_path: Path, record: Make) -> None:
+def test_the_limit_on_samples_is_a_column(tmp_path: Path, record: Make) -> None:
     kept = [record(samples=64), record(seed=1, samples=64)]
     collect(_files(tmp_path, kept), tmp_path / "out")
     assert list(read_collection(tmp_path / "out").records) == kept
@@ -115,7 +115,7 @@ def test_records_that_contradict_each_other_are_refused(
     assert not (tmp_path / "out").exists()
 
 
-def test_nothing_to_collect(tmp_path: Path) -> None:
+def test_collecting_no_records_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CareBenchError, match="found no records"):
         collect([], tmp_path / "out")
     with pytest.raises(CareBenchError, match="found no records"):
@@ -172,7 +172,7 @@ def test_a_truncated_collection_is_named(tmp_path: Path, record: Make) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_no_collection(tmp_path: Path) -> None:
+def test_a_missing_collection_is_named(tmp_path: Path) -> None:
     with pytest.raises(CareBenchError, match="care-bench collect"):
         read_collection(tmp_path)
 
@@ -181,7 +181,7 @@ def test_no_collection(tmp_path: Path) -> None:
     "content",
     ["{", "[]", '{"profile": "small"}', '{"datasets": ["digits"]}', '{"datasets": {"digits": {"methods": [1]}}}'],
 )
-def test_a_profile_that_is_none_is_named(tmp_path: Path, record: Make, content: str) -> None:
+def test_a_file_that_is_no_profile_is_named(tmp_path: Path, record: Make, content: str) -> None:
     collect(_files(tmp_path, [record()]), tmp_path / "out")
     assert read_collection(tmp_path / "out").variants == {}
     path = tmp_path / "out" / "profile.json"

@@ -26,7 +26,7 @@ def test_the_supported_versions_are_those_of_pyproject() -> None:
     assert {name: SpecifierSet(text) for name, text in SUPPORTED.items()} == required
 
 
-def test_what_is_installed_is_supported() -> None:
+def test_the_installed_versions_are_supported() -> None:
     check_versions()
 
 
@@ -89,12 +89,12 @@ def test_an_edited_or_uncommitted_module_is_dirty(checkout: Path, name: str) -> 
     assert _code_version(checkout).endswith(".dirty")
 
 
-def test_a_callers_git_dir_is_not_believed(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_git_dir_of_the_caller_is_ignored(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GIT_DIR", "/nonexistent")
     assert "+g" in _code_version(checkout)
 
 
-def test_somebody_elses_repository_is_not_ours(checkout: Path) -> None:
+def test_the_repository_of_another_project_is_not_a_checkout(checkout: Path) -> None:
     (checkout / "pyproject.toml").write_text('[project]\nname = "another"\n')
     assert _code_version(checkout) == care_bench.__version__
 
@@ -120,10 +120,10 @@ def test_a_copy_that_is_not_tracked_is_not_a_checkout(checkout: Path) -> None:
     assert _code_version(checkout) == care_bench.__version__
 
 
-def test_without_git_there_is_the_version(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_git_the_version_is_that_of_the_package(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     assert _code_version(checkout) == care_bench.__version__
 
 
-def test_the_running_codes_version_starts_with_the_packages() -> None:
+def test_the_code_version_starts_with_the_package_version() -> None:
     assert re.fullmatch(re.escape(care_bench.__version__) + r"(\+g[0-9a-f]{12}(\.dirty)?)?", code_version())

@@ -22,7 +22,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_it_holds_hash_and_size_of_every_file(folder: Path) -> None:
+def test_the_manifest_holds_hash_and_size_of_every_file(folder: Path) -> None:
     content = json.loads((folder / "MANIFEST.json").read_text())
     expected = {"a.txt": b"alpha", "deep/b.txt": b"", "deep/er/c.txt": b"gamma\n"}
     assert content["files"] == {
@@ -31,7 +31,7 @@ def test_it_holds_hash_and_size_of_every_file(folder: Path) -> None:
     assert content["about"] == {"profile": "small", "code_versions": ["1"]}
 
 
-def test_an_untouched_folder_is_fine(folder: Path) -> None:
+def test_an_unchanged_folder_has_no_problems(folder: Path) -> None:
     Manifest.load(folder).verify()
     assert Manifest.load(folder) == Manifest.of(folder, {"profile": "small", "code_versions": ["1"]})
 
@@ -87,6 +87,6 @@ def test_a_damaged_manifest_is_named(folder: Path, content: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-def test_no_manifest(tmp_path: Path) -> None:
+def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
     with pytest.raises(CareBenchError, match=r"missing .*MANIFEST\.json"):
         Manifest.load(tmp_path)

@@ -35,7 +35,7 @@ def test_a_pin_is_never_replaced(results: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", "..", "../x", "a/b", ".hidden", "a b"])
-def test_a_pin_has_a_folders_name(results: Path, name: str) -> None:
+def test_the_name_of_a_pin_must_be_a_valid_folder_name(results: Path, name: str) -> None:
     with pytest.raises(CareBenchError, match=r"cannot be a folder|never replaced"):
         pin(results, name, "small")
     assert [path.name for path in (results / "pinned").iterdir()] == ["old"]
@@ -47,7 +47,7 @@ def test_an_unknown_collection_is_named_with_the_nearest(results: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["edit", "remove"])
-def test_files_that_disagree_are_not_pinned(results: Path, damage: str) -> None:
+def test_a_collection_whose_files_disagree_is_not_pinned(results: Path, damage: str) -> None:
     path = results / "collected" / "small" / "records.csv"
     if damage == "edit":
         path.write_text(path.read_text().replace("92.0", "99.0"))
@@ -73,7 +73,7 @@ def test_verified_files_are_counted(results: Path) -> None:
     assert verify_all(results) == 4
 
 
-def test_no_pins_are_no_files(tmp_path: Path) -> None:
+def test_without_pins_no_files_are_verified(tmp_path: Path) -> None:
     assert verify_all(tmp_path) == 0
 
 
@@ -105,7 +105,7 @@ def test_every_problem_of_every_pin_is_named(results: Path) -> None:
     assert "\n" not in message
 
 
-def test_a_pin_takes_the_profile_with_it(results: Path) -> None:
+def test_the_profile_of_a_collection_is_pinned_with_it(results: Path) -> None:
     profile = results / "collected" / "small" / "profile.json"
     profile.write_text(json.dumps({"datasets": {"digits": {"methods": {"simclr": {}, "care": {}}}}}))
     pinned = pin(results, "kept", "small")

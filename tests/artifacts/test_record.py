@@ -27,12 +27,12 @@ def test_any_change_changes_the_id(make: Make, change: dict[str, Any]) -> None:
     assert make(**change).id != make().id
 
 
-def test_a_configuration_is_the_one_that_was_hashed(make: Make) -> None:
+def test_the_hash_of_the_configuration_is_checked(make: Make) -> None:
     with pytest.raises(ValidationError, match="config whose SHA-256 is not config_sha256"):
         make(config="{ }")
 
 
-def test_the_identity_is_blind_to_the_outcome(make: Make) -> None:
+def test_the_identity_does_not_depend_on_the_outcome(make: Make) -> None:
     outcome = {"value": 1.0, "spread": None, "duration_s": 9.0, "weights_sha256": "d" * 64, "device": "another"}
     assert make(**outcome).identity == make().identity
     for change in ({"seed": 0}, {"variant": "x"}, {"base": None}, {"representation": "projection"}, {"metric": "y"}):
@@ -48,7 +48,7 @@ def test_a_snapshot_is_another_measurement(content: dict[str, Any], make: Make) 
     assert [record.epoch for record in ordered] == [None, 0, 9, 10, 100]
 
 
-def test_every_key_is_in_the_file_and_needed_there(tmp_path: Path, content: dict[str, Any], make: Make) -> None:
+def test_every_key_is_written_and_required(tmp_path: Path, content: dict[str, Any], make: Make) -> None:
     path = tmp_path / "records.jsonl"
     write_records(path, [make()])
     assert json.loads(path.read_bytes()) == content
@@ -59,7 +59,7 @@ def test_every_key_is_in_the_file_and_needed_there(tmp_path: Path, content: dict
 
 
 @pytest.mark.parametrize("more", [{"samples": 64}, {"values": (91.0, 91.5, 91.25)}, {"evaluation": '{"seed":3}'}])
-def test_how_it_was_measured_is_hashed_but_no_part_of_what_is_measured(
+def test_evaluation_settings_are_part_of_the_hash_but_not_of_the_identity(
     tmp_path: Path, content: dict[str, Any], make: Make, more: dict[str, Any]
 ) -> None:
     canonical = json.dumps({**content, **more}, sort_keys=True, separators=(",", ":")).encode()
@@ -69,7 +69,7 @@ def test_how_it_was_measured_is_hashed_but_no_part_of_what_is_measured(
     assert read_records(tmp_path / "records.jsonl") == [make(), make(**more)]
 
 
-def test_what_is_written_is_read_back(tmp_path: Path, make: Make) -> None:
+def test_written_rows_are_read_back_unchanged(tmp_path: Path, make: Make) -> None:
     records = [make(), make(value=0.1 + 0.2), make(value=None, reason="diverged\nat step 3", spread=None, n=0)]
     write_records(tmp_path / "records.jsonl", records)
     assert read_records(tmp_path / "records.jsonl") == records
@@ -120,7 +120,7 @@ def test_an_empty_file_holds_no_records(tmp_path: Path) -> None:
     ],
     ids=str,
 )
-def test_what_a_record_may_not_be(make: Make, change: dict[str, Any]) -> None:
+def test_an_invalid_record_is_refused(make: Make, change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         make(**change)
 
@@ -130,7 +130,7 @@ def test_a_run_without_weights_can_still_give_a_reason(make: Make) -> None:
     assert record.reason == "the run failed"
 
 
-def test_a_record_does_not_change(make: Make) -> None:
+def test_a_record_is_immutable(make: Make) -> None:
     record = make()
     with pytest.raises(ValidationError):
         record.value = 99.0

@@ -1,4 +1,4 @@
-"""The settings that the augmentation and a configuration share."""
+"""Settings that the augmentation and the configuration share."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def make(channels: int, **settings: Any) -> ImageAugmentation:
 
 
 def pictures(n: int, channels: int, size: tuple[int, int], seed: int = 0) -> Tensor:
-    """Noise, smooth, saturated, gray and constant images, so that clamps and ties of channels occur."""
+    """Noise, smooth, saturated, gray and constant images, so that values are clamped and channels are equal."""
     generator = torch.Generator().manual_seed(seed)
     images = torch.rand(n, channels, *size, generator=generator)
     images[0::5] = F.gaussian_blur(images[0::5], 5, 2.0)
@@ -112,7 +112,7 @@ def test_each_operation_alone_agrees_with_torchvision(channels: int, settings: d
 
 
 def by_hand(input_size: tuple[int, int], **values: Any) -> ImageParameters:
-    """One row of parameters that changes nothing except for the given values."""
+    """Return one row of parameters that changes only what the given values say."""
     row = {
         "box": [0, 0, *input_size],
         "flip": False,
@@ -129,7 +129,7 @@ def by_hand(input_size: tuple[int, int], **values: Any) -> ImageParameters:
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_any_box_is_cropped_as_torchvision_does(data: st.DataObject) -> None:
-    # torch 2.15 resizes the rows wrongly where the result is 1 pixel wide, so the oracle needs two
+    # torch 2.15 resizes wrongly to a width of 1 pixel, so the reference needs at least two
     length, width = st.integers(1, 40), st.integers(2, 40)
     input_size, size = data.draw(st.tuples(length, length)), data.draw(st.tuples(length, width))
     height, width = (data.draw(st.integers(1, limit)) for limit in input_size)
@@ -169,7 +169,7 @@ def test_colours_worked_out_by_hand() -> None:
     half = [0.5, 1.0, 0.0, 0.0]  # gray of the darkened colours
     expected = torch.tensor([0.5 * 0.2989, 0.25 * 0.587]).expand(3, 2)
     torch.testing.assert_close(applied([0, 1, 2, 3], half), expected)
-    # doubled brightness before or after doubled contrast: because of the clamp the order matters
+    # values are clamped, so the order of doubled brightness and doubled contrast matters
     both = [2.0, 2.0, 1.0, 0.0]
     bright_first = torch.tensor([[1.0, 0.0], [0.0, 1.0], [0.0, 0.0]])
     mean = (0.2989 + 0.587) / 2
@@ -215,7 +215,7 @@ def test_apply_does_not_change_its_inputs_and_ignores_autocast_and_gradients() -
     assert torch.equal(parameters.to_vector(), drawn)
 
 
-def test_integers_and_doubles_stand_for_the_same_images() -> None:
+def test_uint8_and_double_images_give_the_same_result() -> None:
     augmentation = make(3)
     parameters = augmentation.sample(16, torch.Generator().manual_seed(5))
     stored = torch.randint(0, 256, (16, 3, 32, 32), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))

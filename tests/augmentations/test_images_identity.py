@@ -22,7 +22,7 @@ def centred(input_size: tuple[int, int], size: tuple[int, int]) -> ImageAugmenta
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(data=st.data())
 def test_the_centre_is_torchvisions(data: st.DataObject) -> None:
-    """All parities of height and width: where the centre falls between two pixels, the same one is taken."""
+    """Height and width of both parities: if the centre is between two pixels, the same one is chosen."""
     input_size = data.draw(st.tuples(st.integers(1, 30), st.integers(1, 30)))
     size = tuple(data.draw(st.integers(1, length)) for length in input_size)
     images = torch.rand(2, 3, *input_size, generator=torch.Generator().manual_seed(sum(input_size)))
@@ -31,7 +31,7 @@ def test_the_centre_is_torchvisions(data: st.DataObject) -> None:
 
 
 @pytest.mark.parametrize(("input_size", "size"), [((256, 256), (224, 224)), ((7, 9), (4, 4)), ((8, 8), (8, 8))])
-def test_stored_bytes_have_the_same_centre(input_size: tuple[int, int], size: tuple[int, int]) -> None:
+def test_uint8_images_have_the_same_centre(input_size: tuple[int, int], size: tuple[int, int]) -> None:
     images = torch.randint(0, 256, (2, 3, *input_size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
     reference = v2.Compose([v2.CenterCrop(size), v2.ToDtype(torch.float32, scale=True), v2.Normalize(MEAN, STD)])
     found = centred(input_size, size).identity(images)
@@ -39,7 +39,7 @@ def test_stored_bytes_have_the_same_centre(input_size: tuple[int, int], size: tu
     assert found.shape == (2, 3, *size)
 
 
-def test_the_whole_image_is_shown_unless_the_centre_is_asked_for() -> None:
+def test_the_default_is_the_whole_image_and_not_its_centre() -> None:
     augmentation = ImageAugmentation(input_size=(40, 40), size=(20, 20), mean=MEAN, std=STD)
     assert augmentation.test_view == "resize"
     images = torch.zeros(1, 3, 40, 40)
@@ -50,7 +50,7 @@ def test_the_whole_image_is_shown_unless_the_centre_is_asked_for() -> None:
     torch.testing.assert_close(centre, black[None, :, None, None].expand(1, 3, 20, 20))
 
 
-def test_it_does_not_change_the_augmented_views() -> None:
+def test_the_test_view_does_not_change_augmented_views() -> None:
     other = ImageAugmentation(input_size=(40, 40), size=(20, 20), blur_kernel=1, mean=MEAN, std=STD)
     images = torch.rand(8, 3, 40, 40, generator=torch.Generator().manual_seed(0))
     views = [

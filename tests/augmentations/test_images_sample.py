@@ -1,4 +1,4 @@
-"""``sample`` against torchvision's own draws: two-sample tests on 10^4 draws with fixed seeds."""
+"""``sample`` against torchvision: two-sample tests on 10^4 draws with fixed seeds."""
 
 from __future__ import annotations
 
@@ -89,7 +89,7 @@ def test_place_of_a_box_is_uniform_given_its_size() -> None:
 
 
 @pytest.mark.parametrize("input_size", [(8, 64), (64, 8)])
-def test_central_box_where_nothing_fits(input_size: tuple[int, int]) -> None:
+def test_the_box_is_central_if_no_box_fits(input_size: tuple[int, int]) -> None:
     scale, ratio = (0.9, 1.0), (3 / 4, 4 / 3)
     boxes = drawn(n=50, input_size=input_size, crop_scale=scale).box.numpy()
     assert (boxes == torchvision_boxes(50, input_size, scale, ratio)).all()
@@ -101,7 +101,7 @@ def test_largest_central_square_where_only_squares_of_the_whole_area_are_allowed
     assert drawn(n=3, crop_scale=(1.0, 1.0), crop_ratio=(1.0, 1.0)).box.tolist() == [[4, 0, 40, 40]] * 3
 
 
-def test_whole_image_where_its_own_ratio_is_allowed() -> None:
+def test_the_whole_image_is_cropped_if_its_own_ratio_is_allowed() -> None:
     ratio = (40 / 48, 40 / 48)
     assert drawn(n=3, crop_scale=(1.0, 1.0), crop_ratio=ratio).box.tolist() == [[0, 0, 48, 40]] * 3
 
@@ -150,9 +150,9 @@ def test_flags_have_their_probabilities_and_are_independent() -> None:
 def test_continuous_draws_are_independent_of_each_other_and_between_images() -> None:
     parameters = drawn()
     numbers = torch.cat([parameters.factors, parameters.sigma[:, None], parameters.box.float()[:, :2]], dim=1)
-    columns = torch.cat([numbers[:-1], numbers[1:]], dim=1).numpy()  # an image beside the next one
+    columns = torch.cat([numbers[:-1], numbers[1:]], dim=1).numpy()  # an image and the next one
     correlation = stats.spearmanr(columns).statistic
-    position = correlation[5, 6], correlation[12, 13]  # both grow as the box shrinks: not independent
+    position = correlation[5, 6], correlation[12, 13]  # not independent: both grow as the box shrinks
     assert min(position) > 0.1
     correlation[[5, 6, 12, 13], [6, 5, 13, 12]] = 0.0
     np.fill_diagonal(correlation, 0.0)
@@ -160,7 +160,7 @@ def test_continuous_draws_are_independent_of_each_other_and_between_images() -> 
 
 
 @pytest.mark.parametrize("probability", [0.0, 1.0])
-def test_certain_flags(probability: float) -> None:
+def test_flags_of_probability_zero_and_one(probability: float) -> None:
     settings: dict[str, Any] = {f"{name}_probability": probability for name in PROBABILITIES}
     parameters = drawn(n=1000, **settings)
     for name in PROBABILITIES:

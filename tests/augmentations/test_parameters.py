@@ -1,4 +1,4 @@
-"""The parameter classes: rows, copies, and the vector that a network reads."""
+"""The parameter classes: rows, copies, and the vector for a network."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def equal(first: Parameters, second: Parameters) -> bool:
 
 
 def rows_of(parameters: Parameters, rows: list[int]) -> Parameters:
-    """The same rows, picked from every field by stacking them one at a time."""
+    """Return the same rows, selected from every field one at a time."""
     picked = {name: torch.stack([getattr(parameters, name)[row] for row in rows]) for name in parameters.ROW_SHAPES}
     return dataclasses.replace(parameters, **picked)
 
@@ -102,7 +102,7 @@ def test_image_vector_worked_out_by_hand() -> None:
         assert row == pytest.approx(wanted)
 
 
-def test_ranks_invert_every_order() -> None:
+def test_ranks_are_the_inverse_permutation_of_every_order() -> None:
     orders = list(itertools.permutations(range(4)))
     parameters = AUGMENTATION.sample(24, torch.Generator())
     jittered = torch.ones(24, dtype=torch.bool)

@@ -1,4 +1,4 @@
-"""Random rotations of point clouds: membership in SO(3), Haar measure, and what they do to points."""
+"""Random rotations of point clouds: membership in SO(3), Haar measure, and their effect on points."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_a_cloud_has_the_same_bits_in_any_batch(points_per_cloud: int) -> None:
         assert torch.equal(rotation.apply(points, parameters), whole)
 
 
-def test_identity_and_the_generator() -> None:
+def test_identity_keeps_the_cloud_and_the_generator_decides_the_draw() -> None:
     rotation = RandomRotation3D()
     points = torch.randn(4, 6, 3, generator=torch.Generator().manual_seed(6))
     assert torch.equal(rotation.identity(points), points)

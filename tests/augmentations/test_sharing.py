@@ -1,4 +1,4 @@
-"""One draw shared by a chunk: identical images come out identical within a chunk and different between chunks."""
+"""A draw shared by a chunk: equal images stay equal within a chunk and differ between chunks."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CASES: list[tuple[Augmentation[Any], Tensor]] = [
 
 @pytest.mark.parametrize(("augmentation", "sample"), CASES, ids=["images", "point-clouds"])
 @pytest.mark.parametrize(("n", "draws"), [(32, 4), (32, 1), (32, 32), (30, 10)])
-def test_a_draw_is_bitwise_shared_within_its_chunk_only(
+def test_a_draw_is_shared_bit_for_bit_within_its_chunk_only(
     augmentation: Augmentation[Any], sample: Tensor, n: int, draws: int
 ) -> None:
     parameters = draw(augmentation, n, draws, torch.Generator().manual_seed(1))

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def edited(profile: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
-    """Return a copy of a profile with one dotted key set; keys on the way are made."""
+    """Return a copy of a profile with one dotted key set; missing parents of the key are added."""
     content = copy.deepcopy(profile)
     *parents, last = path.split(".")
     place = content

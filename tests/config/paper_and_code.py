@@ -1,4 +1,4 @@
-"""What the paper prints beside what the released code has, written out by hand for the tests of the paper profile."""
+"""Settings of the paper and of the released code side by side, written by hand for the tests of the paper profile."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PROBES: dict[str, tuple[str, dict[str, Any]]] = {
         },
     ),
 }
-"""Protocol of the linear probe -> a data set of it, and its settings: the paper's, and MoCo's where it prints none."""
+"""Protocol of the linear probe -> one of its data sets, and the settings: the paper's, or MoCo's if not printed."""
 
 BOTH: list[tuple[str, str, str | None, str, Any, Any]] = [
     ("cifar10", "care", "simclr", "method.fidelity", "paper", "released-code"),
@@ -95,4 +95,4 @@ BOTH: list[tuple[str, str, str | None, str, Any, Any]] = [
     ("cifar10", "equimod", "simclr", "(linear probe: epochs)", 100, 100),
     ("cifar10", "barlow_twins", None, "encoder.projector.hidden", None, None),
 ]
-"""Data set, method, base, key, what the paper prints, what the released code has."""
+"""Data set, method, base, key, value in the paper, value in the released code."""

@@ -1,11 +1,11 @@
-"""What the paper profile chooses where nothing is known, or against what is known, for its tests; written by hand."""
+"""Expected settings of the paper profile that are our choice: unknown ones, and ones that differ from the paper."""
 
 from __future__ import annotations
 
-from tests.config.paper_values import ADAM, AUGMENTATION, EQUIMOD, ROWS, Values
+from tests.config.paper_values import ADAM, AUGMENTATION, EQUIMOD, VARIANTS, Values
 
 FREE = {"training.deterministic", "training.threads", "training.checkpoint_every"}
-"""Keys without an effect on what is measured, but for the last bits."""
+"""Keys that change the measured numbers by rounding only."""
 THROUGH = [1, 10, 25, 50, 100, 150, 200, 250, 300, 350, 400]
 RUN: Values = {"training.steps": None, "training.precision": "32-true", "training.snapshot_epochs": []}
 ON_ONE_GPU: Values = {**RUN, "training.devices": 1, "training.batchnorm": "per-device"}
@@ -29,7 +29,7 @@ WEIGHTS = (0.001, 0.003, 0.03, 0.1, 0.3, 1, 3, 10)
 
 
 def table1(small: Values) -> dict[str, Values]:
-    """The rows that CIFAR10, CIFAR100 and STL10 share."""
+    """The variants that CIFAR10, CIFAR100 and STL10 share."""
     return {
         "simclr": {**small, **SIMCLR},
         "moco_v2": {**small, **MOCO},
@@ -147,7 +147,7 @@ CHOICES: dict[str, dict[str, Values]] = {
         "care-released-code": clouds(0.1, 1.0),
     },
 }
-"""Data set -> row -> settings beside or instead of those that are known."""
+"""Data set -> variant -> settings that are added to the known ones or replace them."""
 
 BYOL = {"byol", "equimod-byol", "care-byol", "care-byol-released-code"}
 RECIPE = {"equimod-simclr", "simclr-equimod-recipe"}
@@ -172,7 +172,7 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
         "augmentation.blur_probability": BYOL | RECIPE,
         "training.schedule": {"simclr-equimod-recipe"},
         "training.precision": BYOL | {"equimod-simclr"},
-        "training.devices": set(ROWS["cifar10"]),
+        "training.devices": set(VARIANTS["cifar10"]),
     },
     "cifar100": {
         **EQUIMOD_ALONE,
@@ -180,20 +180,20 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
         "augmentation.jitter": {"byol"},
         "augmentation.blur_probability": {"byol", "equimod-simclr"},
         "training.precision": {"byol", "equimod-simclr"},
-        "training.devices": set(ROWS["cifar100"]),
+        "training.devices": set(VARIANTS["cifar100"]),
     },
     "stl10": {
         **EQUIMOD_ALONE,
         "augmentation.blur_probability": {"equimod-simclr"},
         "training.precision": {"equimod-simclr"},
         "training.optimizer.weight_decay": {"equimod-simclr"},
-        "training.devices": set(ROWS["stl10"]),
+        "training.devices": set(VARIANTS["stl10"]),
     },
     "imagenet100": {
-        "augmentation.blur_kernel": set(ROWS["imagenet100"]) - RELEASED_IMAGENET,
+        "augmentation.blur_kernel": set(VARIANTS["imagenet100"]) - RELEASED_IMAGENET,
         "training.batchnorm": {"simclr-synchronised", "moco_v2-synchronised"},
     },
-    "flowers102": {"training.devices": set(ROWS["flowers102"])},
-    "pdb": {"training.devices": set(ROWS["pdb"])},
+    "flowers102": {"training.devices": set(VARIANTS["flowers102"])},
+    "pdb": {"training.devices": set(VARIANTS["pdb"])},
 }
-"""Data set -> key -> rows whose setting is not what is known of it, each with its reason in the profile."""
+"""Data set -> key -> variants whose setting differs from the known one; the profile gives the reasons."""

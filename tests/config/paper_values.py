@@ -76,11 +76,11 @@ IMAGENET100_RELEASED = {
 }
 RELEASED_IMAGES, RELEASED_GPUS, RELEASED_SPLITS_PER_GPU = 128, 4, 4
 RELEASED_SPLITS = 32
-"""Of the equivariance term on ImageNet100: 128 images over 4 GPUs, 4 chunks on each; so 256 images are 32 chunks."""
+"""Splits on ImageNet100: the released code splits 128 images on 4 GPUs into 4 chunks each, which is 32 for 256."""
 MOCO_IMAGENET100 = {"method.temperature": 0.2, "method.queue": 65536, "method.momentum": 0.99}
 PROTEINS = {"encoder.backbone.name": "deepset", "encoder.projector.output": 16, "augmentation.kind": "rotation"}
 
-# What other methods' own releases have; the paper prints nothing about them.
+# Settings from the releases of other methods; the paper does not print them.
 EQUIMOD_RELEASE = {
     "encoder.backbone.stem": "small-image",
     "encoder.projector.batchnorm": True,
@@ -123,25 +123,25 @@ NO_HEAD = ("encoder.projector.hidden", "encoder.projector.output")
 
 
 def care(weight: float, splits: int, **more: Any) -> Values:
-    """CARE by Algorithm 1; ``base_x`` is the base method's setting x."""
+    """Return the settings of CARE by Algorithm 1; ``base_x`` is the setting x of the base method."""
     settings = {"fidelity": "paper", "sharing": "chunk", "representation": "projection", "loss": "gram", **more}
     settings |= {"weight": weight, "splits": splits}
     return {f"method.{key.replace('base_', 'base.')}": value for key, value in settings.items()}
 
 
 def released(weight: float, splits: int, **more: Any) -> Values:
-    """CARE as its code has it: one draw a batch, and a loss on another scale."""
+    """Return the settings of CARE as in its released code: one draw per batch, and another scale of the loss."""
     return care(weight, splits, fidelity="released-code", sharing="batch", **more)
 
 
 def barlow(values: Values) -> Values:
-    """Nothing is printed about Barlow Twins' own projection head."""
+    """Leave out the projection head, which is not printed for Barlow Twins."""
     return {key: value for key, value in values.items() if key not in NO_HEAD}
 
 
 def table1(small: Values, splits: int, weight: float, released_weight: float) -> dict[str, Values]:
-    """The rows that CIFAR10, CIFAR100 and STL10 share."""
-    rows: dict[str, Values] = {
+    """The variants that CIFAR10, CIFAR100 and STL10 share."""
+    variants: dict[str, Values] = {
         "simclr": {**small, "method.temperature": 0.5},
         "moco_v2": {**small, "method.temperature": 0.1},
         "barlow_twins": {**barlow(small), "method.off_diagonal_weight": 0.0051},
@@ -154,9 +154,9 @@ def table1(small: Values, splits: int, weight: float, released_weight: float) ->
     }
     for name, base in bases.items():
         values = barlow(small) if "barlow" in name else small
-        rows[name] = {**values, **care(weight, splits, **base)}
-        rows[f"{name}-released-code"] = {**values, **released(released_weight, splits, **base)}
-    return rows
+        variants[name] = {**values, **care(weight, splits, **base)}
+        variants[f"{name}-released-code"] = {**values, **released(released_weight, splits, **base)}
+    return variants
 
 
 BYOL_ALONE = {**BYOL, "method.predictor_hidden": 4096, "method.momentum": 0.996}
@@ -171,7 +171,7 @@ DEFINITION = {"method.representation": "projection", "method.loss": "gram"}
 TERM_OF_CARE = {**DEFINITION, "method.fidelity": "paper", "method.sharing": "chunk"}
 TERM_OF_RELEASE = {**DEFINITION, "method.fidelity": "released-code", "method.sharing": "batch"}
 
-ROWS: dict[str, dict[str, Values]] = {
+VARIANTS: dict[str, dict[str, Values]] = {
     "cifar10": {
         **table1(CIFAR, 16, 0.01, 0.03),
         "byol": BYOL_ALONE,
@@ -234,4 +234,4 @@ ROWS: dict[str, dict[str, Values]] = {
         "care-released-code": {**PROTEINS, **TERM_OF_RELEASE},
     },
 }
-"""Data set -> row -> what is known of its settings: printed, or in the released code that the row follows."""
+"""Data set -> variant -> its known settings: printed in the paper, or in the released code that the variant follows."""

@@ -1,4 +1,4 @@
-"""Values of the wrong type: refused in one line; and what files write in more than one way: taken."""
+"""Values of the wrong type are refused in one line; the different spellings of a number in a file are accepted."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ def test_a_wrong_type_is_one_line_with_key_value_and_what_was_expected(
     assert "\n" not in line
 
 
-def test_a_whole_number_is_a_number_and_a_list_stands_for_a_tuple() -> None:
+def test_an_integer_is_accepted_as_float_and_a_list_as_tuple() -> None:
     whole = edited(PROFILE, f"{METHODS}.care.weight", 1)
     whole["datasets"]["digits"] |= {
         "encoder": {"projector": {"hidden": [7, 8]}},
@@ -109,7 +109,7 @@ def test_a_whole_number_is_a_number_and_a_list_stands_for_a_tuple() -> None:
 
 
 class Strange(MethodSettings):
-    """What another package's method may have."""
+    """Settings with a field that only another package could have."""
 
     name: Literal["strange"]
     share: float = 0.5
@@ -130,7 +130,7 @@ def test_settings_of_other_packages_are_as_strict(key: str, value: Any, message:
     assert str(caught.value) == f"here: {message}"
 
 
-# What YAML 1.2 and everybody who writes a learning rate mean by these; PyYAML alone has texts for most of them.
+# Numbers in YAML 1.2, and to anybody who writes a learning rate; PyYAML reads most of them as strings.
 EXPONENTS = {"1e-6": 1e-6, "1E-6": 1e-6, "1e6": 1e6, "1.0e6": 1e6, "1.e+2": 100.0, ".5e-3": 5e-4, "-2e1": -20.0}
 
 
@@ -187,6 +187,6 @@ def test_every_run_of_the_profiles_comes_back_from_its_file(path: Path, tmp_path
         ({"rate": ["1e-6", "1.5", "x", "="]}, {"rate": [1e-6, 1.5, "x", "="]}),
     ],
 )
-def test_the_texts_of_a_command_line_get_the_types_of_a_file(given: dict[str, Any], meant: dict[str, Any]) -> None:
+def test_strings_of_the_command_line_get_the_types_of_a_file(given: dict[str, Any], meant: dict[str, Any]) -> None:
     assert parse_scalars(given) == meant
     assert repr(parse_scalars(given)) == repr(meant), "1 and True are equal"

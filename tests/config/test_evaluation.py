@@ -1,4 +1,4 @@
-"""What the runs of a data set are measured under: one augmentation for all rows, whatever a row has of its own."""
+"""All variants of a data set are measured under one augmentation, whatever they are trained with."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def profile(evaluation: Any = None, **changes: Any) -> Profile:
     return parse_profile({**content, **changes}, "here")
 
 
-def under(found: Profile, row: str) -> dict[str, Any]:
-    (run,) = (run for run in found.runs() if run.variant == row and run.dataset == "cifar10")
+def under(found: Profile, variant: str) -> dict[str, Any]:
+    (run,) = (run for run in found.runs() if run.variant == variant and run.dataset == "cifar10")
     return asdict(found.measured("cifar10").augmentation_of(run))
 
 
-def test_every_row_is_measured_under_the_augmentation_of_the_data_set_in_views_of_its_own_size() -> None:
+def test_variants_share_the_augmentation_of_the_data_set_at_their_own_view_size() -> None:
     found = profile()
-    byol, small = (next(run for run in found.runs() if run.variant == row) for row in ("byol", "small"))
+    byol, small = (next(run for run in found.runs() if run.variant == variant) for variant in ("byol", "small"))
     assert asdict(byol.augmentation)["crop_scale"] == (0.2, 1.0)
     assert asdict(byol.augmentation)["blur_probability"] == 0
-    # Of the preset `cifar`, with the data set's own key in it.
+    # The preset `cifar`, with the key that the data set replaces.
     expected = {
         "kind": "image",
         "crop_scale": (0.08, 1.0),
@@ -66,15 +66,15 @@ def test_every_row_is_measured_under_the_augmentation_of_the_data_set_in_views_o
     assert under(found, "simclr") == under(found, "byol") == {**expected, "size": 32}
     assert under(found, "small") == {**expected, "size": 16}
     settings = found.measured("cifar10")
-    assert settings.recorded(byol) == settings.recorded(small), "their numbers can stand in one column"
+    assert settings.recorded(byol) == settings.recorded(small), "their numbers can share a column"
     assert (settings.augmentations, settings.batch_size) == (4, 7)
 
 
-def test_a_data_set_replaces_keys_of_it_for_the_evaluation_alone() -> None:
+def test_a_data_set_replaces_keys_of_the_augmentation_for_the_evaluation_alone() -> None:
     plain, changed = profile(), profile({"augmentation": {"crop_scale": [1, 1], "blur_probability": 0}})
     assert [run.sha256() for run in changed.runs()] == [run.sha256() for run in plain.runs()]
-    for row in ("simclr", "byol", "small"):
-        assert under(changed, row) == {**under(plain, row), "crop_scale": (1, 1), "blur_probability": 0}
+    for variant in ("simclr", "byol", "small"):
+        assert under(changed, variant) == {**under(plain, variant), "crop_scale": (1, 1), "blur_probability": 0}
     for other in ("digits", "proteins"):
         assert changed.measured(other) == plain.measured(other)
     assert changed.measured("proteins").model_dump()["augmentation"] == {"kind": "rotation"}
@@ -129,7 +129,7 @@ def test_a_mistake_is_one_line_before_anything_runs(evaluation: dict[str, Any], 
     assert "\n" not in str(caught.value)
 
 
-def test_the_evaluation_of_a_whole_profile_names_no_augmentation() -> None:
+def test_an_augmentation_in_the_evaluation_of_the_whole_profile_is_refused() -> None:
     with pytest.raises(CareBenchError) as caught:
         parse_profile({**PROFILE, "evaluation": {"augmentation": {"crop_scale": [1, 1]}}}, "here")
     expected = "'augmentation' belongs to one data set; expected in `datasets.NAME.evaluation`"
@@ -150,7 +150,7 @@ def test_the_evaluation_of_a_whole_profile_names_no_augmentation() -> None:
         ),
     ],
 )
-def test_nothing_is_replaced_where_point_clouds_are_rotated(augmentation: dict[str, Any], message: str) -> None:
+def test_the_rotation_of_point_clouds_has_no_keys_to_replace(augmentation: dict[str, Any], message: str) -> None:
     content = copy.deepcopy(PROFILE)
     content["datasets"]["proteins"]["evaluation"] = {"augmentation": augmentation}
     with pytest.raises(CareBenchError) as caught:
@@ -158,7 +158,7 @@ def test_nothing_is_replaced_where_point_clouds_are_rotated(augmentation: dict[s
     assert str(caught.value) == f"profile 'mixed', data set 'proteins', evaluation: {message}"
 
 
-def test_the_data_set_s_own_preset_has_to_fit_it_though_every_row_has_another() -> None:
+def test_the_preset_of_a_data_set_must_fit_it_even_if_every_variant_has_its_own() -> None:
     content = copy.deepcopy(PROFILE)
     content["datasets"]["proteins"] = {
         "preset": "digits",
@@ -168,7 +168,7 @@ def test_the_data_set_s_own_preset_has_to_fit_it_though_every_row_has_another() 
         parse_profile(content, "here").runs()
 
 
-def test_reasons_can_be_about_what_is_measured_under() -> None:
+def test_a_reason_may_be_about_the_evaluation_augmentation() -> None:
     content = copy.deepcopy(PROFILE)
     content["datasets"]["cifar10"]["why"] = {"evaluation.augmentation.jitter": "as in pretraining"}
     parse_profile(content, "here").runs()
@@ -181,10 +181,10 @@ def run_of(dataset: str) -> RunConfig:
     return next(run for run in profile().runs() if run.dataset == dataset)
 
 
-def test_without_an_augmentation_a_run_is_measured_under_its_own(tmp_path: Path) -> None:
+def test_without_an_evaluation_augmentation_a_run_is_measured_under_its_own(tmp_path: Path) -> None:
     run = run_of("cifar10")
     assert EvaluationConfig().augmentation_of(run) == run.augmentation
-    # What is recorded is the same whether it was written out or is the run's own.
+    # The recorded settings are the same, whether the augmentation was given or is that of the run.
     path = tmp_path / "evaluation.json"
     path.write_text(EvaluationConfig(augmentation=run.augmentation, batch_size=3).model_dump_json())
     assert read_evaluation(path).recorded(run) == EvaluationConfig().recorded(run)

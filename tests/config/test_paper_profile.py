@@ -1,4 +1,4 @@
-"""The paper profile is the paper's: every run beside the known values, every experiment with its rows."""
+"""The paper profile: every run has the known settings, every experiment has its variants."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.config.paper_values import (
     RELEASED_IMAGES,
     RELEASED_SPLITS,
     RELEASED_SPLITS_PER_GPU,
-    ROWS,
+    VARIANTS,
 )
 
 ROOT = Path(__file__).parents[2]
@@ -53,53 +53,55 @@ def flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def of(runs: dict[tuple[str, str], RunConfig], dataset: str, **wanted: Any) -> list[RunConfig]:
-    """Runs of a data set whose settings are as wanted; dots of keys are written __."""
+    """Return the runs of a data set with the given settings; `__` stands for the dot of a key."""
     keys = {key.replace("__", "."): value for key, value in wanted.items()}
     found = [(run, flat(run.model_dump(mode="json"))) for (name, _), run in runs.items() if name == dataset]
     return [run for run, config in found if all(config.get(key) == value for key, value in keys.items())]
 
 
-def test_the_rows_are_those_written_out(runs: dict[tuple[str, str], RunConfig]) -> None:
-    assert set(runs) == {(dataset, row) for dataset, rows in ROWS.items() for row in rows}
+def test_the_variants_are_the_expected_ones(runs: dict[tuple[str, str], RunConfig]) -> None:
+    assert set(runs) == {(dataset, variant) for dataset, variants in VARIANTS.items() for variant in variants}
 
 
-EVERY_ROW = pytest.mark.parametrize(
-    ("dataset", "row"), [(dataset, row) for dataset, rows in ROWS.items() for row in rows]
+EVERY_VARIANT = pytest.mark.parametrize(
+    ("dataset", "variant"), [(dataset, variant) for dataset, variants in VARIANTS.items() for variant in variants]
 )
 
 
-@EVERY_ROW
-def test_every_setting_of_a_run_is_written_out(dataset: str, row: str, runs: dict[tuple[str, str], RunConfig]) -> None:
-    config = flat(runs[dataset, row].model_dump(mode="json"))
-    written = {**ROWS[dataset][row], **CHOICES[dataset][row]}
+@EVERY_VARIANT
+def test_every_setting_of_a_run_is_the_expected_one(
+    dataset: str, variant: str, runs: dict[tuple[str, str], RunConfig]
+) -> None:
+    config = flat(runs[dataset, variant].model_dump(mode="json"))
+    written = {**VARIANTS[dataset][variant], **CHOICES[dataset][variant]}
     assert {key: value for key, value in config.items() if key in written} == written
     assert set(config) == set(written) | (set(config) & (IDENTITY | FREE))
 
 
-@EVERY_ROW
-def test_the_reference_knows_what_is_known_and_nothing_of_what_is_chosen(
-    dataset: str, row: str, runs: dict[tuple[str, str], RunConfig], facts: list[Fact]
+@EVERY_VARIANT
+def test_the_reference_has_every_known_setting_and_no_chosen_one(
+    dataset: str, variant: str, runs: dict[tuple[str, str], RunConfig], facts: list[Fact]
 ) -> None:
-    method = runs[dataset, row].method
+    method = runs[dataset, variant].method
     known = applying(facts, Place(dataset, method.name, method.base_name))
-    for key, value in ROWS[dataset][row].items():
-        assert canonical(value) in {value for fact in known[key] for value in known_to(fact, row)}, key
-    for key, value in CHOICES[dataset][row].items():
+    for key, value in VARIANTS[dataset][variant].items():
+        assert canonical(value) in {value for fact in known[key] for value in known_to(fact, variant)}, key
+    for key, value in CHOICES[dataset][variant].items():
         values = {(fact.paper, fact.released_code) for fact in known.get(key, [])}
         unknown = not values or (None, None) in values
-        departs = row in DIFFERENCES[dataset].get(key, ())
+        departs = variant in DIFFERENCES[dataset].get(key, ())
         assert unknown or departs or any(canonical(value) in pair for pair in values), key
 
 
-def known_to(fact: Fact, row: str) -> set[str | None]:
-    """Return the values of the source that a row follows; EquiMod's rows follow its release and the paper's encoder."""
+def known_to(fact: Fact, variant: str) -> set[str | None]:
+    """Return the values of the source that a variant follows: for EquiMod its release and the paper, for others one."""
     first, second = fact.paper, fact.released_code
-    if row.startswith("equimod"):
+    if variant.startswith("equimod"):
         return {first, second}
-    return {(second or first) if row.endswith("released-code") else (first or second)}
+    return {(second or first) if variant.endswith("released-code") else (first or second)}
 
 
-def test_what_differs_is_what_is_meant_to_differ(profile: Profile, facts: list[Fact]) -> None:
+def test_only_the_intended_settings_differ_from_the_reference(profile: Profile, facts: list[Fact]) -> None:
     found: dict[str, dict[str, set[str]]] = {}
     for dataset in compare(profile, facts):
         differing = found.setdefault(dataset.name, {})
@@ -110,7 +112,7 @@ def test_what_differs_is_what_is_meant_to_differ(profile: Profile, facts: list[F
 
 
 @pytest.mark.parametrize(("dataset", "method", "base", "key", "paper", "code"), BOTH)
-def test_the_reference_tells_paper_and_released_code_apart(
+def test_the_reference_has_the_values_of_paper_and_released_code(
     dataset: str, method: str, base: str | None, key: str, paper: Any, code: Any, facts: list[Fact]
 ) -> None:
     fact = applying(facts, Place(dataset, method, base))[key][0]
@@ -129,33 +131,33 @@ def test_every_value_of_table_1_has_a_run(runs: dict[tuple[str, str], RunConfig]
             assert (row["dataset"], row["method"], row["base"] or None, fidelity) in present
 
 
-def test_every_figure_has_its_rows(runs: dict[tuple[str, str], RunConfig]) -> None:
+def test_every_figure_has_its_variants(runs: dict[tuple[str, str], RunConfig]) -> None:
     # Fig. 3 and 4.
     assert {run.method.name for run in of(runs, "pdb")} == {"care", "simclr", "uniformity", "invariance"}
-    # Fig. 5 and 8: ResNet-18, through training. Fig. 6: to the circle.
+    # Fig. 5 and 8: ResNet-18, measured over training. Fig. 6: an encoder to the circle.
     for width in (128, 2):
         shown = of(runs, "cifar10", encoder__backbone__name="resnet18", encoder__projector__output=width)
         names = sorted((run.method.name, run.method.fidelity_used or "") for run in shown)
         assert names == [("care", "paper"), ("care", "released-code"), ("simclr", "")]
         assert {len(run.training.snapshot_epochs) > 5 for run in shown} == {width == 128}
-    # Fig. 7: weights on both sides of [0.01, 0.1], its ends, and one inside; the same of [0.3, 3], which it is on the
-    # printed formula if it was found on the released code's scale, 2 (16 - 1) times as large at chunks of 16.
+    # Fig. 7: the sweep covers [0.01, 0.1] and [0.3, 3], with weights inside and beyond both ends of each. The second is
+    # the same range if the paper measured it on the released code's scale, 2 (16 - 1) times as large with chunks of 16.
     sweep = of(runs, "cifar10", **CARE_BY_THE_TEXT)
     weights = sorted({flat(run.model_dump())["method.weight"] for run in sweep})
     assert weights == [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]
     # Fig. 9.
     assert {run.method.name for run in of(runs, "flowers102")} == {"simclr", "care"}
-    # Fig. 10, with `simclr` as invariance and uniformity together.
+    # Fig. 10; `simclr` is invariance and uniformity together.
     parts = {"invariance", "uniformity", "equivariance", "uniformity_equivariance", "simclr", "care"}
     assert parts <= {run.method.name for run in of(runs, "cifar10", encoder__backbone__name="resnet50")}
     assert {run.method.fidelity_used for run in of(runs, "cifar10", method__name="uniformity_equivariance")} == {
         "paper",
         "released-code",
     }
-    # Fig. 11 to 16: the same through training.
+    # Fig. 11 to 16: the same, measured over training.
     for name in parts:
         assert runs["cifar10", name].training.snapshot_epochs == tuple(THROUGH)
-    # Fig. 21, Appendix E: one draw a batch on either scale, and nothing else is different.
+    # Fig. 21, Appendix E: on either scale, only the sharing of the draw differs.
     for fidelity, draw, plain in (("paper", "batch", "care"), ("released-code", "chunk", "care-released-code")):
         (changed,) = of(runs, "cifar10", method__name="care", method__fidelity=fidelity, method__sharing=draw)
         assert changed.training.snapshot_epochs == tuple(THROUGH)
@@ -174,16 +176,16 @@ CARE_BY_THE_TEXT = {
 }
 
 
-def test_controls_differ_from_what_they_control_in_one_thing(runs: dict[tuple[str, str], RunConfig]) -> None:
-    def differing(dataset: str, row: str, other: str) -> set[str]:
-        one, two = (flat(runs[dataset, name].model_dump()) for name in (row, other))
+def test_a_control_differs_from_its_variant_in_one_setting(runs: dict[tuple[str, str], RunConfig]) -> None:
+    def differing(dataset: str, variant: str, other: str) -> set[str]:
+        one, two = (flat(runs[dataset, name].model_dump()) for name in (variant, other))
         return {key for key in one.keys() | two.keys() if one.get(key) != two.get(key)} - {"variant"}
 
     for base in ("simclr", "moco_v2"):
         assert differing("imagenet100", f"{base}-synchronised", base) == {"training.batchnorm"}
     care = runs["imagenet100", "care"].training
     assert runs["imagenet100", "simclr-synchronised"].training == care
-    control, equimod = (runs["cifar10", row] for row in ("simclr-equimod-recipe", "equimod-simclr"))
+    control, equimod = (runs["cifar10", variant] for variant in ("simclr-equimod-recipe", "equimod-simclr"))
     assert (control.training, control.augmentation, control.encoder) == (
         equimod.training,
         equimod.augmentation,
@@ -191,23 +193,23 @@ def test_controls_differ_from_what_they_control_in_one_thing(runs: dict[tuple[st
     )
 
 
-def test_the_released_chunks_of_imagenet100_are_the_codes(runs: dict[tuple[str, str], RunConfig]) -> None:
+def test_the_chunks_of_imagenet100_have_the_size_of_the_released_code(runs: dict[tuple[str, str], RunConfig]) -> None:
     chunk = RELEASED_IMAGES // RELEASED_GPUS // RELEASED_SPLITS_PER_GPU
     assert chunk == 8
-    for row in ("care-released-code", "care-moco_v2-released-code"):
-        config = flat(runs["imagenet100", row].model_dump())
+    for variant in ("care-released-code", "care-moco_v2-released-code"):
+        config = flat(runs["imagenet100", variant].model_dump())
         assert (config["method.splits"], config["training.batch_size"]) == (RELEASED_SPLITS, chunk * RELEASED_SPLITS)
 
 
-def test_seeds_and_repeats(profile: Profile) -> None:
+def test_numbers_of_seeds_and_repeats(profile: Profile) -> None:
     assert profile.seeds == [0, 1, 2]
-    assert len(profile.runs()) == 3 * sum(map(len, ROWS.values()))
+    assert len(profile.runs()) == 3 * sum(map(len, VARIANTS.values()))
     assert profile.evaluation.classifier_seeds == 3
     assert profile.evaluation.augmentations == 20
     assert profile.steps is None
 
 
-def test_chunks_are_whole_and_queues_take_whole_batches(runs: dict[tuple[str, str], RunConfig]) -> None:
+def test_splits_and_queues_fit_the_batch_size(runs: dict[tuple[str, str], RunConfig]) -> None:
     for run in runs.values():
         config = flat(run.model_dump())
         chunk, rest = divmod(config["training.batch_size"], config.get("method.splits", 1))
@@ -217,7 +219,7 @@ def test_chunks_are_whole_and_queues_take_whole_batches(runs: dict[tuple[str, st
         assert queue % config["training.batch_size"] == 0
 
 
-def test_every_difference_has_its_reason_and_every_reason_its_difference(profile: Profile, facts: list[Fact]) -> None:
+def test_every_difference_has_a_reason_and_every_reason_a_difference(profile: Profile, facts: list[Fact]) -> None:
     for dataset in compare(profile, facts):
         reasons = {(line.fact.key, line.verdict.why) for line in dataset.lines if line.verdict.why}
         assert not [key for key, why in reasons if why == NO_REASON]
@@ -233,7 +235,7 @@ def test_every_fact_is_about_a_run(profile: Profile, facts: list[Fact]) -> None:
     assert set(facts) == shown
 
 
-def test_what_is_fixed_is_what_the_code_has(facts: list[Fact]) -> None:
+def test_fixed_values_are_those_of_the_code(facts: list[Fact]) -> None:
     def fixed(dataset: str, key: str) -> str | None:
         return applying(facts, Place(dataset, "simclr", None))[key][0].ours_fixed
 

@@ -1,4 +1,4 @@
-"""Profiles: what they resolve to, and the one line each mistake gets."""
+"""Profiles: the runs they resolve to, and the one-line error of each mistake."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def test_the_matrix_is_resolved_in_its_order() -> None:
     assert runs[4].encoder.projector.output == 16
 
 
-def test_steps_reach_every_run() -> None:
+def test_steps_apply_to_every_run() -> None:
     runs = parse_profile(edited(PROFILE, "steps", 2), "here").runs()
     assert {run.training.steps for run in runs} == {2}
-    assert {run.profile for run in runs} == {"tiny-steps2"}, "cut runs would overwrite whole ones"
+    assert {run.profile for run in runs} == {"tiny-steps2"}, "cut runs would overwrite full ones"
 
 
 @pytest.mark.parametrize(("fidelity", "sharing"), [("paper", "chunk"), ("released-code", "batch")])
@@ -187,14 +187,18 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, content: str, 
 @pytest.mark.parametrize(("splits", "batch", "cut"), [(32, 256, 4), (16, 256, 4), (6, 96, 2), (3, 96, 1), (1, 8, 1)])
 def test_a_check_takes_a_few_chunks_of_a_small_batch(splits: int, batch: int, cut: int) -> None:
     """On 224 pixels a batch of 64 with six views takes more memory than most machines have."""
-    row = {
+    variant = {
         "name": "care",
         "base": {"name": "simclr"},
         "splits": splits,
         "weight": 1.0,
         "training": {"batch_size": batch},
     }
-    content = {"profile": "p", "seeds": [0], "datasets": {"digits": {"preset": "digits", "methods": {"row": row}}}}
+    content = {
+        "profile": "p",
+        "seeds": [0],
+        "datasets": {"digits": {"preset": "digits", "methods": {"variant": variant}}},
+    }
     (run,) = parse_profile({**content, "steps": 2}, "p").runs()
     assert run.training.batch_size == 8
     assert run.method.model_dump()["splits"] == cut

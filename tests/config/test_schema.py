@@ -1,4 +1,4 @@
-"""The JSON schema that editors read: it is current, takes the profiles that come with it, and knows every key."""
+"""The JSON schema for editors: it is current, accepts the profiles of the repository, and knows every key."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 SCHEMA = json.loads(profile_json_schema())
 
 
-def test_the_schema_that_editors_read_is_the_one_that_is_enforced() -> None:
+def test_the_schema_file_is_current() -> None:
     path = ROOT / "workflows/schemas/profile.schema.json"
     assert path.read_text() == profile_json_schema(), "write profile_json_schema() to the file"
     described = json.loads(path.read_text())
@@ -26,7 +26,7 @@ def test_the_schema_that_editors_read_is_the_one_that_is_enforced() -> None:
 
 
 @pytest.mark.parametrize("name", ["smoke", "methods", "gpu", "paper"])
-def test_the_profiles_that_come_with_it_fit_the_schema(name: str) -> None:
+def test_the_profiles_of_the_repository_fit_the_schema(name: str) -> None:
     jsonschema.validate(read_yaml(ROOT / f"workflows/config/{name}.yaml"), SCHEMA)
 
 

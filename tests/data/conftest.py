@@ -7,10 +7,17 @@ import pytest
 
 from care_bench.data import DATASETS, Built, DatasetInfo, Raw, SplitArrays, prepare
 
+RAW = Raw(Path("raw"), Path("workspace"))
+TINY_FILES = {
+    *("train_inputs.npy", "train_label_weight.npy", "test_inputs.npy", "test_label_weight.npy"),
+    "meta.json",
+}
+"""Files of the prepared data set "tiny"."""
+
 
 @pytest.fixture(scope="session")
 def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A store with every data set in it; tests only read it."""
+    """A store with all embedded data sets; tests only read it."""
     root = tmp_path_factory.mktemp("store")
     for name in ("digits", "tinted_digits", "proteins"):
         prepare(name, root)

@@ -1,4 +1,4 @@
-"""Writers of the official formats of data sets, with few images: what users have on their disks, only smaller."""
+"""Writes small data sets in their official formats, as users have them on disk."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ COUNTS = {
     "fashion_mnist": {"train": 31, "test": 9},
     "tinted_fashion_mnist": {"train": 31, "test": 9},
 }
-"""Number of images the tests write, under the names of the modules' ``SIZES``."""
+"""Number of images that the tests write, by data set and part, as in ``SIZES`` of the modules."""
 
 MODULES = {
     "cifar10": cifar,
@@ -49,7 +49,7 @@ SYNSETS = ("n01558993", "n02093428", "n13040303")
 ALL = (*COUNTS, "imagenet100", "pdb")
 """Every data set whose files these tests write."""
 
-ARCHIVES = {  # archive -> what is packed in it, from the archive's folder
+ARCHIVES = {  # data set -> (archive, the folder that is packed in it)
     "cifar10": ("cifar-10-python.tar.gz", "cifar-10-batches-py"),
     "cifar100": ("cifar-100-python.tar.gz", "cifar-100-python"),
     "stl10": ("stl10_binary.tar.gz", "stl10_binary"),
@@ -59,14 +59,14 @@ ARCHIVES = {  # archive -> what is packed in it, from the archive's folder
 
 @dataclass(frozen=True, eq=False)
 class Written:
-    """What was written: images uint8 (n, C, H, W) and labels (n,) from 0, by part of the data set."""
+    """The written images, uint8 (n, C, H, W), and labels (n,) from 0, by part of the data set."""
 
     images: dict[str, np.ndarray]
     labels: dict[str, np.ndarray]
 
 
 def write(name: str, root: Path, seed: int = 0) -> Written:
-    """Write a data set with few samples, unpacked; ``COUNTS[name]`` images in the layout of a torchvision root."""
+    """Write ``COUNTS[name]`` images of a data set, unpacked, in the layout of a torchvision root."""
     if name in ("imagenet100", "pdb"):
         if name == "pdb":
             large_formats.write_entries(root, 40)
@@ -84,7 +84,7 @@ def write(name: str, root: Path, seed: int = 0) -> Written:
 
 
 def write_cifar(name: str, root: Path, n_train: int, n_test: int, seed: int) -> Written:
-    """Write CIFAR's pickled batches: five and one of CIFAR-10, one and one of CIFAR-100."""
+    """Write CIFAR's pickled batches: CIFAR-10 has five for training and one for testing, CIFAR-100 one of each."""
     n_classes = int(name.removeprefix("cifar"))
     written = _random({"train": n_train, "test": n_test}, (3, 32, 32), n_classes, seed)
     folder = root / ARCHIVES[name][1]
@@ -106,7 +106,7 @@ def write_cifar(name: str, root: Path, n_train: int, n_test: int, seed: int) -> 
 
 
 def write_stl10(root: Path, n_train: int, n_unlabeled: int, n_test: int, seed: int) -> Written:
-    """Write STL-10's binaries: channel after channel, each column by column; labels count from 1."""
+    """Write STL-10's binaries: one channel after the other, each column by column; labels start at 1."""
     written = _random({"train": n_train, "unlabeled": n_unlabeled, "test": n_test}, (3, 96, 96), 10, seed)
     folder = root / "stl10_binary"
     folder.mkdir(parents=True)
@@ -121,7 +121,7 @@ def write_stl10(root: Path, n_train: int, n_unlabeled: int, n_test: int, seed: i
 
 
 def write_flowers102(root: Path, n_train: int, n_val: int, n_test: int, seed: int) -> Written:
-    """Write Flowers-102's JPEGs of several shapes, and its .mat files; the parts are mixed over the numbers.
+    """Write Flowers-102's JPEGs of several shapes, and its .mat files; the image numbers of the parts are mixed.
 
     ``images`` are empty, since JPEG changes pixels; ``labels`` are in the order of ``setid.mat``.
     """
@@ -160,7 +160,7 @@ def write_fashion_mnist(root: Path, n_train: int, n_test: int, seed: int) -> Wri
 
 
 def allow_checksums(monkeypatch: pytest.MonkeyPatch, name: str, root: Path, counts: Mapping[str, int]) -> None:
-    """Let the data set of this name be what was written under ``root``: its checksums, and how many images it has."""
+    """Make the package expect the data set under ``root``: its checksums and numbers of images."""
     module: Any = MODULES[name]
     monkeypatch.setattr(module, "SIZES", dict(counts))
     if name == "flowers102":
@@ -185,7 +185,7 @@ def allow_checksums(monkeypatch: pytest.MonkeyPatch, name: str, root: Path, coun
 
 
 def pack(monkeypatch: pytest.MonkeyPatch, name: str, root: Path) -> Path:
-    """Put the files of a data set into its archive instead, and allow the archive's checksum."""
+    """Replace the files of a data set by its archive, and make the package expect the archive's checksum."""
     archive, content = root / ARCHIVES[name][0], ARCHIVES[name][1]
     with tarfile.open(archive, "w:gz") as file:
         file.add(archive.parent / content, content)
@@ -198,14 +198,14 @@ def pack(monkeypatch: pytest.MonkeyPatch, name: str, root: Path) -> Path:
 
 
 def written_set(monkeypatch: pytest.MonkeyPatch, name: str, root: Path) -> Written:
-    """Write a data set, allow its checksums, and cut the network."""
+    """Write a data set, make the package expect it, and cut the network."""
     written = write(name, root)
     allow(monkeypatch, name, root)
     return written
 
 
 def allow(monkeypatch: pytest.MonkeyPatch, name: str, root: Path) -> None:
-    """Let the data set be what was written under ``root``, and cut the network."""
+    """Make the package expect the data set under ``root``, and cut the network."""
     cut_network(monkeypatch)
     monkeypatch.setattr(conversion, "TASK", 4)
     if name in COUNTS:
@@ -216,7 +216,7 @@ def allow(monkeypatch: pytest.MonkeyPatch, name: str, root: Path) -> None:
 
 
 def cut_network(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let every download fail as it does without a network."""
+    """Make every download fail as without a network."""
 
     def fail(*_: object, **__: object) -> None:
         raise URLError("no network")
@@ -225,7 +225,7 @@ def cut_network(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def failure(name: str, tmp_path: Path) -> str:
-    """Prepare ``tmp_path / "raw"`` in vain, and return the one line a user sees."""
+    """Prepare ``tmp_path / "raw"``, which must fail, and return the one line that a user sees."""
     with pytest.raises(CareBenchError) as error:
         prepare(name, tmp_path / "store", tmp_path / "raw")
     assert "\n" not in str(error.value)

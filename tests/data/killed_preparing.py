@@ -1,4 +1,4 @@
-"""Prepares a data set that the tests wrote, and dies by SIGKILL when the second part of it is to be kept."""
+"""Prepares a data set written by the tests, and kills itself with SIGKILL before the second part is kept."""
 
 import os
 import signal

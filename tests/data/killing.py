@@ -1,4 +1,4 @@
-"""Killing a piece of work with SIGKILL at every one of its file operations, one after the other."""
+"""Runs a function many times and kills it with SIGKILL, each time at the next of its file operations."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KILLED = -signal.SIGKILL
 
 
 def python(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """Run Python on the package and the tests of this folder; returns when its workers are gone too."""
+    """Run Python with the package and the tests on its path; returns when its workers have ended too."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     return subprocess.run(
         [sys.executable, *map(str, arguments)], capture_output=True, text=True, timeout=300, env=environment
@@ -25,11 +25,10 @@ def python(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 
 def kill_everywhere(folder: Path, work: Callable[[Path], None]) -> list[Path]:
-    """Start the work in a new folder for each of its file operations, and kill it there.
+    """Run the work once per file operation, each time in a new folder, and kill it at that operation.
 
-    To be called in a process without threads, in which nothing is flushed to the disk from then on: only the process
-    dies, not the machine. Returns the folders, in the order of the operations; the last one has
-    the whole work.
+    Call this in a process without threads. ``fsync`` does nothing in it from then on, since only the process dies, not
+    the machine. Returns the folders in the order of the operations; in the last one the work is complete.
     """
     os.fsync = lambda descriptor: None
     for number in itertools.count(1):
@@ -49,7 +48,7 @@ def kill_everywhere(folder: Path, work: Callable[[Path], None]) -> list[Path]:
 
 
 def _kill_at(number: int) -> None:
-    """Kill this process at its n-th file operation; half of what is to be written in place is still written."""
+    """Kill this process at its n-th file operation; a write in place is killed after half of its bytes."""
     numbers = itertools.count(1)
 
     def dying(name: str) -> Callable[..., Any]:

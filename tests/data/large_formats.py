@@ -1,4 +1,4 @@
-"""Tiny copies of ImageNet and of the Protein Data Bank, in every form in which users have them."""
+"""Tiny copies of ImageNet and of the Protein Data Bank, in every form that users have them in."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class WrittenImage:
     content: bytes
 
     def broken(self) -> WrittenImage:
-        """The same image, cut off in the middle."""
+        """Return the same image, cut off in the middle."""
         return replace(self, content=self.content[: len(self.content) // 2])
 
 
 def encode(mode: str, size: tuple[int, int], seed: int) -> bytes:
-    """A smooth random image: JPEG, or for palettes PNG, as one file of ImageNet is."""
+    """Return a smooth random image as JPEG, or as PNG for palettes, like one file of ImageNet."""
     rng = np.random.default_rng(seed)
     coarse = Image.fromarray(rng.integers(0, 256, (5, 7, 3), dtype=np.uint8))
     image = coarse.resize(size, Image.Resampling.BICUBIC).convert(mode)
@@ -44,7 +44,7 @@ def encode(mode: str, size: tuple[int, int], seed: int) -> bytes:
 
 
 def tiny_imagenet(synsets: Sequence[str], train: int, val: int) -> list[WrittenImage]:
-    """So many images of every class, of different sizes and modes; validation images are numbered across classes."""
+    """Return images of every class, of different sizes and modes; validation images are numbered across classes."""
     images = []
     for index, synset in enumerate(synsets):
         for number in range(train):
@@ -52,7 +52,7 @@ def tiny_imagenet(synsets: Sequence[str], train: int, val: int) -> list[WrittenI
             content = encode(MODES[kind], SIZES[kind], seed=1000 * index + number)
             images.append(WrittenImage("train", synset, f"{synset}_{17 * number + 5}.JPEG", content))
         for number in range(val):
-            place = 2 * (number * len(synsets) + (index * 7) % len(synsets)) + 1  # every second one is of another class
+            place = 2 * (number * len(synsets) + (index * 7) % len(synsets)) + 1  # alternating classes
             content = encode("RGB", SIZES[(index + number) % 2], seed=500_000 + place)
             images.append(WrittenImage("val", synset, f"ILSVRC2012_val_{place:08d}.JPEG", content))
     return images
@@ -67,7 +67,7 @@ def write_class_folders(raw: Path, images: Iterable[WrittenImage]) -> None:
 
 
 def write_train_archive(raw: Path, images: Iterable[WrittenImage]) -> None:
-    """``raw/ILSVRC2012_img_train.tar``: a tar of a tar per class, with a class beside those of the images."""
+    """Write ``raw/ILSVRC2012_img_train.tar``: a tar with one tar per class, and one class more than the images have."""
     classes: dict[str, list[tuple[str, bytes]]] = {"n00000001": [("n00000001_1.JPEG", b"of no interest")]}
     for image in images:
         if image.folder == "train":
@@ -78,7 +78,7 @@ def write_train_archive(raw: Path, images: Iterable[WrittenImage]) -> None:
 
 
 def write_validation_archive(raw: Path, images: Iterable[WrittenImage]) -> None:
-    """``raw/ILSVRC2012_img_val.tar``, all images in one tar, and the development kit with their labels."""
+    """Write ``raw/ILSVRC2012_img_val.tar``, with all images, and the development kit with their labels."""
     val = {int(image.name[15:23]): image for image in images if image.folder == "val"}
     synsets = ["n00000001", *sorted({image.synset for image in val.values()}, reverse=True)]
     numbers = range(1, max(val) + 1)
@@ -95,7 +95,7 @@ def write_validation_archive(raw: Path, images: Iterable[WrittenImage]) -> None:
 
 
 def _meta(synsets: Sequence[str]) -> bytes:
-    """A meta.mat: the last synset has children, so it is not a class."""
+    """Return a meta.mat; its last synset has children, so it is not a class."""
     fields = ["ILSVRC2012_ID", "WNID", "words", "gloss", "num_children", "children", "wordnet_height"]
     rows = np.empty((len(synsets), 1), dtype=[(name, object) for name in fields])
     for index, synset in enumerate(synsets):
@@ -134,7 +134,7 @@ class Atom:
 
 
 def helix(residues: int, seed: int) -> np.ndarray:
-    """C-alpha positions (n, 3) of an alpha helix somewhere, with the three decimals that structure files have.
+    """Return C-alpha positions (n, 3) of an alpha helix at a random place, with three decimals as in files.
 
     Radius 2.3, 1.5 along the axis and 100 degrees per residue: neighbours are 3.8 apart.
     """
@@ -146,7 +146,7 @@ def helix(residues: int, seed: int) -> np.ndarray:
 
 
 def alphas(names: Sequence[str], positions: np.ndarray, chain: str = "A", first: int = 1) -> list[Atom]:
-    """One C-alpha for every residue of a chain."""
+    """Return one C-alpha for every residue of a chain."""
     return [
         Atom(name, first + index, "CA", tuple(map(float, position)), chain)
         for index, (name, position) in enumerate(zip(names, positions, strict=True))
@@ -154,14 +154,14 @@ def alphas(names: Sequence[str], positions: np.ndarray, chain: str = "A", first:
 
 
 def write_entries(raw: Path, entries: int) -> None:
-    """``raw/pdb/*.cif`` with a chain of 70 residues each, and a sequence of its own."""
+    """Write ``raw/pdb/*.cif``, each with one chain of 70 residues and another sequence."""
     for number in range(entries):
         names = np.random.default_rng(number).choice(AMINO, 70).tolist()
         write_text(raw / "pdb" / f"2X{number:02d}.cif", mmcif(f"2X{number:02d}", alphas(names, helix(70, number))))
 
 
 def mmcif(entry: str, atoms: Sequence[Atom]) -> str:
-    """The atoms in mmCIF format; every chain is a polymer, and what is not of it an entity of its own."""
+    """Return the atoms in mmCIF format; every chain is a polymer, and atoms outside of it are another entity."""
     chains = list(dict.fromkeys((atom.chain, atom.polymer) for atom in atoms))
     kinds = [f"{i} {'polymer' if polymer else 'non-polymer'}" for i, (_, polymer) in enumerate(chains, 1)]
     lines = [f"data_{entry}", f"_entry.id {entry}", "loop_", "_entity.id", "_entity.type", *kinds, "loop_"]
@@ -183,7 +183,7 @@ def mmcif(entry: str, atoms: Sequence[Atom]) -> str:
 
 
 def pdb(entry: str, atoms: Sequence[Atom]) -> str:
-    """The atoms in PDB format (columns of version 3.3), in one model; a TER ends every polymer."""
+    """Return the atoms in PDB format (version 3.3), in one model; a TER ends every polymer."""
     lines = [f"HEADER    {'PROTEIN':<40}01-JAN-20   {entry}".rstrip()]
     for serial, atom in enumerate(atoms, 1):
         name = f" {atom.name:<3}" if len(atom.element) == 1 else f"{atom.name:<4}"
@@ -199,12 +199,12 @@ def pdb(entry: str, atoms: Sequence[Atom]) -> str:
 
 
 def _group(atom: Atom) -> str:
-    """Kind of record: modified residues are HETATM, though they are in the polymer."""
+    """Return the kind of record: modified residues are HETATM, although they belong to the polymer."""
     return "ATOM" if atom.polymer and atom.residue not in MODIFIED else "HETATM"
 
 
 def write_text(path: Path, content: str) -> Path:
-    """Write a file, packed where its name ends in .gz."""
+    """Write a file, compressed if its name ends in .gz."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = content.encode()
     path.write_bytes(gzip.compress(data, mtime=0) if path.suffix == ".gz" else data)

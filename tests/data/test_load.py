@@ -14,18 +14,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from care_bench.data import DATASETS, DatasetInfo, Raw, load, prepare
+from care_bench.data import DATASETS, DatasetInfo, load, prepare
 from care_bench.errors import CareBenchError
+from tests.data.conftest import RAW, TINY_FILES
+from tests.data.formats import tree
 
-TINY_FILES = {f"{split}_{stem}.npy" for split in ("train", "test") for stem in ("inputs", "label_weight")} | {
-    "meta.json"
-}
-RAW = Raw(Path("raw"), Path("workspace"))
 pytestmark = pytest.mark.usefixtures("tiny")
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
 def message(name: str, root: Path) -> str:
@@ -36,7 +30,7 @@ def message(name: str, root: Path) -> str:
 
 
 def rewrite_meta(folder: Path, **changes: Any) -> None:
-    """Forge a meta.json whose own hash is right."""
+    """Change meta.json and correct its hash."""
     meta = json.loads((folder / "meta.json").read_text()) | changes
     del meta["sha256"]
     canonical = json.dumps(meta, sort_keys=True, separators=(",", ":")).encode()
@@ -44,7 +38,7 @@ def rewrite_meta(folder: Path, **changes: Any) -> None:
 
 
 def forge_file(folder: Path, name: str, content: bytes) -> None:
-    """Replace an array file, and its entry in meta.json with it."""
+    """Replace an array file and its entry in meta.json."""
     (folder / name).write_bytes(content)
     files = json.loads((folder / "meta.json").read_text())["files"]
     files[name] |= {"sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
@@ -58,7 +52,7 @@ def npy(array: np.ndarray) -> bytes:
 
 
 class Trap:
-    """Makes a folder when unpickled."""
+    """Creates a folder when it is unpickled."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -96,13 +90,13 @@ def test_sha256_stands_for_the_data(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("damage", ["missing", "truncated", "changed", "longer"])
 def test_damage_is_named_and_prepare_repairs_it(tmp_path: Path, file: str, damage: str) -> None:
     folder = prepare("tiny", tmp_path)
-    whole = contents(folder)
+    whole = tree(folder)
     path, content = folder / file, whole[file]
     if damage == "missing":
         path.unlink()
     elif damage == "truncated":
         path.write_bytes(content[: len(content) // 2])
-    elif damage == "changed":  # one digit or one byte, the length kept
+    elif damage == "changed":  # one digit or byte, of the same length
         at = content.index(b"500") if file == "meta.json" else len(content) - 1
         path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
     else:
@@ -112,16 +106,16 @@ def test_damage_is_named_and_prepare_repairs_it(tmp_path: Path, file: str, damag
     assert ("changed" if damage == "longer" else damage) in found
     assert "care-bench prepare tiny" in found
     prepare("tiny", tmp_path)
-    assert contents(folder) == whole
+    assert tree(folder) == whole
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
 
-def test_not_prepared(tmp_path: Path) -> None:
+def test_a_data_set_that_is_not_prepared_is_named(tmp_path: Path) -> None:
     assert f"{tmp_path / 'tiny' / 'meta.json'} is missing" in message("tiny", tmp_path)
 
 
 @pytest.mark.parametrize("content", ["[]", "3", '"text"', "", '{"format": NaN}', "\xff"])
-def test_meta_that_is_no_object(tmp_path: Path, content: str) -> None:
+def test_a_meta_file_that_is_no_object_is_refused(tmp_path: Path, content: str) -> None:
     folder = prepare("tiny", tmp_path)
     (folder / "meta.json").write_bytes(content.encode("latin-1"))
     assert "meta.json is truncated or changed" in message("tiny", tmp_path)
@@ -138,14 +132,14 @@ def test_meta_that_is_no_object(tmp_path: Path, content: str) -> None:
 )
 def test_store_of_another_version_is_refused_and_rebuilt(tmp_path: Path, changes: dict[str, Any], found: str) -> None:
     folder = prepare("tiny", tmp_path)
-    whole = contents(folder)
+    whole = tree(folder)
     rewrite_meta(folder, **changes)
     assert found in message("tiny", tmp_path)
     prepare("tiny", tmp_path)
-    assert contents(folder) == whole
+    assert tree(folder) == whole
 
 
-def test_bad_number_in_the_store(tmp_path: Path) -> None:
+def test_a_non_finite_number_in_the_store_is_refused(tmp_path: Path) -> None:
     folder = prepare("tiny", tmp_path)
     weights = np.linspace(0, 1, 50, dtype=np.float32)
     weights[31] = -np.inf
@@ -177,7 +171,7 @@ def test_loading_needs_numpy_only(store: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["digits", "tinted_digits", "proteins"])
-def test_registry_entry(store: Path, name: str) -> None:
+def test_a_registry_entry_describes_its_data_set(store: Path, name: str) -> None:
     info = DATASETS[name]
     assert info.name == name
     assert info.title

@@ -1,4 +1,4 @@
-"""Preparing goes on where it was killed, and ends in the same files."""
+"""Preparing continues after a kill, and gives the same files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.data import formats
 from tests.data.killing import KILLED, python
 
 TASKS = {"imagenet100": 5, "flowers102": 3, "stl10": 8, "pdb": 10}
-"""In how many parts the small data sets are kept, with four files or two blocks of STL-10 in a part."""
+"""Number of parts that the small data sets are kept in; a part is four files, or two blocks of STL-10."""
 
 
 def watch(monkeypatch: pytest.MonkeyPatch, call: Callable[[int], object]) -> None:
@@ -33,7 +33,9 @@ def watch(monkeypatch: pytest.MonkeyPatch, call: Callable[[int], object]) -> Non
 
 
 @pytest.mark.parametrize("name", TASKS)
-def test_killed_in_the_middle(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_killed_preparing_continues_to_the_same_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     formats.written_set(monkeypatch, name, tmp_path / "raw")
     died = python(Path(__file__).with_name("killed_preparing.py"), name, tmp_path)
     assert died.returncode == KILLED, died.stderr

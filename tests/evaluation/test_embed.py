@@ -1,4 +1,4 @@
-"""An encoder on which rotations act exactly: its numbers worked out from the clouds, and what is embedded."""
+"""Embeddings of an exactly equivariant encoder, whose metrics can be computed from the clouds themselves."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 class Linear(Encoder):
-    """Embeds a cloud as its flattened, normalised points: a rotation acts on it as an orthogonal map, exactly."""
+    """Embeds a cloud as its flattened, normalised points, on which a rotation acts exactly as an orthogonal map."""
 
     def __init__(self) -> None:
         super().__init__(nn.Flatten(), nn.Identity(), 9, 9)
@@ -47,7 +47,7 @@ def exact(data: Path) -> dict[Any, Embedded]:
     return {representation: embedder.embedded(representation) for representation in REPRESENTATIONS}
 
 
-def test_an_exactly_equivariant_encoder_measures_as_one(exact: dict[Any, Embedded]) -> None:
+def test_an_exactly_equivariant_encoder_is_measured_as_exact(exact: dict[Any, Embedded]) -> None:
     measured = {
         metric.name: measurement.value
         for protocol in PROTOCOLS.values()
@@ -59,12 +59,12 @@ def test_an_exactly_equivariant_encoder_measures_as_one(exact: dict[Any, Embedde
     assert measured["gamma"] == pytest.approx(0, abs=1e-9)
     assert measured["composition_error"] == pytest.approx(0, abs=1e-5)
     assert measured["invariance"] > 0.5
-    # The coordinates along the axis stay and the others run one circle: a plane, at a constant speed.
+    # Coordinates along the axis stay, the others move on one circle: planar, at a constant speed.
     assert measured["trajectory_planarity"] == pytest.approx(100, abs=1e-6)
     assert measured["trajectory_step_variation"] == pytest.approx(0, abs=1e-4)
 
 
-def test_the_numbers_are_those_of_the_test_split_worked_out_again(exact: dict[Any, Embedded]) -> None:
+def test_the_numbers_are_those_of_the_test_split(exact: dict[Any, Embedded]) -> None:
     """Wahba's residual and the cosines from the clouds themselves, in float64."""
     embedded = exact["features"]
     clouds = np.array(embedded.dataset.test.inputs, dtype=np.float64)

@@ -1,4 +1,4 @@
-"""Which protocol applies to which data, and what the new ones make of embeddings by hand."""
+"""Which protocols apply to which data, and their numbers for embeddings written by hand."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ SETTINGS = EvaluationConfig(augmentations=2, classifier_seeds=2)
 
 
 def dataset(name: str, kind: Any = "image", **labels: Any) -> PreparedDataset:
-    """Ten train and ten test samples whose inputs nobody looks at."""
+    """Return ten train and ten test samples, whose inputs are never read."""
     split = Split(np.zeros((10, 1, 2, 2), dtype=np.uint8), {key: np.asarray(value) for key, value in labels.items()})
     return PreparedDataset(name, kind, {}, split, split, "0" * 64, [], [])
 
 
 def given(data: PreparedDataset, **parts: torch.Tensor) -> Embedded:
-    """Embeddings by hand; a part that no protocol should look at is not there."""
+    """Return embeddings given by hand; parts that a protocol must not read are missing."""
     return Embedded(data, SETTINGS, parts.__getitem__)
 
 
 def embedded(data: PreparedDataset, rows: torch.Tensor) -> Embedded:
-    """Train and test at the same places, twice under an augmentation that moves nothing."""
+    """Return the same embeddings for train and test, and two augmentations that change nothing."""
     return given(data, test=rows, augmented=torch.stack([rows, rows]), train=rows)
 
 
@@ -56,7 +56,7 @@ def test_ids_and_versions_are_fixed() -> None:
     ]
 
 
-def test_training_curves_are_of_the_cheap_label_free_protocols() -> None:
+def test_only_cheap_protocols_without_labels_measure_snapshots() -> None:
     assert {protocol.id for protocol in PROTOCOLS.values() if protocol.over_training} == {
         "wahba-v1",
         "relative-equivariance-v1",
@@ -77,14 +77,14 @@ def test_imagenet100_has_a_probe_of_its_own() -> None:
     assert PROTOCOLS["paper-imagenet100-v1"].skip(small) == "this recipe is for imagenet100, not for cifar10"
 
 
-def test_point_clouds_alone_have_first_components_and_trajectories() -> None:
+def test_only_point_clouds_have_first_components_and_trajectories() -> None:
     clouds = {"first-pc-v1", "trajectories-v1"}
     assert applicable(dataset("proteins", "point_cloud")) >= clouds
     assert not applicable(dataset("digits")) & clouds
 
 
 @pytest.mark.parametrize("name", ["paper-small-v1", "paper-imagenet100-v1"])
-def test_a_probe_is_trained_by_the_recipe_of_its_name(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_probe_protocol_uses_its_own_recipe(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[Any] = []
 
     def spy(*arguments: Any, seeds: range, protocol: str) -> Any:
@@ -103,9 +103,9 @@ def measure(protocol: Protocol, found: Embedded) -> dict[str, Any]:
 
 
 def test_retrieval_by_a_known_colour() -> None:
-    # On a line with its place as its tint each sample finds itself and the four nearest: their distances are
-    # 0 1 2 3 4 (twice), 0 1 1 2 3 (twice) and 0 1 1 2 2 (six times), 70 in 50 neighbours.
-    # Over all pairs of ten places the mean distance is 2 (1*9 + 2*8 + ... + 9*1) / 100 = 3.3.
+    # Ten samples on a line, whose tint is their place: each sample finds itself and the four nearest, at distances
+    # 0 1 2 3 4 (twice), 0 1 1 2 3 (twice) and 0 1 1 2 2 (six times), in total 70 for 50 neighbours.
+    # The mean distance over all pairs of the ten places is 2 (1*9 + 2*8 + ... + 9*1) / 100 = 3.3.
     line = torch.arange(10.0)
     tints = np.stack([np.arange(10), np.zeros(10), np.zeros(10)], axis=1).astype(np.float32)
     result = measure(PROTOCOLS["retrieval-v1"], embedded(dataset("tinted", tint=tints), line[:, None]))
@@ -121,7 +121,7 @@ def unit(*shape: int, seed: int) -> np.ndarray[Any, Any]:
 
 
 def test_composition_is_that_of_the_best_rotations() -> None:
-    """Against scipy's solution of Wahba's problem in three dimensions."""
+    """The error agrees with scipy's solution of Wahba's problem in three dimensions."""
     z, noise = unit(40, 3, seed=0), 0.3 * unit(4, 40, 3, seed=1)
     turns = Rotation.random(4, rng=2).as_matrix()
     za = np.stack([z @ turns[0].T, z @ turns[1].T, z @ turns[2].T]) + noise[:3]
@@ -146,20 +146,20 @@ def test_composition_is_that_of_the_best_rotations() -> None:
     assert expected[1] > 10 * expected[0] > 0, "unrelated views do not compose"
 
 
-def test_gamma_of_unrelated_views_is_low_and_so_no_direction_is_better() -> None:
+def test_gamma_of_unrelated_views_is_low_so_neither_direction_is_better() -> None:
     d = 32
     z, za = (torch.from_numpy(unit(*shape, seed=seed)) for shape, seed in (((300, d), 0), ((2, 300, d), 1)))
     found = given(dataset("any"), test=z, augmented=za)
     protocol = PROTOCOLS["relative-equivariance-v1"]
-    # Squared inner products of independent directions are 1/d in the mean: 4 * 2/d over (2 + 2)^2, and the denominator
-    # varies by 1/8 of itself, which adds 3/64.
+    # The mean squared inner product of independent directions is 1/d, so the ratio is 4 * 2/d over (2 + 2)^2. The
+    # denominator varies with a relative variance that adds 3/64 to the mean ratio.
     assert measure(protocol, found)["gamma"].value == pytest.approx((1 + 3 / 64) / (2 * d), rel=0.03)
     assert measure(PROTOCOLS["wahba-v1"], found)["wahba_error_per_sample"].value > 1
     assert {metric.higher_is_better for metric in protocol.metrics} == {None}
 
 
 def test_positive_pairs_are_described_by_their_mean_and_five_points() -> None:
-    # Cosines of the only pair: 1 for eight of the samples, -1 for the first two.
+    # The cosine of the only pair is 1 for eight samples and -1 for the first two.
     rows = torch.eye(10)
     opposed = rows.clone()
     opposed[:2] *= -3
@@ -178,12 +178,12 @@ def test_positive_pairs_are_described_by_their_mean_and_five_points() -> None:
         (torch.tensor([0.5, 0.25]), (0.375, 2, pytest.approx(0.125 * 2**0.5), (0.5, 0.25))),
     ],
 )
-def test_repeats_are_kept_behind_their_mean(values: Any, expected: tuple[Any, ...]) -> None:
+def test_the_repeats_are_kept_with_their_mean(values: Any, expected: tuple[Any, ...]) -> None:
     found = over_repeats(values)
     assert (found.value, found.n, found.spread, found.values) == expected
 
 
-def test_without_a_known_colour_there_is_an_overlap_and_a_reason() -> None:
+def test_without_a_known_colour_only_the_overlap_is_measured() -> None:
     result = measure(PROTOCOLS["retrieval-v1"], embedded(dataset("digits"), torch.eye(10)))
     assert result["retrieval_overlap"].value is not None
     assert result["retrieval_tint_distance"].value is None
@@ -191,7 +191,7 @@ def test_without_a_known_colour_there_is_an_overlap_and_a_reason() -> None:
     assert result["retrieval_tint_distance"].reason == reason
 
 
-def test_directions_are_worked_out_once() -> None:
+def test_directions_are_computed_once() -> None:
     found = embedded(dataset("digits"), 3 * torch.eye(10))
     assert found.directions[0] is found.directions[0]
     assert found.directions[1].tolist() == torch.stack([torch.eye(10)] * 2).tolist()

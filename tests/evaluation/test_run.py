@@ -1,4 +1,4 @@
-"""Evaluation of a run: which numbers come out, on which data, and why some are missing."""
+"""Evaluation of a run: its records, the data it needs, and reasons for missing values."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def runs(data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, RunF
         preset["encoder"]["backbone"]["width"] = 4
         preset["training"].update({"steps": 3, "batch_size": 32, "warmup_epochs": 0})
         care = {"name": "care", "base": {"name": "simclr"}, "splits": 4, "weight": 0.3, "fidelity": "released-code"}
-        identity = {"profile": "tiny", "dataset": dataset, "variant": "row", "seed": 3}
+        identity = {"profile": "tiny", "dataset": dataset, "variant": "tiny", "seed": 3}
         config = RunConfig.parse({**identity, "method": care, **preset}, "here")
         folders[dataset] = pretrain(config, data, tmp_path_factory.mktemp(dataset) / "run")
     return folders
@@ -60,7 +60,7 @@ def value(records: list[Record], metric: str, representation: str) -> float:
     return found.value
 
 
-def test_every_metric_of_both_representations_is_there_once(evaluations: dict[str, list[Record]]) -> None:
+def test_every_metric_of_both_representations_has_one_record(evaluations: dict[str, list[Record]]) -> None:
     expected = sorted(
         (protocol.id, metric.name, representation)
         for protocol in PROTOCOLS.values()
@@ -71,7 +71,7 @@ def test_every_metric_of_both_representations_is_there_once(evaluations: dict[st
         assert sorted((r.protocol, r.metric, r.representation) for r in records) == expected
 
 
-def test_what_a_data_set_cannot_give_is_a_blank_with_a_reason(evaluations: dict[str, list[Record]]) -> None:
+def test_a_metric_that_does_not_apply_is_a_blank_with_a_reason(evaluations: dict[str, list[Record]]) -> None:
     reasons = {
         name: {record.metric: record.reason for record in records if record.value is None}
         for name, records in evaluations.items()
@@ -104,7 +104,7 @@ def test_repeats_are_counted(evaluations: dict[str, list[Record]]) -> None:
     assert turned["trajectory_planarity"] == turned["trajectory_step_variation"] == 9  # three clouds, three axes
 
 
-def test_repeats_are_kept_where_the_value_is_their_mean(evaluations: dict[str, list[Record]]) -> None:
+def test_repeats_are_kept_if_the_value_is_their_mean(evaluations: dict[str, list[Record]]) -> None:
     for dataset, records in evaluations.items():
         repeated = [record for record in records if record.values is not None]
         assert {(record.protocol, record.metric) for record in repeated} == {
@@ -141,7 +141,7 @@ def test_records_carry_identity_and_provenance(runs: dict[str, RunFolder], data:
     summary = folder.read_summary()
     assert summary is not None
     for record in records:
-        assert (record.profile, record.dataset, record.variant, record.seed) == ("tiny", "digits", "row", 3)
+        assert (record.profile, record.dataset, record.variant, record.seed) == ("tiny", "digits", "tiny", 3)
         assert (record.method, record.base, record.fidelity) == ("care", "simclr", "released-code")
         assert record.backbone == "convnet"
         assert record.config_sha256 == summary["config_sha256"]
@@ -154,7 +154,7 @@ def test_records_carry_identity_and_provenance(runs: dict[str, RunFolder], data:
     assert [len(behind[name].values or ()) for name in ("wahba_error", "top1", "wahba_error_worst")] == [4, 2, 0]
     assert {record.samples for record in records} == {None}
     (under,) = {record.evaluation for record in records}
-    assert json.loads(under or "")["augmentation"]["crop_scale"] == [0.5, 1.0], "the run's own"
+    assert json.loads(under or "")["augmentation"]["crop_scale"] == [0.5, 1.0], "the run's own augmentation"
 
 
 def test_a_run_on_other_data_is_not_measured(runs: dict[str, RunFolder], data: Path, tmp_path: Path) -> None:
@@ -180,12 +180,12 @@ def test_embeddings_that_are_not_finite_are_an_error(
     monkeypatch.setattr("care_bench.evaluation.run.build_run_encoder", lambda config, dataset: Diverged())
     monkeypatch.setattr("care_bench.evaluation.run.load_encoder_weights", lambda encoder, path, config: None)
     with pytest.raises(
-        CareBenchError, match=r"run proteins/row/seed3: \d+ projection rows of the test samples are not"
+        CareBenchError, match=r"run proteins/tiny/seed3: \d+ projection rows of the test samples are not"
     ):
         evaluate(runs["proteins"].path, data, SETTINGS, tmp_path / "records.jsonl")
 
 
-def test_a_collapsed_encoder_gets_blanks_where_a_metric_is_undefined(
+def test_undefined_metrics_of_a_collapsed_encoder_are_blanks(
     runs: dict[str, RunFolder], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Collapsed(Linear):
@@ -203,7 +203,7 @@ def test_a_collapsed_encoder_gets_blanks_where_a_metric_is_undefined(
     assert value(records, "uniformity", "projection") == pytest.approx(1, abs=1e-5)
 
 
-def test_a_protocol_pays_for_the_parts_it_looks_at_and_no_other(
+def test_only_the_parts_that_a_protocol_needs_are_embedded(
     runs: dict[str, RunFolder], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wahba = PROTOCOLS["wahba-v1"]
@@ -224,7 +224,7 @@ def test_a_protocol_pays_for_the_parts_it_looks_at_and_no_other(
 
 @pytest.fixture
 def evaluated(runs: dict[str, RunFolder], data: Path, tmp_path: Path) -> RunFolder:
-    """A run of its own that was evaluated."""
+    """A separate run that has been evaluated."""
     folder = RunFolder(Path(shutil.copytree(runs["digits"].path, tmp_path / "run")))
     evaluate(folder.path, data, SETTINGS)
     return folder
@@ -234,11 +234,11 @@ def test_current_records_are_known(evaluated: RunFolder, data: Path) -> None:
     assert is_evaluated(evaluated.path, data, SETTINGS)
     assert not is_evaluated(evaluated.path, data, SETTINGS.model_copy(update={"classifier_seeds": 3}))
     speed = SETTINGS.model_copy(update={"batch_size": 7})
-    assert is_evaluated(evaluated.path, data, speed), "the batch size changes no number"
+    assert is_evaluated(evaluated.path, data, speed), "the batch size does not change the numbers"
 
 
 @pytest.mark.parametrize("change", ["edited record", "no summary", "cut summary", "other code", "other package"])
-def test_records_are_measured_again_once_anything_they_follow_from_has_changed(
+def test_records_are_measured_again_if_anything_they_depend_on_has_changed(
     change: str, evaluated: RunFolder, data: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     records = read_records(evaluated.records)

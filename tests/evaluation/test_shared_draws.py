@@ -1,4 +1,4 @@
-"""The rows of a data set are measured under the same draws, whatever they were trained under."""
+"""Variants of a data set are measured under the same augmentation draws, whatever they were trained with."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def rows() -> dict[str, RunConfig]:
+def variants() -> dict[str, RunConfig]:
     return {run.variant: run for run in parse_profile(PROFILE, "here").runs()}
 
 
@@ -66,7 +66,7 @@ def embed(augmentation: ImageAugmentation, dataset: PreparedDataset, settings: E
 
 @pytest.fixture
 def drawn(monkeypatch: pytest.MonkeyPatch) -> list[ImageParameters]:
-    """Everything that is drawn of images, in its order."""
+    """All image augmentations that are drawn, in order."""
     found: list[ImageParameters] = []
     sample = ImageAugmentation.sample
 
@@ -86,36 +86,36 @@ def same(one: ImageParameters, other: ImageParameters) -> bool:
     return all(torch.equal(getattr(one, name), getattr(other, name)) for name in ImageParameters.ROW_SHAPES)
 
 
-def test_rows_of_other_presets_are_measured_under_the_same_draws(data: Path, drawn: list[ImageParameters]) -> None:
+def test_variants_of_other_presets_are_measured_under_the_same_draws(data: Path, drawn: list[ImageParameters]) -> None:
     dataset, shared = load("digits", data), parse_profile(PROFILE, "here").measured("digits")
-    for run in rows().values():
+    for run in variants().values():
         found = embed(of(run, shared, dataset), dataset, shared)
         assert len(found.augmented) == 6
         assert len(found.composed) == COMPOSED
     simclr, then, byol, then_byol = drawn
     assert len(simclr) == len(byol) == 6
     assert same(simclr, byol)
-    # The second augmentations act on views, which are of another size: all but their boxes is the same.
+    # Second augmentations act on views. Their size differs between variants, so the boxes differ and the rest is equal.
     assert len(then) == len(then_byol) == COMPOSED
     assert torch.equal(then.flip, then_byol.flip)
     assert torch.equal(then.factors, then_byol.factors)
     assert (then.input_size, then_byol.input_size) == ((8, 8), (32, 32))
 
 
-def test_each_under_its_own_augmentation_they_are_not(data: Path, drawn: list[ImageParameters]) -> None:
+def test_under_their_own_augmentations_the_draws_differ(data: Path, drawn: list[ImageParameters]) -> None:
     dataset, own = load("digits", data), EvaluationConfig(augmentations=6, samples=20)
-    for run in rows().values():
+    for run in variants().values():
         assert len(embed(of(run, own, dataset), dataset, own).augmented) == 6
     assert not same(*drawn)
 
 
-def test_records_of_all_rows_are_measured_under_the_same_draws_and_tell_it(
+def test_records_of_all_variants_hold_the_same_evaluation_settings(
     data: Path, tmp_path: Path, drawn: list[ImageParameters]
 ) -> None:
     shared, alone = parse_profile(PROFILE, "here").measured("digits"), EvaluationConfig(augmentations=2, samples=20)
     told: dict[str, set[str | None]] = {"shared": set(), "alone": set()}
     used: dict[str, list[ImageParameters]] = {"shared": [], "alone": []}
-    for name, run in rows().items():
+    for name, run in variants().items():
         folder = pretrain(run, data, tmp_path / name)
         for kind, settings in (("shared", shared), ("alone", alone)):
             drawn.clear()
@@ -125,7 +125,7 @@ def test_records_of_all_rows_are_measured_under_the_same_draws_and_tell_it(
             used[kind].append(drawn[0])
     assert same(*used["shared"])
     assert not same(*used["alone"])
-    # Canonical JSON of what the profile says, with the augmentation of the preset `digits`.
+    # Canonical JSON of the profile's evaluation, with the augmentation of the preset `digits`.
     assert told["shared"] == {
         '{"augmentation":{"blur_kernel":3,"blur_probability":0.5,"blur_sigma":[0.1,2.0],"crop_scale":[0.5,1.0],'
         '"flip_probability":0.0,"grayscale_probability":0.2,"jitter":[0.4,0.4,0.4,0.1],"jitter_probability":0.8,'
@@ -134,11 +134,9 @@ def test_records_of_all_rows_are_measured_under_the_same_draws_and_tell_it(
     assert len(told["alone"]) == 2
 
 
-def test_a_second_augmentation_acts_on_the_view_that_the_first_one_gave(
-    data: Path, drawn: list[ImageParameters]
-) -> None:
+def test_a_second_augmentation_acts_on_the_view_made_by_the_first(data: Path, drawn: list[ImageParameters]) -> None:
     dataset, shared = load("digits", data), parse_profile(PROFILE, "here").measured("digits")
-    byol = of(rows()["byol"], shared, dataset)
+    byol = of(variants()["byol"], shared, dataset)
     found = embed(byol, dataset, shared)
     assert found.composed.shape[1] == 20
     first, second = drawn
@@ -155,7 +153,7 @@ def test_a_second_augmentation_acts_on_the_view_that_the_first_one_gave(
     assert len(first) == 6
 
 
-def test_flowers_are_changed_in_colour_and_in_nothing_else() -> None:
+def test_only_the_colour_of_flowers_is_augmented() -> None:
     profile = read_profile(ROOT / "workflows/config/paper.yaml")
     run = next(run for run in profile.runs() if run.dataset == "flowers102")
     settings = profile.measured("flowers102").augmentation_of(run).distribution()
@@ -165,7 +163,7 @@ def test_flowers_are_changed_in_colour_and_in_nothing_else() -> None:
     assert draws.box.unique(dim=0).tolist() == [[0, 0, 256, 256]], "the whole image"
     assert draws.jitter.all()
     assert not (draws.flip | draws.grayscale | draws.blur).any()
-    # Factors that change no colour leave the image as it is shown without augmentation.
+    # Neutral colour factors give the image without augmentation.
     generator = torch.Generator().manual_seed(1)
     images = torch.rand(3, 3, 256, 256, generator=generator)
     neutral = dataclasses.replace(draws[:3], factors=torch.tensor([[1.0, 1, 1, 0]] * 3))
@@ -175,7 +173,7 @@ def test_flowers_are_changed_in_colour_and_in_nothing_else() -> None:
 
 
 @pytest.mark.parametrize("side", [8, 32, 224, 255, 256])
-def test_a_crop_of_scale_one_is_the_whole_of_a_square_image(side: int) -> None:
+def test_a_crop_of_scale_one_is_the_whole_square_image(side: int) -> None:
     settings = {"crop_scale": (1.0, 1.0), "blur_kernel": 1, "mean": (0.5,), "std": (0.5,)}
     augmentation = ImageAugmentation(input_size=(side, side), size=(side, side), **settings)
     boxes = augmentation.sample(5000, torch.Generator().manual_seed(side)).box

@@ -1,4 +1,4 @@
-"""Snapshots: what is measured of an encoder before the end of its training."""
+"""Evaluation of snapshots, which are encoders kept before the end of training."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def run(data: Path, tmp_path: Path) -> RunFolder:
-    """A finished run with two snapshots: after epoch 2 its final weights, after epoch 10 untrained ones."""
+    """A finished run with two snapshots: its final weights as epoch 2, untrained weights as epoch 10."""
     preset = load_preset("proteins")
     preset["encoder"]["backbone"]["width"] = 4
     preset["training"].update({"steps": 3, "batch_size": 32, "warmup_epochs": 0})
@@ -73,7 +73,7 @@ def test_snapshots_are_measured_under_the_cheap_protocols(run: RunFolder, data: 
     final, second, tenth = (outcomes(records, epoch) for epoch in (None, 2, 10))
     assert {protocol for protocol, *_ in second} == {protocol for protocol, *_ in tenth} == OVER_TRAINING
     assert {protocol for protocol, *_ in final} > OVER_TRAINING
-    # The same weights under the same augmentations: the same numbers.
+    # The same weights under the same augmentations give the same numbers.
     assert second == {key: value for key, value in final.items() if key[0] in OVER_TRAINING}
     assert all(value is not None for value, _ in tenth.values())
     gamma = ("relative-equivariance-v1", "projection", "gamma")
@@ -93,7 +93,7 @@ def test_records_of_snapshots_cite_their_own_weights(run: RunFolder, data: Path,
     assert {record.sha256 for record in collected} == {record.sha256 for record in records}
 
 
-def test_nothing_but_the_test_split_of_a_snapshot_is_embedded(
+def test_only_the_test_split_of_a_snapshot_is_embedded(
     run: RunFolder, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counts: list[int] = []

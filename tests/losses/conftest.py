@@ -1,4 +1,4 @@
-"""Values of the released losses as parametrised fixtures, and the matrices that the loss tests share."""
+"""Values of the released losses as parametrised fixtures, and matrices shared by the tests of losses."""
 
 from __future__ import annotations
 

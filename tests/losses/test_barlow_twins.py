@@ -12,7 +12,7 @@ from care_bench.losses import BarlowTwins, barlow_twins_terms
 
 
 def by_definition(z1, z2):
-    """Both terms from the correlation matrix, entry by entry in numpy."""
+    """Return both terms from the correlation matrix, by a loop over its entries in numpy."""
     a, b = ((z - z.mean(axis=0)) / np.sqrt(z.var(axis=0) + 1e-5) for z in (z1, z2))
     d = z1.shape[1]
     correlation = [[np.mean(a[:, i] * b[:, j]) for j in range(d)] for i in range(d)]
@@ -22,7 +22,7 @@ def by_definition(z1, z2):
 
 @pytest.fixture
 def outputs():
-    """Two correlated outputs of a projector, with norms far from 1 and means far from 0."""
+    """Return two correlated outputs of a projector, with norms far from 1 and means far from 0."""
     generator = np.random.default_rng(0)
     z1 = 3 * generator.standard_normal((12, 5)) + generator.standard_normal(5)
     z2 = z1 @ (np.eye(5) + 0.3 * generator.standard_normal((5, 5))) + generator.standard_normal((12, 5))
@@ -43,7 +43,7 @@ def test_agrees_with_lightly_and_with_numpy(outputs, weight):
     assert loss == pytest.approx(BarlowTwinsLoss(lambda_param=weight)(*outputs).item(), rel=1e-12)
 
 
-def test_the_default_weight_is_the_papers(outputs):
+def test_the_default_weight_is_that_of_the_paper(outputs):
     on_diagonal, off_diagonal = by_definition(*(z.numpy() for z in outputs))
     assert BarlowTwins()(*outputs).item() == pytest.approx(on_diagonal + 0.0051 * off_diagonal, rel=1e-12)
 

@@ -16,7 +16,7 @@ def gaussian(rows, columns, seed, dtype=torch.float64):
 
 
 def matrix_of(name, d):
-    """The form's matrix J, from the definition, so that form(x, y) = x J conj(y)."""
+    """Return the matrix J of a form by its definition, form(x, y) = x J conj(y)."""
     half = d // 2
     return {
         "euclidean": np.eye(d),
@@ -103,13 +103,13 @@ def test_a_rotation_is_not_lorentz_and_a_boost_is_not_orthogonal():
     turn = torch.tensor([[0.6, -0.8], [0.8, 0.6]], dtype=torch.float64)
     assert form_equivariance(minkowski(1, 1), z, z @ boost.T).item() == 0
     assert form_equivariance(euclidean, z, z @ turn.T).item() == pytest.approx(0, abs=1e-30)
-    # Gram of the boosted basis under the dot product: [[2.125, 1.875], [1.875, 2.125]].
+    # Gram matrix of the boosted basis under the dot product: [[2.125, 1.875], [1.875, 2.125]].
     assert form_equivariance(euclidean, z, z @ boost.T).item() == pytest.approx((1.125**2 + 1.875**2) / 2)
-    # Gram of the turned basis under diag(1, -1): [[-0.28, 0.96], [0.96, 0.28]], rows of z @ turn^T.
+    # Gram matrix of the turned basis under diag(1, -1): [[-0.28, 0.96], [0.96, 0.28]], rows of z @ turn^T.
     assert form_equivariance(minkowski(1, 1), z, z @ turn.T).item() == pytest.approx((1.28**2 + 0.96**2) / 2)
 
 
-def test_on_the_sphere_it_is_the_equivariance_loss_up_to_the_share_of_the_diagonal(unit_rows):
+def test_on_the_sphere_it_is_the_equivariance_loss_up_to_a_factor_for_the_diagonal(unit_rows):
     z, za = unit_rows(9, 4, 0), unit_rows(9, 4, 1)
     assert form_equivariance(euclidean, z, za).item() == pytest.approx(Equivariance(1)(z, za).item() * 8 / 9, rel=1e-13)
 
@@ -170,7 +170,7 @@ def test_refuses_the_shape(name, x, y, message):
         form_of(name, 4)(torch.zeros(x), torch.zeros(y))
 
 
-def test_refuses_widths_that_the_form_does_not_have():
+def test_refuses_a_width_that_does_not_fit_the_form():
     with pytest.raises(ValueError, match=r"shape \(2, 5\) under signature \(3, 1\); expected 4 columns"):
         gram(minkowski(3, 1), torch.zeros(2, 5))
     with pytest.raises(ValueError, match=r"shape \(2, 5\) under a symplectic form; expected an even"):
@@ -178,7 +178,7 @@ def test_refuses_widths_that_the_form_does_not_have():
 
 
 @pytest.mark.parametrize("form", [euclidean, minkowski(3, 1), symplectic])
-def test_refuses_complex_rows_where_the_form_is_real(form):
+def test_refuses_complex_rows_for_a_real_form(form):
     with pytest.raises(ValueError, match=r"dtype torch\.complex64; expected a real floating point type"):
         gram(form, torch.zeros(2, 4, dtype=torch.complex64))
 

@@ -1,4 +1,4 @@
-"""What every loss refuses: one line that names the argument, its value and what was expected."""
+"""Invalid input of a loss is one line with the argument, its value and what was expected."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PAIRED = {
     "InfoNCE": (InfoNCE(0.5), "z1", "z2", 2),
     "WahbaLoss": (WahbaLoss(2), "z1", "z2", 1),
 }
-"""Losses of two matrices: what the messages call them, and the smallest number of rows."""
+"""Losses of two matrices: the names of the matrices in messages, and the smallest number of rows."""
 TEMPERED = {
     "EquiModLoss": EquiModLoss,
     "InfoNCE": InfoNCE,
@@ -42,7 +42,7 @@ TEMPERED = {
 
 
 @pytest.mark.parametrize(("loss", "first", "second", "least"), PAIRED.values(), ids=PAIRED)
-def test_two_matrices_of_unlike_or_unusable_shapes(loss, first, second, least):
+def test_matrices_of_different_or_invalid_shapes_are_refused(loss, first, second, least):
     for other in ((5, 3), (4, 2)):
         unlike = rf"{first} has shape \(4, 3\) and {second} \({other[0]}, {other[1]}\); expected equal shapes"
         with pytest.raises(ValueError, match=unlike):
@@ -59,7 +59,7 @@ def test_two_matrices_of_unlike_or_unusable_shapes(loss, first, second, least):
 
 
 @pytest.mark.parametrize(("loss", "first", "second", "least"), PAIRED.values(), ids=PAIRED)
-def test_whole_numbers(loss, first, second, least):
+def test_integer_matrices_are_refused(loss, first, second, least):
     whole = torch.ones(4, 3, dtype=torch.int64)
     for z1, z2, name in ((whole, whole, first), (whole.float(), whole, second)):
         with pytest.raises(ValueError, match=rf"{name} has dtype torch\.int64; expected a floating point type"):
@@ -68,21 +68,21 @@ def test_whole_numbers(loss, first, second, least):
 
 @pytest.mark.parametrize("make", TEMPERED.values(), ids=TEMPERED)
 @pytest.mark.parametrize("temperature", [0.0, -0.1, math.inf, math.nan])
-def test_temperatures(make, temperature):
+def test_invalid_temperatures_are_refused(make, temperature):
     with pytest.raises(ValueError, match=f"temperature is {temperature}; expected a positive finite number"):
         make(temperature)
 
 
 @pytest.mark.parametrize("loss", [Equivariance, WahbaLoss])
 @pytest.mark.parametrize("splits", [0, -1, 2.0, True])
-def test_numbers_of_splits(loss, splits):
+def test_invalid_numbers_of_splits_are_refused(loss, splits):
     with pytest.raises(ValueError, match=f"splits is {splits}; expected a positive whole number"):
         loss(splits)
 
 
 @pytest.mark.parametrize("loss", [Equivariance, WahbaLoss])
 @pytest.mark.parametrize(("rows", "splits"), [(6, 4), (7, 3), (6, 6), (6, 12)])
-def test_batches_that_do_not_make_chunks(loss, rows, splits):
+def test_batches_that_splits_does_not_divide_are_refused(loss, rows, splits):
     message = f"a batch of {rows} rows in {splits} splits; expected a multiple of splits with at least 2 rows a chunk"
     with pytest.raises(ValueError, match=message):
         loss(splits)(torch.zeros(rows, 3), torch.zeros(rows, 3))

@@ -10,7 +10,7 @@ from care_bench.losses import EquiModLoss
 
 
 def by_definition(predicted, actual, temperature):
-    """Every row, predicted or actual, against all rows but itself, in numpy."""
+    """NT-Xent of every row, predicted or actual, against all other rows, in numpy."""
     n = len(predicted)
     rows = [("predicted", i) for i in range(n)] + [("actual", i) for i in range(n)]
     value = {("predicted", i): predicted[i] for i in range(n)} | {("actual", i): actual[i] for i in range(n)}
@@ -30,14 +30,14 @@ def test_agrees_with_the_definition_and_with_lightly(unit_rows, temperature):
     assert loss == pytest.approx(NTXentLoss(temperature)(predicted, actual).item(), rel=1e-12)
 
 
-def test_the_default_temperature_is_the_releases(unit_rows):
+def test_the_default_temperature_is_that_of_the_release(unit_rows):
     predicted, actual = unit_rows(6, 5, 0), unit_rows(6, 5, 1)
     expected = by_definition(predicted.numpy(), actual.numpy(), 0.2)
     assert EquiModLoss()(predicted, actual).item() == pytest.approx(expected, rel=1e-12)
 
 
 def test_two_views_at_once_have_each_other_as_negatives(unit_rows):
-    """One call with all 2B rows has a larger loss than one call per view: each row has 2B more negatives."""
+    """A call with all 2B rows has a larger loss than one call per view, since each row has 2B more negatives."""
     predicted, actual = unit_rows(12, 5, 0), unit_rows(12, 5, 1)
     apart = (EquiModLoss()(predicted[:6], actual[:6]) + EquiModLoss()(predicted[6:], actual[6:])).item() / 2
     assert EquiModLoss()(predicted, actual).item() > apart + 0.3

@@ -12,7 +12,7 @@ from care_bench.losses import InfoNCE, info_nce, info_nce_terms
 
 
 def by_definition(z1, z2, temperature):
-    """Each view in turn: -log(e^positive / (e^positive + sum over negatives)), in numpy."""
+    """Mean over views of -log(e^positive / (e^positive + sum over negatives)), by a loop in numpy."""
     views = np.concatenate([z1, z2])
     n = len(views)
     losses = []

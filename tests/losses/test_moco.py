@@ -12,7 +12,7 @@ from care_bench.losses import MoCoInfoNCE, moco_info_nce
 
 
 def by_definition(query, key, queue, temperature):
-    """Each query in turn: -log(e^positive / (e^positive + sum over the queue)), in numpy."""
+    """Mean over queries of -log(e^positive / (e^positive + sum over the queue)), by a loop in numpy."""
     losses = []
     for q, k in zip(query, key, strict=True):
         logits = [q @ k / temperature, *(q @ older / temperature for older in queue)]
@@ -52,7 +52,7 @@ def test_collapse_costs_the_log_of_the_queue_and_the_key():
     assert moco_info_nce(z.expand(4, 2), z.expand(4, 2), z.expand(9, 2), 0.1).item() == pytest.approx(math.log(10))
 
 
-def test_one_query_and_one_older_key_suffice(unit_rows):
+def test_one_query_and_a_queue_of_one_key(unit_rows):
     query, key, older = (unit_rows(1, 3, seed) for seed in range(3))
     margin = (query @ (older - key).T).item() / 0.5
     assert moco_info_nce(query, key, older, 0.5).item() == pytest.approx(math.log1p(math.exp(margin)), rel=1e-12)

@@ -33,7 +33,7 @@ def test_blocks_of_rows_change_nothing(unit_rows, monkeypatch):
 
 
 def test_does_not_depend_on_the_number_of_rows_in_the_mean(unit_rows):
-    """The mean over all batches of two is that of the whole: the reason to leave out i = j."""
+    """The mean over all batches of two equals that of the whole batch, which is why pairs i = j are left out."""
     z = unit_rows(12, 3, 0)
     batches = [math.exp(uniformity(z[list(pair)]).item()) for pair in permutations(range(12), 2)]
     assert math.log(np.mean(batches)) == pytest.approx(uniformity(z).item(), abs=1e-12)

@@ -13,7 +13,7 @@ from care_bench.metrics import wahba
 
 GROUPS = ["SO", "O"]
 SHAPES = [(12, 3, 1), (12, 3, 2), (16, 4, 4), (12, 6, 3), (6, 8, 3)]
-"""(rows, dimensions, splits): chunks of more rows than dimensions, as many, and fewer."""
+"""(rows, dimensions, splits): chunks with more rows than dimensions, equally many, and fewer."""
 
 
 def by_definition(z1, z2, splits, group):
@@ -78,7 +78,7 @@ def test_zero_for_one_rotation_per_chunk(unit_rows, orthogonal, group, seed):
 def test_a_reflection_has_zero_loss_under_o_and_under_so_only_where_a_dimension_is_empty(unit_rows):
     z, mirror = unit_rows(8, 4, 0), torch.diag(torch.tensor([1.0, 1, 1, -1], dtype=torch.float64))
     assert WahbaLoss(1, "O")(z, z @ mirror).item() == pytest.approx(0, abs=1e-25)
-    # The singular values are the eigenvalues of z^T z; for a rotation the least one has a minus: 4 times its value.
+    # The singular values are the eigenvalues of z^T z. For SO the least one is negative, which adds 4 times its value.
     expected = 4 * np.linalg.eigvalsh((z.T @ z).numpy())[0] / 8
     assert expected > 0.1
     assert WahbaLoss(1)(z, z @ mirror).item() == pytest.approx(expected, rel=1e-10)
@@ -129,7 +129,7 @@ def test_gradient_is_zero_where_the_views_agree(unit_rows, group, dtype):
 
 
 def test_gradient_at_equal_singular_values():
-    """With z2 = z1 / 2 the best map is the identity by hand, and the gradient 2 (z1 - z2) / n and its opposite."""
+    """With z2 = z1 / 2 the best map is the identity, and the gradients are 2 (z1 - z2) / n and its opposite."""
     z1, z2 = torch.eye(4).requires_grad_(), (torch.eye(4) / 2).requires_grad_()
     loss = WahbaLoss(1)(z1, z2)
     assert loss.item() == pytest.approx(1 / 4)
@@ -138,7 +138,7 @@ def test_gradient_at_equal_singular_values():
 
 
 @pytest.mark.parametrize("group", GROUPS)
-def test_gradient_is_finite_where_several_maps_are_best(group):
+def test_gradient_is_finite_if_several_maps_are_optimal(group):
     mirror = torch.diag(torch.tensor([1.0, 1.0, -1.0]))
     halves = torch.tensor([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
     cases = [(torch.eye(3), mirror), (halves, halves[[0, 0]]), (torch.zeros(3, 3), mirror), (-halves, halves)]
@@ -150,7 +150,7 @@ def test_gradient_is_finite_where_several_maps_are_best(group):
         assert all(torch.isfinite(found).all() for found in grad(loss, views))
 
 
-def test_descends_to_views_that_a_rotation_carries_over(unit_rows):
+def test_gradient_descent_ends_in_views_related_by_a_rotation(unit_rows):
     z1, z2 = unit_rows(8, 3, 0), unit_rows(8, 3, 1).requires_grad_()
     loss = WahbaLoss(2)
     start = loss(z1, z2).item()
@@ -174,7 +174,7 @@ def test_computes_in_single_precision_or_better(unit_rows, rows, dimension, spli
 
 
 @pytest.mark.parametrize("bad", [float("nan"), float("inf")])
-def test_a_value_that_is_not_finite_gives_nan_and_no_error(unit_rows, bad):
+def test_a_non_finite_value_gives_nan_and_no_error(unit_rows, bad):
     z1, z2 = unit_rows(6, 3, 0), unit_rows(6, 3, 1)
     z1[0, 0] = bad
     assert torch.isnan(WahbaLoss(2)(z1, z2))

@@ -1,4 +1,4 @@
-"""A small configuration of every method, encoders and views to work terms out with, and layers written in numpy."""
+"""Small settings of every method, encoders and views for computing terms by hand, and layers written in numpy."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ Array = np.ndarray[Any, Any]
 SIMCLR = {"name": "simclr", "temperature": 0.2}
 SETTINGS: dict[str, dict[str, Any]] = {
     "simclr": {"temperature": 0.2},
-    # Random directions are easier negatives than keys, which begin to come in after the first step: only a long queue
-    # changes so little by them that the loss on a fixed batch falls.
+    # Random directions are easier negatives than the keys that replace them after each step. Only in a long queue is
+    # this effect so small that the loss on a fixed batch falls.
     "moco_v2": {"temperature": 0.2, "queue": 4096, "momentum": 0.9},
     "byol": {"predictor_hidden": 6, "momentum": 0.9},
     "barlow_twins": {"off_diagonal_weight": 0.1},
@@ -37,7 +37,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="session")
 def settings() -> Callable[..., MethodSettings]:
-    """A function of a method's name and of keys to replace that returns its settings."""
+    """A function that returns the settings of a method, with some keys replaced."""
 
     def parse(name: str, **more: Any) -> MethodSettings:
         return METHOD_SETTINGS[name].parse({"name": name, **SETTINGS[name], **more}, "tests")
@@ -47,7 +47,7 @@ def settings() -> Callable[..., MethodSettings]:
 
 @pytest.fixture(scope="session")
 def build(settings: Callable[..., MethodSettings], same: Encoder) -> Callable[..., Method]:
-    """A function that builds a method from its name and keys, for ``same`` and rotations unless told otherwise."""
+    """A function that builds a method; its defaults are the encoder ``same`` and rotations."""
 
     def make(
         name: str,
@@ -63,20 +63,20 @@ def build(settings: Callable[..., MethodSettings], same: Encoder) -> Callable[..
 
 @pytest.fixture(scope="session")
 def same() -> Encoder:
-    """An encoder of vectors in R^5 that only normalises, so that terms can be worked out by hand."""
+    """An encoder of vectors in R^5 that only normalises them, so that terms can be computed by hand."""
     return Encoder(nn.Identity(), nn.Identity(), 5, 5)
 
 
 @pytest.fixture
 def linear() -> Encoder:
-    """An encoder R^5 -> R^4 -> R^3 of two matrices without bias."""
+    """An encoder R^5 -> R^4 -> R^3 with two matrices and no bias."""
     torch.manual_seed(5)
     return Encoder(nn.Linear(5, 4, bias=False), nn.Linear(4, 3, bias=False), 4, 3)
 
 
 @pytest.fixture(scope="session")
 def draw_views() -> Callable[..., list[View]]:
-    """A function that draws as many views of n random vectors as a method asks for, each with n rotations."""
+    """A function that draws the views that a method needs: n random vectors and n rotations each."""
 
     def make(method: Method, n: int, d: int = 5, seed: int = 0) -> list[View]:
         generator = torch.Generator().manual_seed(seed)
@@ -93,7 +93,7 @@ def draw_views() -> Callable[..., list[View]]:
 
 @pytest.fixture(scope="session")
 def by_numpy() -> Callable[[nn.Module, Array], Array]:
-    """A function that runs rows through Linear, BatchNorm (in training) and ReLU layers in float64."""
+    """A function that applies Linear, BatchNorm (in training mode) and ReLU layers to rows in float64."""
 
     def run(module: nn.Module, rows: Array) -> Array:
         for layer in module.modules():
@@ -130,7 +130,7 @@ def unit() -> Callable[[Array], Array]:
 
 @pytest.fixture(scope="session")
 def nt_xent() -> Callable[[Sequence[Array], float], float]:
-    """A function of unit rows, first half and partners, that returns NT-Xent by a loop over them."""
+    """A function that returns NT-Xent by a loop; it takes unit rows and their positives."""
 
     def loss(halves: Sequence[Array], temperature: float) -> float:
         z = np.concatenate(halves)

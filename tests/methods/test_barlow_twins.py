@@ -1,4 +1,4 @@
-"""Barlow Twins: its two terms, worked out in numpy from outputs of any length."""
+"""Barlow Twins: both terms, computed in numpy from outputs that are not normalised."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from care_bench.models import Encoder
 from care_bench.training.session import weighted_sum
 
 
-def test_both_terms_are_those_of_the_cross_correlation(
+def test_both_terms_by_hand(
     build: Callable[..., Method],
     linear: Encoder,
     draw_views: Callable[..., list[View]],
@@ -23,7 +23,7 @@ def test_both_terms_are_those_of_the_cross_correlation(
     views = draw_views(method, 16)
     backbone, head = (layer.weight.detach().double().numpy() for layer in (linear.backbone, linear.projector))
     first, second = (rows_of(view) @ backbone.T @ head.T for view in views)
-    # BatchNorm adds 1e-5 to the variances of what it divides by.
+    # BatchNorm adds 1e-5 to the variance.
     first, second = ((z - z.mean(axis=0)) / np.sqrt(z.var(axis=0) + 1e-5) for z in (first, second))
     on, off = 0.0, 0.0
     for i in range(3):

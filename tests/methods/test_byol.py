@@ -1,4 +1,4 @@
-"""BYOL: its loss and its momentum encoder through steps of SGD, worked out in numpy."""
+"""BYOL: loss and momentum encoder over steps of SGD, computed in numpy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ByNumpy = Callable[[nn.Module, Array], Array]
 
 
 def direction_loss(predicted: Array, target: Array) -> float:
-    """Mean of 2 - 2 cos, a loop on purpose."""
+    """Return the mean of 2 - 2 cos by a loop."""
     cosines = [p @ t / np.linalg.norm(p) / np.linalg.norm(t) for p, t in zip(predicted, target, strict=True)]
     return 2 - 2 * float(np.mean(cosines))
 
@@ -36,7 +36,7 @@ def matrix(encoder: Encoder) -> Array:
     return head @ backbone
 
 
-def test_both_directions_with_the_predictor_on_each(
+def test_the_loss_sums_both_directions(
     build: Build, linear: Encoder, draw_views: Views, rows_of: Rows, by_numpy: ByNumpy
 ) -> None:
     method = build("byol", linear, predictor_hidden=6)
@@ -44,7 +44,7 @@ def test_both_directions_with_the_predictor_on_each(
     assert [type(layer) for layer in predictor] == [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear]
     target = matrix(linear)
     with torch.no_grad():
-        linear.backbone.weight.add_(0.3)  # now the momentum encoder is another one
+        linear.backbone.weight.add_(0.3)  # now it differs from the momentum encoder
     views = draw_views(method, 8)
     first, second = (rows_of(view) for view in views)
     predicted = [by_numpy(predictor, rows @ matrix(linear).T) for rows in (first, second)]
@@ -55,7 +55,7 @@ def test_both_directions_with_the_predictor_on_each(
 
 
 def test_three_steps_of_sgd_by_hand(build: Build, linear: Encoder, draw_views: Views, rows_of: Rows) -> None:
-    """The share that is kept rises from the base at the first step: 1 - (1 - base) (cos(pi k / 3) + 1) / 2."""
+    """The momentum at step k is 1 - (1 - base) (cos(pi k / 3) + 1) / 2."""
     shares = [0.8, 1 - 0.2 * (0.5 + 1) / 2, 1 - 0.2 * (-0.5 + 1) / 2]
     method = build("byol", linear, momentum=0.8)
     optimizer = torch.optim.SGD([*linear.parameters(), *method.get_submodule("predictor").parameters()], lr=0.5)
@@ -69,7 +69,7 @@ def test_three_steps_of_sgd_by_hand(build: Build, linear: Encoder, draw_views: V
         optimizer.step()
         torch.testing.assert_close(copy.backbone.weight.double(), slow, rtol=1e-5, atol=1e-6)
         method.after_step(linear, step, total=3)
-        assert (linear.backbone.weight - before).abs().max() > 1e-3, "the step moved nothing"
+        assert (linear.backbone.weight - before).abs().max() > 1e-3, "the step changed nothing"
         slow = share * slow + (1 - share) * linear.backbone.weight.detach().double()
         torch.testing.assert_close(copy.backbone.weight.double(), slow, rtol=1e-5, atol=1e-6)
 
@@ -81,7 +81,7 @@ def test_the_last_of_many_steps_keeps_nearly_all(build: Build, linear: Encoder) 
     with torch.no_grad():
         linear.projector.weight.add_(1.0)
     method.after_step(linear, 1000, total=1000)
-    moved = 0.1 * (1 + math.cos(math.pi * 999 / 1000)) / 2  # 2.5e-7 of the way, which is 1 long
+    moved = 0.1 * (1 + math.cos(math.pi * 999 / 1000)) / 2  # moved by 2.5e-7 of a distance of 1
     torch.testing.assert_close(copy.double() - before, torch.full((3, 4), moved).double(), rtol=0, atol=1e-7)
 
 

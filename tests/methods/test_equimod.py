@@ -1,4 +1,4 @@
-"""EquiMod: both terms worked out in numpy, with BatchNorm over the three views together."""
+"""EquiMod: both terms in numpy, with BatchNorm over all three views."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ ByNumpy = Callable[[nn.Module, Array], Array]
 
 @pytest.fixture
 def encoder() -> Encoder:
-    """An encoder whose backbone ends in BatchNorm, so that it shows what goes through it together."""
+    """An encoder whose backbone ends in BatchNorm, which counts the passes through it."""
     torch.manual_seed(4)
     return Encoder(nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4)), nn.Linear(4, 3), 4, 3)
 
 
 def fix(predictor: nn.Module) -> None:
-    """Give the predictor weights of known size: every draw of the rotation counts as much as the embedding."""
+    """Set weights of the predictor such that the rotation matters as much as the embedding."""
     with torch.no_grad():
         weight = predictor[0].weight
         weight.copy_(torch.linspace(-1, 1, weight.numel()).reshape(weight.shape).cos())
@@ -75,29 +75,21 @@ def test_terms_by_hand(
     assert method.weights == {"invariance": 1.0, "uniformity": 1.0, "equimod": 0.5}
 
 
-def test_the_three_views_are_one_pass_of_the_encoder(build: Build, encoder: Encoder, draw_views: Views) -> None:
+def test_the_encoder_sees_the_three_views_in_one_pass(build: Build, encoder: Encoder, draw_views: Views) -> None:
     method, care = build("equimod", encoder), build("care", encoder)
     method(encoder, draw_views(method, 8))
     assert encoder.backbone[1].num_batches_tracked == 1
     care(encoder, draw_views(care, 8))
-    assert encoder.backbone[1].num_batches_tracked == 5, "CARE's four views are passes of their own"
+    assert encoder.backbone[1].num_batches_tracked == 5, "CARE encodes its four views in four passes"
 
 
-def test_the_base_method_sees_the_augmented_views_and_no_other(
-    build: Build, linear: Encoder, draw_views: Views
-) -> None:
-    """Without BatchNorm a view's features do not depend on the others, so the base gives what it gives alone."""
+def test_the_base_method_sees_only_the_augmented_views(build: Build, linear: Encoder, draw_views: Views) -> None:
+    """Without BatchNorm the views are independent, so the base method returns the same term as alone."""
     method = build("equimod", linear, base={"name": "byol", "predictor_hidden": 6, "momentum": 0.5})
     alone = build("byol", linear, momentum=0.5)
     views = draw_views(method, 8)
     expected = alone(linear, views[1:])["byol"].item()
     assert method(linear, views)["byol"].item() == pytest.approx(expected, rel=1e-6)
-    copy = method.get_parameter("base.momentum_encoder.encoder.projector.weight")
-    before = copy.clone()
-    with torch.no_grad():
-        linear.projector.weight.add_(1.0)
-    method.after_step(linear, 1, total=2)
-    torch.testing.assert_close(copy, before + 0.5)  # the first step keeps half
 
 
 def test_the_prediction_depends_on_the_augmentation(build: Build, linear: Encoder, draw_views: Views) -> None:

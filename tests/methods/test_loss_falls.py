@@ -1,4 +1,4 @@
-"""Every method trains: its loss falls on a fixed batch, and what it owns is trained with the encoder."""
+"""Every method trains: its loss falls on a fixed batch, and all its weights get gradients."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every method has in common: settings, views, and weights that follow from the seed alone."""
+"""Properties of every method: settings, views, and initial weights that depend on the seed alone."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Settings = Callable[..., MethodSettings]
 
 NAMES = sorted(METHODS)
 RANDOM = ("moco_v2", "byol", "equimod", "augself")
-"""Methods that begin with random numbers of their own: a queue or a predictor."""
+"""Methods with random initial state of their own: a queue or a predictor."""
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def encoder() -> Encoder:
     return build_encoder(EncoderConfig(backbone=backbone, projector=ProjectorConfig(hidden=(5,), output=4)), 3, seed=3)
 
 
-def test_every_method_has_settings_and_the_other_way_round(build: Build) -> None:
+def test_methods_and_settings_have_the_same_names(build: Build) -> None:
     assert set(METHODS) == set(METHOD_SETTINGS)
     for name, cls in METHODS.items():
         assert cls.Settings is METHOD_SETTINGS[name]
@@ -66,7 +66,7 @@ def test_views_are_plain_or_drawn_per_image_chunk_or_batch(
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_method_follows_from_its_seed_and_leaves_encoder_and_global_generator_alone(
+def test_the_seed_determines_a_method_and_the_global_generator_is_unchanged(
     name: str, build: Build, encoder: Encoder
 ) -> None:
     before = {key: value.clone() for key, value in encoder.state_dict().items()}
@@ -83,7 +83,9 @@ def test_a_method_follows_from_its_seed_and_leaves_encoder_and_global_generator_
 
     assert all(parameter.requires_grad for parameter in encoder.parameters())
     assert all(torch.equal(value, before[key]) for key, value in encoder.state_dict().items())
-    assert not {id(p) for p in first.parameters()} & {id(p) for p in encoder.parameters()}, "it owns the encoder"
+    assert not {id(p) for p in first.parameters()} & {id(p) for p in encoder.parameters()}, (
+        "the method must not own the encoder"
+    )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -108,22 +110,20 @@ def refused(name: str, settings: Settings, **more: Any) -> str:
 
 @pytest.mark.parametrize("wrapper", ["care", "equimod", "augself"])
 @pytest.mark.parametrize("base", ["care", "equimod", "augself", "equivariance", "uniformity_equivariance"])
-def test_a_wrapper_is_no_base(wrapper: str, base: str, settings: Settings) -> None:
+def test_a_wrapper_is_refused_as_base(wrapper: str, base: str, settings: Settings) -> None:
     assert f"unknown base method '{base}'" in refused(wrapper, settings, base={"name": base})
 
 
 @pytest.mark.parametrize("wrapper", ["equimod", "augself"])
 @pytest.mark.parametrize("base", ["moco_v2", "uniformity"])
-def test_what_has_no_features_of_two_views_is_no_base_of_a_siamese_wrapper(
-    wrapper: str, base: str, settings: Settings
-) -> None:
+def test_a_siamese_wrapper_refuses_a_base_that_is_not_siamese(wrapper: str, base: str, settings: Settings) -> None:
     assert f"{wrapper} cannot wrap '{base}'; expected a method on the features of two views" in refused(
         wrapper, settings, base={"name": base}
     )
 
 
 @pytest.mark.parametrize("name", ["equivariance", "uniformity_equivariance", "care"])
-def test_wahbas_error_has_no_released_reading(name: str, settings: Settings) -> None:
+def test_wahbas_error_has_no_released_code_fidelity(name: str, settings: Settings) -> None:
     message = refused(name, settings, loss="wahba", fidelity="released-code")
     assert "loss 'wahba' is not in the released code; expected fidelity 'paper'" in message
     assert settings(name, loss="wahba", fidelity="paper").fidelity_used is None
@@ -131,7 +131,7 @@ def test_wahbas_error_has_no_released_reading(name: str, settings: Settings) -> 
 
 
 @pytest.mark.parametrize(("symmetric", "keys"), [(False, 32), (True, 64)])
-def test_a_queue_takes_whole_steps(symmetric: bool, keys: int, settings: Settings) -> None:
+def test_a_queue_must_be_a_multiple_of_the_keys_per_step(symmetric: bool, keys: int, settings: Settings) -> None:
     settings("moco_v2", queue=2 * keys, symmetric=symmetric).check_batch(32)
     bad = {"queue": 2 * keys - 16, "symmetric": symmetric}
     alone, wrapped = settings("moco_v2", **bad), settings("care", base={"name": "moco_v2", **bad})

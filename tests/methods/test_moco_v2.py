@@ -1,4 +1,4 @@
-"""MoCo-v2: its loss, its momentum encoder and its queue through three steps of SGD, worked out in numpy."""
+"""MoCo-v2: loss, momentum encoder and queue over three steps of SGD, computed in numpy."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ B, M, TEMPERATURE = 4, 0.75, 0.2
 
 
 def info_nce(query: Array, key: Array, queue: Array) -> float:
-    """Mean cross-entropy of the own key among it and the queue, a loop on purpose."""
+    """Return the mean cross-entropy of the positive key against the queue, by a loop."""
     losses = []
     for q, k in zip(query, key, strict=True):
         logits = np.array([q @ k, *(q @ old for old in queue)]) / TEMPERATURE
@@ -49,7 +49,7 @@ def test_three_steps_of_sgd_by_hand(
     rows_of: Rows,
     unit: Unit,
 ) -> None:
-    """Steps of 4 or 8 keys on rings of one to three steps: the second batch starts within the ring, and it wraps."""
+    """Queues that hold one to three steps of 4 or 8 keys: keys are written in order and wrap around."""
     method = build("moco_v2", linear, queue=queue, momentum=M, temperature=TEMPERATURE, symmetric=symmetric)
     ring = method.get_buffer("queue").double().numpy().copy()
     np.testing.assert_allclose(np.linalg.norm(ring, axis=1), 1, rtol=1e-6)
@@ -74,7 +74,7 @@ def test_three_steps_of_sgd_by_hand(
         optimizer.step()
         method.after_step(linear, step, total=3)
 
-        assert not np.allclose(matrices(linear)[0], fast[0], atol=1e-3), "the step moved nothing"
+        assert not np.allclose(matrices(linear)[0], fast[0], atol=1e-3), "the step changed nothing"
         slow = [M * old + (1 - M) * new for old, new in zip(slow, matrices(linear), strict=True)]
         for key in np.concatenate(keys):
             ring[position % queue] = key
@@ -100,7 +100,7 @@ def test_gradients_reach_the_trained_encoder_alone(build: Build, linear: Encoder
 
 
 def test_queue_and_position_are_part_of_the_state(build: Build, linear: Encoder, draw_views: Views) -> None:
-    """Whoever is loaded with the state goes on as the other would have."""
+    """A method that loads the state continues as the original does."""
     used, fresh = (build("moco_v2", linear, queue=8, momentum=M, seed=seed) for seed in (0, 1))
     used(linear, draw_views(used, B))
     used.after_step(linear, 1, total=2)
@@ -111,7 +111,9 @@ def test_queue_and_position_are_part_of_the_state(build: Build, linear: Encoder,
     assert torch.equal(used.get_buffer("queue"), fresh.get_buffer("queue"))
 
 
-def test_keys_of_a_shuffled_view_go_back_to_their_queries(build: Build, linear: Encoder, draw_views: Views) -> None:
+def test_keys_of_a_shuffled_view_return_to_the_order_of_queries(
+    build: Build, linear: Encoder, draw_views: Views
+) -> None:
     plain, shuffled = (build("moco_v2", linear, queue=8) for _ in range(2))
     query, key = draw_views(plain, B)
     order = torch.tensor([2, 0, 3, 1])

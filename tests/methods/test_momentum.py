@@ -1,14 +1,16 @@
-"""The momentum encoder and BYOL's momentum on a cosine."""
+"""The momentum encoder, and the cosine schedule of BYOL's momentum."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
 from lightly.utils.scheduler import cosine_schedule
 from torch import nn
 
+from care_bench.methods import Method
 from care_bench.methods.momentum import MomentumEncoder, cosine_momentum
 from care_bench.models import Encoder
 
@@ -20,7 +22,7 @@ def encoder() -> Encoder:
     return Encoder(backbone, nn.Linear(4, 2), 4, 2)
 
 
-def test_it_begins_as_a_copy_that_is_not_trained(encoder: Encoder) -> None:
+def test_the_momentum_encoder_starts_as_an_untrained_copy(encoder: Encoder) -> None:
     momentum = MomentumEncoder(encoder)
     inputs = torch.randn(6, 3, generator=torch.Generator().manual_seed(0))
     assert torch.equal(momentum.embed(inputs), encoder.embed(inputs))
@@ -32,13 +34,13 @@ def test_it_begins_as_a_copy_that_is_not_trained(encoder: Encoder) -> None:
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 0.996, 1.0])
-def test_every_weight_follows_and_no_statistic_does(share: float, encoder: Encoder) -> None:
+def test_weights_are_averaged_and_batchnorm_statistics_are_not(share: float, encoder: Encoder) -> None:
     momentum = MomentumEncoder(encoder)
     old = {name: weight.double().clone() for name, weight in momentum.encoder.state_dict().items()}
     for weight in encoder.parameters():
         nn.init.normal_(weight, generator=torch.Generator().manual_seed(weight.numel()))
     encoder.train()
-    encoder.embed(torch.randn(8, 3, generator=torch.Generator().manual_seed(1)))  # moves the running statistics
+    encoder.embed(torch.randn(8, 3, generator=torch.Generator().manual_seed(1)))  # updates the running statistics
     momentum.follow(encoder, share)
     new, parameters = momentum.encoder.state_dict(), dict(encoder.named_parameters())
     for name, before in old.items():
@@ -48,9 +50,22 @@ def test_every_weight_follows_and_no_statistic_does(share: float, encoder: Encod
     assert new["backbone.1.num_batches_tracked"] == 0
 
 
+@pytest.mark.parametrize("wrapper", ["augself", "equimod"])
+def test_the_momentum_encoder_of_a_wrapped_base_follows(
+    wrapper: str, build: Callable[..., Method], linear: Encoder
+) -> None:
+    method = build(wrapper, linear, base={"name": "byol", "predictor_hidden": 6, "momentum": 0.5})
+    weight = method.get_parameter("base.momentum_encoder.encoder.projector.weight")
+    before = weight.clone()
+    with torch.no_grad():
+        linear.projector.weight.add_(1.0)
+    method.after_step(linear, 1, total=2)
+    torch.testing.assert_close(weight, before + 0.5)  # the momentum is 0.5 at the first step
+
+
 @pytest.mark.parametrize("base", [0.0, 0.9, 0.996, 1.0])
 def test_cosine_momentum_agrees_with_lightly(base: float) -> None:
-    """Lightly counts from 0 to ``max_steps - 1``, where it has reached 1; so it needs one step more."""
+    """Lightly counts from 0 to ``max_steps - 1``, where it reaches 1, so its ``max_steps`` is one larger."""
     total = 37
     for step in range(total + 1):
         expected = cosine_schedule(step, max_steps=total + 1, start_value=base, end_value=1.0)

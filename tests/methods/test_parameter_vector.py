@@ -1,4 +1,4 @@
-"""Standardised augmentation parameters: fresh draws have mean 0 and standard deviation 1."""
+"""Standardised augmentation parameters have mean 0 and standard deviation 1."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ def standardise(augmentation: Augmentation, seed: int) -> tuple[ParameterVector,
 
 
 def check(fresh: Tensor) -> None:
-    """Four standard errors of the difference between the estimate behind the vector and the fresh draws.
+    """Check mean and standard deviation of new draws within four standard errors.
 
-    The variance of a sample's variance is (kurtosis - 1) / n, which is 0 for a fair coin: it varies by 1 / n.
+    Both the statistics of the vector and the new draws are estimates. The variance of a sample variance is
+    (kurtosis - 1) / n; that is 0 for a fair coin, whose sample variance then varies by 1 / n.
     """
     pooled = math.sqrt(1 / DRAWS + 1 / FRESH)
     assert fresh.mean(dim=0).abs().max() < 4 * pooled
@@ -54,7 +55,7 @@ def test_rotations_are_nine_numbers_that_spread_over_a_third(seed: int) -> None:
     assert vector.dimension == fresh.shape[1] == 9
     check(fresh)
     assert vector.mean.abs().max() < 4 / math.sqrt(3 * DRAWS)
-    # kurtosis 9 / 5: the standard error of the standard deviation is sqrt(0.8 / (4 n)) of it
+    # with kurtosis 9 / 5 the relative standard error of the standard deviation is sqrt(0.8 / (4 n))
     assert (vector.scale / math.sqrt(3) - 1).abs().max() < 4 * math.sqrt(0.2 / DRAWS)
 
 
@@ -80,7 +81,7 @@ def test_known_distributions_are_recovered() -> None:
         ),
     ],
 )
-def test_what_never_varies_becomes_0_and_the_rest_does_not(settings: dict[str, float], constant: set[str]) -> None:
+def test_constant_parameters_become_0_and_others_do_not(settings: dict[str, float], constant: set[str]) -> None:
     augmentation = ImageAugmentation(input_size=(8, 8), size=(8, 8), mean=(0.5,), std=(0.25,), **settings)
     _, fresh = standardise(augmentation, 0)
     zero = {name for name, column in zip(ImageParameters.columns(), fresh.T, strict=True) if not column.any()}

@@ -1,4 +1,4 @@
-"""SimCLR, CARE around every base, and the members of the loss ablation, against terms worked out in numpy."""
+"""SimCLR, CARE with every base method, and the loss ablation, against terms computed in numpy."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ BASES: dict[str, dict[str, Any]] = {
 
 
 def pair_loss(first: Array, second: Array, splits: int, released: bool = False) -> float:
-    """Mean over chunks of the mean over pairs i != j of (f_i.f_j - f'_i.f'_j)^2, a loop on purpose."""
+    """Return the mean over chunks of the mean over pairs i != j of (f_i.f_j - f'_i.f'_j)^2, by a loop."""
     size = len(first) // splits
     means = []
     for k in range(splits):
@@ -40,7 +40,7 @@ def pair_loss(first: Array, second: Array, splits: int, released: bool = False) 
     return float(np.mean(means)) * (2 * (size - 1) if released else 1)
 
 
-def test_simclr_is_infonce_in_two_halves_and_the_weight_acts_on_the_first(
+def test_simclr_is_infonce_and_its_weight_acts_on_the_invariance_term(
     build: Build, same: Encoder, draw_views: Views, rows_of: Rows, unit: Unit
 ) -> None:
     method = build("simclr", invariance_weight=0.1)
@@ -77,7 +77,7 @@ def test_care_is_its_base_plus_the_weighted_equivariance_of_its_own_views(
 
 
 @pytest.mark.parametrize("base", ["moco_v2", "byol"])
-def test_inside_care_the_momentum_encoder_follows_and_the_queue_fills_as_without(
+def test_momentum_encoder_and_queue_behave_the_same_inside_care(
     base: str, build: Build, linear: Encoder, draw_views: Views
 ) -> None:
     method = build("care", linear, base={"name": base, **BASES[base]})
@@ -88,7 +88,7 @@ def test_inside_care_the_momentum_encoder_follows_and_the_queue_fills_as_without
         alone(linear, four[:2])
         with torch.no_grad():
             for weight in linear.parameters():
-                weight.mul_(1.5)  # what an optimizer may do
+                weight.mul_(1.5)  # stands for a step of an optimizer
         for each in (method, alone):
             each.after_step(linear, step, total=4)
     left, right = method.get_submodule("base").state_dict(), alone.state_dict()
@@ -98,7 +98,7 @@ def test_inside_care_the_momentum_encoder_follows_and_the_queue_fills_as_without
 
 
 def wahba_by_scipy(first: Array, second: Array, splits: int) -> float:
-    """Mean squared distance after the best rotation of R^3 for each chunk, as scipy finds it."""
+    """Return the mean squared distance after the best rotation of R^3 of each chunk, by scipy."""
     size = len(first) // splits
     total = 0.0
     for k in range(splits):
@@ -135,11 +135,11 @@ def test_equivariance_on_features_leaves_the_projection_head_alone(
 
 
 def spread(rows: Array) -> float:
-    """Log of the mean of exp(f.f') over pairs of different rows."""
+    """Return the log of the mean of exp(f.f') over pairs of different rows."""
     return float(np.log(np.mean([np.exp(a @ b) for i, a in enumerate(rows) for j, b in enumerate(rows) if i != j])))
 
 
-def test_ablation_members_have_their_terms_and_no_other(
+def test_the_loss_ablation_has_exactly_the_named_terms(
     build: Build, same: Encoder, draw_views: Views, rows_of: Rows, unit: Unit
 ) -> None:
     alone = {name: build(name) for name in ("invariance", "uniformity", "equivariance", "uniformity_equivariance")}

@@ -57,20 +57,20 @@ def test_zero_for_orthogonal_maps_that_do_not_commute(dimension):
 
 
 def test_hand_case_in_the_plane():
-    # a is the identity, a' turns e1 by 40 and e2 by -20 degrees: the best map of both a' and a'a turns by their mean.
-    # The composition is exact although the fit is not.
+    # a is the identity; a' turns e1 by 40 and e2 by -20 degrees. The best map of both a' and a'a turns by the mean, so
+    # the composition is exact although the fit is not.
     z = torch.eye(2, dtype=torch.float64)
     zaa = torch.stack([turn(40) @ z[0], turn(-20) @ z[1]])
     assert composition_error(z, z, zaa).frobenius.item() == pytest.approx(0, abs=1e-12)
-    # Now a exchanges e1 and e2, the reflection at the diagonal, and a' exchanges them back. Over O(2) all maps are
-    # exact: the product of the two reflections is the identity.
+    # Now a exchanges e1 and e2, which is a reflection, and a' exchanges them back. Over O(2) all maps are exact; the
+    # product of the two reflections is the identity.
     swapped = z.flip(0)
     assert composition_error(z, swapped, z).frobenius.item() == pytest.approx(0, abs=1e-12)
 
 
 def test_hand_case_with_three_points_of_the_plane():
-    # The best rotation of points of norm w, turned by angles t, turns by the argument of the sum of w^2 exp(i t). a
-    # turns only the point of norm 3, a' only the points of norm 1.
+    # If points of norm w are turned by angles t, the angle of the best rotation is the argument of the sum of
+    # w^2 exp(i t). a turns only the point of norm 3, a' only the points of norm 1.
     z = torch.tensor([[3.0, 0.0], [0.0, 1.0], [0.0, 1.0]], dtype=torch.float64)
     za = torch.cat([z[:1] @ turn(30).T, z[1:]])
     zaa = torch.cat([za[:1], za[1:] @ turn(-50).T])
@@ -83,7 +83,7 @@ def test_hand_case_with_three_points_of_the_plane():
     apart = abs(whole - parts)
     assert apart > 0.01
     result = composition_error(z, za, zaa, group="SO")
-    # Two rotations of the plane by angles t apart: every unit vector is moved 2 sin(t / 2) apart.
+    # Two rotations of the plane whose angles differ by t move every unit vector 2 sin(t / 2) apart.
     distance = 2 * math.sin(apart / 2)
     assert result.spectral.item() == pytest.approx(distance, abs=1e-12)
     assert result.frobenius.item() == pytest.approx(math.sqrt(2) * distance, abs=1e-12)
@@ -91,7 +91,7 @@ def test_hand_case_with_three_points_of_the_plane():
 
 
 def test_per_sample_depends_only_on_directions_of_embeddings():
-    # All embeddings on one line of R^4: the maps are unique on that line only.
+    # All embeddings are on one line of R^4, so the maps are unique on that line only.
     z = draw((9, 1), 0) * draw((1, 4), 1)
     a, b = ortho_group.rvs(4, random_state=1), ortho_group.rvs(4, random_state=2)
     assert measure(z, z @ a.T, z @ a.T @ b.T).per_sample.item() == pytest.approx(0, abs=1e-12)

@@ -30,7 +30,7 @@ def test_turning_the_circle_has_no_variance():
     assert result.fraction_opposed.tolist() == [1.0]
 
 
-def test_the_ends_and_the_edge_at_minus_one_half():
+def test_cosines_of_one_minus_one_and_minus_one_half():
     z = torch.tensor([[1.0, 0, 0, 0]]).expand(4, 4)
     za = torch.tensor([[3.0, 0, 0, 0], [-2, 0, 0, 0], [0, 1, 0, 0], [-1, 1, 1, 1]])
     result = cosine_statistics(z, za)
@@ -51,7 +51,7 @@ def test_refuses_zero_embeddings_and_a_single_sample():
 
 
 def at(cosines):
-    """Vectors of norm two in the plane with these cosines to the first axis."""
+    """Return vectors of norm 2 in the plane with these cosines to the first axis."""
     cosines = torch.tensor(cosines, dtype=torch.float64)
     return 2 * torch.stack([cosines, (1 - cosines.square()).sqrt()], dim=1)
 

@@ -36,7 +36,7 @@ def test_the_defaults_are_twenty_neighbours_at_temperature_007():
     assert knn(bank, labels, queries, query_labels, 4).top1 == pytest.approx(accuracy, abs=1e-9)
 
 
-def test_one_near_neighbour_outvotes_two_far_ones():
+def test_one_near_neighbour_outweighs_two_far_ones():
     angles = torch.tensor([0.1, 1.0, -1.0])
     bank = torch.stack([angles.cos(), angles.sin()], dim=1)
     labels, query = torch.tensor([1, 0, 0]), torch.tensor([[2.0, 0.0]])
@@ -63,7 +63,7 @@ def test_blocks_of_queries_do_not_change_the_result(monkeypatch):
 
 
 @pytest.mark.parametrize("k", [0, 5])
-def test_refuses_more_neighbours_than_there_are(k):
+def test_refuses_more_neighbours_than_samples(k):
     labels = torch.tensor([0, 1, 0, 1])
     with pytest.raises(ValueError, match=f"k is {k}; expected 1 to 4"):
         knn(torch.eye(4), labels, torch.eye(4), labels, 2, k=k)

@@ -24,7 +24,7 @@ def blobs(n, d, classes, seed, spread=1.0, dtype=torch.float64):
 
 
 def plain_training(features, labels, classes, seed):
-    """Train one classifier as a module: shuffled batches of 512, Adam, 100 epochs."""
+    """Train one classifier as a torch module: shuffled batches of 512, Adam, 100 epochs."""
     torch.manual_seed(seed)
     layer = nn.Linear(features.shape[1], classes, dtype=features.dtype)
     optimizer = torch.optim.Adam(layer.parameters(), lr=0.001, weight_decay=0.000001)
@@ -38,7 +38,7 @@ def plain_training(features, labels, classes, seed):
 
 
 def training_of_moco(features, labels, classes, seed):
-    """Train one classifier as MoCo's linear evaluation does, with CARE's 60 epochs, batch size and learning rates."""
+    """Train one classifier as in MoCo's linear evaluation, with CARE's 60 epochs, batch size and learning rates."""
     layer = nn.Linear(features.shape[1], classes, dtype=features.dtype)
     torch.manual_seed(seed)
     layer.weight.data.normal_(mean=0.0, std=0.01)
@@ -53,7 +53,7 @@ def training_of_moco(features, labels, classes, seed):
     return layer
 
 
-def test_all_seeds_at_once_are_the_classifiers_trained_one_by_one():
+def test_training_all_seeds_at_once_agrees_with_training_one_by_one():
     features, labels = blobs(1100, 6, 4, 0)  # batches of 512, 512 and 76
     test_features, test_labels = blobs(500, 6, 4, 1)
     seeds = (3, 0, 7)
@@ -124,7 +124,7 @@ def test_mean_and_spread():
     assert LinearProbe("cached-v1", (90.0,)).spread is None
 
 
-def test_trains_where_gradients_are_off():
+def test_trains_under_no_grad():
     features, labels = blobs(100, 5, 3, 0)
     with torch.random.fork_rng():
         layer = plain_training(features, labels, 3, 4)

@@ -11,7 +11,7 @@ from care_bench.metrics import first_component_projectors, principal_component
 
 
 def clouds(n, seed):
-    """Clouds of 30 points, longest along a random axis."""
+    """Return clouds of 30 points that are longest along a random axis."""
     generator = np.random.default_rng(seed)
     points = generator.standard_normal((n, 30, 3)) * [3.0, 1.0, 0.5] + generator.standard_normal((n, 1, 3))
     turns = Rotation.random(n, rng=generator).as_matrix()
@@ -23,7 +23,7 @@ def axes(points):
 
 
 def features(points, seed, noise):
-    """A noisy linear image of the projectors in R^8, plus four columns of noise at another scale."""
+    """Return a noisy linear image of the projectors in R^8, and four columns of noise at another scale."""
     v = axes(points)
     mix = np.random.default_rng(7).standard_normal((9, 8))
     generator = np.random.default_rng(seed)
@@ -82,7 +82,7 @@ def test_the_penalty_is_chosen_by_leaving_one_train_sample_out():
     assert result.alpha == pytest.approx(best)
 
 
-def test_perfect_information():
+def test_features_with_full_information_give_an_exact_fit():
     train, test = clouds(100, 0), clouds(50, 1)
     z, test_z = (first_component_projectors(points).flatten(1) for points in (train, test))
     result = principal_component(z, train, test_z, test)
@@ -90,7 +90,7 @@ def test_perfect_information():
     assert result.angle < 0.01
 
 
-def test_no_information_is_no_better_than_chance():
+def test_features_without_information_are_no_better_than_a_random_axis():
     train, test = clouds(2000, 0), clouds(2000, 1)
     generator = np.random.default_rng(2)
     z, test_z = (torch.from_numpy(generator.standard_normal((2000, 4))) for _ in range(2))

@@ -12,7 +12,7 @@ from care_bench.metrics import relative_equivariance, relative_equivariance_summ
 
 
 def all_ratios(z, za):
-    """Every ratio in the order (augmentation, i, j), nan where it is 0 / 0: a loop in extended precision."""
+    """Return every ratio in the order (augmentation, i, j), nan for 0 / 0, by a loop in extended precision."""
     z, za = z.astype(np.longdouble), za.astype(np.longdouble)
 
     def squared(v):
@@ -65,7 +65,7 @@ def test_median_and_trimmed_mean_of_a_sample_of_the_pairs(kept, monkeypatch):
 
 
 def test_hand_case():
-    # The pair was sqrt(2) apart and coincides now; the second sample moved by sqrt(2): (0 - 2)^2 / (0 + 2)^2.
+    # The pair was sqrt(2) apart and coincides now. The second sample moved by sqrt(2): (0 - 2)^2 / (0 + 2)^2.
     z = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
     za = torch.tensor([[1.0, 0.0], [1.0, 0.0]])
     assert relative_equivariance(z, za) == 1.0
@@ -87,7 +87,7 @@ def test_positive_for_a_map_that_is_not_orthogonal():
 
 @pytest.mark.parametrize("size", [1e-4, 1e-8])
 def test_accurate_for_a_nearly_invariant_encoder(size):
-    """A difference of two squared distances would carry an error of about (1e-16 / size^2)^2 into each ratio."""
+    """The difference of two squared distances would give each ratio an error of about (1e-16 / size^2)^2."""
     z, za = draw(12, 4, 2, 0, size=size)
     expected = all_ratios(z, za)
     summary = measure(z, za)

@@ -13,13 +13,13 @@ def draw(shape, seed):
 
 
 def nearest(bank, queries):
-    """Neighbours by scikit-learn, in float64 and without the expansion of the square."""
+    """Return neighbours by scikit-learn in float64, which does not expand the square."""
     peer = NearestNeighbors(n_neighbors=5, algorithm="kd_tree").fit(bank.astype(np.float64))
     return peer.kneighbors(queries.astype(np.float64), return_distance=False)
 
 
 def shares(bank, z, za):
-    """Shared neighbours in %, sample by sample with sets."""
+    """Return the shared neighbours in %, by sets."""
     plain = nearest(bank, z)
     counts = [[len(set(a) & set(b)) for a, b in zip(plain, nearest(bank, view), strict=True)] for view in za]
     return 20 * np.mean(counts, axis=1)
@@ -38,7 +38,7 @@ def test_agrees_with_scikit_learn():
 def test_every_shared_neighbour_of_five_is_twenty_percent():
     bank = torch.tensor([-5.0, -4.0, -3.0, -2.0, -1.0, 1.0, 2.0, 3.0, 4.0, 5.0])[:, None]
     z, za = torch.tensor([[-3.0]]), torch.tensor([[[-3.1]], [[3.0]], [[0.9]]])
-    # The plain sample has the five negative ones; of 0.9 they are -1 and -2: 1, 2, -1, 3, -2 are 0.1 to 2.9 away.
+    # The plain sample has the five negative neighbours; 0.9 has 1, 2, -1, 3, -2, at 0.1 to 2.9, and shares two.
     assert retrieval(bank, z, za).overlap.tolist() == [100, 0, 40]
     assert sorted(retrieval(bank, z, za).neighbours[0].tolist()) == [0, 1, 2, 3, 4]
 
@@ -57,7 +57,7 @@ def test_blocks_of_queries_do_not_change_the_result(at_once, monkeypatch):
 
 
 def test_accurate_far_from_the_origin():
-    """In float32 squares of about 1e8 are rounded to 8, more than the distances. Features after a ReLU are positive."""
+    """In float32, squares of about 1e8 are rounded to 8, which is more than the distances of these features."""
     bank, z = (1e4 + draw(shape, seed).astype(np.float32) for seed, shape in enumerate(((300, 3), (80, 3))))
     result = retrieval(torch.from_numpy(bank), torch.from_numpy(z), torch.from_numpy(z))
     same = np.mean([set(a) == set(b) for a, b in zip(result.neighbours.tolist(), nearest(bank, z), strict=True)])
@@ -73,10 +73,10 @@ def test_factor_distance_agrees_with_a_loop():
     assert found == pytest.approx(np.mean(near) / np.mean(every), rel=1e-12)
 
 
-def test_factor_distance_of_perfect_and_of_blind_neighbours():
+def test_factor_distance_of_perfect_and_of_random_neighbours():
     bank = torch.tensor([[0.0], [0.0], [1.0], [1.0]])
     queries = torch.tensor([[0.0], [1.0]])
-    # On average the four samples of the bank are 1/2 away from either query.
+    # The mean distance of the four samples of the bank from either query is 1/2.
     assert factor_distance(torch.tensor([[0, 1], [2, 3]]), queries, bank) == 0
     assert factor_distance(torch.tensor([[0, 2], [1, 3]]), queries, bank) == 1
     assert factor_distance(torch.tensor([[2, 3], [0, 1]]), queries, bank) == 2

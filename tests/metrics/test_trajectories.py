@@ -14,7 +14,7 @@ TURN = torch.arange(100, dtype=torch.float64) * 2 * math.pi / 100
 
 
 def circles(*radii):
-    """A curve (100, 2 k): in the k-th plane a circle of the given radius, passed k times."""
+    """Return a curve (100, 2 k): in the k-th plane a circle of the given radius, passed k times."""
     planes = [
         radius * torch.stack([(frequency * TURN).cos(), (frequency * TURN).sin()], dim=1)
         for frequency, radius in enumerate(radii, start=1)
@@ -52,7 +52,7 @@ def test_a_circle_is_planar_and_even():
 
 
 def test_a_one_parameter_group_in_several_planes_is_even_and_not_planar():
-    # Variances 1, 1/4 and 1/9 in the three planes: 1 of 49/36 lies in the first. Each plane has a constant speed.
+    # The variances in the three planes are 1, 1/4 and 1/9, so the first has 36/49 of it. Each speed is constant.
     result = regularity(circles(1.0, 1 / 2, 1 / 3))
     assert result.planarity.item() == pytest.approx(100 * 36 / 49, abs=1e-10)
     assert result.step_variation.item() == pytest.approx(0, abs=1e-10)

@@ -18,7 +18,7 @@ def draw(shape, seed):
 
 def test_agrees_with_scipy_for_rotations_of_space():
     z, za = draw((50, 3), 0), draw((6, 50, 3), 1)
-    za[3:] = za[3:] * [1, 1, -1] + z  # half of them nearer to a reflection
+    za[3:] = za[3:] * [1, 1, -1] + z  # half of them are nearer to a reflection
     result = wahba(torch.from_numpy(z), torch.from_numpy(za))
     for i, view in enumerate(za):
         rotation, distance = Rotation.align_vectors(view, z)

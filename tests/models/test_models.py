@@ -27,7 +27,7 @@ def test_convnet_has_four_widths_of_features(channels: int, side: int) -> None:
     assert model.dimension == 20
 
 
-def test_deepset_does_not_see_the_order_of_the_points_but_sees_a_rotation() -> None:
+def test_deepset_is_invariant_to_the_order_of_points_and_not_to_rotations() -> None:
     torch.manual_seed(0)
     model = DeepSet(width=16).double()
     cloud = torch.randn(3, 50, 3, dtype=torch.float64)
@@ -60,7 +60,7 @@ def test_the_small_image_stem_keeps_the_resolution() -> None:
     assert shapes == [(2, 64, 16, 16)]
 
 
-def test_the_usual_stem_divides_the_resolution_by_four() -> None:
+def test_the_imagenet_stem_divides_the_resolution_by_four() -> None:
     model = build(ResNetSettings(name="resnet18", stem="imagenet"), 1).eval()
     shapes: list[torch.Size] = []
     model.layer1.register_forward_hook(lambda module, inputs, output: shapes.append(output.shape))  # type: ignore[union-attr]
@@ -125,13 +125,13 @@ def test_initial_weights_depend_on_the_seed_alone() -> None:
     expected_next = torch.rand(1)
     torch.manual_seed(3)
     first = build_encoder(CONFIG, 3, seed=5).state_dict()
-    assert torch.equal(torch.rand(1), expected_next), "the global generator was moved"
+    assert torch.equal(torch.rand(1), expected_next), "the global generator has changed"
     again, other = (build_encoder(CONFIG, 3, seed=seed).state_dict() for seed in (5, 6))
     assert all(torch.equal(first[name], again[name]) for name in first)
     assert not torch.equal(first["projector.0.weight"], other["projector.0.weight"])
 
 
-def test_the_config_decides_whether_the_head_of_an_encoder_has_batchnorm() -> None:
+def test_the_config_decides_whether_the_projection_head_has_batchnorm() -> None:
     kinds = {}
     for batchnorm in (True, False):
         projector = CONFIG.projector.model_copy(update={"batchnorm": batchnorm})
@@ -141,4 +141,4 @@ def test_the_config_decides_whether_the_head_of_an_encoder_has_batchnorm() -> No
         True: [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear],
         False: [nn.Linear, nn.ReLU, nn.Linear],
     }
-    assert CONFIG.projector.batchnorm, "heads have BatchNorm unless the profile says otherwise"
+    assert CONFIG.projector.batchnorm, "the default is a head with BatchNorm"

@@ -1,4 +1,4 @@
-"""Packages that extend care_bench: the example, installed into a folder, and small ones written by a test."""
+"""Packages that extend care_bench: the installed example, and small ones written by a test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from care_bench import plugins
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = Path(__file__).parent / "example_package"
-collect_ignore = [EXAMPLE.name]  # its own tests run where it is installed
+collect_ignore = [EXAMPLE.name]  # its tests run in test_example_package.py, where it is installed
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 Offer = Callable[..., Path]
@@ -24,7 +24,7 @@ Offer = Callable[..., Path]
 
 @pytest.fixture(scope="session")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder to put on the path, with the example in it as an installer leaves it: its wheel, unpacked."""
+    """A folder for the path that holds the unpacked wheel of the example, as an installer leaves it."""
     folder = tmp_path_factory.mktemp("installed")
     source = shutil.copytree(EXAMPLE, folder / "source", ignore=shutil.ignore_patterns("__pycache__"))
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
@@ -38,7 +38,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run() -> Run:
-    """A function that runs ``python -m ...`` in a folder, with more folders at the start of the path."""
+    """A function that runs ``python -m ...`` in a folder, with extra folders first on the path."""
 
     def call(*arguments: object, cwd: Path, path: tuple[Path, ...] = ()) -> subprocess.CompletedProcess[str]:
         search = os.pathsep.join(map(str, (*path, ROOT)))
@@ -51,7 +51,7 @@ def run() -> Run:
 
 @pytest.fixture
 def offer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Offer]:
-    """A function that puts a package with entry points on the path, and returns the folder it is in."""
+    """A function that writes a package with entry points, puts it on the path, and returns its folder."""
 
     def add(
         package: str,

@@ -1,4 +1,4 @@
-"""Somebody else's package through the real commands: prepare, pretrain, evaluate, collect, report, and the workflow."""
+"""The example package with the real commands: prepare, pretrain, evaluate, collect, report, and the workflow."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from care_bench.artifacts import Record, read_records
 ROOT = Path(__file__).parents[2]
 EXAMPLE = Path(__file__).parent / "example_package"
 PROFILE: dict[str, Any] = {**yaml.safe_load((EXAMPLE / "profile.yaml").read_text()), "steps": 2}
-ROWS = tuple(PROFILE["datasets"]["shapes"]["methods"])
+VARIANTS = tuple(PROFILE["datasets"]["shapes"]["methods"])
 SETTINGS = {"augmentations": 2, "classifier_seeds": 1, "samples": 64}
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
@@ -31,20 +31,20 @@ def snakemake(run: Run, profile: dict[str, Any], folder: Path, *path: Path) -> s
 
 
 def only_line(ended: subprocess.CompletedProcess[str]) -> str:
-    """The one line of a command that has to fail."""
+    """Return the single line printed by a command that must fail."""
     assert ended.returncode == 2, ended.stderr
     (line,) = ended.stderr.splitlines()
     return line
 
 
 def on_digits(**methods: dict[str, Any]) -> dict[str, Any]:
-    """A profile of methods on a data set that comes with care_bench."""
+    """Return a profile of methods on a data set of care_bench."""
     return {"profile": "mixed", "seeds": [0], "datasets": {"digits": {"preset": "digits", "methods": methods}}}
 
 
 @pytest.fixture(scope="module")
 def folder(installed: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder in which every row of the example's profile was pretrained and evaluated, two rows at a time."""
+    """A folder with every variant of the example's profile, pretrained and evaluated two at a time."""
     folder = tmp_path_factory.mktemp("extended")
     (folder / "profile.yaml").write_text(yaml.safe_dump(PROFILE, sort_keys=False))
     (folder / "evaluation.json").write_text(json.dumps(SETTINGS))
@@ -54,24 +54,24 @@ def folder(installed: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) 
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
 
-    def measured(row: str) -> None:
-        care_bench("pretrain", "profile.yaml", "--run", f"shapes/{row}/seed0", "--out", row)
-        care_bench("evaluate", row, "--settings", "evaluation.json")
+    def measured(variant: str) -> None:
+        care_bench("pretrain", "profile.yaml", "--run", f"shapes/{variant}/seed0", "--out", variant)
+        care_bench("evaluate", variant, "--settings", "evaluation.json")
 
     assert "shapes: 1200 train, 300 test" in care_bench("prepare", "shapes")
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(measured, ROWS))
+        list(pool.map(measured, VARIANTS))
     return folder
 
 
 @pytest.fixture(scope="module")
 def records(folder: Path) -> dict[str, list[Record]]:
-    return {row: read_records(folder / row / "records.jsonl") for row in ROWS}
+    return {variant: read_records(folder / variant / "records.jsonl") for variant in VARIANTS}
 
 
 def test_records_name_the_method_its_wrapper_and_the_package(records: dict[str, list[Record]]) -> None:
-    first = {row: found[0] for row, found in records.items()}
-    names = {row: (record.method, record.base) for row, record in first.items()}
+    first = {variant: found[0] for variant, found in records.items()}
+    names = {variant: (record.method, record.base) for variant, record in first.items()}
     assert names == {
         "vicreg": ("vicreg", None),
         "care-vicreg": ("care", "vicreg"),
@@ -85,31 +85,33 @@ def test_records_name_the_method_its_wrapper_and_the_package(records: dict[str, 
 
 
 def test_every_term_of_the_method_and_of_its_wrapper_is_logged(folder: Path) -> None:
-    logged = {row: set(json.loads((folder / row / "log.jsonl").read_text().splitlines()[-1])) for row in ROWS}
+    logged = {
+        variant: set(json.loads((folder / variant / "log.jsonl").read_text().splitlines()[-1])) for variant in VARIANTS
+    }
     own = {"step", "learning_rate", "loss", "invariance", "variance", "covariance"}
     assert logged == {"vicreg": own, "care-vicreg": own | {"equivariance"}, "equimod-vicreg": own | {"equimod"}}
 
 
-def test_the_packages_metric_is_measured_on_every_run(records: dict[str, list[Record]]) -> None:
+def test_the_metric_of_the_package_is_measured_on_every_run(records: dict[str, list[Record]]) -> None:
     for found in records.values():
         ranks = [record for record in found if record.metric == "effective_rank"]
         assert {(rank.protocol, rank.protocol_version, rank.unit) for rank in ranks} == {("effective-rank-v1", 1, "1")}
         assert sorted(rank.representation for rank in ranks) == ["features", "projection"]
-        widths = {"features": 32, "projection": 64}  # the convnet's last block has 4 x 8 channels
+        widths = {"features": 32, "projection": 64}  # the last block of the convnet has 4 x 8 channels
         assert all(rank.value is not None and 1 <= rank.value <= widths[rank.representation] for rank in ranks)
 
 
 @pytest.fixture(scope="module")
 def report(folder: Path, run: Run) -> Path:
-    """The report, made where the package is not installed: records say all that it needs."""
-    files = [f"{row}/records.jsonl" for row in ROWS]
+    """The report, made without the package: the records are all it needs."""
+    files = [f"{variant}/records.jsonl" for variant in VARIANTS]
     for arguments in (("collect", *files, "--out", "results/collected/shapes-steps2"), ("report", "results")):
         ended = run("care_bench", *arguments, cwd=folder)
         assert ended.returncode == 0, ended.stderr
     return folder / "results/report"
 
 
-def test_the_report_shows_the_rows_without_the_package(report: Path) -> None:
+def test_the_report_shows_the_methods_without_the_package(report: Path) -> None:
     with (report / "report.csv").open() as file:
         rows = {row["row"] for row in csv.DictReader(file)}
     assert rows == {"vicreg", "CARE (vicreg), paper fidelity", "EquiMod (vicreg)"}
@@ -120,18 +122,18 @@ def test_the_report_shows_the_rows_without_the_package(report: Path) -> None:
 def test_the_report_shows_the_metric(report: Path) -> None:
     with (report / "report.csv").open() as file:
         cells = [row for row in csv.DictReader(file) if row["column"] == "effective_rank"]
-    assert len(cells) == 2 * len(ROWS)
+    assert len(cells) == 2 * len(VARIANTS)
     assert all(float(cell["value"]) >= 1 and cell["ids"] for cell in cells)
 
 
 def test_the_workflow_plans_the_profile(installed: Path, run: Run, tmp_path: Path) -> None:
     planned = snakemake(run, PROFILE, tmp_path, installed)
     assert planned.returncode == 0, planned.stderr
-    for row in ROWS:
-        assert f"results/jobs/shapes-steps2/shapes/{row}/seed0/evaluated.json" in planned.stdout
+    for variant in VARIANTS:
+        assert f"results/jobs/shapes-steps2/shapes/{variant}/seed0/evaluated.json" in planned.stdout
 
 
-def test_torch_is_left_alone_until_a_packages_method_is_named(installed: Path, run: Run, tmp_path: Path) -> None:
+def test_planning_imports_torch_only_for_a_method_of_a_package(installed: Path, run: Run, tmp_path: Path) -> None:
     poison = tmp_path / "poison"
     poison.mkdir()
     (poison / "torch.py").write_text("raise RuntimeError('torch was imported')\n")
@@ -148,7 +150,7 @@ def test_torch_is_left_alone_until_a_packages_method_is_named(installed: Path, r
     assert "cannot be imported (RuntimeError: torch was imported)" in line
 
 
-def test_without_the_package_one_line_says_what_is_missing_and_what_there_is(run: Run, tmp_path: Path) -> None:
+def test_without_the_package_one_line_names_the_unknown_name_and_the_known_ones(run: Run, tmp_path: Path) -> None:
     wrapped = {"name": "care", "base": {"name": "vicreg"}, "splits": 16, "weight": 0.3}
     for profile, message in (
         (PROFILE, "unknown data set 'shapes': known: "),

@@ -1,4 +1,4 @@
-"""What `care-bench doctor` says of other packages' components."""
+"""`care-bench doctor` lists the components of other packages."""
 
 from __future__ import annotations
 
@@ -46,21 +46,21 @@ MODULE = "components_of_a_test"
 
 @pytest.fixture(autouse=True)
 def forget() -> None:
-    """Let every test load its own components."""
+    """Make every test load its own components."""
     for registry in (METHOD_SETTINGS, METHODS, DATASETS, PROTOCOLS):
         registry.loaded.clear()
     sys.modules.pop(MODULE, None)
 
 
 def examined(data: Path, *, quick: bool) -> list[list[str]]:
-    """The cells of everything that is printed in tables."""
+    """Return the cells of all printed tables."""
     printed = io.StringIO()
     assert examine(data, quick=quick, console=Console(file=printed, width=500))
     return [[cell.strip() for cell in line.split("│")[1:-1]] for line in printed.getvalue().splitlines()]
 
 
 def states(rows: list[list[str]]) -> dict[tuple[str, ...], str]:
-    """Group, name, package and version -> state of the extensions."""
+    """Return the states of the extensions, by group, name, package and version."""
     return {tuple(row[:4]): row[4] for row in rows if len(row) == 5 and row[0] in plugins.GROUPS}
 
 
@@ -95,7 +95,7 @@ def test_every_extension_of_every_group_is_listed_with_its_state(offer: Offer, t
         (plugins.EVALUATIONS, "two words", f"{MODULE}:MINE", "cannot be a folder"),
     ],
 )
-def test_a_broken_one_says_why_and_hides_no_other(
+def test_a_broken_extension_is_listed_with_the_reason_and_hides_no_other(
     group: str, name: str, held: str, reason: str, offer: Offer, tmp_path: Path
 ) -> None:
     offer("broken", {group: {name: held}}, {MODULE: COMPONENTS})
@@ -108,7 +108,7 @@ def test_a_broken_one_says_why_and_hides_no_other(
     assert reason in state
 
 
-def test_a_name_of_two_packages_is_unusable_in_both_lines(offer: Offer, tmp_path: Path) -> None:
+def test_a_name_of_two_packages_is_listed_as_unusable_twice(offer: Offer, tmp_path: Path) -> None:
     for package in ("first", "second"):
         offer(package, {plugins.EVALUATIONS: {"mine-v1": f"{MODULE}:MINE"}}, {MODULE: COMPONENTS})
     found = states(examined(tmp_path / "data", quick=False))
@@ -116,7 +116,7 @@ def test_a_name_of_two_packages_is_unusable_in_both_lines(offer: Offer, tmp_path
     assert all("have the same name" in state for state in found.values())
 
 
-def test_data_sets_of_packages_stand_among_ours_and_a_broken_one_with_its_reason(offer: Offer, tmp_path: Path) -> None:
+def test_data_sets_of_packages_are_listed_and_a_broken_one_with_its_reason(offer: Offer, tmp_path: Path) -> None:
     offer("mine", {plugins.DATASETS: {"gone": "no_such_module:INFO"}, plugins.METHODS: {"m": "x:Y"}}, version="0.3")
     offer("imitator", {plugins.DATASETS: {"digits": "no_such_module:INFO"}})
     offer("working", {plugins.DATASETS: {"toys": f"{MODULE}:TOYS"}}, {MODULE: COMPONENTS})
@@ -135,13 +135,13 @@ def test_data_sets_of_packages_stand_among_ours_and_a_broken_one_with_its_reason
     assert any(row[:1] == ["proteins"] for row in rows)
 
 
-def test_there_is_no_table_of_extensions_where_there_are_none(tmp_path: Path) -> None:
+def test_without_extensions_there_is_no_table_of_them(tmp_path: Path) -> None:
     printed = io.StringIO()
     assert examine(tmp_path, quick=True, console=Console(file=printed, width=400))
     assert "Extensions" not in printed.getvalue()
 
 
-def test_quick_imports_neither_torch_nor_what_might_need_it(offer: Offer, tmp_path: Path) -> None:
+def test_quick_imports_neither_torch_nor_components_that_may_import_it(offer: Offer, tmp_path: Path) -> None:
     points = {plugins.METHODS: {"m": "needs_torch:M"}, plugins.EVALUATIONS: {"e-v1": "needs_torch:E"}}
     folder = offer("heavy", points, {"needs_torch": "import torch"})
     code = (

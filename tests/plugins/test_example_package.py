@@ -1,4 +1,4 @@
-"""The example package: its own tests pass, its numbers agree with another implementation, its keys are checked."""
+"""The example package: its own tests pass, its loss agrees with lightly, and its keys are checked."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 
 @pytest.fixture
 def example(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """The package, installed for one test in this process: a function that imports a module of it."""
+    """A function that imports a module of the package, which is installed in this process for one test."""
     monkeypatch.syspath_prepend(installed)
     plugins._offered.cache_clear()
     yield lambda name: importlib.import_module(f"care_bench_example.{name}")
@@ -31,20 +31,20 @@ def example(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 
 def test_its_own_tests_pass_where_it_is_installed(installed: Path, run: Run) -> None:
-    source = installed.parent / "source"  # a folder of its own, outside this repository's settings
+    source = installed.parent / "source"  # a separate folder, where the settings of this repository do not apply
     ended = run("pytest", "-q", "-p", "no:cacheprovider", "tests", cwd=source, path=(installed,))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "5 passed" in ended.stdout
 
 
-def test_it_is_short() -> None:
+def test_the_example_is_short() -> None:
     files = [*EXAMPLE.glob("care_bench_example/*.py"), EXAMPLE / "pyproject.toml"]
     assert sum(len(path.read_text().splitlines()) for path in files) < 280
 
 
-def test_the_terms_of_vicreg_are_lightlys(example: Any) -> None:
+def test_the_terms_of_vicreg_agree_with_lightly(example: Any) -> None:
     generator = torch.Generator().manual_seed(0)
-    # Some dimensions vary more than 1 and some less, so that both sides of the hinge are met.
+    # Standard deviations are above 1 for some dimensions and below for others, so both sides of the hinge are tested.
     z1, z2 = torch.randn(2, 32, 6, generator=generator) * torch.tensor([0.2, 0.5, 0.9, 1.1, 2.0, 3.0])
     terms = example("vicreg").vicreg_terms(z1, z2)
     expected = {"invariance": invariance_loss, "variance": variance_loss, "covariance": covariance_loss}
@@ -53,7 +53,7 @@ def test_the_terms_of_vicreg_are_lightlys(example: Any) -> None:
         torch.testing.assert_close(terms[name], expected[name](z1) + expected[name](z2))
 
 
-def test_covariance_is_worked_out_in_full_precision(example: Any) -> None:
+def test_covariance_is_computed_in_full_precision(example: Any) -> None:
     z1, z2 = torch.randn(2, 64, 8, generator=torch.Generator().manual_seed(1))
     plain = example("vicreg").vicreg_terms(z1, z2)
     with torch.autocast("cpu", dtype=torch.bfloat16):

@@ -1,4 +1,4 @@
-"""What each group expects of a component, and where installed packages are shown."""
+"""Requirements on the components of each group, and the packages named in records."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ SECOND, FIRST = (replace(OURS, id=name) for name in ("mine-v2", "mine-v1"))
 
 @pytest.fixture(autouse=True)
 def forget() -> None:
-    """Let every test load its own components."""
+    """Make every test load its own components."""
     for registry in (METHOD_SETTINGS, METHODS, DATASETS, PROTOCOLS):
         registry.loaded.clear()
     for name in ("method_of_a_test", "data_of_a_test", "protocol_of_a_test"):
@@ -81,7 +81,7 @@ def forget() -> None:
         ("WithoutSettings", "expected a subclass of care_bench.config.MethodSettings"),
     ],
 )
-def test_settings_that_do_not_fit_the_name_are_the_packages_mistake_and_not_the_users(
+def test_settings_that_do_not_fit_their_name_are_reported_as_an_error_of_the_package(
     offer: Offer, held: str, reason: str
 ) -> None:
     offer("mine", {plugins.METHODS: {"given": f"method_of_a_test:{held}"}}, {"method_of_a_test": METHOD})
@@ -104,7 +104,7 @@ def test_a_data_set_has_the_name_of_its_entry_point(offer: Offer, name: str, hel
         DATASETS[name]
 
 
-def test_protocols_of_packages_follow_ours_by_name(offer: Offer) -> None:
+def test_protocols_of_packages_come_after_the_built_in_ones(offer: Offer) -> None:
     points = {"mine-v2": "protocol_of_a_test:SECOND", "mine-v1": "protocol_of_a_test:FIRST"}
     assert tuple(PROTOCOLS.values()) == OURS
     offer("mine", {plugins.EVALUATIONS: points}, {"protocol_of_a_test": PROTOCOL_MODULE})
@@ -120,7 +120,7 @@ def test_protocols_of_packages_follow_ours_by_name(offer: Offer) -> None:
         ("knn-v1", "OURS", "has the name of one that comes with care_bench"),
     ],
 )
-def test_a_protocol_is_one_and_has_the_id_of_its_entry_point(offer: Offer, name: str, held: str, reason: str) -> None:
+def test_a_protocol_must_have_the_id_of_its_entry_point(offer: Offer, name: str, held: str, reason: str) -> None:
     offer("mine", {plugins.EVALUATIONS: {name: f"protocol_of_a_test:{held}"}}, {"protocol_of_a_test": PROTOCOL_MODULE})
     with pytest.raises(CareBenchError, match=rf"'{name}' of package mine 1\.0 ") as caught:
         tuple(PROTOCOLS.values())

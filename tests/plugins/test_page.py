@@ -1,4 +1,4 @@
-"""EXTENDING.md: its code is the example package's, its links lead somewhere, and its names are those of the code."""
+"""EXTENDING.md: its code is that of the example package, and its links, files and commands exist."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
 ENDINGS = {"python": "py", "toml": "toml", "yaml": "yaml"}
 
 
-def test_every_block_of_code_stands_in_a_file_of_the_example_package() -> None:
+def test_every_block_of_code_is_in_a_file_of_the_example_package() -> None:
     shown = [(language, block) for language, block in BLOCKS if language != "sh"]
     assert len(shown) >= 6
     for language, block in shown:
@@ -45,6 +45,6 @@ def test_commands_and_links_of_the_page_exist() -> None:
         assert (ROOT / name).exists(), name
 
 
-def test_its_commands_are_complete_lines() -> None:
+def test_the_commands_of_the_page_are_complete_lines() -> None:
     (shell,) = (block for language, block in BLOCKS if language == "sh")
     assert [shlex.split(line, comments=True)[0] for line in shell.splitlines()] == ["uv", "care-bench"]

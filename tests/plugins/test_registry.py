@@ -1,4 +1,4 @@
-"""The registry: lazy, ordered, and one line naming the package for whatever is wrong with it."""
+"""The registry is lazy and ordered; an unusable component is one line that names its package."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def registry() -> plugins.Registry[int]:
     return plugins.Registry(GROUP, {"zero": 0, "one": 1}, check)
 
 
-def test_ours_come_first_and_then_the_others_by_name_whatever_the_order_of_the_path(offer: Offer) -> None:
+def test_built_in_names_come_first_and_others_are_sorted(offer: Offer) -> None:
     points = {GROUP: {"ten": "numbers_a:TEN", "eight": "numbers_a:EIGHT"}}
     offer("numbers-a", points, {"numbers_a": "TEN, EIGHT = 10, 8"})
     offer("numbers-b", {GROUP: {"nine": "numbers_b:NINE"}}, {"numbers_b": "NINE = 9"})
@@ -35,7 +35,7 @@ def test_ours_come_first_and_then_the_others_by_name_whatever_the_order_of_the_p
     assert len(registry()) == 5
 
 
-def test_names_are_listed_and_looked_up_without_importing_what_is_not_asked_for(offer: Offer) -> None:
+def test_only_the_component_that_is_looked_up_is_imported(offer: Offer) -> None:
     offer("lazy", {GROUP: {"lazy": "lazy_number:N"}}, {"lazy_number": "N = 5"})
     offer("broken", {GROUP: {"broken": "broken_number:N"}}, {"broken_number": "import no_such_module"})
     table = registry()
@@ -64,7 +64,7 @@ def test_names_are_listed_and_looked_up_without_importing_what_is_not_asked_for(
 def test_a_component_that_cannot_be_used_is_one_line_naming_its_package(offer: Offer, code: str, reason: str) -> None:
     offer("numbers", {GROUP: {"five": "number_module:N"}}, {"number_module": code}, version="2.1")
     table = registry()
-    for _ in range(2):  # not only the first time it is asked for
+    for _ in range(2):  # the second time as well
         with pytest.raises(CareBenchError) as caught:
             table["five"]
         line = str(caught.value)
@@ -74,7 +74,7 @@ def test_a_component_that_cannot_be_used_is_one_line_naming_its_package(offer: O
     sys.modules.pop("number_module", None)
 
 
-def test_a_name_that_two_packages_offer_harms_only_who_uses_it(offer: Offer) -> None:
+def test_a_name_that_two_packages_offer_is_an_error_only_if_used(offer: Offer) -> None:
     offer("first", {GROUP: {"five": "first_five:N", "six": "first_five:M"}}, {"first_five": "N, M = 5, 6"})
     offer("second", {GROUP: {"five": "second_five:N"}}, {"second_five": "N = 55"})
     table = registry()
@@ -84,7 +84,7 @@ def test_a_name_that_two_packages_offer_harms_only_who_uses_it(offer: Offer) -> 
         table["five"]
 
 
-def test_a_name_of_ours_stays_ambiguous_until_the_other_is_gone(offer: Offer) -> None:
+def test_a_built_in_name_is_ambiguous_while_a_package_offers_it_too(offer: Offer) -> None:
     offer("imitator", {GROUP: {"one": "imitation:ONE"}}, {"imitation": "ONE = 111"})
     table = registry()
     assert table["zero"] == 0
@@ -104,7 +104,7 @@ def test_a_name_that_cannot_be_a_folder_is_refused(offer: Offer, name: str) -> N
 def test_extensions_are_listed_with_their_packages_and_none_is_imported(offer: Offer) -> None:
     offer("both", {plugins.METHODS: {"m": "both_module:M"}, GROUP: {"d": "both_module:D"}}, version="3")
     folder = offer("ruin", {plugins.EVALUATIONS: {"e-v1": "ruin_module:E"}})
-    (folder / "ruin-1.0.dist-info" / "METADATA").unlink()  # as an interrupted installation leaves it
+    (folder / "ruin-1.0.dist-info" / "METADATA").unlink()  # as after an interrupted installation
     plugins._offered.cache_clear()
     assert plugins.extensions() == (
         (plugins.METHODS, "m", "both", "3"),

@@ -1,4 +1,4 @@
-"""What is in the tables laid out from a few records."""
+"""Access to the parts of a section built from a few records."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def statements(found: Section) -> list[str]:
 
 
 def absent(records: Iterable[Record], paper: list[PaperValue] | str = NO_PAPER) -> list[str]:
-    """What is said of tables that are not there."""
+    """Return the lines about tables that cannot be shown."""
     parts = section(records, paper).parts
     return [line for part in parts if isinstance(part, Statements) and part.title for line in part.items]
 

@@ -1,4 +1,4 @@
-"""An HTML page as its tests look at it."""
+"""A parsed HTML page, for tests."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ VOID = ("meta", "img", "br")
 
 
 class Page(HTMLParser):
-    """What a page has; closing tags have to match.
+    """Contents of a page; opening and closing tags must match.
 
     Attributes:
         ids: anchors in order.
         links: targets of links in order.
         headings: (tag, anchor, text) of h2 and h3.
-        cells: (ids cited by it, its text) of table cells, in order.
-        loaded: tags that load something, with what they load.
+        cells: (cited ids, text) of table cells, in order.
+        loaded: (tag, address) of tags that load something.
         text: all text.
     """
 

@@ -1,7 +1,7 @@
-"""Rewrite the golden tables: ``python tests/report/regenerate_golden.py``, after a change of what it says.
+"""Rewrite the golden tables after an intended change: ``python tests/report/regenerate_golden.py``.
 
-Read the difference before committing it: the numbers in the tables are asserted by themselves in test_golden.py,
-everything else about the files rests on that reading.
+Read the difference before committing it: test_golden.py checks the numbers in the tables on its own, everything else in
+the files is checked only by that reading.
 """
 
 from __future__ import annotations

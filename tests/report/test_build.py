@@ -1,4 +1,4 @@
-"""``python -m care_bench.report`` as a user runs it."""
+"""``python -m care_bench.report`` as users run it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _refused(done: subprocess.CompletedProcess[str]) -> str:
     return done.stderr
 
 
-def test_it_prints_the_tables_and_names_the_files(results: Path, tmp_path: Path) -> None:
+def test_the_report_prints_the_tables_and_names_the_files(results: Path, tmp_path: Path) -> None:
     done = _run(results, "--out", tmp_path / "out", "--format", "md,csv", "--collection", "small")
     assert done.stderr == ""
     assert done.returncode == 0
@@ -60,7 +60,7 @@ def test_every_changed_pinned_file_is_named(results: Path) -> None:
     assert not (results / "report").exists()
 
 
-def test_pins_are_verified_whatever_is_reported(results: Path) -> None:
+def test_pins_are_verified_in_every_report(results: Path) -> None:
     (results / "pinned" / "old" / "records.csv").unlink()
     with pytest.raises(CareBenchError, match="missing"):
         write_report(results, collection="small")
@@ -73,21 +73,21 @@ def test_an_empty_folder_says_what_to_run(tmp_path: Path, folders: list[str]) ->
     assert f"no collection in {tmp_path}; make one with `care-bench collect" in _refused(_run(tmp_path))
 
 
-def test_no_folder(tmp_path: Path) -> None:
+def test_a_missing_results_folder_is_named(tmp_path: Path) -> None:
     assert "no does not exist" in _refused(_run(tmp_path / "no"))
 
 
-def test_a_misspelt_format_is_met_with_a_suggestion(results: Path) -> None:
+def test_a_misspelt_format_gets_a_suggestion(results: Path) -> None:
     assert "unknown format 'htm': did you mean 'html'?" in _refused(_run(results, "--format", "md,htm"))
     assert not (results / "report").exists()
 
 
-def test_no_format(results: Path) -> None:
+def test_a_report_without_a_format_is_refused(results: Path) -> None:
     with pytest.raises(CareBenchError, match="found no format; expected some of md,tex,html,csv"):
         write_report(results, formats=["", " "])
 
 
-def test_a_misspelt_collection_is_met_with_a_suggestion(results: Path) -> None:
+def test_a_misspelt_collection_gets_a_suggestion(results: Path) -> None:
     with pytest.raises(CareBenchError, match="did you mean 'small'"):
         write_report(results, collection="smal")
 
@@ -123,7 +123,7 @@ def test_without_the_papers_values_the_report_says_so(results: Path) -> None:
     assert "the results folder has no reference/table1.csv" in path.read_text()
 
 
-def test_a_pin_and_a_fresh_collection_of_one_name(results: Path) -> None:
+def test_a_pin_and_a_collection_of_the_same_name_are_both_shown(results: Path) -> None:
     shutil.copytree(results / "pinned" / "old", results / "collected" / "old")
     (results / "collected" / "old" / "MANIFEST.json").unlink()
     quiet = Console(file=io.StringIO())

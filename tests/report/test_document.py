@@ -1,4 +1,4 @@
-"""The section of a collection: every record is cited, and what a reader must know is said."""
+"""The section of a collection: it cites every record, and states what a reader must know."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.report.laid_out import NO_PAPER, absent, small, statements, tables
 Make = Callable[..., Record]
 
 
-def test_every_record_stands_in_a_table_with_its_id(records: list[Record]) -> None:
+def test_every_record_is_cited_in_a_table(records: list[Record]) -> None:
     reasons = ("digits holds images, not point clouds", "digits has no tint")
     inapplicable = [record for record in records if record.reason in reasons]
     cited = {name for table in tables(records).values() for row in table.cells for cell in row for name in cell.ids}
@@ -31,7 +31,7 @@ def test_every_record_stands_in_a_table_with_its_id(records: list[Record]) -> No
     ]
 
 
-def test_statements_say_what_a_reader_must_know(record: Make) -> None:
+def test_the_statements_of_a_section(record: Make) -> None:
     lone = build_section(small([record(variant="care", code_version="1+g0.dirty")]), NO_PAPER)
     text = "\n".join(statements(lone))
     assert "Number of pretraining seeds: 1 (0). One seed proves nothing: no ranking follows from these tables." in text

@@ -1,4 +1,4 @@
-"""What a format would read as markup is text in it."""
+"""Characters that a format would read as markup are escaped."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ def test_latex_escapes_what_latex_would_read() -> None:
     assert (
         escaping.latex("± γ² café ß 中\u200b\nline") == r"$\pm$ $\gamma$$^2$ café ß \texttt{U+4E2D}\texttt{U+200B} line"
     )
-    assert escaping.latex("ðþ") == r"\texttt{U+00F0}\texttt{U+00FE}"  # letters the standard fonts lack
+    assert escaping.latex("ðþ") == r"\texttt{U+00F0}\texttt{U+00FE}"  # letters that are not in the standard fonts
     assert escaping.latex("‖Ā†‖ ⇔ 1 ≤ 2° “`a`”…") == (
         r"$\|$$\bar{A}$$^\dagger$$\|$ $\Leftrightarrow$ 1 $\leq$ 2$^\circ$ ``'a'''\ldots{}"
     )

@@ -1,4 +1,4 @@
-"""The golden files byte for byte, and the numbers in them worked out apart from the code that wrote them."""
+"""The golden files byte for byte, and their numbers worked out independently."""
 
 from __future__ import annotations
 
@@ -81,11 +81,11 @@ def test_means_and_intervals_are_scipys(table: str, row: str, column: str, value
         (RETRIEVAL, CARE, "top-5 overlap", "11.00 ± 2.48 (n=3)"),  # 4.3027 * 1 / 1.7321
     ],
 )
-def test_texts_are_those_worked_out_by_hand(table: str, row: str, column: str, text: str) -> None:
+def test_cells_are_those_worked_out_by_hand(table: str, row: str, column: str, text: str) -> None:
     assert _cells()["collected/small", table, row, column]["text"] == text
 
 
-def test_snapshots_are_in_the_csv_under_their_epoch_and_nowhere_else() -> None:
+def test_only_the_csv_shows_snapshots_under_their_epoch() -> None:
     found = {
         (epoch, key[2], key[3]): (row["text"], row["bold"])
         for epoch in ("2", "10")
@@ -100,9 +100,9 @@ def test_snapshots_are_in_the_csv_under_their_epoch_and_nowhere_else() -> None:
     assert "301.0" not in (GOLDEN / "report.md").read_text(encoding="utf-8")
 
 
-def test_bold_where_intervals_are_apart_and_nowhere_else() -> None:
-    # features: CARE [94.26, 96.74] against SimCLR's [82.52, 87.48] and lower ones. In the projection the released-code
-    # row reaches from 76.29 to 101.71 and meets CARE's; Wahba's 0.2 lies in the interval [0.15, 0.65] of weight 3.
+def test_bold_only_where_intervals_do_not_overlap() -> None:
+    # Features: CARE has [94.26, 96.74], SimCLR [82.52, 87.48], the others less. Projection: the interval of the
+    # released-code row, [76.29, 101.71], overlaps CARE's. Wahba's error: 0.2 is inside [0.15, 0.65] of weight 3.
     bold = {(key[0], key[1], key[2], key[3]) for key, row in _cells().items() if row["bold"] == "1"}
     assert bold == {
         ("collected/small", PROBE, CARE, "top-1, features"),

@@ -1,4 +1,4 @@
-"""Cells: the records behind them, why they are blank, which is best, and how a caption says to read them."""
+"""Cells: their records, reasons for blanks, the best of a column, and captions."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_cell_cites_the_records_behind_it(per_seed: PerSeed) -> None:
     assert table.cells[1][0].ids == tuple(record.id for record in behind)
 
 
-def test_a_protocol_that_fits_no_run_of_a_data_set_is_a_line(record: Make, per_seed: PerSeed) -> None:
+def test_a_protocol_that_fits_no_run_of_a_data_set_is_one_line(record: Make, per_seed: PerSeed) -> None:
     reason = {"value": None, "n": 0, "reason": "proteins has no class labels"}
     proteins = {"dataset": "proteins", "backbone": "deepset"}
     records = [
@@ -90,7 +90,7 @@ def test_captions_name_protocol_selection_and_seeds(per_seed: PerSeed) -> None:
 
 
 def test_the_best_of_each_column_is_bold(per_seed: PerSeed) -> None:
-    # Higher is better, lower is better, neither is; the intervals, 1.27 wide on either side, are apart.
+    # Higher is better, lower is better, neither is better. The intervals, ± 1.27, do not overlap.
     low, high = [1.0, 1.2], [5.0, 5.2]
     records = [
         record
@@ -111,7 +111,7 @@ def test_the_best_of_each_column_is_bold(per_seed: PerSeed) -> None:
 
 
 def written(tmp_path: Path, records: list[Record]) -> dict[str, str]:
-    """Ending -> text of a report, and `txt` -> what was printed."""
+    """Texts of a report by file ending; `txt` is the printed text."""
     results = tmp_path / "results"
     write_records(tmp_path / "all.jsonl", records)
     collect([tmp_path / "all.jsonl"], results / "collected" / "small")
@@ -133,7 +133,7 @@ def test_every_format_says_how_few_samples_there_were(tmp_path: Path, per_seed: 
     ]
 
 
-def test_the_note_stands_beside_others_and_not_at_blanks(tmp_path: Path, per_seed: PerSeed) -> None:
+def test_the_note_is_added_to_other_notes_and_not_to_blanks(tmp_path: Path, per_seed: PerSeed) -> None:
     failed = {"value": None, "n": 0, "reason": "diverged"}
     care = [record.model_copy(update=failed) for record in per_seed([90.0, 90.0], variant="care", samples=64)]
     found = written(tmp_path, [*per_seed([80.0, None], samples=64), *care])

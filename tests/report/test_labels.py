@@ -29,7 +29,7 @@ def test_a_row_says_method_base_and_fidelity(variant: Variant, label: str | None
     assert labels([variant]) == {variant: label or "uniformity + equivariance, paper fidelity"}
 
 
-def test_rows_of_one_name_show_the_profiles_names() -> None:
+def test_rows_with_the_same_label_show_the_variant_names() -> None:
     one, two = Variant("care", "simclr", "paper", "care"), Variant("care", "simclr", "paper", "care-paper")
     assert list(labels([one, two]).values()) == [
         "CARE (SimCLR), paper fidelity [care]",
@@ -37,7 +37,7 @@ def test_rows_of_one_name_show_the_profiles_names() -> None:
     ]
 
 
-def test_rows_stand_in_a_fixed_order() -> None:
+def test_rows_have_a_fixed_order() -> None:
     expected = [
         Variant("simclr", None, None, "simclr"),
         Variant("care", "simclr", "paper", "care"),
@@ -52,7 +52,7 @@ def test_rows_stand_in_a_fixed_order() -> None:
     assert sorted(expected[4:] + expected[:4], key=Order().variants([])) == expected
 
 
-def test_numbers_in_names_count() -> None:
+def test_numbers_in_names_are_sorted_as_numbers() -> None:
     assert sorted(["w-10", "w-3", "w-0.3", "w", "w-3b"], key=natural) == ["w", "w-0.3", "w-3", "w-3b", "w-10"]
 
 
@@ -61,10 +61,10 @@ def test_known_names_come_first() -> None:
     assert names == ["b", "a", "alpha", "zeta"]
 
 
-def test_what_a_profile_lacks_follows_what_it_has(record: Callable[..., Record]) -> None:
+def test_names_that_are_not_in_the_profile_come_last(record: Callable[..., Record]) -> None:
     order = Order({"digits": ("uniformity", "simclr")})
     variants = {
-        variant_of(record(variant=row)) for row in ("care", "care-weight-3", "simclr", "invariance", "uniformity")
+        variant_of(record(variant=name)) for name in ("care", "care-weight-3", "simclr", "invariance", "uniformity")
     }
     by_row = order.variants(["proteins", "digits"])
     assert [variant.name for variant in sorted(variants, key=by_row)] == [

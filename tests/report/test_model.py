@@ -1,4 +1,4 @@
-"""Tables and their cells: what may be in them, and what footnotes and headers say."""
+"""Tables and cells: valid contents, footnotes and headers."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_headers_show_unit_and_direction() -> None:
     assert Column("", "angle", "degree").header == "angle (degree)"
 
 
-def test_folded_parts_are_found() -> None:
+def test_folded_parts_are_listed() -> None:
     inner, outer, last = Note("inner"), Fold("more", (Note("first"), Fold("most", (Note("inner"),)))), Note("last")
     parts = list(opened((outer, last)))
     assert [type(part).__name__ for part in parts] == ["Fold", "Note", "Fold", "Note", "Note"]

@@ -1,4 +1,4 @@
-"""Data sets and rows have the order of the profile that is beside the records, else a fixed one."""
+"""Data sets and rows have the order of the collection's profile, or a fixed order without one."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from care_bench.artifacts.collection import collect
 from care_bench.report.build import write_report
 
 Make = Callable[..., Record]
-# Not the order of the names, nor that of the methods; each data set has its own.
+# This order is neither by name nor by method, and differs between data sets.
 PROFILE: dict[str, Any] = {
     "profile": "small",
     "datasets": {
@@ -38,16 +38,16 @@ SHOWN = (
     *("top1", "gamma", "positive_cosine_mean", "composition_error"),
     *("retrieval_overlap", "first_pc_r2", "effective_rank"),
 )
-"""A metric of every kind of table."""
+"""One metric for every kind of table."""
 
 
 @pytest.fixture
 def folder(tmp_path: Path, record: Make) -> Path:
-    """A collection of the rows of PROFILE, which it does not know, under a probe and an equivariance metric."""
+    """A collection of the variants of PROFILE, without its profile.json."""
     records = [
-        record(dataset=dataset, variant=row, metric=metric, value=1.0)
+        record(dataset=dataset, variant=variant, metric=metric, value=1.0)
         for dataset, plan in PROFILE["datasets"].items()
-        for row in plan["methods"]
+        for variant in plan["methods"]
         for metric in SHOWN
     ]
     failed = {"metric": "trajectory_planarity", "value": None, "n": 0, "reason": "not clouds"}
@@ -57,7 +57,7 @@ def folder(tmp_path: Path, record: Make) -> Path:
 
 
 def tables(results: Path) -> dict[str, tuple[list[str], list[str]]]:
-    """Title of a table -> its rows and its spanning headers, in the order of the report."""
+    """Return rows and spanning headers of every table by its title, in the order of the report."""
     (path,) = write_report(results, formats=["csv"], console=Console(file=io.StringIO()))
     found: dict[str, tuple[dict[str, None], dict[str, None]]] = {}
     for cell in csv.DictReader(io.StringIO(path.read_text(encoding="utf-8"))):
@@ -66,12 +66,12 @@ def tables(results: Path) -> dict[str, tuple[list[str], list[str]]]:
     return {title: (list(rows), list(groups)) for title, (rows, groups) in found.items()}
 
 
-def names(*rows: str) -> list[str]:
-    return [LABELS[row] for row in rows]
+def names(*variants: str) -> list[str]:
+    return [LABELS[variant] for variant in variants]
 
 
 def data(titles: dict[str, Any], first: str) -> list[str]:
-    """Data sets of the tables whose title begins so."""
+    """Return the data sets of the tables whose title starts with ``first``."""
     return [title.split(", ")[1].partition(" ")[0] for title in titles if title.startswith(first)]
 
 
@@ -81,11 +81,11 @@ KINDS = (
 )
 
 
-def test_the_profile_decides_in_every_table(folder: Path) -> None:
+def test_every_table_has_the_order_of_the_profile(folder: Path) -> None:
     (folder / "profile.json").write_text(json.dumps(PROFILE))
     found = tables(folder.parents[1])
     rows, groups = found["Probe accuracy, cached-v1"]
-    # The rows of the first data set, then what the second and the third add.
+    # The rows of the first data set, then those that the second and third add.
     assert rows == names("care", "invariance", "simclr", "care-weight-3", "uniformity")
     assert groups == ["proteins (convnet)", "digits (convnet)", "cifar10 (convnet)"]
     for dataset, plan in PROFILE["datasets"].items():
@@ -95,7 +95,7 @@ def test_the_profile_decides_in_every_table(folder: Path) -> None:
         assert data(found, kind) == ["proteins", "digits", "cifar10"]
 
 
-def test_the_statements_and_reasons_follow_it_too(folder: Path, tmp_path: Path) -> None:
+def test_statements_and_reasons_have_the_order_of_the_profile(folder: Path, tmp_path: Path) -> None:
     (folder / "profile.json").write_text(json.dumps(PROFILE))
     (path,) = write_report(folder.parents[1], formats=["md"], console=Console(file=io.StringIO()))
     text = path.read_text(encoding="utf-8")
@@ -103,7 +103,7 @@ def test_the_statements_and_reasons_follow_it_too(folder: Path, tmp_path: Path) 
     assert places == sorted(places)
 
 
-def test_without_a_profile_the_order_is_that_of_methods_and_names(folder: Path) -> None:
+def test_without_a_profile_rows_are_sorted_by_method_and_name(folder: Path) -> None:
     found = tables(folder.parents[1])
     rows, groups = found["Probe accuracy, cached-v1"]
     assert rows == names("simclr", "care", "care-weight-3", "invariance", "uniformity")

@@ -1,4 +1,4 @@
-"""The paper's values beside ours."""
+"""The comparison of our values with the paper's."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PerSeed = Callable[..., list[Record]]
 SIMCLR = PaperValue("simclr", None, "cifar10", 90.98, 0.10, "paper")
 
 
-def test_the_papers_values_stand_beside_ours(per_seed: PerSeed) -> None:
+def test_the_table_compares_the_paper_with_our_values(per_seed: PerSeed) -> None:
     paper = [
         SIMCLR,
         PaperValue("simclr", None, "stl10", None, None, "gap"),
@@ -55,12 +55,12 @@ def test_the_papers_values_stand_beside_ours(per_seed: PerSeed) -> None:
     assert not any(cell.bold for row in table.cells for cell in row)
 
 
-def test_one_seed_beside_the_paper_proves_nothing(record: Make) -> None:
+def test_a_comparison_with_one_seed_says_that_it_proves_nothing(record: Make) -> None:
     table = tables([record(dataset="cifar10")], [SIMCLR])["The paper's Table 1 beside ours"]
     assert table.caption[-1] == ONE_SEED
 
 
-def test_no_data_set_of_the_paper_is_one_line(record: Make) -> None:
+def test_without_a_data_set_of_the_paper_the_comparison_is_one_line(record: Make) -> None:
     knn = record(dataset="cifar10", protocol="knn-v1")
     assert absent([record(), knn], [SIMCLR])[-1] == (
         "The paper's Table 1 beside ours: profile small has no linear probe on a data set of it (cifar10)."

@@ -1,4 +1,4 @@
-"""The reference of the paper's settings: which fact is about what, and the one line each mistake gets."""
+"""The reference of the paper's settings: which fact applies to what, and the one-line error of each mistake."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_numbers_compare_as_numbers(one: Any, other: Any, equal: bool) -> None:
     assert (canonical(one) == canonical(other)) is equal
 
 
-def test_the_narrowest_fact_counts_the_method_before_the_data_set(tmp_path: Path) -> None:
+def test_the_most_specific_fact_counts_and_method_outranks_data_set(tmp_path: Path) -> None:
     lines = (
         "*,*,key,1,,a,,",
         "digits,*,key,2,,b,,",
@@ -85,7 +85,7 @@ def test_a_damaged_fact_is_one_line_with_file_and_line(tmp_path: Path, line: str
     assert "\n" not in str(error.value)
 
 
-def test_a_foreign_file_and_a_missing_one(tmp_path: Path) -> None:
+def test_a_file_of_another_format_and_a_missing_file_are_named(tmp_path: Path) -> None:
     with pytest.raises(CareBenchError, match=r"cannot read .*paper_settings\.csv: No such file"):
         read_facts(tmp_path)
     with pytest.raises(CareBenchError, match=r"csv:1: found the header \['a', 'b'\]; expected"):

@@ -1,4 +1,4 @@
-"""Files of `reference/`: each mistake is one line that names file and line."""
+"""Files of `reference/`: a mistake is one line that names the file and the line."""
 
 from __future__ import annotations
 

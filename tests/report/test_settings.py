@@ -1,4 +1,4 @@
-"""The settings behind the labels of a collection's rows."""
+"""The lines of settings for the rows of a collection."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def record(dataset: str, method: dict[str, Any], steps: int | None = None) -> Re
     )
 
 
-def test_data_sets_with_the_same_settings_share_a_line_and_others_do_not() -> None:
+def test_only_data_sets_with_the_same_settings_share_a_line() -> None:
     care = {"name": "care", "splits": 16, "fidelity": "paper", "sharing": "chunk", "base": SIMCLR, "weight": 0.3}
     strong = {**care, "weight": 10.0, "base": {**SIMCLR, "invariance_weight": 0.1}}
     records = [record("a", SIMCLR), record("a", care), record("b", SIMCLR), record("b", care), record("c", strong)]
@@ -56,7 +56,7 @@ def test_data_sets_with_the_same_settings_share_a_line_and_others_do_not() -> No
     ]
 
 
-def test_lines_and_data_sets_stand_in_the_order_of_the_profile() -> None:
+def test_lines_and_data_sets_have_the_order_of_the_profile() -> None:
     records = [
         record(dataset, method) for dataset in "abc" for method in (SIMCLR, {"name": "invariance", "weight": 1.0})
     ]
@@ -72,7 +72,7 @@ def test_a_run_that_was_cut_short_says_so() -> None:
     assert line.endswith("invariance_weight 1, temperature 0.5, cut to 2 steps.")
 
 
-def test_a_row_that_is_trained_otherwise_says_how() -> None:
+def test_a_row_with_other_training_settings_names_them() -> None:
     def trained(variant: str, epochs: int) -> Record:
         training = {"steps": None, "epochs": epochs, "optimizer": {"name": "adam"}}
         config = json.dumps({"method": SIMCLR, "training": training}, sort_keys=True, separators=(",", ":"))
@@ -87,10 +87,10 @@ def test_a_row_that_is_trained_otherwise_says_how() -> None:
     ]
     assert lines[0] == "Settings on a where a row's line says nothing else: training.epochs 30."
     assert not any("epochs" in line for line in lines[1:] if "simclr-long" not in line)
-    assert len(settings_lines(rows[::2], Order())) == 2  # where rows agree there is nothing to say
+    assert len(settings_lines(rows[::2], Order())) == 2  # equal settings need no line
 
 
-def test_each_of_two_rows_that_differ_can_be_read_off() -> None:
+def test_both_of_two_different_settings_are_named() -> None:
     def cropped(variant: str, scale: list[float]) -> Record:
         config = json.dumps({"method": SIMCLR, "augmentation": {"crop_scale": scale}, "training": {"steps": None}})
         sha256 = hashlib.sha256(config.encode()).hexdigest()
@@ -101,7 +101,7 @@ def test_each_of_two_rows_that_differ_can_be_read_off() -> None:
     assert "[0.5, 1.0]" in " ".join(lines)
 
 
-def test_what_a_data_set_was_measured_under_is_said_once() -> None:
+def test_the_evaluation_settings_of_a_data_set_are_named_once() -> None:
     def measured(dataset: str, **augmentation: Any) -> Record:
         evaluation = {"augmentation": augmentation, "augmentation_seed": 3, "augmentations": 20, "samples": None}
         return record(dataset, SIMCLR).model_copy(update={"evaluation": json.dumps(evaluation)})

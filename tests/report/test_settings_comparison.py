@@ -1,4 +1,4 @@
-"""What a value is compared with, and the reasons that a profile gives where no source knows the setting."""
+"""The value that a setting is compared with, and the profile's reasons for settings that no source knows."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ Written = tuple[list[dict[str, str]], dict[str, str]]
 
 @pytest.fixture
 def written(tmp_path: Path) -> Written:
-    """Lines of the CSV, and the texts by file ending, with `txt` for what was printed."""
+    """Lines of the CSV, and texts by file ending; `txt` is the printed text."""
     reference = tmp_path / "reference" / "paper_settings.csv"
     reference.parent.mkdir()
     reference.write_text(FACTS, encoding="utf-8")
@@ -70,7 +70,7 @@ def lines(written: Written, dataset: str) -> list[tuple[str, ...]]:
     return [tuple(line[column] for column in columns) for line in written[0] if line["dataset"] == dataset]
 
 
-def test_a_data_set_that_the_paper_lacks_has_the_reasons_of_the_profile(written: Written) -> None:
+def test_a_data_set_that_is_not_in_the_paper_has_the_reasons_of_the_profile(written: Written) -> None:
     every = "simclr care care-strong"
     assert lines(written, "tinted_digits") == [
         ("method.weight", "", "0.01", "not printed", "tried on the train split", "care", ""),
@@ -83,7 +83,7 @@ def test_a_data_set_that_the_paper_lacks_has_the_reasons_of_the_profile(written:
     assert lines(written, "proteins") == []
 
 
-def test_a_setting_of_a_data_set_of_the_paper_has_them_where_no_source_knows_it(written: Written) -> None:
+def test_a_setting_that_no_source_knows_has_the_reason_of_the_profile(written: Written) -> None:
     assert lines(written, "digits") == [
         ("method.weight", "0.01", "0.01", "as the paper", "", "care", "text"),
         ("training.epochs", "7", "30", "differs", "short", "simclr care alone", "text"),
@@ -93,13 +93,13 @@ def test_a_setting_of_a_data_set_of_the_paper_has_them_where_no_source_knows_it(
     ]
 
 
-def test_every_format_shows_them(written: Written) -> None:
+def test_every_format_shows_the_reasons(written: Written) -> None:
     texts = written[1]
     assert set(texts) == {"csv", "md", "html", "txt"}
     assert all("tried on the train split" in text for text in texts.values())
     for suffix in ("md", "html", "txt"):
         assert "Not a data set of the paper; settings with a reason: 6." in texts[suffix]
-        assert "Not a data set of the paper." in texts[suffix], "the proteins have none"
+        assert "Not a data set of the paper." in texts[suffix], "the proteins have no reasons"
     (row,) = (line for line in texts["md"].splitlines() if line.startswith("| `encoder.projector.hidden`"))
     assert [cell.strip() for cell in row.split("|")[1:-1]] == [
         *("`encoder.projector.hidden`", "–", "–", r"\[128\]", r"small \*images\*", "all", "–"),
@@ -132,11 +132,11 @@ def fact(paper: Any, code: Any, why: str = "") -> Fact:
         ([fact(1, None), fact(2, None)], 3, False, "differs: ours"),
     ],
 )
-def test_what_a_value_is_compared_with(facts: list[Fact], ours: Any, released: bool, expected: str) -> None:
+def test_the_source_that_a_value_is_compared_with(facts: list[Fact], ours: Any, released: bool, expected: str) -> None:
     _, verdict = judge(facts, canonical(ours), released, "ours")
     assert ": ".join(filter(None, verdict)) == expected
 
 
-def test_the_profile_has_the_first_word_on_why_then_the_fact_and_silence_is_named() -> None:
+def test_the_reason_of_the_profile_comes_first_then_that_of_the_fact() -> None:
     whys = [judge([fact(1, None, "fixed")], "2", False, why)[1].why for why in ("ours", None)]
     assert [*whys, judge([fact(1, None)], "2", False, None)[1].why] == ["ours", "fixed", "no reason given"]

@@ -1,4 +1,4 @@
-"""The page of settings: what each format says, and that nothing is written where something is wrong."""
+"""The table of settings in every format; an error writes nothing."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def written(profile: Profile, results: Path, suffix: str, width: int = 160) -> s
     return files[f"settings.{suffix}"].read_text(encoding="utf-8")
 
 
-def test_csv_has_a_line_for_every_value_with_its_rows(profile: Profile, results: Path) -> None:
+def test_csv_has_one_line_per_value_with_its_variants(profile: Profile, results: Path) -> None:
     rows = list(csv.DictReader(io.StringIO(written(profile, results, "csv"))))
     every = "simclr care care-strong care-code"
     assert [(row["key"], row["ours"], row["verdict"], row["why"], row["rows"]) for row in rows] == [
@@ -117,7 +117,7 @@ def test_csv_has_a_line_for_every_value_with_its_rows(profile: Profile, results:
     assert rows[0]["released_code"] == "0.03"
 
 
-def test_markdown_is_grouped_and_nothing_in_it_is_markup(profile: Profile, results: Path) -> None:
+def test_markdown_is_grouped_and_escaped(profile: Profile, results: Path) -> None:
     text = written(profile, results, "md")
     assert re.findall(r"^##+ (.*)", text, re.M) == [
         *("digits", "differs", "not printed", "as the released code", "as the paper"),
@@ -132,7 +132,7 @@ def test_markdown_is_grouped_and_nothing_in_it_is_markup(profile: Profile, resul
     assert {len(row) for row in cells} == {6, 7}
 
 
-def test_rows_are_named_by_what_is_shorter(results: Path) -> None:
+def test_variants_are_named_by_the_shorter_list(results: Path) -> None:
     content = json.loads(json.dumps(PROFILE))
     methods = content["datasets"]["digits"]["methods"]
     methods |= {f"care-{number}": {**methods["care"], "splits": 8 if number < 5 else 4} for number in range(12)}
@@ -154,7 +154,7 @@ def test_cut_runs_are_named(results: Path) -> None:
     assert "- Every run is cut to 2 steps" in text
 
 
-def test_html_is_whole_and_says_the_same(profile: Profile, results: Path) -> None:
+def test_html_is_well_formed_and_has_the_same_content(profile: Profile, results: Path) -> None:
     page = Page(written(profile, results, "html"))
     assert page.links == ["#digits", "#tinted_digits"]
     assert [anchor for tag, anchor, _ in page.headings if tag == "h2"] == ["digits", "tinted_digits"]
@@ -163,7 +163,7 @@ def test_html_is_whole_and_says_the_same(profile: Profile, results: Path) -> Non
 
 
 @pytest.mark.parametrize("width", [80, 160])
-def test_the_terminal_is_wide_enough(profile: Profile, results: Path, width: int) -> None:
+def test_the_table_fits_the_terminal(profile: Profile, results: Path, width: int) -> None:
     console = Console(file=io.StringIO(), width=width)
     paths = write_settings(profile, results, results / "out", console)
     shown = console.file.getvalue()  # type: ignore[attr-defined]
@@ -171,7 +171,7 @@ def test_the_terminal_is_wide_enough(profile: Profile, results: Path, width: int
     assert all(f"wrote {path}" in shown for path in paths)
 
 
-def test_nothing_is_printed_or_written_where_something_is_wrong(profile: Profile, results: Path) -> None:
+def test_an_error_prints_and_writes_nothing(profile: Profile, results: Path) -> None:
     with_facts(results, *FACTS, "dgits,*,training.epochs,7,,text,,")
     console = Console(file=io.StringIO())
     with pytest.raises(CareBenchError):
@@ -180,7 +180,7 @@ def test_nothing_is_printed_or_written_where_something_is_wrong(profile: Profile
     assert not (results / "out").exists()
 
 
-def test_it_never_imports_torch(results: Path, tmp_path: Path) -> None:
+def test_settings_never_import_torch(results: Path, tmp_path: Path) -> None:
     (tmp_path / "profile.json").write_text(json.dumps(PROFILE))
     code = (
         "import sys; from pathlib import Path; from care_bench.config import read_profile\n"

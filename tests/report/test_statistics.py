@@ -17,7 +17,7 @@ def test_the_interval_is_scipys(n: int, scale: float) -> None:
     np.testing.assert_allclose([found.mean, found.low, found.high], [values.mean(), low, high], rtol=1e-9)
 
 
-def test_by_hand() -> None:
+def test_an_interval_by_hand() -> None:
     # mean 92, standard deviation (ddof 1) 2, t(0.975; 2) = 4.302653: half-width 4.302653 * 2 / sqrt(3) = 4.968275
     found = summarise([90.0, 92.0, 94.0])
     assert found.mean == 92.0
@@ -30,7 +30,7 @@ def test_one_seed_has_no_interval() -> None:
     assert summarise([0.25]).half_width is None
 
 
-def test_no_seed_is_refused() -> None:
+def test_a_summary_without_values_is_refused() -> None:
     with pytest.raises(ValueError, match="no values"):
         summarise([])
 
@@ -50,13 +50,13 @@ LONE = Summary(50.0, None, None, 1)
         ([_interval(1, 2), _interval(3, 4)], None, None),
         ([_interval(1, 3), _interval(3, 4)], True, None),  # they touch
         ([_interval(1, 3.5), _interval(3, 4)], True, None),
-        ([_interval(0, 10), _interval(4, 5), _interval(6, 7)], True, None),  # a wide one meets the best
-        ([_interval(1, 9), _interval(2, 8), _interval(10, 11)], True, 2),  # the others may meet each other
+        ([_interval(0, 10), _interval(4, 5), _interval(6, 7)], True, None),  # a wide one overlaps the best
+        ([_interval(1, 9), _interval(2, 8), _interval(10, 11)], True, 2),  # the others may overlap each other
         ([_interval(1, 2), None, _interval(3, 4)], True, 2),
         ([_interval(1, 2), LONE], True, None),
         ([_interval(1, 2), _interval(3, 4), LONE], True, None),
         ([LONE, LONE], True, None),
-        ([_interval(1, 2)], True, None),  # best of one
+        ([_interval(1, 2)], True, None),  # a single value
         ([_interval(1, 2), None], True, None),
         ([None, None], True, None),
         ([], True, None),
@@ -64,7 +64,7 @@ LONE = Summary(50.0, None, None, 1)
         ([_interval(2, 2), _interval(3, 3)], True, 1),
     ],
 )
-def test_best_only_where_the_intervals_allow_it(
+def test_the_best_value_is_marked_only_if_its_interval_is_apart(
     summaries: list[Summary | None], higher: bool | None, expected: int | None
 ) -> None:
     assert best(summaries, higher) == expected

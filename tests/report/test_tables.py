@@ -1,4 +1,4 @@
-"""Which tables a collection has, with which rows and columns, at the end of training and at snapshots."""
+"""The tables of a collection with their rows and columns, at the end of training and at snapshots."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PerSeed = Callable[..., list[Record]]
 EQUIVARIANCE = "Equivariance, digits (convnet), projection"
 
 
-def test_which_tables_there_are(records: list[Record]) -> None:
+def test_the_tables_of_a_section(records: list[Record]) -> None:
     assert list(tables(records)) == [
         "Probe accuracy, cached-v1",
         "Probe accuracy, paper-small-v1",
@@ -26,7 +26,7 @@ def test_which_tables_there_are(records: list[Record]) -> None:
     ]
 
 
-def test_a_table_that_cannot_be_filled_is_a_line(record: Make) -> None:
+def test_a_table_that_cannot_be_filled_is_one_line(record: Make) -> None:
     assert absent([record(metric="effective_rank", value=0.1)]) == [
         "Probe accuracy: nothing measured in this collection of profile small.",
         "Equivariance: nothing measured in this collection of profile small.",
@@ -75,7 +75,7 @@ def test_the_ablation_has_every_row(per_seed: PerSeed) -> None:
     assert [column.header for column in table.columns[:2]] == ["top-1, cached-v1 (%) ↑", "Wahba, mean ↓"]
 
 
-def test_tables_are_those_without_snapshots(records: list[Record]) -> None:
+def test_snapshots_do_not_change_the_tables(records: list[Record]) -> None:
     final = [record for record in records if record.epoch is None]
     assert len(final) < len(records)
     assert tables(records) == tables(final)
@@ -139,7 +139,7 @@ def test_retrieval_has_a_table_per_data_set(record: Make) -> None:
     assert line in absent(records)
 
 
-def test_trajectories_stand_beside_the_first_component(record: Make) -> None:
+def test_trajectories_share_a_table_with_the_first_component(record: Make) -> None:
     place = {"dataset": "proteins", "backbone": "deepset"}
     values = {"first_pc_r2": 0.5, "wahba_error": 0.25, "trajectory_planarity": 90.0, "trajectory_step_variation": 0.125}
     records = [record(metric=metric, value=value, **place) for metric, value in values.items()]
@@ -190,6 +190,6 @@ def test_positive_pairs_and_composition_have_a_table_per_data_set(record: Make) 
     assert "near invariance as well" in " ".join(composition.caption)
 
 
-def test_positive_pairs_are_shown_through_training(record: Make) -> None:
+def test_positive_pairs_are_shown_over_training(record: Make) -> None:
     found = snapshots([record(metric="positive_cosine_mean", value=0.5, epoch=3)])
     assert [table.title for table in found[3]] == ["Positive pairs, digits (convnet)"]

@@ -85,7 +85,7 @@ def written(results: Path, suffix: str, console: Console | None = None, **option
 
 
 def theory_part(text: str, suffix: str) -> tuple[str, str]:
-    """The theory's table and its evidence."""
+    """Return the table of the theory and its evidence."""
     start = {"md": "\n## Theory checks", "tex": "\\section*{Theory checks}", "html": '<h2 id="theory">'}[suffix]
     evidence = {"md": "\n## Evidence, ", "tex": "\\section*{Evidence, ", "html": '--evidence">Evidence, '}[suffix]
     assert text.count(start) == 1
@@ -94,7 +94,7 @@ def theory_part(text: str, suffix: str) -> tuple[str, str]:
 
 
 @pytest.mark.parametrize("suffix", ["md", "tex", "html"])
-def test_every_row_is_cited_and_resolved_with_hash_and_code_version(results: Path, ledger: Path, suffix: str) -> None:
+def test_every_row_is_cited_with_its_hash_and_code_version(results: Path, ledger: Path, suffix: str) -> None:
     table, evidence = theory_part(written(results, suffix), suffix)
     rows = read_ledger(ledger)
     assert sorted(set(re.findall(r"\bt[0-9a-f]{10}\b", table))) == sorted(row.id for row in rows)
@@ -104,7 +104,7 @@ def test_every_row_is_cited_and_resolved_with_hash_and_code_version(results: Pat
         assert VERSION in block
 
 
-def test_the_theory_stands_after_the_collections_and_before_all_evidence(results: Path, ledger: Path) -> None:
+def test_the_theory_comes_after_the_collections_and_before_the_evidence(results: Path, ledger: Path) -> None:
     headings = [text for text in written(results, "md").splitlines() if text.startswith("## ")]
     assert headings == [
         "## Collection collected/small",
@@ -189,11 +189,11 @@ def test_the_terminal_shows_every_row(results: Path, ledger: Path) -> None:
         assert row.id in table
     assert "the constant lacks" in table
     assert "0.8125" in table
-    assert len(re.findall(r"\bprop-3\b", table)) == 1  # all columns stand side by side
+    assert len(re.findall(r"\bprop-3\b", table)) == 1  # the table is not split into parts
 
 
 @pytest.mark.parametrize("width", [60, 80, 120, 200])
-def test_any_terminal_is_wide_enough(results: Path, ledger: Path, width: int) -> None:
+def test_the_table_fits_any_terminal(results: Path, ledger: Path, width: int) -> None:
     shown = io.StringIO()
     written(results, "md", Console(file=shown, width=width))
     table = shown.getvalue().partition("\nTheory checks\n")[2]
@@ -201,13 +201,13 @@ def test_any_terminal_is_wide_enough(results: Path, ledger: Path, width: int) ->
     assert all(row.id in table for row in read_ledger(ledger))
 
 
-def test_one_collection_still_has_the_theory(results: Path, ledger: Path) -> None:
+def test_a_report_on_one_collection_has_the_theory_too(results: Path, ledger: Path) -> None:
     text = written(results, "md", collection="small")
     assert "## Theory checks" in text
     assert "pinned/old" not in text
 
 
-def test_the_theory_needs_no_collection(tmp_path: Path) -> None:
+def test_the_theory_is_shown_without_a_collection(tmp_path: Path) -> None:
     write_ledger_lines(tmp_path, *LINES)
     headings = [text for text in written(tmp_path, "md").splitlines() if text.startswith("## ")]
     assert headings == ["## Theory checks", "## Evidence, theory"]
@@ -221,7 +221,7 @@ def test_uncommitted_code_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", sorted(FORMATS))
-def test_without_a_ledger_there_is_no_theory(results: Path, ledger: Path, suffix: str) -> None:
+def test_without_a_ledger_the_report_has_no_theory_section(results: Path, ledger: Path, suffix: str) -> None:
     assert "cor-2-printed" in written(results, suffix)
     ledger.unlink()
     assert "heory" not in written(results, suffix)

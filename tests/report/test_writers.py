@@ -1,4 +1,4 @@
-"""Every format shows every kind of part, as text and not as markup; HTML and LaTeX are whole."""
+"""Every format shows every kind of part, escaped; HTML and LaTeX are well-formed."""
 
 from __future__ import annotations
 
@@ -180,7 +180,7 @@ def test_an_empty_document_and_an_empty_table_can_be_written(suffix: str) -> Non
     assert FORMATS[suffix](Document("Title", ()))
 
 
-def test_the_sample_in_latex_is_whole(files: dict[str, str]) -> None:
+def test_the_sample_in_latex_is_well_formed(files: dict[str, str]) -> None:
     assert files["tex"].isascii()
     assert "U+" not in files["tex"]
     assert _check_latex(files["tex"]) > 30

@@ -1,4 +1,4 @@
-"""The folder of a run: what a finished one must hold, and who may work in it."""
+"""The folder of a run: the files of a finished run, and the lock."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ WEIGHTS, SNAPSHOT = b"weights after the last step", b"weights after an epoch"
 
 
 def config_of(seed: int) -> RunConfig:
-    identity = {"profile": "tiny", "dataset": "digits", "variant": "row", "seed": seed}
+    identity = {"profile": "tiny", "dataset": "digits", "variant": "tiny", "seed": seed}
     return RunConfig.parse({**identity, "method": {"name": "simclr"}, **load_preset("digits")}, "tiny run")
 
 
@@ -38,7 +38,7 @@ def finished(config: RunConfig, tmp_path: Path) -> RunFolder:
     return folder
 
 
-def test_a_whole_run_passes(finished: RunFolder, config: RunConfig) -> None:
+def test_a_complete_run_passes_the_check(finished: RunFolder, config: RunConfig) -> None:
     finished.check_unclaimed(config)
     summary = finished.check(config)
     assert summary == finished.read_summary()
@@ -54,7 +54,7 @@ def test_a_run_of_another_config_is_refused(finished: RunFolder, config: RunConf
         finished.check(other)
 
 
-def test_an_empty_folder_is_nobodys_and_holds_no_finished_run(config: RunConfig, tmp_path: Path) -> None:
+def test_an_empty_folder_belongs_to_no_run_and_holds_no_finished_one(config: RunConfig, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     folder.check_unclaimed(config)
     assert folder.read_summary() is None
@@ -63,7 +63,7 @@ def test_an_empty_folder_is_nobodys_and_holds_no_finished_run(config: RunConfig,
 
 
 @pytest.mark.parametrize("content", ["", "[1, 2]", '{"steps": 7}'])
-def test_a_summary_that_is_none_is_named(content: str, finished: RunFolder) -> None:
+def test_a_file_that_is_no_summary_is_named(content: str, finished: RunFolder) -> None:
     finished.summary.write_text(content)
     with pytest.raises(CareBenchError, match=str(finished.summary)) as caught:
         finished.read_summary()
@@ -77,7 +77,7 @@ def check_all(folder: RunFolder, config: RunConfig) -> dict[int, Path]:
 
 @pytest.mark.parametrize("damage", ["changed", "truncated", "missing"])
 @pytest.mark.parametrize("which", ["encoder", "snapshot"])
-def test_weights_that_are_not_what_the_summary_says_are_named(
+def test_weights_that_do_not_match_the_summary_are_named(
     which: str, damage: str, finished: RunFolder, config: RunConfig
 ) -> None:
     path = finished.encoder if which == "encoder" else finished.snapshot(3)
@@ -90,7 +90,7 @@ def test_weights_that_are_not_what_the_summary_says_are_named(
     assert "\n" not in str(caught.value)
 
 
-def test_one_at_a_time_works_in_a_folder(tmp_path: Path) -> None:
+def test_only_one_process_may_work_in_a_folder(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
     with folder.lock(), pytest.raises(CareBenchError, match="another process is working on"), folder.lock():
         pass

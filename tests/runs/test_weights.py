@@ -1,4 +1,4 @@
-"""Weights as files: equal weights are equal files, and what cannot be loaded is named."""
+"""Weights as files: equal weights give equal files, and a file that cannot be loaded is named."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def encoder(tmp_path: Path) -> Path:
 
 def test_weights_and_buffers_come_back_and_give_the_same_file(tmp_path: Path) -> None:
     source, target = network(), network()
-    source(torch.randn(5, 4))  # moves the buffers
+    source(torch.randn(5, 4))  # changes the buffers
     path = tmp_path / "encoder.safetensors"
     path.write_bytes(encoder_bytes(source, CONFIG))
     load_encoder_weights(target, path, CONFIG)

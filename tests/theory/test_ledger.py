@@ -81,7 +81,7 @@ def test_points(points):
 
 @pytest.fixture(scope="module")
 def warm() -> Iterator[subprocess.Popen[str]]:
-    """A process that runs pytest many times and makes the slow imports once."""
+    """A process that runs pytest many times with the slow imports made once."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GEOMSTATS_BACKEND": "numpy"}
     command = [sys.executable, str(Path(__file__).with_name("warm_pytest.py"))]
     with subprocess.Popen(
@@ -116,7 +116,7 @@ def without_time(rows: dict[str, LedgerRow]) -> list[LedgerRow]:
     return [row.model_copy(update={"seconds": 0.0}) for row in rows.values()]
 
 
-def test_statements_whose_tests_pass_get_their_verdict_and_their_numbers(theory: Theory, tmp_path: Path) -> None:
+def test_a_statement_whose_tests_pass_gets_its_verdict_and_numbers(theory: Theory, tmp_path: Path) -> None:
     code, output = theory("--ledger", "ledger.jsonl", holding=HOLDING)
     assert code == pytest.ExitCode.OK, output
     rows = ledger(tmp_path)
@@ -135,7 +135,7 @@ def test_statements_whose_tests_pass_get_their_verdict_and_their_numbers(theory:
     assert line[5:7] == ["3.0e+00", "7.5e-01"]
 
 
-def test_a_failing_test_violates_and_a_silent_one_is_not_observed(theory: Theory, tmp_path: Path) -> None:
+def test_a_failing_test_gives_violated_and_a_silent_one_not_observed(theory: Theory, tmp_path: Path) -> None:
     code, output = theory("--ledger", "ledger.jsonl", failing=FAILING)
     assert code == pytest.ExitCode.TESTS_FAILED
     few, silent = ledger(tmp_path).values()
@@ -211,7 +211,7 @@ def test_a_wrong_declaration_stops_the_run(theory: Theory, content: str, message
     assert message in output
 
 
-def test_profiles_differ_in_examples_and_the_default_one_repeats_itself(theory: Theory, tmp_path: Path) -> None:
+def test_the_default_profile_repeats_its_examples_and_thorough_has_more(theory: Theory, tmp_path: Path) -> None:
     seen = []
     for arguments in ((), (), ("--hypothesis-profile=thorough",)):
         code, output = theory("--ledger", "ledger.jsonl", *arguments, sampled=SAMPLED)
@@ -249,7 +249,7 @@ def test_a_page_refuses_invalid_observations(
 
 
 def test_observing_outside_a_test_is_refused() -> None:
-    from theory_checks import ledger as module  # the function of that name above reads files
+    from theory_checks import ledger as module  # the function `ledger` of this file reads files
 
     open_page(None)
     with pytest.raises(RuntimeError, match="outside a test"):

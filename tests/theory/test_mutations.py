@@ -1,7 +1,7 @@
-"""The theory checks find errors in the code: each of these mutations of a copy of the package makes them fail.
+"""The theory checks find errors in the code: each mutation of a copy of the package makes them fail.
 
-Each copy gets one mutation and runs the checks of the statement concerned, with few examples. Without a mutation the
-same checks pass.
+Each copy gets one mutation and runs the checks of one statement, with few examples. Without a mutation the same checks
+pass.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ GAMMA = "care_bench/metrics/relative_equivariance.py"
 
 @dataclass(frozen=True)
 class Mutation:
-    """Replacements in one file, and the checks that must fail: a file, and a -k expression for its tests."""
+    """Replacements in one file, and the checks that must then fail: a file, and a -k expression for its tests."""
 
     name: str
     file: str
@@ -197,7 +197,7 @@ Check = Callable[..., Outcome]
 
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
-    """A copy of everything the theory checks need."""
+    """A copy of all files that the theory checks need."""
     skip = shutil.ignore_patterns("assets", ".*")
     for name in ("care_bench", "theory_checks"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=skip)
@@ -208,7 +208,7 @@ def copy(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def check() -> Iterator[Check]:
-    """Run the theory checks of a copy; all runs fork from one process that has made the slow imports."""
+    """A function that runs the theory checks of a copy; all runs fork from one process with the slow imports."""
     environment = {**os.environ, "GEOMSTATS_BACKEND": "numpy", "OMP_NUM_THREADS": "1"}
     environment.pop("PYTHONPATH", None)
     command = [sys.executable, str(Path(__file__).with_name("warm_pytest.py"))]
@@ -239,7 +239,7 @@ def mutate(mutation: Mutation, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
-def test_the_checks_fail(copy: Path, check: Check, mutation: Mutation) -> None:
+def test_the_checks_fail_on_a_mutated_copy(copy: Path, check: Check, mutation: Mutation) -> None:
     mutate(mutation, copy)
     outcome = check(copy, "-x", "-k", mutation.tests, f"theory_checks/{mutation.checks}")
     assert outcome.code == pytest.ExitCode.TESTS_FAILED, outcome.output
@@ -247,7 +247,7 @@ def test_the_checks_fail(copy: Path, check: Check, mutation: Mutation) -> None:
     assert "violated" in outcome.output
 
 
-def test_without_a_mutation_they_pass(copy: Path, check: Check) -> None:
+def test_the_checks_pass_on_an_unchanged_copy(copy: Path, check: Check) -> None:
     tests = sorted({mutation.tests for mutation in MUTATIONS})
     files = sorted({f"theory_checks/{mutation.checks}" for mutation in MUTATIONS})
     outcome = check(copy, "-k", " or ".join(tests), *files)

@@ -1,7 +1,7 @@
-"""Run pytest many times with slow imports made once: every run is a fork of this process.
+"""Run pytest many times with the slow imports made once: every run is a fork of this process.
 
-One line of JSON in, {"folder": ..., "arguments": [...]}, one line out, {"code": ..., "output": ...}. The code under
-test is not imported here, so that each run imports it from its own folder.
+It reads lines of JSON, {"folder": ..., "arguments": [...]}, and answers each with a line {"code": ..., "output": ...}.
+The code under test is not imported here, so that each run imports it from its own folder.
 """
 
 from __future__ import annotations

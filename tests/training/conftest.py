@@ -1,4 +1,4 @@
-"""A prepared store, tiny runs on the digits and the proteins, and a power cut after any step."""
+"""A prepared store, tiny runs on digits and proteins, and a power cut after any step."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "equivariance": {"splits": 4},
     "uniformity_equivariance": {"splits": 4, "weight": 0.3},
 }
-"""Method -> small settings; the other methods have none that matter here."""
+"""Method -> small settings; the other methods need none."""
 
 
 @pytest.fixture(scope="session")
@@ -42,16 +42,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Variables for the processes that tests start: one thread, and a short start."""
+    """Environment of the processes that tests start: one thread, and fewer slow imports."""
     shade = tmp_path_factory.mktemp("shade")
-    # Lightning imports torchmetrics, and this torchvision and SciPy, where lightly has brought it along.
+    # Lightning imports torchmetrics if it is installed (lightly needs it), which imports torchvision and SciPy.
     (shade / "torchmetrics.py").write_text("raise ImportError")
     return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{shade}:{ROOT}"}
 
 
 @pytest.fixture(scope="session")
 def tiny() -> Make:
-    """A function of method settings and training keys that makes a run of a few quick steps."""
+    """A function that makes a run of a few quick steps from settings of the method and of training."""
 
     def make(
         method: dict[str, Any] | None = None, dataset: str = "digits", seed: int = 0, **training: Any
@@ -60,7 +60,7 @@ def tiny() -> Make:
         preset["encoder"]["backbone"]["width"] = 4
         short = {"batch_size": 32, "epochs": 1, "steps": 7, "checkpoint_every": 3, "warmup_epochs": 0}
         preset["training"].update({**short, **training})
-        identity = {"profile": "tiny", "dataset": dataset, "variant": "row", "seed": seed}
+        identity = {"profile": "tiny", "dataset": dataset, "variant": "tiny", "seed": seed}
         return RunConfig.parse(
             {**identity, "method": method or {"name": "care", **SMALL["care"]}, **preset}, "tiny run"
         )
@@ -70,7 +70,7 @@ def tiny() -> Make:
 
 @pytest.fixture(scope="session")
 def small() -> Callable[..., dict[str, Any]]:
-    """A function of a method's name, and of its base's, that returns small settings."""
+    """A function that returns small settings of a method, and of its base."""
 
     def make(name: str, base: str | None = None) -> dict[str, Any]:
         wrapped = {"base": {"name": base, **SMALL.get(base, {})}} if base else {}
@@ -85,7 +85,7 @@ class PowerCutError(Exception):
 
 @pytest.fixture
 def cut(data: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[RunConfig, Path, int], RunFolder]:
-    """A function that trains a run until the power goes after a step, and returns its folder."""
+    """A function that trains a run until the power is cut after a step, and returns its folder."""
 
     def train(config: RunConfig, out: Path, last: int) -> RunFolder:
         def step_done(step: int, loss: float) -> None:

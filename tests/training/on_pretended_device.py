@@ -1,4 +1,4 @@
-"""Two steps of every run and an evaluation, on the CPU and on a pretended device: what `test_accelerator.py` looks at.
+"""Two steps of every run and an evaluation, on the CPU and on a pretended device, for `test_accelerator.py`.
 
 Arguments: a folder of prepared data, a JSON file of named configurations, and the JSON file to write.
 """
@@ -46,31 +46,31 @@ PLANTED: dict[str, Callable[[Tensor], object]] = {
     "a list": lambda x: x.tolist(),
     "a mask as index": lambda x: x[x > 0],
     "an index on the CPU": lambda x: x[torch.tensor([1, 0])],
-    "places": lambda x: x.nonzero(),
+    "indices of nonzero entries": lambda x: x.nonzero(),
 }
 FREE: dict[str, Callable[[Tensor], object]] = {
-    "a copy that takes its place in the queue": lambda x: torch.ones(4).to(THERE, non_blocking=True),
+    "an asynchronous copy to the device": lambda x: torch.ones(4).to(THERE, non_blocking=True),
     "an index on the device": lambda x: x[torch.arange(2, device=THERE)],
-    "numbers for the device": lambda x: torch.where(x > 0, x, 0.5) * 2,
+    "Python numbers as operands": lambda x: torch.where(x > 0, x, 0.5) * 2,
 }
 
 
 class AnyDevice(CPUAccelerator):
-    """What lightning-fabric needs to know of a device: nothing."""
+    """An accelerator for a device that needs no setup."""
 
     def setup_device(self, device: torch.device) -> None:
         """Do nothing."""
 
 
 def noticed(work: Callable[[Tensor], object]) -> list[str]:
-    """Return what the watch has against an operation."""
+    """Return the mistakes and waits that the watch notes for an operation."""
     with pretended_device() as watch:
         work(torch.ones(4, device=THERE))
         return watch.mistakes + watch.waits
 
 
 def steps(config: RunConfig, data: Path, watch: Watch | None) -> dict[str, Any]:
-    """Return where two steps wait, and loss and terms of both, fetched afterwards."""
+    """Return the places where two steps wait, and the log of both steps, which is read afterwards."""
     with tempfile.TemporaryDirectory() as folder:
         session = module.Session.open(config, load(config.dataset, data), RunFolder(Path(folder)))
         with session.log as log:
@@ -88,7 +88,7 @@ def steps(config: RunConfig, data: Path, watch: Watch | None) -> dict[str, Any]:
 
 
 def evaluation(config: RunConfig, data: Path, watch: Watch | None) -> dict[str, Any]:
-    """Return what every protocol measures on an encoder with its initial weights."""
+    """Return the measurements of every protocol on an encoder with initial weights."""
     device = THERE if watch else HERE
     dataset = load(config.dataset, data)
     encoder = build_run_encoder(config, dataset)
@@ -110,7 +110,7 @@ def evaluation(config: RunConfig, data: Path, watch: Watch | None) -> dict[str, 
 
 
 def both(work: Callable[[Watch | None], Any]) -> dict[str, Any]:
-    """Return what comes out here and there, and the mistakes made there."""
+    """Return the results on the CPU (here) and on the device (there), and the mistakes on the device."""
     module.build_fabric = lambda config: Fabric(accelerator="cpu", devices=1)
     here = work(None)
     module.build_fabric = lambda config: Fabric(accelerator=AnyDevice(), strategy=SingleDeviceStrategy(device=THERE))

@@ -1,4 +1,4 @@
-"""A second device that needs no hardware: its tensors are kept on the CPU, and what a GPU would mind is seen.
+"""A device that needs no hardware: its tensors are on the CPU, and operations that a GPU would refuse are noted.
 
 Importing this registers the device with torch for the rest of the process.
 """
@@ -17,7 +17,7 @@ from torch.utils.backend_registration import _DummyBackendModule, _setup_private
 
 
 class Backend(_DummyBackendModule):
-    """What torch asks the module of a device, as `torch.cuda` answers it."""
+    """The module that torch expects for a device, like `torch.cuda`."""
 
     def get_amp_supported_dtype(self) -> list[torch.dtype]:
         return [torch.float16, torch.bfloat16]
@@ -28,7 +28,7 @@ THERE = torch.device("pretended:0")
 HERE = torch.device("cpu")
 
 WAITING = {"_local_scalar_dense", "equal", "is_nonzero", "masked_select", "nonzero", "_unique2"}
-"""Operations whose result the CPU needs before it can go on."""
+"""Operations whose result the CPU must wait for."""
 INDEXING = {"index", "index_put_"}
 REFUSED = {
     *("_adaptive_avg_pool2d_backward", "_adaptive_avg_pool3d_backward", "avg_pool3d_backward"),
@@ -40,11 +40,11 @@ REFUSED = {
     *("grid_sampler_2d_backward", "grid_sampler_3d_backward", "nll_loss2d_forward", "_ctc_loss_backward"),
     *("histc", "kthvalue", "median.dim", "nanmedian.dim", "put_"),
 }
-"""Operations that ``torch.use_deterministic_algorithms`` refuses on a GPU, by its documentation."""
+"""Operations that ``torch.use_deterministic_algorithms`` refuses on a GPU, according to its documentation."""
 
 
 class There(Tensor):
-    """A tensor on the device; ``kept`` has its values."""
+    """A tensor on the device; ``kept`` holds its values."""
 
     kept: Tensor
     __torch_function__ = torch._C._disabled_torch_function_impl
@@ -66,12 +66,12 @@ class There(Tensor):
 
 
 class Watch(TorchDispatchMode):
-    """Does the work of the device and takes notes; it goes on after a mistake, so that the next is found as well.
+    """Executes operations of the device and notes mistakes; it continues after one, so that all are found.
 
     Attributes:
         waits: where the CPU waited for the device.
-        mistakes: where a GPU would have stopped: tensors of both devices in one operation, a CPU generator for numbers
-            on the device, an operation that has no deterministic form.
+        mistakes: where a GPU would have raised an error: tensors of both devices in one operation, a CPU generator for
+            random numbers on the device, an operation without a deterministic algorithm.
     """
 
     def __init__(self) -> None:
@@ -85,7 +85,7 @@ class Watch(TorchDispatchMode):
         there = [leaf for leaf in leaves if isinstance(leaf, There)]
         if not there and THERE not in [leaf for leaf in leaves if isinstance(leaf, torch.device)]:
             return operation(*arguments, **named)
-        if torch.is_inference_mode_enabled():  # where operations arrive before they are taken apart
+        if torch.is_inference_mode_enabled():  # composite operations arrive here before they are decomposed
             with self:
                 parts = operation.decompose(*arguments, **named)
             if parts is not NotImplemented:
@@ -128,11 +128,11 @@ class Watch(TorchDispatchMode):
 
 @contextmanager
 def pretended_device() -> Iterator[Watch]:
-    """Let tensors be made on the device and moved there; modules keep their parameters when they are moved."""
+    """Allow tensors to be created on the device and moved there; moved modules keep their parameters."""
     before = torch.__future__.get_swap_module_params_on_conversion()
     torch.__future__.set_swap_module_params_on_conversion(True)
     try:
-        # One thread for forward and backward passes: a mode is a thread's own.
+        # One thread for forward and backward passes, since a dispatch mode applies to one thread.
         with Watch() as watch, torch.autograd.set_multithreading_enabled(False):
             yield watch
     finally:
@@ -152,6 +152,6 @@ def _kept(argument: Any) -> Any:
 
 
 def _place() -> str:
-    """Return the innermost line of the package that is at work."""
+    """Return the innermost line of the package on the stack."""
     ours = [frame for frame in traceback.extract_stack() if "/care_bench/" in frame.filename]
     return f"{ours[-1].filename.rpartition('/care_bench/')[2]}:{ours[-1].lineno}" if ours else "a test"

@@ -1,6 +1,6 @@
-"""What a GPU would mind, seen without one: tensors on two devices, waiting for the device, refused operations.
+"""Errors that a GPU would raise, found without one: tensors on two devices, waits for the device, refused operations.
 
-The work is done in a process of its own on a pretended device, which torch knows until the process ends.
+The work runs in a separate process on a pretended device, which stays registered with torch until the process ends.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ CASES: dict[str, tuple[str, ...]] = {
     **{f"{wrapper}-byol": (wrapper, "byol") for wrapper in ("equimod", "augself")},
 }
 CLOUDS = ("simclr", "care", "equimod", "augself")
-"""Methods tried on point clouds as well: what sees the inputs, and what sees the rotations."""
+"""Methods that are also run on point clouds: with terms of the views alone, and with terms of the rotations."""
 VARIANTS: dict[str, dict[str, Any]] = {
     "care on features": {"representation": "features"},
     "care with wahba": {"loss": "wahba"},
@@ -44,7 +44,7 @@ def found(
     environment: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
-    """What the process found, by name of the run."""
+    """The results of the process."""
     methods = {name: small(*names) for name, names in CASES.items()}
     methods |= {name: {**small("care"), **changes} for name, changes in VARIANTS.items()}
     methods["moco_v2 both ways"] = {**small("moco_v2"), "symmetric": True}
@@ -60,7 +60,7 @@ def found(
     return json.loads(out.read_text())
 
 
-def test_what_is_planted_is_noticed_and_nothing_else(found: dict[str, Any]) -> None:
+def test_every_planted_mistake_is_noticed_and_nothing_else(found: dict[str, Any]) -> None:
     assert {name: notes for name, notes in found["planted"].items() if len(notes) != 1} == {}
     assert {name: notes for name, notes in found["free"].items() if notes} == {}
 

@@ -1,4 +1,4 @@
-"""Splits that stay on the disk: what is prefetched is what is taken next, and nothing else changes."""
+"""Splits that stay on disk: the next batch is prefetched, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (20, 3, 5, 7), dtype=np.uint8
 
 @pytest.fixture
 def advice(monkeypatch: pytest.MonkeyPatch) -> list[bytes]:
-    """The bytes of the files that the system was told will be needed."""
+    """The bytes that the system was told will be needed."""
     content: list[bytes] = []
 
     def note(descriptor: int, offset: int, length: int, advice: int) -> None:
@@ -43,7 +43,7 @@ def batches_of(split: Split) -> Batches:
     return Batches(split, 4, "images", 0, torch.device("cpu"))
 
 
-def test_prefetched_samples_are_those_of_the_rows(
+def test_the_samples_of_the_given_rows_are_prefetched(
     tmp_path: Path, advice: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RESIDENT_BYTES", IMAGES.nbytes - 1)
@@ -53,7 +53,7 @@ def test_prefetched_samples_are_those_of_the_rows(
     assert torch.equal(batches.take(torch.tensor([3, 19, 0])), torch.from_numpy(IMAGES[[3, 19, 0]]))
 
 
-def test_nothing_is_prefetched_of_a_split_on_the_device(
+def test_a_split_on_the_device_is_not_prefetched(
     tmp_path: Path, advice: list[bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RESIDENT_BYTES", IMAGES.nbytes)
@@ -61,7 +61,7 @@ def test_nothing_is_prefetched_of_a_split_on_the_device(
     assert advice == []
 
 
-def test_file_that_was_replaced_or_cannot_be_opened_does_not_matter(
+def test_a_replaced_or_unreadable_file_is_ignored_by_the_prefetch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "RESIDENT_BYTES", 0)
@@ -71,9 +71,7 @@ def test_file_that_was_replaced_or_cannot_be_opened_does_not_matter(
     assert torch.equal(batches.take(torch.tensor([3])), torch.from_numpy(IMAGES[[3]]))
 
 
-def test_a_system_without_such_advice_reads_when_samples_are_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_posix_fadvise_samples_are_read_when_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RESIDENT_BYTES", 0)
     monkeypatch.delattr(os, "posix_fadvise")
     batches = batches_of(split_in(tmp_path))
@@ -124,5 +122,5 @@ def test_an_epoch_visits_every_sample_at_most_once_and_the_next_in_another_order
         assert max(Counter(index for batch in epoch for index in batch).values()) == 1
     assert epochs[0] != epochs[1]
     assert [rows[cloud.numpy().tobytes()] for cloud in batches.take(batches.rows(2))] == epochs[0][2], (
-        "a step is found again out of order"
+        "a step is the same when taken out of order"
     )

@@ -1,4 +1,4 @@
-"""Ranks that share every batch compute what one process computes."""
+"""Ranks that share every batch compute the same as one process."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ LAUNCHERS = {
     "moco_v2": [],
     "equimod": ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"],
 }
-"""Whether the command starts its ranks itself, or is started as each of them."""
+"""Method -> arguments of Python: the command starts its ranks itself, or torchrun starts it once per rank."""
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "1", "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
 SLURM = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "job", "SLURM_NTASKS": "4", "SLURM_PROCID": "2", "SLURM_LOCALID": "2"}
 
@@ -40,20 +40,20 @@ SLURM = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "job", "SLURM_NTASKS": "4", "SLU
 def pairs(
     tiny: Make, data: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
-    """The folders of the runs of METHODS, pretrained at the same time by two ranks each."""
+    """The folders of the runs of METHODS, pretrained at the same time with two ranks each."""
     root = tmp_path_factory.mktemp("pairs")
     started = {}
     for name, method in METHODS.items():
         write_json(root / f"{name}.json", tiny(method, "proteins", optimizer=SGD, devices=2).model_dump(mode="json"))
         command = ["pretrain", f"{root / name}.json", "--data", str(data), "--out", str(root / name)]
         command = [sys.executable, *LAUNCHERS[name], "-m", "care_bench", *command]
-        variables = {**environment, "TMPDIR": str(root)}  # torchrun leaves a folder there
+        variables = {**environment, "TMPDIR": str(root)}  # torchrun leaves a folder in it
         started[name] = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=variables)
     for name, process in started.items():
         errors = process.communicate(timeout=300)[1]
         assert process.returncode == 0, errors
         if not LAUNCHERS[name]:
-            noise = [line for line in errors.splitlines() if not line.startswith("proteins/row/seed0: step ")]
+            noise = [line for line in errors.splitlines() if not line.startswith("proteins/tiny/seed0: step ")]
             assert noise == []
     return {name: root / name for name in METHODS}
 
@@ -62,7 +62,7 @@ def pairs(
 def test_two_ranks_compute_the_losses_of_one_process(
     name: str, pairs: dict[str, Path], tiny: Make, data: Path, tmp_path: Path
 ) -> None:
-    # A DeepSet has no BatchNorm, and everything behind it sees the whole batch: nothing may differ but rounding.
+    # A DeepSet has no BatchNorm, and everything after it sees the whole batch, so only rounding may differ.
     folder = pretrain(tiny(METHODS[name], "proteins", optimizer=SGD), data, tmp_path / "one")
     one, two = (
         [json.loads(line) for line in path.read_text().splitlines()] for path in (folder.log, pairs[name] / "log.jsonl")
@@ -107,7 +107,7 @@ def session_of(ranks: Ranks, config: RunConfig, method: Any) -> Any:
     )
 
 
-def test_ranks_apply_one_draw_to_their_shards_and_shuffled_views_return_to_the_order_of_the_batch(tiny: Make) -> None:
+def test_ranks_share_one_draw_and_shuffled_views_return_to_batch_order(tiny: Make) -> None:
     method = SimpleNamespace(draws=lambda n: (n, n, 4), shuffled=(1,))
     config = tiny({"name": "moco_v2", "queue": 128})
     alone = make_views(session_of(Ranks(), config, method))
@@ -124,14 +124,14 @@ def test_ranks_apply_one_draw_to_their_shards_and_shuffled_views_return_to_the_o
     assert pair[1][1].order is not None
     assert torch.equal(order, pair[1][1].order), "every rank draws the same permutation"
     assert not torch.equal(order, torch.arange(32))
-    assert set(order[:16].tolist()) != set(range(16)), "a query and its key are not always on one rank"
+    assert set(order[:16].tolist()) != set(range(16)), "queries and their keys are not always on the same rank"
 
 
 @pytest.mark.parametrize(
     ("world_size", "batchnorm", "shuffle"),
     [(1, "per-device", False), (2, "per-device", True), (2, "synchronised", False)],
 )
-def test_views_are_shuffled_where_ranks_keep_batchnorm_to_themselves(
+def test_views_are_shuffled_if_batchnorm_is_per_device(
     world_size: int, batchnorm: str, shuffle: bool, tiny: Make
 ) -> None:
     fabric: Any = SimpleNamespace(global_rank=0, world_size=world_size)
@@ -146,7 +146,7 @@ def test_shards_are_consecutive_rows() -> None:
     assert Ranks().shard(torch.arange(3)).tolist() == [0, 1, 2]
 
 
-def test_what_several_devices_cannot_do_is_one_line(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_that_several_devices_do_not_allow_are_one_line(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(CareBenchError, match="devices = 3 does not divide batch_size = 32; expected a divisor"):
         tiny(None, devices=3)
     monkeypatch.setattr("care_bench.training.distributed.best_device", lambda: torch.device("cpu"))

@@ -1,4 +1,4 @@
-"""Ranks are started, stopped, named when they are lost, and never left behind; whatever happens, the bits stay."""
+"""Ranks are started and stopped, a lost rank is named, none is left behind, and a continued run has the same bits."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from care_bench.training.pretrain import pretrain
 
 from .conftest import Make
 
-RUN = "digits/row/seed0"
+RUN = "digits/tiny/seed0"
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,7 @@ def config(tiny: Make) -> RunConfig:
 
 @pytest.fixture
 def leftovers(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], tmp_path: Path) -> Iterator[None]:
-    """Check that nothing is left of a launch: no process, no file, no variable, no handler."""
+    """Check that a launch leaves nothing behind: no process, file, environment variable or signal handler."""
     monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     variables = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
@@ -50,14 +50,14 @@ def leftovers(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], tmp_
 
 
 def ranks_of(parent: int) -> dict[int, psutil.Process]:
-    """Return the ranks that a process has started."""
+    """Return the rank processes that a process has started."""
     children = [child for child in psutil.Process(parent).children() if child.status() != psutil.STATUS_ZOMBIE]
     return {int(child.environ()["RANK"]): child for child in children if "RANK" in child.environ()}
 
 
 @contextmanager
 def after_a_checkpoint(config: RunConfig, folder: RunFolder, act: Callable[[], object]) -> Iterator[None]:
-    """Do something as soon as a run has saved its next checkpoint."""
+    """Call a function as soon as a run has saved its next checkpoint."""
     ended = threading.Event()
     known = checkpoint_time(config, folder)
 
@@ -84,7 +84,7 @@ def checkpoint_time(config: RunConfig, folder: RunFolder) -> int | None:
 
 
 @pytest.mark.usefixtures("leftovers")
-def test_killed_and_stopped_it_continues_to_the_same_bits(
+def test_a_killed_and_stopped_run_ends_in_the_same_bits(
     config: RunConfig, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     whole = pretrain(config, data, tmp_path / "whole")
@@ -132,7 +132,7 @@ def test_a_rank_that_cannot_start_says_why_once(
 
 
 def failures(*ended: tuple[int, int]) -> Mapping[int, Any]:
-    """Failures of the ranks 0, 1, ... by exit code and time."""
+    """Return failures of the ranks 0, 1, ... with these exit codes and times."""
     return {
         rank: SimpleNamespace(
             pid=100 + rank, exitcode=code, timestamp=seconds, signal_name=lambda code=code: signal.Signals(-code).name
@@ -155,7 +155,7 @@ def failures(*ended: tuple[int, int]) -> Mapping[int, Any]:
         pytest.param([(-6, 50), (-11, 50)], r"rank 1 \(PID 101\) was killed by SIGSEGV,", id="crashed, peer gave up"),
     ],
 )
-def test_the_rank_whose_end_explains_the_others_is_named(
+def test_the_rank_that_caused_the_failure_is_named(
     ended: list[tuple[int, int]], line: str, config: RunConfig, tmp_path: Path
 ) -> None:
     if ended[1][0] == 1:
@@ -163,7 +163,7 @@ def test_the_rank_whose_end_explains_the_others_is_named(
     assert re.match(f"run {RUN}: {line}", str(launcher._lost(config, failures(*ended), tmp_path)))
 
 
-def test_the_error_of_a_rank_is_taken_over(tmp_path: Path) -> None:
+def test_the_launcher_raises_the_error_of_a_rank(tmp_path: Path) -> None:
     assert launcher._reported(tmp_path) is None
     write_json(tmp_path / "rank0.json", {"message": "RuntimeError: connection closed by peer", "exit_code": 1})
     assert launcher._reported(tmp_path) is None
@@ -176,7 +176,7 @@ def test_the_error_of_a_rank_is_taken_over(tmp_path: Path) -> None:
     assert (str(found), found.exit_code) == ("stopped", 130)
 
 
-def test_a_second_signal_does_not_cut_short_what_the_first_began() -> None:
+def test_a_second_signal_does_not_interrupt_the_shutdown() -> None:
     before = signal.getsignal(signal.SIGINT)
     with handle_stop_signals(launcher._stop_once):
         with pytest.raises(SignalException) as stop:

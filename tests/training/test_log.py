@@ -1,4 +1,4 @@
-"""The log of loss terms: when lines are written, what is kept of an old log, and losses that are not finite."""
+"""The log of loss terms: when lines are written, how an old log is continued, and losses that are not finite."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_the_log_names_the_first_term_that_went_wrong(tmp_path: Path) -> None:
             log.flush()
 
 
-def test_a_log_waits_until_it_is_flushed_and_forgets_what_followed_the_checkpoint(tmp_path: Path) -> None:
+def test_a_log_is_written_when_flushed_and_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     with TermLog(path, length=0, every=2, run="r") as log:
         log.add(1, 0.5, torch.tensor(2.0), {"a": torch.tensor(2.0)})

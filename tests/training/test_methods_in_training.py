@@ -1,4 +1,4 @@
-"""Every method in a run: common initial weights and views, and a few steps on images and on point clouds."""
+"""Every method in a run: shared initial weights and views, and two steps on images and on point clouds."""
 
 from __future__ import annotations
 
@@ -72,9 +72,7 @@ def test_the_methods_of_one_seed_start_from_the_same_encoder(
     assert not torch.equal(other["projector.0.weight"], expected["projector.0.weight"])
 
 
-def test_a_predictor_and_a_queue_follow_from_data_set_and_seed(
-    tiny: Make, small: Small, data: Path, tmp_path: Path
-) -> None:
+def test_data_set_and_seed_determine_predictor_and_queue(tiny: Make, small: Small, data: Path, tmp_path: Path) -> None:
     def state(name: str, seed: int, run: str) -> dict[str, torch.Tensor]:
         return opened(tiny(small(name), seed=seed), data, tmp_path / run).module.method.state_dict()
 
@@ -107,7 +105,7 @@ def test_the_plain_view_is_the_batch_without_augmentation(tiny: Make, small: Sma
     np.testing.assert_allclose(plain.inputs, (batch / 255 - mean) / std, rtol=1e-5, atol=1e-6)
 
 
-def test_a_queue_that_splits_a_step_is_refused_in_one_line(tiny: Make, small: Small) -> None:
+def test_a_queue_that_is_no_multiple_of_the_batch_is_refused_in_one_line(tiny: Make, small: Small) -> None:
     for method in (small("moco_v2"), small("care", "moco_v2")):
         target = method.get("base", method)
         target["queue"] = 80

@@ -48,7 +48,7 @@ def test_frozen_weights_are_left_out(name: str) -> None:
 
 
 def network() -> nn.Module:
-    """A matrix with bias, BatchNorm, a convolution's kernel, and a matrix of zeros, which has no direction to keep."""
+    """Return a matrix with bias, BatchNorm, a convolution kernel, and a zero matrix, whose norm gives no local rate."""
     torch.manual_seed(0)
     zeros = nn.Linear(3, 2, bias=False)
     nn.init.zeros_(zeros.weight)
@@ -78,10 +78,10 @@ RATES = [0.5, 2.0, 1.0, 0.25]
 
 @pytest.mark.parametrize("momentum", [0.0, 0.9])
 @pytest.mark.parametrize("decay", [0.0, 0.05])
-def test_lars_by_a_loop(momentum: float, decay: float) -> None:
-    """Local rate trust |w| / (|g| + decay |w|) on g + decay w (You et al.); biases and BatchNorm take plain SGD.
+def test_lars_agrees_with_a_loop(momentum: float, decay: float) -> None:
+    """The local rate is trust |w| / (|g| + decay |w|) on g + decay w (You et al.); biases and BatchNorm use plain SGD.
 
-    The learning rate multiplies the velocity, so that a schedule acts on old steps at once, as in SGD.
+    The learning rate multiplies the velocity, so that a schedule affects old steps at once, as in SGD.
     """
     trust = 0.02
     module = network()
@@ -103,7 +103,7 @@ def test_lars_by_a_loop(momentum: float, decay: float) -> None:
         np.testing.assert_allclose(weight, expected, rtol=1e-5, atol=1e-6)
 
 
-def test_lars_agrees_with_lightlys() -> None:
+def test_lars_agrees_with_lightly() -> None:
     config = LARSConfig(name="lars", learning_rate=1.0, weight_decay=0.05, trust_coefficient=0.02)
     module, other = network()[:3], network()[:3]
     groups = [
@@ -118,7 +118,7 @@ def test_lars_agrees_with_lightlys() -> None:
 
 @pytest.mark.parametrize(
     ("step", "factor"),
-    # 10 steps, 2 of warm-up: then half a cosine over 8 steps, by hand.
+    # 10 steps: 2 of warm-up, then half a cosine over 8 steps, by hand.
     [(0, 0.5), (1, 1.0), (2, 1.0), (6, 0.5), (4, (1 + math.sqrt(0.5)) / 2), (9, (1 + math.cos(7 * math.pi / 8)) / 2)],
 )
 def test_cosine_with_warm_up(step: int, factor: float) -> None:

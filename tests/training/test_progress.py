@@ -1,4 +1,4 @@
-"""Progress of a run: what it shows before the first loss is known."""
+"""The progress of a run before its first loss is known."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from care_bench.training.progress import training_progress
 
 
-def test_progress_is_silent_about_a_loss_that_was_not_fetched_yet(capsys: pytest.CaptureFixture[str]) -> None:
+def test_progress_shows_no_loss_before_it_is_known(capsys: pytest.CaptureFixture[str]) -> None:
     with training_progress("run", start=0, total=10, batch_size=32) as report:
         report(1, math.nan)
         report(2, 1.5)

@@ -1,4 +1,4 @@
-"""The process of a rank: it ends with its launcher, and leaves word of what ended it."""
+"""The process of a rank: it ends with its launcher, and reports the error that ended it."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_rank_does_not_outlive_its_launcher(environment: dict[str, str], tmp_p
     ],
     ids=["CareBenchError", "RunInterruptedError", "ValueError"],
 )
-def test_what_ends_a_rank_is_left_for_the_launcher(
+def test_a_rank_writes_the_error_that_ended_it_for_the_launcher(
     error: Exception, report: dict[str, Any], tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = tiny(devices=2)

@@ -1,4 +1,4 @@
-"""A run that is killed and started again ends in the bits of one that was not."""
+"""A run that is interrupted and started again ends in the same bits as an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def whole(tiny: Make, data: Path, tmp_path_factory: pytest.TempPathFactory) -> t
 
 
 @pytest.mark.parametrize("step", range(1, 7))
-def test_cut_off_after_any_step_it_ends_in_the_same_bits(
+def test_a_run_interrupted_after_any_step_ends_in_the_same_bits(
     step: int, tiny: Make, data: Path, tmp_path: Path, whole: tuple[bytes, bytes], cut: Cut
 ) -> None:
     cut(tiny(), tmp_path / "run", step)
@@ -44,7 +44,7 @@ def test_cut_off_after_any_step_it_ends_in_the_same_bits(
     folder = pretrain(tiny(), data, tmp_path / "run")
     assert bits(folder) == whole
     assert json.loads(folder.summary.read_text())["resumed"] == (1 if step > 3 else 0)
-    assert not list(folder.path.glob("state-*")), "the state of a finished run is left behind"
+    assert not list(folder.path.glob("state-*")), "a finished run must not leave its state behind"
 
 
 KILLED = """
@@ -65,7 +65,7 @@ module.pretrain(read_run(Path(sys.argv[1]), None), Path(sys.argv[2]), Path(sys.a
 
 @pytest.fixture
 def killed(environment: dict[str, str], data: Path) -> Killed:
-    """A function that trains a run in a process of its own, which sends itself a signal after a step."""
+    """A function that trains a run in a separate process, which sends itself a signal after a step."""
 
     def train(config: Path, out: Path, step: int, name: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", KILLED, str(config), str(data), str(out), str(step), name]
@@ -74,7 +74,7 @@ def killed(environment: dict[str, str], data: Path) -> Killed:
     return train
 
 
-def test_killed_with_sigkill_it_ends_in_the_same_bits(
+def test_a_run_killed_by_sigkill_ends_in_the_same_bits(
     tiny: Make, data: Path, tmp_path: Path, whole: tuple[bytes, bytes], killed: Killed
 ) -> None:
     config = tmp_path / "config.json"
@@ -83,11 +83,11 @@ def test_killed_with_sigkill_it_ends_in_the_same_bits(
     assert bits(pretrain(tiny(), data, tmp_path / "run")) == whole
 
 
-def test_sigterm_saves_at_the_step_boundary(
+def test_sigterm_saves_the_state_after_the_step(
     tiny: Make, data: Path, tmp_path: Path, whole: tuple[bytes, bytes], killed: Killed
 ) -> None:
     config = tmp_path / "config.json"
-    # No checkpoint is due before the end: what is there afterwards was saved because of the signal.
+    # No checkpoint is due before the end, so a checkpoint must have been saved because of the signal.
     run = tiny(checkpoint_every=1000)
     config.write_text(run.model_dump_json())
     ended = killed(config, tmp_path / "run", 4, "SIGTERM")
@@ -96,11 +96,11 @@ def test_sigterm_saves_at_the_step_boundary(
     assert len((folder.state(run.sha256()) / "log.jsonl").read_text().splitlines()) == 4
     resumed = pretrain(run, data, folder.path)
     assert json.loads(resumed.summary.read_text())["resumed"] == 1
-    # The checkpoint interval is part of the config and so of the metadata, but not of the weights.
+    # The checkpoint interval is part of the config, so the metadata of the encoder differ; the log is the same.
     assert resumed.log.read_bytes() == whole[1]
 
 
-def test_signal_handlers_are_put_back(tiny: Make, data: Path, tmp_path: Path) -> None:
+def test_signal_handlers_are_restored(tiny: Make, data: Path, tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)
     pretrain(tiny(), data, tmp_path / "run")
     assert (signal.getsignal(signal.SIGTERM), signal.getsignal(signal.SIGINT)) == before
@@ -108,7 +108,7 @@ def test_signal_handlers_are_put_back(tiny: Make, data: Path, tmp_path: Path) ->
 
 @pytest.fixture
 def checkpoint(tiny: Make, tmp_path: Path, cut: Cut) -> Path:
-    """The checkpoint of step 3 of a run that has been cut off after step 4."""
+    """The checkpoint of step 3 of a run that was interrupted after step 4."""
     return cut(tiny(), tmp_path / "run", 4).state(tiny().sha256()) / "checkpoint.pt"
 
 
@@ -141,7 +141,7 @@ def test_a_checkpoint_that_would_run_code_is_refused(tiny: Make, data: Path, tmp
         pretrain(tiny(), data, tmp_path / "run")
 
 
-def test_a_log_that_lost_lines_the_checkpoint_counts_on_is_named(
+def test_a_log_that_is_shorter_than_its_checkpoint_says_is_named(
     tiny: Make, data: Path, tmp_path: Path, checkpoint: Path
 ) -> None:
     log = checkpoint.with_name("log.jsonl")
@@ -157,7 +157,7 @@ def test_two_processes_do_not_share_a_run(tiny: Make, data: Path, tmp_path: Path
     pretrain(tiny(), data, folder.path)
 
 
-def test_a_start_that_failed_does_not_claim_the_folder(tiny: Make, data: Path, tmp_path: Path) -> None:
+def test_a_failed_start_does_not_claim_the_folder(tiny: Make, data: Path, tmp_path: Path) -> None:
     with pytest.raises(CareBenchError, match="exceeds the 1437 training samples"):
         pretrain(tiny(batch_size=4096), data, tmp_path / "run")
     pretrain(tiny(), data, tmp_path / "run")
@@ -172,7 +172,7 @@ def test_a_checkpoint_of_another_config_is_named(tiny: Make, data: Path, tmp_pat
         pretrain(other, data, tmp_path / "other")
 
 
-def test_a_folder_of_another_config_is_left_alone(tiny: Make, data: Path, tmp_path: Path) -> None:
+def test_a_folder_of_another_config_is_not_changed(tiny: Make, data: Path, tmp_path: Path) -> None:
     folder = pretrain(tiny(), data, tmp_path / "run")
     before = bits(folder)
     with pytest.raises(CareBenchError, match="holds a run of config"):

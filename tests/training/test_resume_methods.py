@@ -1,4 +1,4 @@
-"""What a method or an optimizer keeps beside the encoder survives a power cut: the same weights, the same log."""
+"""The state of methods and optimizers survives a power cut: the weights and the log stay the same."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ CASES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_cut_off_it_ends_in_the_same_bits(
+def test_an_interrupted_run_ends_in_the_same_bits(
     case: str,
     tiny: Callable[..., RunConfig],
     small: Small,
@@ -39,7 +39,7 @@ def test_cut_off_it_ends_in_the_same_bits(
     tmp_path: Path,
     cut: Callable[[RunConfig, Path, int], RunFolder],
 ) -> None:
-    """Checkpoints at steps 3 and 6 of 7: cut off before the first, between them, and right after one."""
+    """Checkpoints are at steps 3 and 6 of 7; runs are interrupted before the first, between both, and after one."""
     names, training = CASES[case]
     config = tiny(small(*names), **training)
     whole = pretrain(config, data, tmp_path / "whole")
@@ -51,7 +51,7 @@ def test_cut_off_it_ends_in_the_same_bits(
 
 
 @pytest.mark.parametrize("kept", ["queue", "position", "momentum_encoder"])
-def test_the_log_would_tell_if_a_part_of_the_state_were_lost(
+def test_losing_a_part_of_the_state_changes_the_log(
     kept: str,
     tiny: Callable[..., RunConfig],
     small: Small,
@@ -60,7 +60,7 @@ def test_the_log_would_tell_if_a_part_of_the_state_were_lost(
     cut: Callable[[RunConfig, Path, int], RunFolder],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """A control of the test above: with one part put back to what it was at the start, another log comes out."""
+    """A control of the test above: if one part of the state is reset, the log differs."""
     config = tiny(small("moco_v2"))
     whole = pretrain(config, data, tmp_path / "whole")
     cut(config, tmp_path / "run", 2)

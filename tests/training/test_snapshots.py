@@ -1,4 +1,4 @@
-"""Encoders kept through training: after which epochs, with which bits, and what is said where one is gone."""
+"""Encoders kept during training: their epochs and bits, and the error if one is missing."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ Make = Callable[..., RunConfig]
 Cut = Callable[[RunConfig, Path, int], RunFolder]
 
 PER_EPOCH = 3
-"""Steps of an epoch: the digits have 1437 = 3 x 479 training samples."""
+"""Steps per epoch: the digits have 1437 = 3 x 479 training samples."""
 
 
 @pytest.fixture(scope="session")
 def three_epochs(tiny: Make) -> Make:
-    """A function that makes a run of three epochs of three steps, checkpoints every second step."""
+    """A function that makes a run of three epochs of three steps, with a checkpoint every second step."""
 
     def make(**training: object) -> RunConfig:
         keys = {"batch_size": 479, "epochs": 3, "steps": None, "checkpoint_every": 2, "schedule": "constant"}
@@ -42,7 +42,7 @@ def whole(three_epochs: Make, data: Path, tmp_path_factory: pytest.TempPathFacto
     return pretrain(three_epochs(), data, tmp_path_factory.mktemp("whole") / "run")
 
 
-def test_the_epochs_asked_for_are_kept_with_their_hashes(whole: RunFolder, three_epochs: Make) -> None:
+def test_the_requested_epochs_are_kept_with_their_hashes(whole: RunFolder, three_epochs: Make) -> None:
     summary = whole.check(three_epochs())
     found = whole.snapshots(summary)
     assert found == {1: whole.snapshot(1), 3: whole.snapshot(3)}
@@ -50,7 +50,7 @@ def test_the_epochs_asked_for_are_kept_with_their_hashes(whole: RunFolder, three
     assert summary["snapshots"] == {"1": sha256_file(whole.snapshot(1)), "3": sha256_file(whole.snapshot(3))}
 
 
-def test_the_last_epochs_is_the_encoder_and_the_firsts_is_not(whole: RunFolder) -> None:
+def test_the_snapshot_of_the_last_epoch_is_the_encoder_and_the_first_is_not(whole: RunFolder) -> None:
     assert whole.snapshot(3).read_bytes() == whole.encoder.read_bytes()
     assert whole.snapshot(1).read_bytes() != whole.encoder.read_bytes()
 
@@ -58,7 +58,7 @@ def test_the_last_epochs_is_the_encoder_and_the_firsts_is_not(whole: RunFolder) 
 def test_a_snapshot_is_the_encoder_of_a_run_that_ends_there(
     whole: RunFolder, three_epochs: Make, data: Path, tmp_path: Path
 ) -> None:
-    """At a constant learning rate a shorter run is the beginning of a longer one."""
+    """With a constant learning rate, a shorter run is the beginning of a longer one."""
     short = pretrain(three_epochs(epochs=1, snapshot_epochs=[]), data, tmp_path / "run")
     expected, found = load_file(short.encoder), load_file(whole.snapshot(1))
     assert set(expected) == set(found)
@@ -74,12 +74,12 @@ def test_a_snapshot_is_loaded_like_the_encoder(whole: RunFolder, three_epochs: M
 
 
 @pytest.mark.parametrize("step", [2, 3, 4, 5, 7, 8])
-def test_cut_off_between_snapshots_it_leaves_the_same_ones(
+def test_a_run_interrupted_between_snapshots_has_the_same_snapshots(
     step: int, whole: RunFolder, three_epochs: Make, data: Path, tmp_path: Path, cut: Cut
 ) -> None:
-    """At step 3 the snapshot is there and its checkpoint, due at step 4, is not: it is taken once more."""
+    """After step 3 there is a snapshot but no later checkpoint, which is due at step 4: the snapshot is taken again."""
     folder = cut(three_epochs(), tmp_path / "run", step)
-    assert not folder.snapshot(1).exists(), "the folder holds what an unfinished run has made"
+    assert not folder.snapshot(1).exists(), "the folder has the files of an unfinished run"
     pretrain(three_epochs(), data, folder.path)
     for epoch in (1, 3):
         assert folder.snapshot(epoch).read_bytes() == whole.snapshot(epoch).read_bytes()
@@ -87,7 +87,7 @@ def test_cut_off_between_snapshots_it_leaves_the_same_ones(
 
 
 @pytest.mark.parametrize(("steps", "epochs"), [(PER_EPOCH - 1, []), (PER_EPOCH, [1]), (2 * PER_EPOCH + 1, [1])])
-def test_a_run_cut_to_a_few_steps_has_the_snapshots_it_comes_to(
+def test_a_run_of_a_few_steps_has_the_snapshots_that_it_reaches(
     steps: int, epochs: list[int], three_epochs: Make, data: Path, tmp_path: Path
 ) -> None:
     folder = pretrain(three_epochs(steps=steps), data, tmp_path / "run")
@@ -107,7 +107,7 @@ def test_a_snapshot_lost_before_the_run_has_finished_is_named_at_once(
     log = lost.with_name("log.jsonl").read_bytes()
     with pytest.raises(CareBenchError, match=f"{lost} is missing, but its checkpoint needs it; delete {lost.parent}"):
         pretrain(config, data, folder.path)
-    assert len(lost.with_name("log.jsonl").read_bytes()) <= len(log), "it trained on"
+    assert len(lost.with_name("log.jsonl").read_bytes()) <= len(log), "it must not train on"
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The real workflow on a tiny matrix, in a folder of its own."""
+"""The real workflow on a tiny matrix, in a temporary folder."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def edit() -> Edit:
 
     def edited(**methods: dict[str, Any]) -> dict[str, Any]:
         profile = copy.deepcopy(TINY)
-        for row, changes in methods.items():
-            profile["datasets"]["digits"]["methods"][row].update(changes)
+        for variant, changes in methods.items():
+            profile["datasets"]["digits"]["methods"][variant].update(changes)
         return profile
 
     return edited

@@ -1,4 +1,4 @@
-"""The conda environments, the lock files, the cluster profile and the default profile belong together."""
+"""The conda environments, lock files, cluster profile and default profile agree with each other."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PIN = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^]]*\])?==([^ ;\\]+)(?: ; ([^\\\n]+))
 
 
 def locked(lock: str, python: str) -> dict[str, str]:
-    """Package -> version that the lock file holds for a version of Python on Linux."""
+    """Return the version of every package in a lock file, for a version of Python on Linux."""
     target = {"python_full_version": f"{python}.0", "python_version": python}
     target |= {"sys_platform": "linux", "platform_machine": "x86_64"}
     pins = PIN.findall((ROOT / "requirements" / f"{lock}.lock").read_text())
@@ -34,14 +34,16 @@ def test_conda_pins_are_those_of_the_lock(path: Path) -> None:
     dependencies: list[Any] = yaml.safe_load(path.read_text())["dependencies"]
     python = next(entry for entry in dependencies if str(entry).startswith("python="))
     pins = next(entry["pip"] for entry in dependencies if isinstance(entry, dict))
-    lock = "dev" if path.stem == "theory" else "run"  # the default target does without the theory's packages
+    lock = (
+        "dev" if path.stem == "theory" else "run"
+    )  # the default target does not need the packages of the theory checks
     versions = locked(lock, python.removeprefix("python="))
     assert pins
     assert pins == [f"{name}=={versions[name]}" for name in sorted(Requirement(pin).name for pin in pins)]
     assert not path.with_suffix(".pin.txt").exists(), "snakemake would skip the pip section"
 
 
-def test_every_environment_is_used_and_every_used_one_is_there() -> None:
+def test_every_environment_is_used_and_every_used_one_exists() -> None:
     rules = "".join(path.read_text() for path in (ROOT / "workflows/rules").glob("*.smk"))
     assert set(re.findall(r'"\.\./envs/(\w+)\.yaml"', rules)) == {path.stem for path in ENVIRONMENTS}
 
@@ -61,18 +63,18 @@ def test_locks_hold_hashes_and_no_index_host(lock: str) -> None:
     assert not re.search(r"https?://|file:|--(extra-)?index-url|--find-links", text.split("\n", 3)[3])
 
 
-def test_the_default_profile_holds_the_promised_matrix() -> None:
+def test_the_default_profile_has_the_documented_variants() -> None:
     profile = read_profile(ROOT / "workflows/config/smoke.yaml")
     members = {"simclr", "care", "invariance", "uniformity", "equivariance", "uniformity_equivariance"}
     assert set(profile.datasets) == {"digits", "tinted_digits", "proteins"}
     for plan in profile.datasets.values():
         assert members <= set(plan.methods)
     runs = {run.id: run for run in profile.runs()}
-    fidelities = {runs[f"digits/{row}/seed0"].method.fidelity_used for row in ("care", "care-released-code")}
+    fidelities = {runs[f"digits/{variant}/seed0"].method.fidelity_used for variant in ("care", "care-released-code")}
     assert fidelities == {"paper", "released-code"}
 
 
-def test_gpu_jobs_ask_for_the_devices_of_their_run_and_no_profile_overrides_it() -> None:
+def test_gpu_jobs_request_the_devices_of_their_run() -> None:
     rules = "".join(path.read_text() for path in (ROOT / "workflows/rules").glob("*.smk"))
     asked = dict(re.findall(r"^rule (\w+):(?:(?!^rule ).)*?gpu=([^\n]*)", rules, re.MULTILINE | re.DOTALL))
     assert asked == {

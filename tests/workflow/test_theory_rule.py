@@ -1,4 +1,4 @@
-"""The theory is checked on demand, and stands in the report once it has been."""
+"""The theory is checked on request only; once it has been, the report shows the ledger."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LEDGER = Path("results/theory/ledger.jsonl")
 
 
 def planned(folder: Path, *targets: str) -> dict[str, str]:
-    """Rule -> what snakemake says about the job it would run, in ``folder``."""
+    """Return the output of a dry run in ``folder`` about each planned job, by rule."""
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--dry-run", "--cores", "1"]
     command += ["--configfile", str(ROOT / "workflows/config/smoke.yaml")]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -52,26 +52,26 @@ def test_the_target_runs_the_checks_and_nothing_else(tmp_path: Path) -> None:
     assert f"output: {LEDGER}" in jobs["theory"]
 
 
-def test_the_default_target_does_without_the_theory(tmp_path: Path) -> None:
+def test_the_default_target_does_not_run_the_theory_checks(tmp_path: Path) -> None:
     jobs = planned(tmp_path)
     assert "theory" not in jobs
     assert str(LEDGER) not in jobs["report_tables"]
 
 
-def test_a_ledger_that_is_there_goes_into_the_report(tmp_path: Path, ledger: Path) -> None:
+def test_an_existing_ledger_is_an_input_of_the_report(tmp_path: Path, ledger: Path) -> None:
     jobs = planned(tmp_path)
     assert "theory" not in jobs
     assert re.search(rf"input: .*{LEDGER}", jobs["report_tables"])
 
 
-def test_a_ledger_older_than_the_code_stands_in_the_report_as_it_is(tmp_path: Path, ledger: Path) -> None:
+def test_a_ledger_older_than_the_code_is_reported_unchanged(tmp_path: Path, ledger: Path) -> None:
     os.utime(ledger, (10**9, 10**9))
     jobs = planned(tmp_path)
     assert "theory" not in jobs, "the environment of the default target lacks the packages of the checks"
     assert re.search(rf"input: .*{LEDGER}", jobs["report_tables"])
 
 
-def test_a_ledger_older_than_the_code_is_made_anew_on_demand(tmp_path: Path, ledger: Path) -> None:
+def test_a_ledger_older_than_the_code_is_made_again_on_demand(tmp_path: Path, ledger: Path) -> None:
     assert planned(tmp_path, "theory") == {}
     os.utime(ledger, (10**9, 10**9))
     assert "theory" in planned(tmp_path, "theory")

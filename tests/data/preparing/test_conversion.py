@@ -20,7 +20,7 @@ Given = tuple[Array, Any]
 
 
 def read(number: int) -> Given:
-    """As many rows as the number modulo three, but 5 and 9 cannot be read; early ones are slow."""
+    """Return number % 3 rows; 5 and 9 cannot be read, and the first four are slow."""
     time.sleep(0.1 if number < 4 else 0)
     if number == 5:
         raise ValueError("five\nis odd")
@@ -39,7 +39,7 @@ def starve(number: int) -> Given:
 
 
 def read_now(number: int) -> Given:
-    """Everything can be read."""
+    """Return number % 3 rows; every number can be read."""
     return np.full(number % 3, 100 * number), None
 
 
@@ -52,7 +52,7 @@ def starve_others(number: int) -> Given:
 
 
 def convert(folder: Path, skip_broken: bool, function: Callable[[int], Given] = read) -> tuple[list[int], list[int]]:
-    """The rows of the numbers 0 to 11 in order, and the numbers that cannot be read."""
+    """Return the rows of the numbers 0 to 11 in order, and the numbers that cannot be read."""
     shards = Shards(folder / "shards", "m", [str(n) for n in range(12)], "<i8", ())
     raw = Raw(folder, folder, skip_broken)
     conversion.convert(range(12), shards.todo, function, shards.write, "numbers", raw)
@@ -65,7 +65,7 @@ ROWS = [1, 2, 2, 4, 7, 8, 8, 10, 11, 11]
 
 
 @pytest.mark.parametrize(("workers", "task"), [(1, 1), (2, 1), (3, 4), (2, 50)])
-def test_rows_are_in_order_of_the_files(
+def test_rows_are_in_the_order_of_the_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workers: int, task: int
 ) -> None:
     monkeypatch.setattr(conversion, "worker_count", lambda: workers)
@@ -87,12 +87,14 @@ def test_all_unreadable_files_are_named_and_the_others_are_read_once(
         )
         assert (tmp_path / "broken.txt").read_text() == "5 (five is odd)\n9 (KeyError)\n"
     assert convert(tmp_path, skip_broken=True, function=starve_others) == (ROWS, [5, 9])
-    with pytest.raises(CareBenchError, match=r"^2 of 12 files cannot be read: "):  # what was left out is not forgotten
+    with pytest.raises(CareBenchError, match=r"^2 of 12 files cannot be read: "):  # skipped files are still reported
         convert(tmp_path, skip_broken=False)
     assert convert(tmp_path, skip_broken=False, function=read_now) == ([*ROWS[:4], 500, 500, *ROWS[4:]], [])
 
 
-def test_line_shows_some_of_many_files_and_where_all_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_message_names_some_of_many_files_and_where_all_are_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(conversion, "worker_count", lambda: 1)
     with pytest.raises(CareBenchError, match=r"^12 of 12 files cannot be read: 0 \(n\), ") as error:
         convert(tmp_path, skip_broken=False, function=read_nothing)
@@ -101,20 +103,20 @@ def test_line_shows_some_of_many_files_and_where_all_are(tmp_path: Path, monkeyp
     assert listed.read_text().splitlines() == [f"{number} (n)" for number in range(12)]
 
 
-def test_worker_that_dies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_dies_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(conversion, "TASK", 1)
     monkeypatch.setattr(conversion, "worker_count", lambda: 1)
     with pytest.raises(CareBenchError, match=r"a worker process died at or soon after \d+: .*start again to continue$"):
         convert(tmp_path, skip_broken=True, function=crash)
 
 
-def test_memory_that_runs_out_does_not_make_a_file_broken(tmp_path: Path) -> None:
+def test_a_file_is_not_broken_if_memory_runs_out(tmp_path: Path) -> None:
     with pytest.raises(CareBenchError, match="a worker process died at or soon after 0: it ran out of memory"):
         convert(tmp_path, skip_broken=True, function=starve)
 
 
-def test_few_results_wait_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However many files there are, no more than two tasks per worker are handed out ahead of the disk."""
+def test_at_most_two_tasks_per_worker_wait_in_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With two workers, at most four tasks are handed out whose rows are not written yet."""
     monkeypatch.setattr(conversion, "TASK", 1)
     monkeypatch.setattr(conversion, "worker_count", lambda: 2)
     handed_out: list[int] = []

@@ -8,8 +8,8 @@ from care_bench.data.preparing.fragments import fragments, point_clouds
 def test_fragments_by_hand() -> None:
     line = np.zeros((200, 3), dtype=np.float32)
     line[:, 0] = 3.8 * np.arange(200)
-    line[70:, 1] += 2.5  # 4.549 apart: broken after residue 69
-    line[150:, 1] += 2.3  # 4.442 apart: not broken
+    line[70:, 1] += 2.5  # 4.549 apart: the chain is broken after residue 69
+    line[150:, 1] += 2.3  # 4.442 apart: the chain is not broken
     found = fragments(line)
     np.testing.assert_array_equal(found, [line[0:64], line[70:134], line[134:198]])
     assert fragments(line[:63]).shape == (0, 64, 3)

@@ -29,7 +29,7 @@ EVERY_FORM = (
 
 @pytest.fixture(scope="module")
 def images() -> list[WrittenImage]:
-    return tiny_imagenet([*SYNSETS, "n07777777"], train=3, val=2)  # the last class is not asked for
+    return tiny_imagenet([*SYNSETS, "n07777777"], train=3, val=2)  # the last class is not requested
 
 
 def described(files: list[Photograph]) -> list[tuple[str, int, str, bytes]]:
@@ -74,9 +74,9 @@ def test_folders_come_before_archives(tmp_path: Path, images: list[WrittenImage]
 def test_labels_are_those_torchvision_reads(
     tmp_path: Path, images: list[WrittenImage], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The validation class of every image, by torchvision's own reader of the development kit."""
+    """The class of every validation image agrees with torchvision's reader of the development kit."""
     write_validation_archive(tmp_path, images)
-    monkeypatch.setattr(reference, "_verify_archive", lambda *_: None)  # it only takes the real archive
+    monkeypatch.setattr(reference, "_verify_archive", lambda *_: None)  # it accepts only the real archive
     reference.parse_devkit_archive(tmp_path)
     _, labels = torch.load(tmp_path / "meta.bin", weights_only=True)
     files = validation_images(tmp_path, SYNSETS)
@@ -86,7 +86,7 @@ def test_labels_are_those_torchvision_reads(
         assert synset == SYNSETS[file.label] == labels[int(name[15:23]) - 1]
 
 
-def test_where_an_image_is(tmp_path: Path, images: list[WrittenImage]) -> None:
+def test_the_location_of_an_image_is_named(tmp_path: Path, images: list[WrittenImage]) -> None:
     write_class_folders(tmp_path / "a", images)
     write_train_archive(tmp_path / "b", images)
     name = "n01558993_22.JPEG"
@@ -94,7 +94,7 @@ def test_where_an_image_is(tmp_path: Path, images: list[WrittenImage]) -> None:
     assert str(train_images(tmp_path / "b", SYNSETS)[0]) == f"{name} in {tmp_path}/b/ILSVRC2012_img_train.tar"
 
 
-def test_nothing_there_names_every_form(tmp_path: Path) -> None:
+def test_without_files_the_message_names_every_accepted_form(tmp_path: Path) -> None:
     assert complaint(train_images, tmp_path) == f"{tmp_path} holds no ImageNet training images; {EVERY_FORM}"
     assert complaint(validation_images, tmp_path) == (
         f"{tmp_path} holds no labelled ImageNet validation images; {EVERY_FORM}"

@@ -30,7 +30,7 @@ def rows_of(index: int) -> np.ndarray:
 
 
 def work(folder: Path, until: int = len(BLOCKS), **changes: object) -> MemoryMaps:
-    """Finish the blocks up to one, three at a time."""
+    """Write the blocks before ``until``, three at a time."""
     folder.mkdir(exist_ok=True)
     maps = MemoryMaps(folder, **({"maker": "m1", "arrays": ARRAYS, "blocks": BLOCKS} | changes))
     todo = [index for index in maps.todo if index < until]
@@ -40,7 +40,7 @@ def work(folder: Path, until: int = len(BLOCKS), **changes: object) -> MemoryMap
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether finishing the work gives the files that numpy writes."""
+    """Finish the work, and check that its files are those that numpy writes."""
     maps = work(folder).finish()
     (folder / "numpy").mkdir(exist_ok=True)
     for name, expected in (("pairs", PAIRS), ("marks", MARKS)):
@@ -58,7 +58,7 @@ def test_files_are_those_numpy_writes(tmp_path: Path) -> None:
     assert Path(str(found.filename)) == tmp_path / "pairs.npy"
 
 
-def test_every_block_has_its_place_whatever_comes_first(tmp_path: Path) -> None:
+def test_blocks_may_be_written_in_any_order(tmp_path: Path) -> None:
     maps = MemoryMaps(tmp_path, "m1", ARRAYS, BLOCKS)
     for index in np.random.default_rng(0).permutation(len(BLOCKS)).tolist():
         maps.write({index: rows_of(index)})
@@ -108,7 +108,7 @@ def test_killed_at_any_file_operation(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     done = json.loads(ran.stdout)
     assert done == sorted(done)
-    assert set(done) == set(range(len(BLOCKS) + 1)), "every mark counts from the moment it is written"
+    assert set(done) == set(range(len(BLOCKS) + 1)), "a block counts as soon as its mark is written"
 
 
 MIXED = """
@@ -134,13 +134,13 @@ for place in kill_everywhere(folder / "killed", change_it):
 
 
 @pytest.mark.parametrize("change", ["another maker", "file gone"])
-def test_a_mark_never_speaks_for_other_rows(tmp_path: Path, change: str) -> None:
-    """Finished rows are replaced until the process is killed, and then the first maker goes on."""
+def test_a_mark_never_counts_for_other_rows(tmp_path: Path, change: str) -> None:
+    """A process that replaces finished rows is killed; then the first maker continues."""
     ran = python("-c", MIXED, tmp_path, change)
     assert ran.returncode == 0, ran.stderr
 
 
-def test_a_system_that_writes_a_little_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_partial_writes_are_continued(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     real = os.pwrite
     monkeypatch.setattr(os, "pwrite", lambda file, content, offset: real(file, content[:3], offset))
     assert is_finished(tmp_path)
@@ -166,7 +166,7 @@ CHANGED = [*BLOCKS[:1], replace(BLOCKS[1], source="file1 11"), *BLOCKS[2:]]
         ({"arrays": ARRAYS | {"pairs": (np.float32, (20, 1, 2))}}, range(20)),
     ],
 )
-def test_what_was_made_of_the_same_is_kept(tmp_path: Path, changes: dict[str, object], todo: list[int]) -> None:
+def test_blocks_of_unchanged_sources_are_kept(tmp_path: Path, changes: dict[str, object], todo: list[int]) -> None:
     maps = work(tmp_path, until=9)
     maps.write({index: rows_of(index) for index in range(10, 20)})
     assert MemoryMaps(tmp_path, **({"maker": "m1", "arrays": ARRAYS, "blocks": BLOCKS} | changes)).todo == [*todo]
@@ -175,7 +175,7 @@ def test_what_was_made_of_the_same_is_kept(tmp_path: Path, changes: dict[str, ob
 
 @pytest.mark.parametrize("file", ["pairs.npy", "marks.npy", DONE])
 @pytest.mark.parametrize("damage", [Path.unlink, truncate, lambda path: path.write_bytes(b"")])
-def test_missing_or_damaged_files_are_made_anew(tmp_path: Path, file: str, damage: object) -> None:
+def test_missing_or_damaged_files_are_made_again(tmp_path: Path, file: str, damage: object) -> None:
     work(tmp_path)
     damage(tmp_path / file)  # type: ignore[operator]
     assert len(MemoryMaps(tmp_path, "m1", ARRAYS, BLOCKS).todo) == len(BLOCKS)
@@ -209,10 +209,10 @@ def test_full_disk_is_one_line_and_the_next_attempt_continues(tmp_path: Path, li
     assert is_finished(tmp_path / "w")
 
 
-def test_room_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_space_on_the_disk_is_refused_at_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     usage = namedtuple("usage", "total used free")
     work(tmp_path, until=1)
-    left = 20 * 8 + 10 - 16  # without the two pairs that are there
+    left = 20 * 8 + 10 - 16  # two pairs are already written
     for free in (left - 1, left):
         monkeypatch.setattr(shutil, "disk_usage", lambda folder, free=free: usage(10**9, 10**9, free))
         if free < left:

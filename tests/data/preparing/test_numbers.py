@@ -22,7 +22,7 @@ def test_channel_statistics_by_hand() -> None:
 
 @pytest.mark.parametrize("block", [1, 10, 1 << 24])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_first_not_finite_is_the_first(monkeypatch: pytest.MonkeyPatch, block: int, bad: float) -> None:
+def test_the_first_non_finite_entry_is_found(monkeypatch: pytest.MonkeyPatch, block: int, bad: float) -> None:
     monkeypatch.setattr(numbers, "BLOCK", block)
     array = np.ones((5, 2, 3), dtype=np.float32)
     assert numbers.first_not_finite(array) is None

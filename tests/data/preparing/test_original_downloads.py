@@ -1,4 +1,4 @@
-"""Downloading the data sets of torchvision, from a server on this machine."""
+"""Downloads of torchvision's data sets, from a server on this machine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def raw(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A folder that is served on this machine; every data set is downloaded from there."""
+    """A folder that a local server serves, and from which every data set is downloaded."""
     folder = tmp_path / "server"
     folder.mkdir()
     handler = functools.partial(SimpleHTTPRequestHandler, directory=str(folder))
@@ -47,7 +47,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 def serve(name: str, raw: Path, server: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
-    """Move the files of a data set to the server, and return them as they belong in the folder of raw data."""
+    """Move the files of a data set to the server, and return them as they will be in the folder of raw data."""
     if name in formats.ARCHIVES:
         formats.pack(monkeypatch, name, raw)
     monkeypatch.setattr(urllib.request, "urlopen", URLOPEN)
@@ -78,7 +78,7 @@ def test_download(
 
 @pytest.mark.parametrize("name", sorted(formats.COUNTS))
 @pytest.mark.parametrize("answer", ["another file", "nothing"])
-def test_server_that_has_something_else(
+def test_a_download_with_another_checksum_is_refused(
     tmp_path: Path, raw: Path, server: Path, monkeypatch: pytest.MonkeyPatch, name: str, answer: str
 ) -> None:
     formats.written_set(monkeypatch, name, raw)
@@ -110,7 +110,7 @@ def test_interrupted_download_leaves_nothing(
     assert tree(raw) == files
 
 
-def test_server_that_falls_silent(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_stops_sending_is_one_line(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(urllib.request, "urlopen", URLOPEN)
     monkeypatch.setattr(originals, "TIMEOUT", 0.2)
     monkeypatch.setenv("no_proxy", "*")

@@ -1,4 +1,4 @@
-"""What every data set of torchvision does about missing and damaged files."""
+"""Missing and damaged files of every data set of torchvision."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from care_bench.errors import CareBenchError
 from tests.data import formats
 from tests.data.formats import failure, tree
 
-NEEDED = {  # one file without which there is no data set
+NEEDED = {  # a file that the data set needs
     "cifar10": "cifar-10-batches-py/data_batch_3",
     "cifar100": "cifar-100-python/meta",
     "stl10": "stl10_binary/unlabeled_X.bin",
@@ -58,7 +58,7 @@ def test_damaged_file_is_named_and_left_alone(
     found = failure(name, tmp_path)
     assert f"{path} is truncated or changed: " in found
     assert f"delete it, or replace it by the one of {PAGES[name]}" in found
-    if "fashion" not in name:  # there, the content of the gzip file counts
+    if "fashion" not in name:  # the checksum is that of the unpacked content
         size = len(path.read_bytes())
         assert f"{size} bytes with md5 {formats.md5(path)}, expected md5 {expected}" in found
     assert tree(raw) == before
@@ -89,7 +89,7 @@ def test_missing_file_without_network(tmp_path: Path, raw: Path, monkeypatch: py
         ),
     ],
 )
-def test_everything_that_is_missing_is_named_at_once(
+def test_all_missing_files_are_named_at_once(
     tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, name: str, files: list[str]
 ) -> None:
     formats.cut_network(monkeypatch)
@@ -116,7 +116,7 @@ def test_archive_is_unpacked_elsewhere(tmp_path: Path, raw: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("name", PACKED)
-def test_incomplete_folder_beside_its_archive(
+def test_an_incomplete_folder_next_to_its_archive(
     tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     formats.written_set(monkeypatch, name, raw)
@@ -143,7 +143,7 @@ def test_truncated_archive(tmp_path: Path, raw: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("name", sorted(NEEDED))
-def test_prepared_set_needs_its_raw_data_no_more(
+def test_a_prepared_data_set_does_not_need_its_raw_data(
     tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, name: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     formats.written_set(monkeypatch, name, raw)
@@ -156,7 +156,7 @@ def test_prepared_set_needs_its_raw_data_no_more(
 
 
 @pytest.mark.parametrize("name", sorted(NEEDED))
-def test_meta(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+def test_meta_describes_the_source(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     formats.written_set(monkeypatch, name, raw)
     meta = json.loads((prepare(name, tmp_path / "store", raw) / "meta.json").read_text())
     counts = formats.COUNTS[name]

@@ -17,7 +17,7 @@ ENTRIES = {f"{n}ABC": gzip.compress(f"data_{n}ABC\n".encode() * 500, mtime=0) fo
 
 
 class Server(ThreadingHTTPServer):
-    """Serves the entries; ``faults`` says what goes wrong with an entry, one attempt after another."""
+    """Serves the entries; ``faults`` lists what goes wrong at each attempt to get an entry."""
 
     daemon_threads = True
 
@@ -112,7 +112,7 @@ def test_a_file_cut_off_elsewhere_is_downloaded_again(tmp_path: Path, server: Se
 
 
 @pytest.mark.parametrize("fault", ["500", "503", "429", "reset", "slow", "cut", "cut without a length", "page"])
-def test_passing_faults_are_overcome(
+def test_temporary_faults_are_retried(
     tmp_path: Path, server: Server, fault: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pdb_download, "TIMEOUT", 1.0 if fault == "slow" else 60.0)
@@ -132,7 +132,7 @@ def test_passing_faults_are_overcome(
         ("page", "not a whole gzip file"),
     ],
 )
-def test_faults_that_stay_leave_nothing_half_written(
+def test_permanent_faults_leave_nothing_half_written(
     tmp_path: Path, server: Server, fault: str, reason: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pdb_download, "TIMEOUT", 0.5 if fault == "slow" else 60.0)
@@ -146,11 +146,11 @@ def test_faults_that_stay_leave_nothing_half_written(
     assert server.asked["2ABC"] == 3
     assert "2ABC.cif.gz" not in there(tmp_path)
     assert all(name in ("1ABC.cif.gz", "3ABC.cif.gz") for name in there(tmp_path))
-    assert fetch(ids, tmp_path / "raw", base_url=server.url).kept >= 1  # it continues
+    assert fetch(ids, tmp_path / "raw", base_url=server.url).kept >= 1  # the next call continues
     assert there(tmp_path) == {f"{entry}.cif.gz": ENTRIES[entry] for entry in ("1ABC", "2ABC", "3ABC")}
 
 
-def test_refusal_is_not_asked_again(tmp_path: Path, server: Server) -> None:
+def test_a_refused_request_is_not_repeated(tmp_path: Path, server: Server) -> None:
     server.faults = {"1ABC": ["403"]}
     assert "HTTP status 403" in complaint(listed(tmp_path, "1ABC"), tmp_path, server)
     assert server.asked["1ABC"] == 1
@@ -172,7 +172,7 @@ def test_unknown_entries_are_listed_at_the_end(tmp_path: Path, server: Server) -
     assert fetch(ids, tmp_path / "raw", skip_broken=True, base_url=server.url) == Fetched(0, 2, ("9XYZ", "8XYZ"))
 
 
-def test_many_unknown_entries_are_cut_short(tmp_path: Path, server: Server) -> None:
+def test_a_long_list_of_unknown_entries_is_shortened(tmp_path: Path, server: Server) -> None:
     names = [f"1X{n:02d}" for n in range(30)]
     found = complaint(listed(tmp_path, "\n".join(names)), tmp_path, server)
     assert f"does not know 30 of the 30 entries in {tmp_path}/ids.txt: {', '.join(names[:20])} and 10 more;" in found

@@ -12,7 +12,7 @@ from tests.data.large_formats import encode
 
 
 def torchvision_pixels(content: bytes) -> np.ndarray:
-    """The square that torchvision's transforms cut, as (3, 256, 256)."""
+    """Return the square that torchvision's transforms crop, (3, 256, 256)."""
     image = Image.open(io.BytesIO(content)).convert("RGB")
     cut = v2.Compose([v2.Resize(256, v2.InterpolationMode.BILINEAR, antialias=True), v2.CenterCrop(256)])
     return np.asarray(cut(image)).transpose(2, 0, 1)
@@ -25,12 +25,12 @@ def test_square_agrees_with_torchvision(size: tuple[int, int]) -> None:
 
 
 def test_pixels_by_hand() -> None:
-    """A picture twice as wide and high as the square: halving averages four neighbours, with bilinear's weights."""
+    """A picture of twice the size: halving averages neighbours, with the weights of bilinear interpolation."""
     rng = np.random.default_rng(0)
     coarse = rng.integers(0, 256, (4, 6, 3), dtype=np.uint8)
-    picture = np.kron(coarse, np.ones((128, 128, 1), dtype=np.uint8))  # 512 high, 768 wide, in squares of 128
+    picture = np.kron(coarse, np.ones((128, 128, 1), dtype=np.uint8))  # 512 high and 768 wide, made of squares of 128
     found = square(Image.fromarray(picture))
-    # scaled to 256 x 384, squares of 64; the middle 256 columns begin at 64
+    # scaled to 256 x 384 with squares of 64; the middle 256 columns start at 64
     for row in range(4):
         for column in range(4):
             inside = found[:, 64 * row + 2 : 64 * row + 62, 64 * column + 2 : 64 * column + 62]

@@ -23,7 +23,7 @@ def shards_in(folder: Path, inputs: list[str] = INPUTS, maker: str = "m1") -> Sh
 
 
 def work(folder: Path, *left_out: int, inputs: list[str] = INPUTS, maker: str = "m1") -> Shards:
-    """Write what is missing, three inputs to a shard; the name of an input is its note."""
+    """Write the missing inputs, three per shard; the note of an input is its name."""
     shards = shards_in(folder, inputs, maker)
     todo = [index for index in shards.todo if index not in left_out]
     for start in range(0, len(todo), 3):
@@ -36,7 +36,7 @@ def number(line: str) -> int:
 
 
 def is_finished(folder: Path) -> bool:
-    """Whether finishing the work and joining gives the file that numpy writes of all rows in order."""
+    """Finish the work and join it, and check that the file is the one that numpy writes of all rows in order."""
     found = work(folder).finished
     assert [each.note for each in found if each] == [{"name": line} for line in INPUTS]
     joined = join(folder / "all.npy", [each.rows for each in found if each], np.float32, (2,))
@@ -60,7 +60,7 @@ def test_pieces_are_joined_in_any_order(tmp_path: Path) -> None:
     assert join(tmp_path / "none.npy", [], np.float32, (2,)).shape == (0, 2)
 
 
-def test_inputs_without_rows_are_read_again_alone(tmp_path: Path) -> None:
+def test_only_inputs_without_rows_are_read_again(tmp_path: Path) -> None:
     work(tmp_path, 1, 7)
     assert shards_in(tmp_path).todo == [1, 7]
     assert is_finished(tmp_path)
@@ -101,7 +101,7 @@ def test_damaged_shard_is_made_again(tmp_path: Path, suffix: str, damage: str) -
         path.unlink()
     else:
         path.write_bytes({"cut": path.read_bytes()[:-8], "empty": b"", "other": other.read_bytes()}[damage])
-    assert len(shards_in(tmp_path).todo) in (1, 3)  # inputs of a shard
+    assert len(shards_in(tmp_path).todo) in (1, 3)  # the inputs of one shard
     assert is_finished(tmp_path)
 
 

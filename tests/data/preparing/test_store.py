@@ -16,26 +16,20 @@ import pytest
 from care_bench.data import DATASETS, Built, DatasetInfo, Raw, SplitArrays, load, prepare
 from care_bench.data.preparing import store as store_module
 from care_bench.errors import CareBenchError
+from tests.data.conftest import RAW, TINY_FILES
+from tests.data.formats import tree
 
-TINY_FILES = {f"{split}_{stem}.npy" for split in ("train", "test") for stem in ("inputs", "label_weight")} | {
-    "meta.json"
-}
-RAW = Raw(Path("raw"), Path("workspace"))
 pytestmark = pytest.mark.usefixtures("tiny")
 
 
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir()}
-
-
 def register(monkeypatch: pytest.MonkeyPatch, info: DatasetInfo, built: Built, **changes: Any) -> None:
-    """Let "tiny" be ``built`` from now on."""
+    """Make ``built`` the content of the data set "tiny"."""
     monkeypatch.setitem(DATASETS, "tiny", replace(info, build=lambda raw: built, **changes))
 
 
 @contextmanager
 def file_size_limit(size: int) -> Iterator[None]:
-    """Let the system refuse to write more than ``size`` bytes to a file, as a full disk would."""
+    """Refuse writes beyond ``size`` bytes of a file, as a full disk would."""
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
     try:
@@ -68,7 +62,7 @@ def test_meta_describes_every_file(store: Path, name: str) -> None:
 def test_preparing_twice_gives_the_same_bytes(store: Path, tmp_path: Path, name: str) -> None:
     folder = prepare(name, tmp_path / "new" / "root")
     assert folder == tmp_path / "new" / "root" / name
-    assert contents(folder) == contents(store / name)
+    assert tree(folder) == tree(store / name)
     assert [path.name for path in folder.parent.iterdir()] == [name]
 
 
@@ -92,7 +86,7 @@ def test_store_with_other_labels_is_rebuilt(tmp_path: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
-def test_bad_number_in_the_source(
+def test_a_non_finite_number_in_the_source_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, bad: float, tiny: DatasetInfo
 ) -> None:
     built = tiny.build(RAW)
@@ -131,10 +125,10 @@ def test_full_disk_leaves_nothing_half_written(tmp_path: Path, limit: int) -> No
 def test_full_disk_leaves_the_damaged_store_as_it_was(tmp_path: Path) -> None:
     folder = prepare("tiny", tmp_path)
     (folder / "train_label_weight.npy").unlink()
-    before = contents(folder)
+    before = tree(folder)
     with file_size_limit(8000), pytest.raises(CareBenchError, match="cannot write"):
         prepare("tiny", tmp_path)
-    assert contents(folder) == before
+    assert tree(folder) == before
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
 
@@ -148,13 +142,13 @@ def test_interrupted_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_faster_process_wins_and_both_succeed(
+def test_two_processes_may_prepare_the_same_data_set(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: DatasetInfo
 ) -> None:
     inodes: list[int] = []
 
     def build(raw: Raw) -> Built:
-        if not inodes:  # while the first builds, a second prepares the same
+        if not inodes:  # a second process prepares the same data set while the first builds it
             inodes.append(0)
             inodes.append((prepare("tiny", tmp_path) / "meta.json").stat().st_ino)
         return tiny.build(RAW)
@@ -165,13 +159,13 @@ def test_a_faster_process_wins_and_both_succeed(
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
 
-def test_store_without_the_broken_files_is_not_taken_for_the_whole(
+def test_a_store_without_broken_files_does_not_count_as_complete(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: DatasetInfo
 ) -> None:
     built = tiny.build(RAW)
     register(monkeypatch, tiny, replace(built, skipped=("a.cif", "b.cif")))
     folder = prepare("tiny", tmp_path, skip_broken=True)
-    before = contents(folder)
+    before = tree(folder)
     register(monkeypatch, tiny, built)  # the files were repaired
     with pytest.raises(CareBenchError) as error:
         prepare("tiny", tmp_path)
@@ -180,7 +174,7 @@ def test_store_without_the_broken_files_is_not_taken_for_the_whole(
         "raw files again, or pass --skip-broken to keep it"
     )
     prepare("tiny", tmp_path, skip_broken=True)
-    assert contents(folder) == before
+    assert tree(folder) == before
     assert load("tiny", tmp_path).meta["skipped"] == ["a.cif", "b.cif"]
     shutil.rmtree(folder)
     for _ in range(2):
@@ -192,7 +186,7 @@ def test_folder_with_something_else_in_it_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "tiny" / "thesis.tex").write_text("mine")
     with pytest.raises(CareBenchError, match=r"thesis\.tex is not part of a data set; move it elsewhere"):
         prepare("tiny", tmp_path)
-    assert contents(tmp_path / "tiny") == {"thesis.tex": b"mine"}
+    assert tree(tmp_path / "tiny") == {"thesis.tex": b"mine"}
 
 
 def test_file_in_the_place_of_the_folder_is_left_alone(tmp_path: Path) -> None:
@@ -242,7 +236,7 @@ def test_some_rows_of_a_memory_map_are_stored_without_the_others(
         ({"labels": {"weight": np.zeros(499, dtype=np.float32)}}, "has 499 rows for 500 inputs"),
     ],
 )
-def test_source_that_breaks_its_promise(
+def test_a_source_that_returns_invalid_arrays_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any], found: str, tiny: DatasetInfo
 ) -> None:
     built = tiny.build(RAW)

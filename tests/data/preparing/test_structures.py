@@ -19,7 +19,7 @@ FORMS = {"x.cif": mmcif, "x.cif.gz": mmcif, "x.mmcif": mmcif, "x.PDB": pdb, "x.p
 
 
 def read_file(path: Path) -> tuple[str, list[tuple[str, int]], np.ndarray]:
-    """Entry, (sha256 of the sequence, fragments) of its chains, and all fragments."""
+    """Return the entry, (sha256 of the sequence, number of fragments) of its chains, and all fragments."""
     found, (entry, chains) = read(StructureFile(path, path.name, path.stat().st_size, path.stat().st_mtime_ns))
     return entry, chains, found
 
@@ -29,7 +29,7 @@ def sha(sequence: str) -> str:
 
 
 def centred(positions: np.ndarray, *starts: int) -> np.ndarray:
-    """The fragments of 64 residues from these residues on, about their mean, in nanometres."""
+    """Return the fragments of 64 residues that start at these residues, centred, in nanometres."""
     pieces = [positions[start : start + 64] for start in starts]
     return np.stack([(piece - piece.mean(axis=0)) / 10 for piece in pieces])
 
@@ -47,7 +47,7 @@ def test_chains_of_every_format(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.cif", "x.pdb"])
-def test_unbroken_stretches_only(tmp_path: Path, name: str) -> None:
+def test_fragments_come_from_unbroken_stretches_only(tmp_path: Path, name: str) -> None:
     line = helix(150, 3)
     atoms = alphas(NAMES[:150], line)
     seen = atoms[:70] + atoms[72:]  # two residues were not observed
@@ -57,13 +57,13 @@ def test_unbroken_stretches_only(tmp_path: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["x.cif", "x.pdb"])
-def test_highest_occupancy_counts_and_the_first_of_equals(tmp_path: Path, name: str) -> None:
+def test_the_highest_occupancy_counts_and_the_first_of_equal_ones(tmp_path: Path, name: str) -> None:
     line = helix(64, 4)
     atoms = alphas(NAMES[:64], line)
     away = tuple(map(float, np.round(line[10] + 0.4, 3)))
 
     def places(number: int, *occupancies: float) -> list[Atom]:
-        """The residue at two places: where it is, and away from there."""
+        """Return the residue at two places: its own, and another one away from it."""
         here = replace(atoms[number - 1], place="A", occupancy=occupancies[0])
         return [here, replace(here, place="B", occupancy=occupancies[1], position=away)]
 
@@ -113,7 +113,7 @@ def test_only_the_first_model(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, centred(line, 0), atol=1e-6)
 
 
-def test_nucleic_acids_are_no_chains(tmp_path: Path) -> None:
+def test_nucleic_acids_are_left_out(tmp_path: Path) -> None:
     atoms = [Atom("DA", i + 1, "P", (5.0 * i, 0.0, 0.0), "N", "P") for i in range(10)]
     for name in ("x.cif", "x.pdb"):
         entry, chains, found = read_file(write_text(tmp_path / name, FORMS[name]("1DNA", atoms)))
@@ -138,12 +138,12 @@ def test_short_chain_has_no_fragments(tmp_path: Path) -> None:
         ("mine-3.pdb", "", "MINE-3"),
     ],
 )
-def test_entry_is_what_the_file_says_or_is_called(tmp_path: Path, name: str, said: str, entry: str) -> None:
+def test_the_entry_id_is_in_the_file_or_is_the_file_name(tmp_path: Path, name: str, said: str, entry: str) -> None:
     write = mmcif if ".cif" in name else pdb
     assert read_file(write_text(tmp_path / name, write(said, alphas(NAMES[:3], helix(3, 0)))))[0] == entry
 
 
-def test_ids() -> None:
+def test_entry_ids_are_normalised() -> None:
     assert entry_id(" 1ubq\n") == "1UBQ"
     assert entry_id("pdb_00001ubq") == "1UBQ"
     assert entry_id("pdb_10001ubq") == "PDB_10001UBQ"
@@ -170,7 +170,7 @@ def test_packed_file_cut_off_anywhere(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("name", ["x.cif.gz", "x.pdb.gz"])
 def test_packed_file_with_a_changed_byte(tmp_path: Path, name: str) -> None:
     content = FORMS[name]("1ABC", alphas(NAMES[:100], helix(100, 9))).encode()
-    path, stored = tmp_path / name, bytearray(gzip.compress(content, compresslevel=0))  # the text stands in it as it is
+    path, stored = tmp_path / name, bytearray(gzip.compress(content, compresslevel=0))  # stored without compression
     path.write_bytes(stored)
     assert read_file(path)[0] == "1ABC"
     stored[stored.rindex(b"LA")] = ord("G")

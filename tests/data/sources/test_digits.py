@@ -12,20 +12,20 @@ from care_bench.data import load
 
 @pytest.fixture(scope="module")
 def source() -> np.ndarray:
-    """The table as shipped, (1797, 65): 64 grey values in 0..16 and the class."""
+    """Return the table of scikit-learn, (1797, 65): 64 grey values in 0..16 and the class."""
     path = Path(sklearn.datasets.__file__).parent / "data" / "digits.csv.gz"
     with gzip.open(path, "rt") as file:
         return np.loadtxt(file, delimiter=",")
 
 
-def test_images_and_classes_are_the_source_s_in_order(store: Path, source: np.ndarray) -> None:
+def test_images_and_classes_are_those_of_the_source_in_order(store: Path, source: np.ndarray) -> None:
     prepared = load("digits", store)
     assert prepared.kind == "image"
     assert (len(prepared.train), len(prepared.test)) == (1437, 360)
     inputs = np.concatenate([prepared.train.inputs, prepared.test.inputs])
     assert inputs.dtype == np.uint8
     assert inputs.shape == (1797, 1, 8, 8)
-    # 255/16 = 15.9375: no multiple by 0..16 rounds by half a step or more, and 8 -> 127.5 goes to the even 128
+    # grey values are multiplied by 255/16 and rounded to less than half a step; 8 -> 127.5 is rounded to the even 128
     steps = [0, 16, 32, 48, 64, 80, 96, 112, 128, 143, 159, 175, 191, 207, 223, 239, 255]
     expected = np.array(steps)[source[:, :64].astype(int)]
     np.testing.assert_array_equal(inputs.reshape(1797, 64), expected)
@@ -34,7 +34,7 @@ def test_images_and_classes_are_the_source_s_in_order(store: Path, source: np.nd
     np.testing.assert_array_equal(classes, source[:, 64])
 
 
-def test_split_is_sequential_and_says_why(store: Path, source: np.ndarray) -> None:
+def test_the_split_is_sequential_and_says_why(store: Path, source: np.ndarray) -> None:
     prepared = load("digits", store)
     np.testing.assert_array_equal(prepared.test.labels["class"], source[1437:, 64])
     assert prepared.meta["split"]["train"] == 1437

@@ -16,7 +16,7 @@ FOLDER = Path("FashionMNIST") / "raw"
 
 
 def unpack(path: Path) -> Path:
-    """Put the plain file in the place of a packed one."""
+    """Replace a packed file by the plain one."""
     plain = path.with_suffix("")
     plain.write_bytes(gzip.decompress(path.read_bytes()))
     path.unlink()
@@ -29,7 +29,7 @@ def test_every_pixel_and_label_arrives(tmp_path: Path, monkeypatch: pytest.Monke
     for index, path in enumerate(sorted((tmp_path / FOLDER).iterdir())):
         if form == "plain" or (form == "mixed" and index % 2):
             unpack(path)
-        elif form == "packed anew":  # another gzip file of the same content, as a distribution ships it
+        elif form == "packed anew":  # another gzip file with the same content, as Linux distributions ship it
             path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), compresslevel=1, mtime=7))
     prepare("fashion_mnist", tmp_path / "store", tmp_path)
     prepared = load("fashion_mnist", tmp_path / "store")
@@ -63,7 +63,7 @@ def test_tinted_images_are_the_grey_ones_times_their_tint(
     first = 0
     for name, split in (("train", prepared.train), ("test", prepared.test)):
         n = len(split)
-        for index in range(n):  # numpy's own uniform numbers, from the index in train then test
+        for index in range(n):  # numpy's uniform numbers, by index in train, then in test
             uniform = np.random.Generator(np.random.Philox(np.random.SeedSequence(first + index))).random(3)
             np.testing.assert_allclose(split.labels["tint"][index], 0.3 + 0.7 * uniform, rtol=1e-7)
         exact = np.einsum("nyx,nc->ncyx", written.images[name][:, 0].astype(np.float64), split.labels["tint"])
@@ -92,7 +92,7 @@ def test_plain_file_with_a_flipped_byte(tmp_path: Path, monkeypatch: pytest.Monk
         pytest.param(gzip.compress(b"x" * 9999, mtime=0)[:-12], id="cut off"),
     ],
 )
-def test_packed_file_that_is_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+def test_another_packed_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     formats.written_set(monkeypatch, "fashion_mnist", tmp_path)
     path = tmp_path / FOLDER / "t10k-labels-idx1-ubyte.gz"
     path.write_bytes(content)

@@ -21,7 +21,7 @@ def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def files_of(raw: Path, part: str) -> list[Path]:
-    """The photographs of a split, as torchvision lists them."""
+    """Return the photographs of a split, as torchvision lists them."""
     return [path for path, _ in Flowers102(raw, split=part, loader=lambda path: path)]
 
 

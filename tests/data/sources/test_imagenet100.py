@@ -38,7 +38,7 @@ def images() -> list[WrittenImage]:
 
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Three classes with five and two images, in tasks of two."""
+    """Three classes with five training and two validation images each, in tasks of two images."""
     monkeypatch.setattr(imagenet100, "synsets", lambda: list(SYNSETS))
     monkeypatch.setattr(imagenet100, "COUNTS", imagenet100.Counts((4, 5), 15, 2))
     monkeypatch.setattr(conversion, "TASK", 2)
@@ -53,7 +53,7 @@ def in_order(images: list[WrittenImage], folder: str = "train") -> list[WrittenI
 
 
 def write_broken(folder: Path, images: list[WrittenImage], *numbers: int) -> None:
-    """Write the images, with the training images of these numbers, in order, cut off."""
+    """Write the images; the training images with these numbers, in order, are cut off."""
     broken = [in_order(images)[number] for number in numbers]
     write_class_folders(folder / "raw", [image.broken() if image in broken else image for image in images])
 
@@ -71,7 +71,7 @@ def complaint(where: Raw) -> str:
 
 
 def counting(calls: list[str]) -> Callable[..., AbstractContextManager[Advance]]:
-    """Progress that notes where it begins."""
+    """Note where the progress of preparing starts."""
     real = conversion.progress
 
     def progress(title: str, total: int, start: int = 0) -> AbstractContextManager[Advance]:
@@ -114,7 +114,7 @@ def test_pixels_and_classes(tmp_path: Path, images: list[WrittenImage]) -> None:
         assert split.labels["class"].tolist() == [SYNSETS.index(image.synset) for image in order]
         assert split.labels["class"].dtype == np.int64
     modes = {Image.open(io.BytesIO(image.content)).mode for image in images}
-    assert modes == {"RGB", "CMYK", "L", "P"}  # all of them were decoded
+    assert modes == {"RGB", "CMYK", "L", "P"}  # all images were decoded
 
 
 def test_archives_and_one_worker_give_the_same_store(
@@ -149,7 +149,7 @@ def test_broken_images_are_named_and_read_again_alone(
     )
     assert f"/{order[12].name} (" in first
     assert first.endswith("or leave them out with --skip-broken")
-    # made whole again one after the other, the last one first: only they are read
+    # repaired one after the other, last one first: only the repaired image is read
     calls: list[str] = []
     monkeypatch.setattr(conversion, "progress", counting(calls))
     assert complaint(where) == first
@@ -191,7 +191,7 @@ def test_images_replaced_by_others_of_the_same_size_are_read_again(
 
     order = in_order(images)
     size = max(len(image.content) for image in order[:2])
-    first, second = (replace(i, content=i.content.ljust(size, b"\0")) for i in order[:2])  # decoders stop before that
+    first, second = (replace(i, content=i.content.ljust(size, b"\0")) for i in order[:2])  # which decoders ignore
     broken = order[7].broken()
     write([first, second, broken, *(i for i in images if i not in (*order[:2], order[7]))], when=10**18)
     assert complaint(raw(tmp_path)).startswith("1 of 21 ")
@@ -210,7 +210,7 @@ def test_images_replaced_by_others_of_the_same_size_are_read_again(
         (((4, 5), 15, 3), "2 validation images of n01558993, expected 3, from imagenet/train"),
     ],
 )
-def test_counts(
+def test_wrong_counts_are_refused(
     tmp_path: Path,
     images: list[WrittenImage],
     monkeypatch: pytest.MonkeyPatch,
@@ -223,7 +223,7 @@ def test_counts(
     assert not (tmp_path / "workspace").exists()
 
 
-def test_expected_counts_are_imagenets(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_expected_counts_are_those_of_imagenet(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.undo()
     assert imagenet100.Counts((732, 1300), 126_689, 50) == imagenet100.COUNTS
 

@@ -23,17 +23,17 @@ def sequence(seed: int, residues: int) -> list[str]:
 
 
 def chain(seed: int, residues: int, name: str = "A", place: int | None = None) -> list[Atom]:
-    """A helix with a sequence of its own; the same sequence somewhere else where ``place`` is given."""
+    """Return a helix with its own sequence; ``place`` moves it elsewhere."""
     return alphas(sequence(seed, residues), helix(residues, seed if place is None else place), name)
 
 
 def in_test_split(entry: str) -> bool:
-    """The rule, worked out again: the sha256 as a decimal number ends in 0."""
+    """The rule of the split, written again: the sha256 as a decimal number ends in 0."""
     return str(int(hashlib.sha256(entry.encode()).hexdigest(), 16)).endswith("0")
 
 
 def ids(n: int, test: bool) -> list[str]:
-    """The first ids 1AAA, 1AAB and so on that are in a split."""
+    """Return the first ids of 1AAA, 1AAB and so on that are in a split."""
     every = (f"1{a}{b}{c}" for a in "ABC" for b in "ABCDEFGHIJ" for c in "ABCDEFGHIJ")
     return [entry for entry in every if in_test_split(entry) == test][:n]
 
@@ -72,7 +72,7 @@ def complaint(where: Raw) -> str:
 
 
 def many(folder: Path, n: int = 20) -> None:
-    """Entries of one chain each in both splits, in nested folders."""
+    """Write entries of one chain each, in both splits and in nested folders."""
     for index, entry in enumerate([*TRAIN[: n - 3], *TEST]):
         write(folder, f"{entry[1:3].lower()}/{entry.lower()}.cif.gz", entry, chain(index, 70 + 64 * (index % 2)))
 
@@ -93,22 +93,22 @@ def test_fragments_labels_and_splits(tmp_path: Path) -> None:
     assert prepared.meta["selection"].startswith("3 entries from 3 files; left out: 0 files")
 
 
-def test_a_tenth_of_the_entries_tests() -> None:
+def test_a_tenth_of_the_entries_are_in_the_test_split() -> None:
     every = [f"{a}{b}{c}{d}" for a in "123456789" for b in "ABCDEF" for c in "GHIJKL" for d in "0123456789"]
     assert [pdb.is_test(entry) for entry in every] == [in_test_split(entry) for entry in every]
     assert sum(map(pdb.is_test, every)) / len(every) == pytest.approx(0.1, abs=0.02)
 
 
-def test_chains_with_one_sequence_stand_once(tmp_path: Path) -> None:
+def test_chains_with_the_same_sequence_are_kept_once(tmp_path: Path) -> None:
     early, late = TRAIN[0], TEST[0]
     assert sorted([early, late, *TRAIN[5:7]])[0] == early
-    twin = chain(1, 64, "B", place=9)  # the same sequence in another place, in the same entry
-    write(tmp_path, "z.cif", early, chain(1, 64) + twin)  # its file comes last, its id first
+    twin = chain(1, 64, "B", place=9)  # the same sequence at another place in the same entry
+    write(tmp_path, "z.cif", early, chain(1, 64) + twin)  # last by file name, first by id
     write(tmp_path, "a.cif", late, chain(1, 64, place=8) + chain(2, 64, "B"))
     write(tmp_path, "b.cif", TRAIN[6], chain(2, 64, place=7) + chain(3, 65, "B"))
-    write(tmp_path, "c.cif", TRAIN[5], chain(1, 63))  # one residue less: another sequence, but no fragment
+    write(tmp_path, "c.cif", TRAIN[5], chain(1, 63))  # one residue less is another sequence, without a fragment
     built = pdb.build(raw(tmp_path))
-    owner = min(late, TRAIN[6])  # of the second sequence
+    owner = min(late, TRAIN[6])  # the second sequence
     assert entries(built) == ([early, TRAIN[6]] + [TRAIN[6]] * (owner == TRAIN[6]), [late] * (owner == late))
     np.testing.assert_allclose(built.train.inputs[0], centred(chain(1, 64), 0), atol=1e-6)
     assert "3 chains with the sequence of an earlier one" in built.selection
@@ -148,7 +148,7 @@ def test_entries_without_protein_are_counted(tmp_path: Path) -> None:
     assert "1 entries without a protein chain" in built.selection
 
 
-def test_nothing_there(tmp_path: Path) -> None:
+def test_without_files_the_message_says_where_they_belong(tmp_path: Path) -> None:
     for _ in range(2):
         found = complaint(raw(tmp_path))
         assert found.startswith(f"{tmp_path}/raw/pdb holds no structures; expected .cif, .mmcif, .pdb or .ent files")
@@ -157,7 +157,7 @@ def test_nothing_there(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("train", "test"), [(1, 0), (2, 0), (0, 2)])
-def test_a_split_without_entries(tmp_path: Path, train: int, test: int) -> None:
+def test_a_split_without_entries_is_refused(tmp_path: Path, train: int, test: int) -> None:
     for index, entry in enumerate(TRAIN[:train] + TEST[:test]):
         write(tmp_path, f"{entry}.cif", entry, chain(index, 64))
     write(tmp_path, "short.cif", TEST[2] if train else TRAIN[2], chain(99, 63))  # no fragment
@@ -167,7 +167,7 @@ def test_a_split_without_entries(tmp_path: Path, train: int, test: int) -> None:
     )
 
 
-def test_broken_files_are_named_and_can_be_left_out_or_mended_or_removed(
+def test_broken_files_are_named_and_can_be_skipped_repaired_or_removed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(conversion, "TASK", 2)
@@ -224,7 +224,7 @@ def test_entry_replaced_by_another_of_the_same_size_is_read_again(
 ) -> None:
     monkeypatch.setattr(conversion, "TASK", 2)
     many(tmp_path, 5)
-    path = write(tmp_path, "new.ent", TRAIN[7], chain(30, 64))  # of fixed columns
+    path = write(tmp_path, "new.ent", TRAIN[7], chain(30, 64))  # columns have a fixed width
     before = path.stat()
     write_text(tmp_path / "raw" / "pdb" / "z.cif", "broken")
     assert complaint(raw(tmp_path)).startswith("1 of 7 ")
@@ -236,7 +236,7 @@ def test_entry_replaced_by_another_of_the_same_size_is_read_again(
     np.testing.assert_allclose(built.train.inputs[place], centred(chain(31, 64), 0), atol=1e-6)
 
 
-def test_what_lies_beside_the_entries_does_not_make_other_data(tmp_path: Path) -> None:
+def test_other_files_in_the_folder_do_not_change_the_data(tmp_path: Path) -> None:
     def hashed(store: str, skip_broken: bool = False) -> str:
         prepare("pdb", tmp_path / store, tmp_path / "raw", skip_broken)
         return load("pdb", tmp_path / store).sha256

@@ -20,7 +20,7 @@ ASSETS = Path(str(resources.files("care_bench.data"))) / "assets"
 
 @pytest.fixture(scope="module")
 def chains() -> list[tuple[str, str, np.ndarray]]:
-    """(pdb id, sequence, C-alpha positions in angstrom) of every chain."""
+    """Return (PDB id, sequence, C-alpha positions in angstrom) of every chain."""
     with np.load(ASSETS / "proteins.npz", allow_pickle=False) as file:
         arrays = {name: file[name] for name in file.files}
     bounds = pairwise(arrays["offsets"])
@@ -31,7 +31,7 @@ def chains() -> list[tuple[str, str, np.ndarray]]:
 
 
 def walk(positions: np.ndarray) -> list[int]:
-    """First residues of the fragments, found by walking along the chain one residue at a time."""
+    """Return the first residues of the fragments, by walking along the chain one residue at a time."""
     starts, run = [], 0
     for i in range(len(positions)):
         broken = i > 0 and sum((positions[i] - positions[i - 1]) ** 2) ** 0.5 >= 4.5
@@ -43,12 +43,12 @@ def walk(positions: np.ndarray) -> list[int]:
 
 
 def groups(entries: set[str]) -> set[frozenset[str]]:
-    """Entries that must not be told apart."""
+    """Return groups of entries that must be in the same split."""
     related = ({"1BD2", "3KPR", "3PWP"}, {"4E43", "1HVR"}, {"3HSY", "3O21"}, {"1GBT", "4ZHL"}, {"1UBI", "3A4R"})
     return {frozenset(next((group for group in related if entry in group), {entry})) for entry in entries}
 
 
-def test_334_fragments_are_the_chains_pieces_centred_in_nanometres(
+def test_the_334_fragments_are_centred_pieces_of_the_chains_in_nanometres(
     store: Path, chains: list[tuple[str, str, np.ndarray]]
 ) -> None:
     pieces = [(entry, positions[start : start + 64]) for entry, _, positions in chains for start in walk(positions)]
@@ -79,7 +79,7 @@ def test_entries_and_related_entries_stay_in_one_split(store: Path) -> None:
     assert not {entry for group in groups(train) for entry in group} & {
         entry for group in groups(test) for entry in group
     }
-    # the rule, worked out again: sha256 of the first name of a group divides by 4 when its last hex digit does
+    # the rule, written again: the sha256 of a group's first name is divisible by 4 if its last hex digit is
     rule = {
         entry: hashlib.sha256(min(group).encode()).hexdigest()[-1] in "048c"
         for group in groups(train | test)
@@ -88,7 +88,7 @@ def test_entries_and_related_entries_stay_in_one_split(store: Path) -> None:
     assert test == {entry for entry in train | test if rule[entry] and entry != "6ZU5"}
 
 
-def test_a_fifth_to_a_quarter_of_the_fragments_outside_the_ribosome_test(store: Path) -> None:
+def test_a_fifth_to_a_quarter_of_the_fragments_outside_the_ribosome_are_in_the_test_split(store: Path) -> None:
     prepared = load("proteins", store)
     outside = int((prepared.train.labels["pdb_id"] != "6ZU5").sum()) + len(prepared.test)
     assert outside == 334 - 120
@@ -112,7 +112,7 @@ def test_no_test_fragment_superposes_on_a_training_one(store: Path) -> None:
     singular[..., 2] *= np.sign(np.linalg.det(u @ vt))  # proper rotations only
     squared = (train**2).sum(axis=(1, 2))[:, None] + (test**2).sum(axis=(1, 2)) - 2 * singular.sum(axis=2)
     rmsd = np.sqrt(squared / 64)
-    assert rmsd.min() > 0.25  # nanometres; related entries come to 0.05 - 0.12
+    assert rmsd.min() > 0.25  # nanometres; related entries have 0.05 to 0.12
 
 
 def test_assets_are_those_the_readme_names() -> None:

@@ -1,4 +1,4 @@
-"""How many samples the published data sets have, and what is said of fewer or more."""
+"""Numbers of samples of the published data sets, and the error if there are fewer or more."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ SIZES = {
 
 
 @pytest.mark.parametrize("name", SIZES)
-def test_published_sizes(name: str) -> None:
+def test_the_sizes_are_the_published_ones(name: str) -> None:
     assert SIZES[name] == formats.MODULES[name].SIZES
 
 
 @pytest.mark.parametrize(("name", "part"), [(name, part) for name in SIZES for part in SIZES[name]])
-def test_wrong_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, part: str) -> None:
+def test_a_wrong_count_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, part: str) -> None:
     counts = formats.COUNTS[name]
     formats.written_set(monkeypatch, name, tmp_path / "raw")
     formats.allow_checksums(monkeypatch, name, tmp_path / "raw", {**counts, part: 10_000})

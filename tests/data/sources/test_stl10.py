@@ -11,7 +11,7 @@ from care_bench.data.sources import stl10
 from tests.data import formats
 
 
-@pytest.mark.parametrize("block", [2, 3, 1000])  # smaller than a part, and larger
+@pytest.mark.parametrize("block", [2, 3, 1000])  # blocks smaller and larger than a part
 @pytest.mark.parametrize("packed", [False, True])
 def test_every_pixel_and_label_arrives(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, block: int, packed: bool

@@ -34,7 +34,7 @@ def test_colour_of_an_image_depends_on_its_index_alone(store: Path) -> None:
     labels = joined(load("tinted_digits", store), "tint")
     assert labels.dtype == np.float32
     assert labels.shape == (1797, 3)
-    for index in (1796, 0, 1437, 5):  # in any order, each by numpy's own uniform numbers
+    for index in (1796, 0, 1437, 5):  # in any order, each from numpy's uniform numbers
         uniform = np.random.Generator(np.random.Philox(np.random.SeedSequence(index))).random(3)
         np.testing.assert_allclose(labels[index], 0.3 + 0.7 * uniform, rtol=1e-7)
         np.testing.assert_array_equal(tint(index), labels[index])

@@ -1,1 +1,1 @@
-"""A method, a data set and an evaluation for care_bench, each found through an entry point of pyproject.toml."""
+"""A method, a data set, an evaluation and a backbone for care_bench, found through entry points."""

@@ -1,4 +1,4 @@
-"""Effective rank (Roy and Vetterli 2007): over how many dimensions the embeddings spread."""
+"""Effective rank (Roy and Vetterli 2007): how many dimensions the embeddings use."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from care_bench.evaluation.measurement import Measurement, Metric, Protocol, sin
 
 
 def effective_rank(z: Tensor) -> float:
-    """Return exp of the entropy of the singular values over their sum: 1 for one direction, d for d equal ones.
+    """Return exp of the entropy of the normalised singular values: 1 if one is nonzero, d if d are equal.
 
     Args:
         z: (n, d), one embedding per row.
 
     Raises:
-        ValueError: all embeddings are zero; the records then have this reason in place of a value.
+        ValueError: all embeddings are zero; the record then holds this message as its reason, and no value.
     """
     values = torch.linalg.svdvals(z.double())
     if not values.any():
@@ -31,7 +31,7 @@ def measure(embedded: Embedded) -> tuple[Measurement, ...]:
 
 
 def skip(dataset: PreparedDataset) -> str | None:
-    """Return why a data set cannot be measured so: this one needs no labels and takes every data set."""
+    """Return why the protocol cannot measure a data set; None, since this one needs no labels."""
     return None
 
 
@@ -41,5 +41,5 @@ PROTOCOL = Protocol(
     metrics=(Metric("effective_rank", unit="1", higher_is_better=None),),
     skip=skip,
     measure=measure,
-    over_training=True,  # it looks at the test embeddings alone, so snapshots can be measured too
+    over_training=True,  # it needs only test embeddings, so it can measure snapshots too
 )

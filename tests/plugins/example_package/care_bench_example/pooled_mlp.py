@@ -1,4 +1,4 @@
-"""A backbone: an MLP on images that are averaged over a grid of patches first."""
+"""A backbone: an MLP on the means of a grid of image patches."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class PooledMLPSettings(BackboneSettings):
-    """The keys of the backbone in a profile, and where its network is."""
+    """Keys of the backbone in a profile, and where its network is."""
 
     implementation = "care_bench_example.pooled_mlp:build"
     name: Literal["pooled_mlp"]
@@ -25,7 +25,7 @@ class PooledMLPSettings(BackboneSettings):
 
 def build(settings: PooledMLPSettings, channels: int) -> nn.Module:
     """Build the network: (n, channels, H, W) -> (n, dimension)."""
-    from torch import nn  # imported here: a profile is checked without torch
+    from torch import nn  # imported here, since checking a profile must not import torch
 
     network = nn.Sequential(
         nn.AdaptiveAvgPool2d(settings.grid),

@@ -9,11 +9,11 @@ from care_bench.data import Built, DatasetInfo, Raw, SplitArrays
 
 SIDE, FINE, COUNT = 16, 4, 1500
 RADII = (2.5, 6.0)
-STEPS = np.sqrt([2, 3, 5])  # irrational and independent: multiples modulo 1 fill the cube evenly, without a generator
+STEPS = np.sqrt([2, 3, 5])  # rationally independent: their multiples modulo 1 fill the cube evenly
 
 
 def draw(kind: int, x: float, y: float, radius: float) -> npt.NDArray[np.uint8]:
-    """Draw a shape: (16, 16) uint8, every pixel the mean of 4x4 points, 255 inside.
+    """Draw a shape: (16, 16) uint8, each pixel the mean of 4x4 points that are 255 inside the shape, else 0.
 
     Args:
         kind: 0 disc, 1 square, 2 triangle.
@@ -32,11 +32,11 @@ def draw(kind: int, x: float, y: float, radius: float) -> npt.NDArray[np.uint8]:
 
 
 def build(raw: Raw) -> Built:
-    """Draw all of them: the same arrays every time, so that the data set has one hash."""
+    """Draw all images; the arrays, and so the hash of the data set, are the same every time."""
     index = np.arange(COUNT)
     across, down, size = (index[:, None] * STEPS % 1).T
     radius = RADII[0] + (RADII[1] - RADII[0]) * size
-    x, y = (radius + (SIDE - 2 * radius) * place for place in (across, down))  # never over the edge
+    x, y = (radius + (SIDE - 2 * radius) * place for place in (across, down))  # shapes stay inside the image
     images = np.stack([draw(i % 3, x[i], y[i], radius[i]) for i in range(COUNT)])[:, None]
     labels = {"class": index % 3, "radius": radius.astype(np.float32)}
     fifth = index % 5 == 0
@@ -49,7 +49,7 @@ def build(raw: Raw) -> Built:
         inputs=f"grey images, {SIDE}x{SIDE}, 0..255: one shape, its radius {RADII[0]} to {RADII[1]} pixels",
         source="drawn by care_bench_example",
         licence="CC0 1.0",
-        split_rule="every fifth image is for the test",
+        split_rule="every fifth image is in the test split",
     )
 
 
@@ -57,7 +57,7 @@ INFO = DatasetInfo(
     name="shapes",
     kind="image",
     title="Shapes 16x16",
-    how_to_get="nothing to fetch: drawn here",
+    how_to_get="nothing to download: the package draws it",
     labels=("class", "radius"),
     build=build,
 )

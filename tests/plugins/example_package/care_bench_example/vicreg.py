@@ -1,4 +1,4 @@
-"""VICReg (Bardes et al. 2022, arXiv 2105.04906): views agree, dimensions vary, and no two say the same."""
+"""VICReg (Bardes et al. 2022, arXiv 2105.04906): variance, invariance and covariance terms."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from care_bench.models import Encoder
 
 
 class VICRegSettings(MethodSettings):
-    """The keys of the method in a profile; any other key, or a value that does not fit, is an error in one line."""
+    """Keys of the method in a profile; an unknown key or a value out of range is an error in one line."""
 
-    siamese = True  # its terms follow from the features of two views: EquiMod and AugSelf can wrap it too
+    siamese = True  # the terms need only the features of two views: EquiMod and AugSelf can wrap it
     name: Literal["vicreg"]
     invariance_weight: NonNegativeFloat = 25.0
     """Weight of the distance between the two views' projections."""
     variance_weight: NonNegativeFloat = 25.0
-    """Weight of what keeps the standard deviation of every dimension at 1 or above."""
+    """Weight of the hinge that keeps the standard deviation of every dimension at 1 or above."""
     covariance_weight: NonNegativeFloat = 1.0
-    """Weight of what keeps dimensions uncorrelated."""
+    """Weight of the term that decorrelates the dimensions."""
 
 
 class VICReg(SiameseMethod):

@@ -1,4 +1,4 @@
-"""What to test of a component of one's own: its numbers, that it can be learned, and that data stay the same."""
+"""Tests for a component: its numbers, that its loss falls, and that preparing data is reproducible."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from care_bench.training.pretrain import pretrain
 PROFILE = Path(__file__).parents[1] / "profile.yaml"
 
 
-def test_the_terms_are_those_worked_out_by_hand() -> None:
+def test_the_terms_by_hand() -> None:
     z1, z2 = torch.tensor([[1.0, 1.0], [-1.0, -1.0]]), torch.tensor([[0.1, 0.0], [-0.1, 0.0]])
     terms = vicreg_terms(z1, z2)
     assert terms["invariance"].item() == pytest.approx((2 * 0.9**2 + 2 * 1.0**2) / 4)
-    # Variances 2 and 2, then 0.02 and 0; to each is added 0.0001 under the root.
+    # The variances are 2 and 2, then 0.02 and 0; 0.0001 is added to each under the root.
     assert terms["variance"].item() == pytest.approx((1 - 0.0201**0.5 + 1 - 0.0001**0.5) / 2)
     assert terms["covariance"].item() == pytest.approx((2**2 + 2**2) / 2)
 
@@ -34,7 +34,7 @@ def test_effective_ranks_of_known_matrices() -> None:
     assert effective_rank(torch.diag(torch.tensor([3.0, 1.0]))) == pytest.approx(4 / 3**0.75)  # shares 3/4 and 1/4
 
 
-def test_the_backbone_sees_means_of_patches_and_has_as_many_features_as_it_says() -> None:
+def test_the_backbone_depends_on_patch_means_and_has_the_stated_dimension() -> None:
     network = build(PooledMLPSettings(name="pooled_mlp", grid=2, width=8), 1)
     images = torch.rand(3, 1, 16, 16)
     means = images.view(3, 1, 2, 8, 2, 8).mean(dim=(3, 5)).repeat_interleave(8, 2).repeat_interleave(8, 3)

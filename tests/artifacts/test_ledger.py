@@ -50,7 +50,7 @@ def test_any_change_changes_the_id(change: dict[str, Any]) -> None:
     assert row(**change).id != row().id
 
 
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
+def test_written_rows_are_read_back_unchanged(tmp_path: Path) -> None:
     equality = row(id="cor-3", tightest_ratio=None, ratio_quartiles=None, verdict="holds", worst_residual=0.1 + 0.2)
     broken = row(id="a", verdict="violated", examples=0, worst_residual=None, tightest_ratio=None, smallest_case=None)
     rows = [row(), equality, broken]
@@ -100,7 +100,7 @@ def test_the_outcome_is_the_verdict_without_its_details(verdict: str, outcome: s
     ],
     ids=str,
 )
-def test_what_a_row_may_not_be(change: dict[str, Any]) -> None:
+def test_an_invalid_row_is_refused(change: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         row(**change)
 
