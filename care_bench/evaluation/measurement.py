@@ -13,7 +13,7 @@ from care_bench.names import Unit
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from care_bench.evaluation.embed import Embedded
+    from care_bench.evaluation.embedded import Embedded
 
 Family: TypeAlias = Literal[
     "probe", "equivariance", "positive pairs", "composition", "retrieval", "point clouds", "other"

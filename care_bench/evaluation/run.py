@@ -15,7 +15,8 @@ from care_bench.artifacts import Record, code_version, environment, write_record
 from care_bench.config import EvaluationConfig, RunConfig, read_run
 from care_bench.data import PreparedDataset, load
 from care_bench.errors import CareBenchError
-from care_bench.evaluation.embed import Embedded, Embedder
+from care_bench.evaluation.embed import Embedder
+from care_bench.evaluation.embedded import Embedded
 from care_bench.evaluation.measurement import Measurement, Protocol
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.files import canonical_json, sha256_file, sha256_tree, write_json

@@ -14,7 +14,8 @@ from torch import nn
 from care_bench.augmentations import RandomRotation3D
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, load, prepare
-from care_bench.evaluation.embed import Embedded, Embedder
+from care_bench.evaluation.embed import Embedder
+from care_bench.evaluation.embedded import Embedded
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.models import Encoder
 from care_bench.names import REPRESENTATIONS

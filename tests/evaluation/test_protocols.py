@@ -11,7 +11,7 @@ from scipy.spatial.transform import Rotation
 
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
-from care_bench.evaluation.embed import Embedded
+from care_bench.evaluation.embedded import Embedded
 from care_bench.evaluation.measurement import Protocol, over_repeats
 from care_bench.evaluation.protocols import PROTOCOLS
 

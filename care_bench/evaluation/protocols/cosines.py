@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped, over_repeats
 
 if TYPE_CHECKING:
-    from care_bench.evaluation.embed import Embedded
+    from care_bench.evaluation.embedded import Embedded
 
 POSITIVE = (
     "Cosine of f(a(x)) and f(a'(x)) over the test samples and pairs of sampled augmentations: its mean, and the points "

@@ -8,7 +8,7 @@ from care_bench.evaluation.measurement import Measurement, Protocol, needs_class
 from care_bench.evaluation.protocols.linear_probes import TOP1
 
 if TYPE_CHECKING:
-    from care_bench.evaluation.embed import Embedded
+    from care_bench.evaluation.embedded import Embedded
 
 
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:

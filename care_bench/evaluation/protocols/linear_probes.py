@@ -9,7 +9,7 @@ from care_bench.data import PreparedDataset
 from care_bench.evaluation.measurement import Measurement, Metric, Protocol, needs_classes
 
 if TYPE_CHECKING:
-    from care_bench.evaluation.embed import Embedded
+    from care_bench.evaluation.embedded import Embedded
     from care_bench.metrics import LinearProbe
 
 IMAGENET_RECIPE = frozenset({"imagenet100"})

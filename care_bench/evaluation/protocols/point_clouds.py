@@ -14,7 +14,7 @@ from care_bench.evaluation.measurement import (
 )
 
 if TYPE_CHECKING:
-    from care_bench.evaluation.embed import Embedded
+    from care_bench.evaluation.embedded import Embedded
 
 
 def _measure_first_component(embedded: Embedded) -> tuple[Measurement, ...]:

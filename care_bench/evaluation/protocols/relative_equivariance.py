@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped
 
 if TYPE_CHECKING:
-    from care_bench.evaluation.embed import Embedded
+    from care_bench.evaluation.embedded import Embedded
 
 
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:

@@ -9,7 +9,7 @@ from care_bench.evaluation.measurement import Measurement, Metric, Protocol, nev
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from care_bench.evaluation.embed import Embedded
+    from care_bench.evaluation.embedded import Embedded
 
 TINT = "tint"
 """Label with the colour that made an image, where a data set has it."""

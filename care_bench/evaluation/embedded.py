@@ -1,0 +1,86 @@
+"""The embeddings of a data set, as protocols see them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from care_bench.config import EvaluationConfig
+from care_bench.data import PreparedDataset, Split
+
+
+@dataclass(frozen=True)
+class Embedded:
+    """One representation of a data set.
+
+    Attributes:
+        dataset: the data set, cut to the samples that are embedded.
+        settings: the evaluation's settings.
+        part: returns the tensor of a property below by its name; embeds it on first use. Row i of every part of a
+            split is sample i of that split.
+    """
+
+    dataset: PreparedDataset
+    settings: EvaluationConfig
+    part: Callable[[str], Tensor]
+
+    @property
+    def test(self) -> Tensor:
+        """(m, d) of the plain test samples; projections have unit length, features their own."""
+        return self.part("test")
+
+    @property
+    def augmented(self) -> Tensor:
+        """(A, m, d) of the test samples, each of the A copies under one augmentation that all samples share."""
+        return self.part("augmented")
+
+    @property
+    def composed(self) -> Tensor:
+        """(C, m, d) of the test samples under a second augmentation after each of the first C of ``augmented``."""
+        return self.part("composed")
+
+    @property
+    def train(self) -> Tensor:
+        """(n, d) of the plain training samples that have a label."""
+        return self.part("train")
+
+    @property
+    def train_augmented(self) -> Tensor:
+        """(A, n, d) of the training samples under augmentations of their own."""
+        return self.part("train_augmented")
+
+    @property
+    def train_clouds(self) -> Tensor:
+        """(A, n, P, 3) point clouds behind ``train_augmented``."""
+        return self.part("train_clouds")
+
+    @property
+    def test_clouds(self) -> Tensor:
+        """(A, m, P, 3) point clouds behind ``augmented``."""
+        return self.part("test_clouds")
+
+    @property
+    def trajectories(self) -> Tensor:
+        """(3, 3, 100, d) of three test clouds through a whole turn about each axis."""
+        return self.part("trajectories")
+
+    @cached_property
+    def directions(self) -> tuple[Tensor, Tensor]:
+        """``test`` and ``augmented`` on the unit sphere, where the paper's metrics are defined."""
+        return functional.normalize(self.test, dim=-1), functional.normalize(self.augmented, dim=-1)
+
+    @property
+    def classification(self) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
+        """Train features and labels, test features and labels, and the number of classes."""
+        train_labels = self.labels(self.dataset.train)
+        return self.train, train_labels, self.test, self.labels(self.dataset.test), int(train_labels.max()) + 1
+
+    def labels(self, split: Split, name: str = "class") -> Tensor:
+        """Return labels of a split on the device of the embeddings."""
+        return torch.from_numpy(np.array(split.labels[name])).to(self.test.device)
