@@ -13,7 +13,7 @@ from torch import nn
 
 from care_bench.augmentations import RandomRotation3D
 from care_bench.config import EvaluationConfig
-from care_bench.data import PreparedDataset, load, prepare
+from care_bench.data import PreparedDataset, load
 from care_bench.evaluation.embed import Embedder
 from care_bench.evaluation.embedded import Embedded
 from care_bench.evaluation.protocols import PROTOCOLS
@@ -22,13 +22,6 @@ from care_bench.names import REPRESENTATIONS
 
 SETTINGS = EvaluationConfig(augmentations=4, classifier_seeds=2, batch_size=100)
 CPU = torch.device("cpu")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    prepare("proteins", root)
-    return root
 
 
 class Linear(Encoder):

@@ -166,7 +166,7 @@ def test_positive_pairs_are_described_by_their_mean_and_five_points() -> None:
     found = given(dataset("any"), test=rows, augmented=torch.stack([rows, opposed]))
     result = measure(PROTOCOLS["positive-cosine-v1"], found)
     points = {name.removeprefix("positive_cosine_"): (one.value, one.n) for name, one in result.items()}
-    # Ten values: 5 % lies at 0.45 steps of nine, among the lowest two; 25 % at 2.25, among the others.
+    # Of ten values, the 5 % quantile is 0.45 steps above the lowest, between -1 and -1; the 25 % quantile 2.25 steps.
     assert points == {"mean": (pytest.approx(0.6), 1), "05": (-1, 1), **dict.fromkeys(("25", "50", "75", "95"), (1, 1))}
 
 

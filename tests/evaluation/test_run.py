@@ -15,7 +15,7 @@ import torch
 from care_bench.artifacts import Record, read_records
 from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.config.presets import load_preset
-from care_bench.data import load, prepare
+from care_bench.data import load
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.run import evaluate, is_evaluated
@@ -25,14 +25,6 @@ from care_bench.training.pretrain import pretrain
 from tests.evaluation.test_embed import Linear
 
 SETTINGS = EvaluationConfig(augmentations=4, classifier_seeds=2, batch_size=100)
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    for name in ("digits", "proteins"):
-        prepare(name, root)
-    return root
 
 
 @pytest.fixture(scope="module")
@@ -135,10 +127,10 @@ def test_evaluating_again_gives_the_same_numbers(
     assert numbers(evaluate(runs["proteins"].path, data, SETTINGS)) == numbers(evaluations["proteins"])
 
 
-def test_records_carry_identity_and_provenance(runs: dict[str, RunFolder], data: Path, tmp_path: Path) -> None:
-    folder = runs["digits"]
-    records = evaluate(folder.path, data, SETTINGS, tmp_path / "records.jsonl")
-    summary = folder.read_summary()
+def test_records_carry_identity_and_provenance(
+    runs: dict[str, RunFolder], data: Path, evaluations: dict[str, list[Record]]
+) -> None:
+    records, summary = evaluations["digits"], runs["digits"].read_summary()
     assert summary is not None
     for record in records:
         assert (record.profile, record.dataset, record.variant, record.seed) == ("tiny", "digits", "tiny", 3)
@@ -222,18 +214,26 @@ def test_only_the_parts_that_a_protocol_needs_are_embedded(
     assert sum(seen) == 360 * (1 + 4)
 
 
-@pytest.fixture
-def evaluated(runs: dict[str, RunFolder], data: Path, tmp_path: Path) -> RunFolder:
-    """A separate run that has been evaluated."""
-    folder = RunFolder(Path(shutil.copytree(runs["digits"].path, tmp_path / "run")))
-    evaluate(folder.path, data, SETTINGS)
+FEW = SETTINGS.model_copy(update={"samples": 64})
+
+
+@pytest.fixture(scope="module")
+def evaluated_once(runs: dict[str, RunFolder], data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = Path(shutil.copytree(runs["digits"].path, tmp_path_factory.mktemp("evaluated") / "run"))
+    evaluate(folder, data, FEW)
     return folder
 
 
+@pytest.fixture
+def evaluated(evaluated_once: Path, tmp_path: Path) -> RunFolder:
+    """A copy of a run that has been evaluated on a few samples."""
+    return RunFolder(Path(shutil.copytree(evaluated_once, tmp_path / "run")))
+
+
 def test_current_records_are_known(evaluated: RunFolder, data: Path) -> None:
-    assert is_evaluated(evaluated.path, data, SETTINGS)
-    assert not is_evaluated(evaluated.path, data, SETTINGS.model_copy(update={"classifier_seeds": 3}))
-    speed = SETTINGS.model_copy(update={"batch_size": 7})
+    assert is_evaluated(evaluated.path, data, FEW)
+    assert not is_evaluated(evaluated.path, data, FEW.model_copy(update={"classifier_seeds": 3}))
+    speed = FEW.model_copy(update={"batch_size": 7})
     assert is_evaluated(evaluated.path, data, speed), "the batch size does not change the numbers"
 
 
@@ -254,8 +254,8 @@ def test_records_are_measured_again_if_anything_they_depend_on_has_changed(
             monkeypatch.setattr("care_bench.evaluation.run.sha256_tree", lambda folder, pattern: "0" * 64)
         case "other package":
             monkeypatch.setattr("care_bench.evaluation.run.environment", lambda: {"torch": "0"})
-    assert not is_evaluated(evaluated.path, data, SETTINGS)
+    assert not is_evaluated(evaluated.path, data, FEW)
     monkeypatch.undo()
-    again = evaluate(evaluated.path, data, SETTINGS)
-    assert is_evaluated(evaluated.path, data, SETTINGS)
+    again = evaluate(evaluated.path, data, FEW)
+    assert is_evaluated(evaluated.path, data, FEW)
     assert [record.value for record in again] == [record.value for record in records]

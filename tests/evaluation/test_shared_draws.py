@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from care_bench.augmentations import ImageAugmentation, ImageParameters
 from care_bench.config import EvaluationConfig, RunConfig, parse_profile, read_profile
-from care_bench.data import PreparedDataset, load, prepare
+from care_bench.data import PreparedDataset, load
 from care_bench.evaluation.embed import COMPOSED, Embedded, Embedder
 from care_bench.evaluation.run import evaluate
 from care_bench.models import Encoder
@@ -39,13 +39,6 @@ PROFILE: dict[str, Any] = {
         }
     },
 }
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    prepare("digits", root)
-    return root
 
 
 def variants() -> dict[str, RunConfig]:

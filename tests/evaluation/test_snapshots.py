@@ -12,7 +12,7 @@ from care_bench.artifacts import Record
 from care_bench.artifacts.collection import collect, read_collection
 from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.config.presets import load_preset
-from care_bench.data import load, prepare
+from care_bench.data import load
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.run import evaluate
 from care_bench.files import sha256_file
@@ -28,13 +28,6 @@ OVER_TRAINING = {
     *("cosine-v1", "positive-cosine-v1"),
 }
 Outcome = tuple[float | None, str | None]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    prepare("proteins", root)
-    return root
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ Settings = Callable[..., MethodSettings]
 
 NAMES = sorted(METHODS)
 RANDOM = ("moco_v2", "byol", "equimod", "augself")
-"""Methods with random initial state of their own: a queue or a predictor."""
+"""Methods with a random initial state: a queue or a predictor."""
 
 
 @pytest.fixture

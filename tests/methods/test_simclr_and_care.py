@@ -88,7 +88,7 @@ def test_momentum_encoder_and_queue_behave_the_same_inside_care(
         alone(linear, four[:2])
         with torch.no_grad():
             for weight in linear.parameters():
-                weight.mul_(1.5)  # stands for a step of an optimizer
+                weight.mul_(1.5)  # in place of an optimizer step
         for each in (method, alone):
             each.after_step(linear, step, total=4)
     left, right = method.get_submodule("base").state_dict(), alone.state_dict()

@@ -164,7 +164,7 @@ def test_the_terminal_shows_every_part() -> None:
     assert "https://example.org/a_b?c=1&d=2" in text
 
 
-def test_figures_are_files_beside_the_document(tmp_path: Path) -> None:
+def test_figures_are_written_next_to_the_document(tmp_path: Path) -> None:
     name = "figures/collected-all--Figure-1"
     assert figure_files(DOCUMENT) == {f"{name}.svg": SVG, f"{name}.pdf": PDF, f"{name}.csv": b"x\n1\n"}
     publish(DOCUMENT, {tmp_path / "a" / "report.md": "text"}, Console(file=io.StringIO()))

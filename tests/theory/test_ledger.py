@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +10,9 @@ import pytest
 from care_bench.artifacts import LedgerRow, read_ledger
 from theory_checks.ledger import Page, Statement, open_page, smallest
 
+from .conftest import Outcome, RunPytest, warm_pytest
+
 ROOT = Path(__file__).parents[2]
-Theory = Callable[..., tuple[int, str]]
 HEAD = """
 import pytest
 from hypothesis import given, strategies as st
@@ -80,30 +77,20 @@ def test_points(points):
 
 
 @pytest.fixture(scope="module")
-def warm() -> Iterator[subprocess.Popen[str]]:
-    """A process that runs pytest many times with the slow imports made once."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GEOMSTATS_BACKEND": "numpy"}
-    command = [sys.executable, str(Path(__file__).with_name("warm_pytest.py"))]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        yield process
+def warm() -> Iterator[RunPytest]:
+    with warm_pytest(ROOT) as run:
+        yield run
 
 
 @pytest.fixture
-def theory(warm: subprocess.Popen[str], tmp_path: Path) -> Theory:
-    """Run pytest with the plugin on generated test files; return its exit code and its output."""
+def theory(warm: RunPytest, tmp_path: Path) -> RunPytest:
+    """A function that runs pytest with the plugin on generated test files."""
 
-    def run(*arguments: str, **files: str) -> tuple[int, str]:
+    def run(*arguments: str, **files: str) -> Outcome:
         (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -p theory_checks.conftest --import-mode=importlib\n")
         for name, content in files.items():
             (tmp_path / f"test_{name}.py").write_text(HEAD + content)
-        assert warm.stdin
-        assert warm.stdout
-        request = {"folder": str(tmp_path), "arguments": ["-q", "-p", "no:cacheprovider", *arguments]}
-        print(json.dumps(request), file=warm.stdin, flush=True)
-        answer = json.loads(warm.stdout.readline())
-        return answer["code"], answer["output"]
+        return warm(tmp_path, "-q", "-p", "no:cacheprovider", *arguments)
 
     return run
 
@@ -116,7 +103,7 @@ def without_time(rows: dict[str, LedgerRow]) -> list[LedgerRow]:
     return [row.model_copy(update={"seconds": 0.0}) for row in rows.values()]
 
 
-def test_a_statement_whose_tests_pass_gets_its_verdict_and_numbers(theory: Theory, tmp_path: Path) -> None:
+def test_a_statement_whose_tests_pass_gets_its_verdict_and_numbers(theory: RunPytest, tmp_path: Path) -> None:
     code, output = theory("--ledger", "ledger.jsonl", holding=HOLDING)
     assert code == pytest.ExitCode.OK, output
     rows = ledger(tmp_path)
@@ -135,7 +122,7 @@ def test_a_statement_whose_tests_pass_gets_its_verdict_and_numbers(theory: Theor
     assert line[5:7] == ["3.0e+00", "7.5e-01"]
 
 
-def test_a_failing_test_gives_violated_and_a_silent_one_not_observed(theory: Theory, tmp_path: Path) -> None:
+def test_a_failing_test_gives_violated_and_a_silent_one_not_observed(theory: RunPytest, tmp_path: Path) -> None:
     code, output = theory("--ledger", "ledger.jsonl", failing=FAILING)
     assert code == pytest.ExitCode.TESTS_FAILED
     few, silent = ledger(tmp_path).values()
@@ -148,13 +135,13 @@ def test_a_failing_test_gives_violated_and_a_silent_one_not_observed(theory: The
     assert "not observed, so the session fails: silent" in output
 
 
-def test_a_test_that_observes_nothing_fails_the_session_by_itself(theory: Theory) -> None:
+def test_a_test_that_observes_nothing_fails_the_session_by_itself(theory: RunPytest) -> None:
     code, output = theory("-k", "silent", failing=FAILING)
     assert code == pytest.ExitCode.TESTS_FAILED, output
     assert "1 passed, 2 deselected" in output
 
 
-def test_statements_of_deselected_tests_are_left_out(theory: Theory, tmp_path: Path) -> None:
+def test_statements_of_deselected_tests_are_left_out(theory: RunPytest, tmp_path: Path) -> None:
     code, output = theory("--ledger", "ledger.jsonl", "-k", "passes", failing=FAILING)
     assert code == pytest.ExitCode.OK, output
     assert [(row.name, row.verdict) for row in ledger(tmp_path).values()] == [("few", "holds")]
@@ -162,7 +149,7 @@ def test_statements_of_deselected_tests_are_left_out(theory: Theory, tmp_path: P
 
 
 def test_a_statement_without_a_test_fails_the_session_unless_tests_are_asked_for_by_name(
-    theory: Theory, tmp_path: Path
+    theory: RunPytest, tmp_path: Path
 ) -> None:
     code, output = theory("--ledger", "ledger.jsonl", orphan=ORPHAN)
     assert code == pytest.ExitCode.TESTS_FAILED, output
@@ -171,7 +158,7 @@ def test_a_statement_without_a_test_fails_the_session_unless_tests_are_asked_for
     assert code == pytest.ExitCode.OK, output
 
 
-def test_observations_of_xdist_workers_are_collected(theory: Theory, tmp_path: Path) -> None:
+def test_observations_of_xdist_workers_are_collected(theory: RunPytest, tmp_path: Path) -> None:
     files = {"failing": FAILING, "holding": HOLDING}
     theory("--ledger", "ledger.jsonl", **files)
     alone = ledger(tmp_path)
@@ -180,7 +167,7 @@ def test_observations_of_xdist_workers_are_collected(theory: Theory, tmp_path: P
     assert without_time(ledger(tmp_path)) == without_time(alone)
 
 
-def test_a_run_that_stops_early_leaves_the_old_ledger(theory: Theory, tmp_path: Path) -> None:
+def test_a_run_that_stops_early_leaves_the_old_ledger(theory: RunPytest, tmp_path: Path) -> None:
     (tmp_path / "ledger.jsonl").write_text("old\n")
     code, output = theory("--ledger", "ledger.jsonl", "-x", failing=FAILING)
     assert code != pytest.ExitCode.OK
@@ -188,7 +175,7 @@ def test_a_run_that_stops_early_leaves_the_old_ledger(theory: Theory, tmp_path: 
     assert (tmp_path / "ledger.jsonl").read_text() == "old\n"
 
 
-def test_a_ledger_that_cannot_be_written_is_one_line_and_an_exit_code(theory: Theory, tmp_path: Path) -> None:
+def test_a_ledger_that_cannot_be_written_is_one_line_and_an_exit_code(theory: RunPytest, tmp_path: Path) -> None:
     (tmp_path / "taken").touch()
     code, output = theory("--ledger", "taken/ledger.jsonl", orphan=ORPHAN)
     assert code == pytest.ExitCode.USAGE_ERROR
@@ -205,13 +192,13 @@ def test_a_ledger_that_cannot_be_written_is_one_line_and_an_exit_code(theory: Th
     ],
     ids=["unknown mark", "one id twice", "unknown verdict"],
 )
-def test_a_wrong_declaration_stops_the_run(theory: Theory, content: str, message: str) -> None:
+def test_a_wrong_declaration_stops_the_run(theory: RunPytest, content: str, message: str) -> None:
     code, output = theory(wrong=content)
     assert code not in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED)
     assert message in output
 
 
-def test_the_default_profile_repeats_its_examples_and_thorough_has_more(theory: Theory, tmp_path: Path) -> None:
+def test_the_default_profile_repeats_its_examples_and_thorough_has_more(theory: RunPytest, tmp_path: Path) -> None:
     seen = []
     for arguments in ((), (), ("--hypothesis-profile=thorough",)):
         code, output = theory("--ledger", "ledger.jsonl", *arguments, sampled=SAMPLED)
@@ -222,7 +209,7 @@ def test_the_default_profile_repeats_its_examples_and_thorough_has_more(theory: 
     assert without_time({"sampled": first}) == without_time({"sampled": second})
 
 
-def test_a_failing_strategy_prints_the_smallest_sizes_and_the_seed(theory: Theory) -> None:
+def test_a_failing_strategy_prints_the_smallest_sizes_and_the_seed(theory: RunPytest) -> None:
     _, output = theory(points=POINTS)
     assert "make_points(n=3, d=1, seed=0, kind='uniform')" in output
 

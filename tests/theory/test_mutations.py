@@ -6,18 +6,15 @@ pass.
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import shutil
-import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+
+from .conftest import RunPytest, warm_pytest
 
 pytestmark = pytest.mark.mutation
 
@@ -185,16 +182,6 @@ OPTIONS = (
 )
 
 
-class Outcome(NamedTuple):
-    """How pytest ended and what it printed."""
-
-    code: int
-    output: str
-
-
-Check = Callable[..., Outcome]
-
-
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of all files that the theory checks need."""
@@ -207,25 +194,10 @@ def copy(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def check() -> Iterator[Check]:
-    """A function that runs the theory checks of a copy; all runs fork from one process with the slow imports."""
-    environment = {**os.environ, "GEOMSTATS_BACKEND": "numpy", "OMP_NUM_THREADS": "1"}
-    environment.pop("PYTHONPATH", None)
-    command = [sys.executable, str(Path(__file__).with_name("warm_pytest.py"))]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        assert process.stdin
-        assert process.stdout
-        requests, answers = process.stdin, process.stdout
-
-        def run(folder: Path, *arguments: str) -> Outcome:
-            request = {"folder": str(folder), "arguments": [*OPTIONS, *arguments]}
-            requests.write(json.dumps(request) + "\n")
-            requests.flush()
-            return Outcome(**json.loads(answers.readline()))
-
-        yield run
+def check() -> Iterator[RunPytest]:
+    """A function that runs the theory checks of a copy."""
+    with warm_pytest() as run:
+        yield lambda folder, *arguments: run(folder, *OPTIONS, *arguments)
 
 
 def mutate(mutation: Mutation, folder: Path) -> None:
@@ -239,7 +211,7 @@ def mutate(mutation: Mutation, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.name)
-def test_the_checks_fail_on_a_mutated_copy(copy: Path, check: Check, mutation: Mutation) -> None:
+def test_the_checks_fail_on_a_mutated_copy(copy: Path, check: RunPytest, mutation: Mutation) -> None:
     mutate(mutation, copy)
     outcome = check(copy, "-x", "-k", mutation.tests, f"theory_checks/{mutation.checks}")
     assert outcome.code == pytest.ExitCode.TESTS_FAILED, outcome.output
@@ -247,7 +219,7 @@ def test_the_checks_fail_on_a_mutated_copy(copy: Path, check: Check, mutation: M
     assert "violated" in outcome.output
 
 
-def test_the_checks_pass_on_an_unchanged_copy(copy: Path, check: Check) -> None:
+def test_the_checks_pass_on_an_unchanged_copy(copy: Path, check: RunPytest) -> None:
     tests = sorted({mutation.tests for mutation in MUTATIONS})
     files = sorted({f"theory_checks/{mutation.checks}" for mutation in MUTATIONS})
     outcome = check(copy, "-k", " or ".join(tests), *files)

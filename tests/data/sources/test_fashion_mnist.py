@@ -23,13 +23,13 @@ def unpack(path: Path) -> Path:
     return plain
 
 
-@pytest.mark.parametrize("form", ["packed", "plain", "mixed", "packed anew"])
+@pytest.mark.parametrize("form", ["packed", "plain", "mixed", "packed again"])
 def test_every_pixel_and_label_arrives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     written = formats.written_set(monkeypatch, "fashion_mnist", tmp_path)
     for index, path in enumerate(sorted((tmp_path / FOLDER).iterdir())):
         if form == "plain" or (form == "mixed" and index % 2):
             unpack(path)
-        elif form == "packed anew":  # another gzip file with the same content, as Linux distributions ship it
+        elif form == "packed again":  # another gzip file with the same content, as Linux distributions ship it
             path.write_bytes(gzip.compress(gzip.decompress(path.read_bytes()), compresslevel=1, mtime=7))
     prepare("fashion_mnist", tmp_path / "store", tmp_path)
     prepared = load("fashion_mnist", tmp_path / "store")
