@@ -13,7 +13,6 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = ("open", "pwrite", "fsync", "replace", "unlink", "chmod")
-KILLED = -signal.SIGKILL
 
 
 def python(*arguments: str | Path) -> subprocess.CompletedProcess[str]:

@@ -13,7 +13,7 @@ from care_bench.data.preparing.memory_maps import MemoryMaps
 from care_bench.data.preparing.shards import Shards
 from care_bench.data.sources import stl10
 from tests.data import formats
-from tests.data.killing import KILLED, python
+from tests.data.killing import python
 
 TASKS = {"imagenet100": 5, "flowers102": 3, "stl10": 8, "pdb": 10}
 """Number of parts that the small data sets are kept in; a part is four files, or two blocks of STL-10."""
@@ -32,18 +32,26 @@ def watch(monkeypatch: pytest.MonkeyPatch, call: Callable[[int], object]) -> Non
         monkeypatch.setattr(keeper, "write", write)
 
 
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for every data set, with its raw files and the store of a process that was killed."""
+    root = tmp_path_factory.mktemp("killed")
+    for name in TASKS:
+        formats.write(name, root / name / "raw")
+    ended = python(Path(__file__).with_name("killed_preparing.py"), root, *TASKS)
+    assert ended.returncode == 0, ended.stderr
+    return root
+
+
 @pytest.mark.parametrize("name", TASKS)
-def test_killed_preparing_continues_to_the_same_files(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
-) -> None:
-    formats.written_set(monkeypatch, name, tmp_path / "raw")
-    died = python(Path(__file__).with_name("killed_preparing.py"), name, tmp_path)
-    assert died.returncode == KILLED, died.stderr
-    assert [path.name for path in (tmp_path / "store").iterdir()] == [f".{name}.partial"]
+def test_killed_preparing_continues_to_the_same_files(killed: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    folder = killed / name
+    formats.allow(monkeypatch, name, folder / "raw")
+    assert [path.name for path in (folder / "store").iterdir()] == [f".{name}.partial"]
     parts: list[int] = []
     watch(monkeypatch, parts.append)
-    prepare(name, tmp_path / "store", tmp_path / "raw")
+    prepare(name, folder / "store", folder / "raw")
     assert len(parts) == TASKS[name] - 1
-    prepare(name, tmp_path / "whole", tmp_path / "raw")
+    prepare(name, folder / "whole", folder / "raw")
     assert len(parts) == 2 * TASKS[name] - 1
-    assert formats.tree(tmp_path / "store") == formats.tree(tmp_path / "whole")
+    assert formats.tree(folder / "store") == formats.tree(folder / "whole")
