@@ -1,4 +1,4 @@
-"""Stop signals: a handler only notes the signal, and the training loop acts on it between two steps."""
+"""How a run ends early. A handler of stop signals only notes the signal; the training loop acts on it between steps."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from types import FrameType
 from care_bench.errors import CareBenchError
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+FAULT = 1
+"""Exit code of a rank after an unexpected error."""
 
 
 class RunInterruptedError(CareBenchError):

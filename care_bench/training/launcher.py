@@ -24,8 +24,7 @@ from care_bench.config import RunConfig
 from care_bench.errors import CareBenchError
 from care_bench.files import write_json
 from care_bench.runs.folder import RunFolder
-from care_bench.training.interrupts import STOP_SIGNALS, RunInterruptedError, handle_stop_signals
-from care_bench.training.rank import FAULT
+from care_bench.training.interrupts import FAULT, STOP_SIGNALS, RunInterruptedError, handle_stop_signals
 
 LOOPBACK = "127.0.0.1"
 UNRELATED = 20

@@ -55,27 +55,29 @@ class TermLog:
             self.flush()
 
     def flush(self) -> None:
-        """Write the waiting lines to disk.
+        """Write the waiting lines to disk, up to a value that is not finite.
 
         Raises:
             CareBenchError: a value is NaN or infinite; names step, term and run. Or the disk is full.
         """
-        lines = []
+        lines, diverged = [], None
         for (step, learning_rate, names, _), values in zip(self._waiting, self._fetch(), strict=True):
             record = dict(zip(names, values, strict=True))
             # The terms first: one that is not finite explains the loss, which is their sum.
-            for name in (*names[1:], names[0]):
-                if not math.isfinite(record[name]):
-                    raise CareBenchError(
-                        f"step {step} of {self.run}: {name} is {record[name]}; expected finite losses "
-                        "(lower the learning rate or the weights, or use precision 32-true)"
-                    )
+            wrong = [name for name in (*names[1:], names[0]) if not math.isfinite(record[name])]
+            if wrong:
+                diverged = f"step {step} of {self.run}: {wrong[0]} is {record[wrong[0]]}"
+                break
             self.last_loss = record["loss"]
             lines.append(json.dumps({"step": step, "learning_rate": learning_rate, **record}) + "\n")
         self._waiting.clear()
         with writing(self.path):
             self._file.write("".join(lines).encode())
             self._file.flush()
+        if diverged is not None:
+            raise CareBenchError(
+                f"{diverged}; expected finite losses (lower the learning rate or the weights, or use precision 32-true)"
+            )
 
     def sync(self) -> int:
         """Flush, wait for the disk, and return the length of the log in bytes."""

@@ -12,8 +12,7 @@ import threading
 import time
 from pathlib import Path
 
-FAULT = 1
-"""Exit code of a rank after an unexpected error."""
+from care_bench.training.interrupts import FAULT
 
 
 def main(folder: Path) -> None:

@@ -26,6 +26,7 @@ def test_the_log_names_the_first_term_that_went_wrong(tmp_path: Path) -> None:
         log.add(2, 0.1, bad, {"a": one, "b": bad})
         with pytest.raises(CareBenchError, match="step 2 of run r: b is inf"):
             log.flush()
+    assert [line["step"] for line in log_lines(tmp_path / "log.jsonl")] == [1]
 
 
 def test_a_log_is_written_when_flushed_and_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
