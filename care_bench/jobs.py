@@ -28,8 +28,8 @@ def pretrain_runs(file: Path, runs: Path, data: Path, logs: Path, out: Path) -> 
 
     Args:
         file: JSON list of run configurations.
-        runs: folder of all runs; run `DATASET/VARIANT/seedN` has the folder of that name below it. A run of
-            another configuration in it is replaced.
+        runs: folder of all runs; run `DATASET/VARIANT/seedN` has the folder of that name below it. The files
+            of another configuration in it are set aside, and brought back when that configuration is asked for again.
         data: folder of prepared data sets.
         logs: folder of logs; the run's is `DATASET/VARIANT/seedN.pretrain.log`.
         out: file to write at the end: JSON, run -> SHA-256 of its weights.
@@ -41,7 +41,7 @@ def pretrain_runs(file: Path, runs: Path, data: Path, logs: Path, out: Path) -> 
     from care_bench.training.pretrain import pretrain
 
     def work(config: RunConfig, folder: Path) -> tuple[str, str]:
-        RunFolder(folder).discard_other(config)
+        RunFolder(folder).switch_to(config)
         summary = pretrain(config, data, folder).check(config)
         return summary["weights_sha256"], f"{summary['steps']} steps, {summary['images_per_second']} images/s"
 
@@ -62,11 +62,11 @@ def evaluate_runs(file: Path, settings: EvaluationConfig, runs: Path, data: Path
     Raises:
         CareBenchError: runs failed; one line that names them. Or the list is damaged.
     """
-    from care_bench.evaluation.run import evaluate, is_evaluated
+    from care_bench.evaluation.run import evaluate_unless_current
 
     def work(config: RunConfig, folder: Path) -> tuple[str, str]:
-        current = is_evaluated(folder, data, settings)
-        said = "its records are current" if current else f"{len(evaluate(folder, data, settings))} records"
+        records = evaluate_unless_current(folder, data, settings)
+        said = "its records are current" if records is None else f"{len(records)} records"
         return sha256_file(RunFolder(folder).records), said
 
     _work_through(file, runs, logs, "evaluate", out, work)

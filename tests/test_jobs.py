@@ -143,12 +143,17 @@ def test_one_changed_run_is_trained_again_and_the_others_are_left_alone(job: Job
     job.configs[0] = RunConfig.parse({**old, "method": {"name": "simclr", "temperature": 0.1}}, "here")
     job.write()
     job.pretrain()
-    assert not job.folder(0).records.exists(), "the old records are removed"
+    assert not job.folder(0).records.exists(), "the old records are set aside"
     job.evaluate()
     after = job.results()
     assert after[1:] == before[1:]
     assert after[0][0] != before[0][0]
     assert after[0][1] != before[0][1]
+    job.configs[0] = RunConfig.parse(old, "here")
+    job.write()
+    job.pretrain()
+    job.evaluate()
+    assert job.results() == before, "the first training is brought back, not repeated"
 
 
 def test_a_run_that_fails_is_named_and_the_others_go_on(job: Job) -> None:

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from care_bench.artifacts import Record, read_records
-from care_bench.config import Profile
+from care_bench.config import Profile, RunConfig
 from care_bench.errors import CareBenchError
-from care_bench.files import canonical_json, write_bytes
+from care_bench.files import canonical_json, sha256_file, write_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,7 +24,7 @@ PROFILE = "profile.json"
 """The profile of a collection, as JSON."""
 COLLECTED = "collected"
 PINNED = "pinned"
-RECORDS = "records.jsonl"
+RECORDS, SUMMARY = "records.jsonl", "evaluate.json"
 """The records of a run, in its folder."""
 SHOWN = 3
 """Missing files that a message names."""
@@ -95,9 +95,11 @@ def collect_profile(profile: Profile, runs: Path, folder: Path) -> Path:
         Path of the parquet file.
 
     Raises:
-        CareBenchError: as :func:`collect`, or runs lack records; their number and the first of them.
+        CareBenchError: as :func:`collect`; runs lack records, their number and the first of them; or the records of a
+            run are of another configuration, or were edited since they were measured.
     """
-    files = [runs / run.id / RECORDS for run in profile.runs()]
+    configs = profile.runs()
+    files = [runs / run.id / RECORDS for run in configs]
     missing = [str(path) for path in files if not path.is_file()]
     if missing:
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
@@ -105,7 +107,30 @@ def collect_profile(profile: Profile, runs: Path, folder: Path) -> Path:
             f"records of {len(missing)} of {len(files)} runs of profile {profile.name} are missing: "
             f"{', '.join(missing[:SHOWN])}{more}; expected every run to be evaluated"
         )
+    for run, path in zip(configs, files, strict=True):
+        _check_summary(path, run)
     return _write(files, folder, {PROFILE: profile.model_dump_json().encode() + b"\n"})
+
+
+def _check_summary(records: Path, run: RunConfig) -> None:
+    """Hold the records of a run against the summary that its evaluation wrote last.
+
+    Raises:
+        CareBenchError: no summary, a damaged one, or one of other records or of another configuration.
+    """
+    path = records.with_name(SUMMARY)
+    try:
+        summary = json.loads(path.read_bytes())
+        config, digest = summary["config_sha256"], summary["records_sha256"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CareBenchError(f"cannot read {path} ({error}); expected what care-bench evaluate writes last") from None
+    if config != run.sha256():
+        raise CareBenchError(
+            f"{records} has records of config {config[:12]}, run {run.id} of profile {run.profile} has config "
+            f"{run.sha256()[:12]}; pretrain and evaluate it, or collect the profile that it was made with"
+        )
+    if digest != sha256_file(records):
+        raise CareBenchError(f"{records} was changed after it was measured; evaluate the run again")
 
 
 def _write(files: Iterable[Path], folder: Path, extra: Mapping[str, bytes]) -> Path:

@@ -90,7 +90,7 @@ def evaluate(path: Path, data: Path, settings: EvaluationConfig, out: Path | Non
     """Measure a finished run on the test split of its data set and write one record per metric.
 
     Nothing is selected on the test split. The file of records is followed by `evaluate.json`, which holds its SHA-256
-    and all the records depend on (see :func:`is_evaluated`).
+    and all the records depend on (see :func:`evaluate_unless_current`).
 
     Args:
         path: folder of the run.
@@ -107,7 +107,23 @@ def evaluate(path: Path, data: Path, settings: EvaluationConfig, out: Path | Non
             is not what it was trained on; the settings' augmentation does not fit the run; an embedding is not finite;
             another package's protocol is unusable; or the file cannot be written.
     """
+    return _evaluate(_Task.open(path, data, settings), out)
+
+
+def evaluate_unless_current(path: Path, data: Path, settings: EvaluationConfig) -> list[Record] | None:
+    """Evaluate a run as :func:`evaluate` does, or return None if its folder holds these records already.
+
+    They are current when weights, configuration, data, settings, protocols, installed packages and the source files of
+    care_bench are those that `evaluate.json` names, and the records are unchanged.
+
+    Raises:
+        CareBenchError: as :func:`evaluate`.
+    """
     task = _Task.open(path, data, settings)
+    return None if _is_current(task) else _evaluate(task, None)
+
+
+def _evaluate(task: _Task, out: Path | None) -> list[Record]:
     records = list(_records(task))
     written = task.folder.records if out is None else out
     write_records(written, records)
@@ -116,16 +132,7 @@ def evaluate(path: Path, data: Path, settings: EvaluationConfig, out: Path | Non
     return records
 
 
-def is_evaluated(path: Path, data: Path, settings: EvaluationConfig) -> bool:
-    """Tell whether the run's folder holds the records that :func:`evaluate` would write again.
-
-    They are current when weights, configuration, data, settings, protocols, installed packages and the source files of
-    care_bench are those that `evaluate.json` names, and the records are unchanged.
-
-    Raises:
-        CareBenchError: as :func:`evaluate`, where the run itself is unusable.
-    """
-    task = _Task.open(path, data, settings)
+def _is_current(task: _Task) -> bool:
     try:
         found = json.loads(task.folder.evaluation.read_bytes())
         expected = {**task.inputs(), "records_sha256": sha256_file(task.folder.records)}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,22 +86,40 @@ class RunFolder:
         if self.config.exists():
             self._check_config(read_run(self.config, None).sha256(), config)
 
-    def discard_other(self, config: RunConfig) -> None:
-        """Delete the files of a finished run of another configuration; the state of unfinished runs stays.
+    def switch_to(self, config: RunConfig) -> None:
+        """Set aside the files of another configuration, and bring back those of this one where they were set aside.
+
+        Every configuration's files have a subfolder to be set aside in. The state of unfinished runs stays where it is.
+        A call that is interrupted is completed by the next one.
 
         Raises:
-            CareBenchError: another process has the folder, or a file cannot be deleted.
+            CareBenchError: another process has the folder, or a file cannot be moved.
         """
-        if not self.config.exists() or read_run(self.config, None).sha256() == config.sha256():
-            return
         with self.lock():
-            try:
-                # The summaries go first: without them the other files are ignored.
-                for path in (self.summary, self.evaluation, self.records, self.encoder, self.log, self.config):
-                    path.unlink(missing_ok=True)
-                shutil.rmtree(self.path / "snapshots", ignore_errors=True)
-            except OSError as error:
-                raise CareBenchError(f"cannot delete {error.filename}: {error.strerror}") from None
+            found = read_run(self.config, None).sha256() if self.config.exists() else None
+            if found not in (None, config.sha256()):
+                self._move(self.path, self._aside(found))
+            if self._aside(config.sha256()).exists():
+                self._move(self._aside(config.sha256()), self.path)
+
+    def _aside(self, config_sha256: str) -> Path:
+        return self.path / f"config-{config_sha256[:12]}"
+
+    def _move(self, source: Path, target: Path) -> None:
+        """Move a run's files. Its summaries are never beside files of another run, and its configuration goes last."""
+        summaries = (self.summary.name, self.evaluation.name)
+        others = (self.records.name, self.encoder.name, self.log.name, "snapshots")
+        back = target == self.path
+        names = (self.config.name, *others, *summaries) if back else (*summaries, *others, self.config.name)
+        try:
+            target.mkdir(exist_ok=True)
+            for name in names:
+                if (source / name).exists():
+                    (source / name).replace(target / name)
+            if back:
+                source.rmdir()
+        except OSError as error:
+            raise CareBenchError(f"cannot move {error.filename} to {target}: {error.strerror}") from None
 
     def read_summary(self) -> dict[str, Any] | None:
         """Return the summary of a finished run, or None where there is none."""

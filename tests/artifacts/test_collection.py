@@ -13,7 +13,7 @@ from care_bench.artifacts import Record, write_records
 from care_bench.artifacts.collection import collect, collect_profile, frame, read_collection
 from care_bench.config import Profile, parse_profile
 from care_bench.errors import CareBenchError
-from care_bench.files import write_bytes
+from care_bench.files import sha256_file, write_bytes, write_json
 
 Make = Callable[..., Record]
 
@@ -214,7 +214,10 @@ def runs(tmp_path: Path, profile: Profile, record: Make) -> Path:
     """Records of every run of the profile."""
     for run in profile.runs():
         place = {"dataset": run.dataset, "variant": run.variant, "seed": run.seed}
-        write_records(tmp_path / "runs" / run.id / "records.jsonl", [record(**place)])
+        path = tmp_path / "runs" / run.id / "records.jsonl"
+        write_records(path, [record(**place)])
+        summary = {"config_sha256": run.sha256(), "records_sha256": sha256_file(path)}
+        write_json(path.with_name("evaluate.json"), summary)
     return tmp_path / "runs"
 
 
@@ -258,3 +261,44 @@ def test_the_parquet_file_is_replaced_last(
     monkeypatch.setattr("care_bench.artifacts.collection.write_bytes", write)
     collect_profile(profile, runs, tmp_path / "out")
     assert order == ["profile.json", "records.csv", "records.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda text: text.replace('"value":0.5', '"value":0.9'),
+            r"seed1/records\.jsonl was changed after it was measured",
+        ),
+        (
+            lambda text: text + text.splitlines(keepends=True)[0],
+            r"seed1/records\.jsonl was changed after it was measured",
+        ),
+    ],
+    ids=["edited", "repeated"],
+)
+def test_records_that_were_edited_are_refused(
+    change: Callable[[str], str], message: str, tmp_path: Path, profile: Profile, runs: Path
+) -> None:
+    path = runs / "digits/simclr/seed1/records.jsonl"
+    before = path.read_text()
+    path.write_text(change(before))
+    assert path.read_text() != before
+    with pytest.raises(CareBenchError, match=message):
+        collect_profile(profile, runs, tmp_path / "out")
+
+
+def test_records_of_another_configuration_are_refused(tmp_path: Path, profile: Profile, runs: Path) -> None:
+    shorter = parse_profile({**profile.model_dump(mode="json"), "steps": 2}, "here")
+    with pytest.raises(
+        CareBenchError, match=r"has records of config \w{12}, run .* of profile small-steps2 has config"
+    ):
+        collect_profile(shorter, runs, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}"])
+def test_a_summary_that_is_damaged_is_named(content: str, tmp_path: Path, profile: Profile, runs: Path) -> None:
+    (runs / "digits/simclr/seed0/evaluate.json").write_text(content)
+    with pytest.raises(CareBenchError, match=r"cannot read .*seed0/evaluate\.json .*; expected what"):
+        collect_profile(profile, runs, tmp_path / "out")

@@ -18,7 +18,7 @@ from care_bench.config.presets import load_preset
 from care_bench.data import load
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.protocols import PROTOCOLS
-from care_bench.evaluation.run import evaluate, is_evaluated
+from care_bench.evaluation.run import evaluate, evaluate_unless_current
 from care_bench.models import Encoder
 from care_bench.runs.folder import RunFolder
 from care_bench.training.pretrain import pretrain
@@ -231,10 +231,10 @@ def evaluated(evaluated_once: Path, tmp_path: Path) -> RunFolder:
 
 
 def test_current_records_are_known(evaluated: RunFolder, data: Path) -> None:
-    assert is_evaluated(evaluated.path, data, FEW)
-    assert not is_evaluated(evaluated.path, data, FEW.model_copy(update={"classifier_seeds": 3}))
+    assert evaluate_unless_current(evaluated.path, data, FEW) is None
+    assert evaluate_unless_current(evaluated.path, data, FEW.model_copy(update={"classifier_seeds": 3}))
     speed = FEW.model_copy(update={"batch_size": 7})
-    assert is_evaluated(evaluated.path, data, speed), "the batch size does not change the numbers"
+    assert evaluate_unless_current(evaluated.path, data, speed) is None, "the batch size does not change the numbers"
 
 
 @pytest.mark.parametrize("change", ["edited record", "no summary", "cut summary", "other code", "other package"])
@@ -254,8 +254,8 @@ def test_records_are_measured_again_if_anything_they_depend_on_has_changed(
             monkeypatch.setattr("care_bench.evaluation.run.sha256_tree", lambda folder, pattern: "0" * 64)
         case "other package":
             monkeypatch.setattr("care_bench.evaluation.run.environment", lambda: {"torch": "0"})
-    assert not is_evaluated(evaluated.path, data, FEW)
+    assert evaluate_unless_current(evaluated.path, data, FEW)
     monkeypatch.undo()
     again = evaluate(evaluated.path, data, FEW)
-    assert is_evaluated(evaluated.path, data, FEW)
+    assert evaluate_unless_current(evaluated.path, data, FEW) is None
     assert [record.value for record in again] == [record.value for record in records]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -96,3 +97,58 @@ def test_only_one_process_may_work_in_a_folder(tmp_path: Path) -> None:
         pass
     with folder.lock():
         assert folder.path.is_dir()
+
+
+def files(folder: RunFolder) -> dict[str, bytes]:
+    """Every file below the folder with its content."""
+    return {str(path.relative_to(folder.path)): path.read_bytes() for path in folder.path.rglob("*") if path.is_file()}
+
+
+def test_another_configuration_sets_a_finished_run_aside_and_its_own_brings_it_back(
+    finished: RunFolder, config: RunConfig
+) -> None:
+    before, other = files(finished), config_of(1)
+    finished.switch_to(config)
+    assert files(finished) == before
+    finished.switch_to(other)
+    aside = f"config-{config.sha256()[:12]}"
+    assert files(finished) == {f"{aside}/{name}": content for name, content in before.items()}
+    write_json(finished.config, other.model_dump(mode="json"))
+    write_bytes(finished.state(other.sha256()) / "checkpoint.pt", b"the other run is not finished")
+    finished.switch_to(config)
+    finished.check(config)
+    assert {name: content for name, content in files(finished).items() if name in before} == before
+    finished.switch_to(other)
+    assert finished.config.exists()
+    assert finished.state(other.sha256()).joinpath("checkpoint.pt").exists()
+    assert finished.read_summary() is None
+
+
+@pytest.mark.parametrize("there", [True, False], ids=["set aside", "brought back"])
+def test_a_switch_that_is_interrupted_at_any_file_loses_nothing(
+    there: bool, finished: RunFolder, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, other = files(finished), config_of(1)
+    if not there:
+        finished.switch_to(other)
+    moved, replace = 0, Path.replace
+
+    def killed(path: Path, target: Path) -> Path:
+        nonlocal moved
+        if moved == 1:
+            raise KeyboardInterrupt
+        moved += 1
+        return replace(path, target)
+
+    for _ in before:
+        moved = 0
+        monkeypatch.setattr(Path, "replace", killed)
+        with contextlib.suppress(KeyboardInterrupt):
+            finished.switch_to(other if there else config)
+        monkeypatch.undo()
+        kept = {name.removeprefix(f"config-{config.sha256()[:12]}/"): text for name, text in files(finished).items()}
+        assert kept == before
+        if finished.read_summary() is not None:
+            finished.check(config)  # the summary never speaks for files that are elsewhere
+    finished.switch_to(config)
+    assert files(finished) == before
