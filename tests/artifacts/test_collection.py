@@ -264,35 +264,24 @@ def test_the_parquet_file_is_replaced_last(
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            lambda text: text.replace('"value":0.5', '"value":0.9'),
-            r"seed1/records\.jsonl was changed after it was measured",
-        ),
-        (
-            lambda text: text + text.splitlines(keepends=True)[0],
-            r"seed1/records\.jsonl was changed after it was measured",
-        ),
-    ],
+    "change",
+    [lambda text: text.replace('"seed":1', '"seed":7'), lambda text: text + text.splitlines(keepends=True)[0]],
     ids=["edited", "repeated"],
 )
 def test_records_that_were_edited_are_refused(
-    change: Callable[[str], str], message: str, tmp_path: Path, profile: Profile, runs: Path
+    change: Callable[[str], str], tmp_path: Path, profile: Profile, runs: Path
 ) -> None:
     path = runs / "digits/simclr/seed1/records.jsonl"
     before = path.read_text()
     path.write_text(change(before))
     assert path.read_text() != before
-    with pytest.raises(CareBenchError, match=message):
+    with pytest.raises(CareBenchError, match=r"seed1/records\.jsonl was changed after it was measured"):
         collect_profile(profile, runs, tmp_path / "out")
 
 
 def test_records_of_another_configuration_are_refused(tmp_path: Path, profile: Profile, runs: Path) -> None:
     shorter = parse_profile({**profile.model_dump(mode="json"), "steps": 2}, "here")
-    with pytest.raises(
-        CareBenchError, match=r"has records of config \w{12}, run .* of profile small-steps2 has config"
-    ):
+    with pytest.raises(CareBenchError, match=r"has records of config \w{12}, run .* of profile small-steps2"):
         collect_profile(shorter, runs, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
