@@ -19,7 +19,7 @@ rule collect:
         "../envs/report.yaml"
     params:
         runs=RUNS,
-        folder=COLLECTED,
+        folder=subpath(output.parquet, parent=True),
     shell:
         "python -m care_bench collect --profile {input.profile} --runs {params.runs} --out {params.folder} > {log} 2>&1"
 
