@@ -15,6 +15,7 @@ from care_bench.data.sources import (
     stl10,
     tinted_digits,
     tinted_fashion_mnist,
+    toy,
 )
 
 SOURCES = (
@@ -29,6 +30,7 @@ SOURCES = (
     tinted_fashion_mnist.INFO,
     imagenet100.INFO,
     pdb.INFO,
+    toy.INFO,
 )
 
 
