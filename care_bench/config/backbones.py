@@ -70,16 +70,6 @@ class ConvNetSettings(BackboneSettings):
 
 
 @backbone
-class ToyBackboneSettings(BackboneSettings):
-    """One linear map of the pixels, averaged over a grid."""
-
-    implementation = "care_bench.models.toy:build"
-    name: Literal["toy"]
-    width: Width = 16
-    """Number of features."""
-
-
-@backbone
 class ResNetSettings(BackboneSettings):
     """A torchvision ResNet without its classifier."""
 

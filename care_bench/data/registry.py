@@ -15,7 +15,6 @@ from care_bench.data.sources import (
     stl10,
     tinted_digits,
     tinted_fashion_mnist,
-    toy,
 )
 
 SOURCES = (
@@ -30,7 +29,6 @@ SOURCES = (
     tinted_fashion_mnist.INFO,
     imagenet100.INFO,
     pdb.INFO,
-    toy.INFO,
 )
 
 

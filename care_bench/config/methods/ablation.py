@@ -50,13 +50,3 @@ class UniformityEquivarianceSettings(EquivarianceTerm):
     def base(self) -> MethodSettings:
         """What the equivariance term is added to; not a choice here."""
         return UniformitySettings(name="uniformity")
-
-
-@method
-class ToySettings(MethodSettings):
-    """The squared distance of two views' embeddings."""
-
-    implementation = "care_bench.methods.toy:Toy"
-    label = "toy"
-    siamese = True
-    name: Literal["toy"]

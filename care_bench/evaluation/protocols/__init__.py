@@ -16,7 +16,6 @@ from care_bench.evaluation.protocols import (
     point_clouds,
     relative_equivariance,
     retrieval,
-    toy,
     wahba,
 )
 
@@ -34,7 +33,6 @@ OURS = (
     retrieval.PROTOCOL,
     point_clouds.FIRST_COMPONENT,
     point_clouds.TRAJECTORIES,
-    toy.PROTOCOL,
 )
 """The protocols of care_bench, in the order in which they are measured and shown."""
 
