@@ -5,6 +5,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+UV := $(or $(shell command -v uv),$(BIN)/uv)
 THREADS_OFF := OMP_NUM_THREADS=1
 PYTEST := $(THREADS_OFF) $(BIN)/python -m pytest -q
 
@@ -16,7 +17,7 @@ help:
 	@echo "make setup      set up .venv with everything for development"
 	@echo "make lint       ruff, mypy --strict, snakefmt, snakemake --lint"
 	@echo "make bench      measure speed against the usual ways, as ratios"
-	@echo "make lock       compile the hashed lock files anew"
+	@echo "make lock       compile the hashed lock files again"
 
 setup: $(VENV)/dev.stamp
 
@@ -49,11 +50,11 @@ lint: $(VENV)/dev.stamp
 bench: $(VENV)/dev.stamp
 	@$(BIN)/python -m benchmarks
 
-lock:
+lock: $(VENV)/dev.stamp
 	@echo "lock: compiling requirements/*.lock from pyproject.toml"
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--all-extras pyproject.toml -o requirements/dev.lock
-	@uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--extra workflow --extra build -c requirements/dev.lock pyproject.toml -o requirements/run.lock
 
 clean:
