@@ -40,11 +40,11 @@ def load_checkpoint(path: Path, config_sha256: str) -> dict[str, Any]:
     except OSError as error:
         raise CareBenchError(f"checkpoint {path} cannot be read: {error.strerror}") from None
     if not header.startswith(MAGIC):
-        raise CareBenchError(f"{path} is not a checkpoint of care_bench; delete it to start the run anew")
+        raise CareBenchError(f"{path} is not a checkpoint of care_bench; delete it to start the run again")
     if header.removeprefix(MAGIC).decode(errors="replace") != sha256_bytes(content):
         raise CareBenchError(
             f"checkpoint {path} is truncated or changed: its SHA-256 is not the one it was written with; "
-            "delete it to start the run anew"
+            "delete it to start the run again"
         )
     state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     if state["config_sha256"] != config_sha256:

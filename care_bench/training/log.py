@@ -41,7 +41,7 @@ class TermLog:
             size = path.stat().st_size if path.exists() else 0
             if size < length:
                 raise CareBenchError(
-                    f"{path} has {size} bytes, but its checkpoint needs {length}; delete {path.parent} to start anew"
+                    f"{path} has {size} bytes, but its checkpoint needs {length}; delete {path.parent} to start again"
                 )
             self._file = path.open("ab")
             self._file.truncate(length)

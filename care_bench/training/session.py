@@ -110,7 +110,7 @@ class Session:
         if state is not None and state["data_sha256"] != dataset.sha256:
             raise CareBenchError(
                 f"checkpoint {checkpoint} was trained on other data ({state['data_sha256'][:12]}, now "
-                f"{dataset.sha256[:12]}); delete it to start the run anew"
+                f"{dataset.sha256[:12]}); delete it to start the run again"
             )
         log = TermLog(
             checkpoint.with_name("log.jsonl" if ranks.writes else f"log-rank{ranks.rank}.jsonl"),
@@ -157,7 +157,7 @@ class Session:
         for path in found.values():
             if not path.is_file():
                 raise CareBenchError(
-                    f"{path} is missing, but its checkpoint needs it; delete {path.parent} to start anew"
+                    f"{path} is missing, but its checkpoint needs it; delete {path.parent} to start again"
                 )
         return found
 
