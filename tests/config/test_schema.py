@@ -27,7 +27,9 @@ def test_the_schema_file_is_current() -> None:
 
 @pytest.mark.parametrize("name", ["smoke", "methods", "gpu", "paper"])
 def test_the_profiles_of_the_repository_fit_the_schema(name: str) -> None:
-    jsonschema.validate(read_yaml(ROOT / f"workflows/config/{name}.yaml"), SCHEMA)
+    validator = jsonschema.Draft202012Validator(SCHEMA)
+    errors = validator.iter_errors(read_yaml(ROOT / f"workflows/config/{name}.yaml"))
+    assert [error.message for error in errors] == []
 
 
 @pytest.mark.parametrize(
