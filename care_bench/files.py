@@ -1,4 +1,4 @@
-"""Files that are complete or absent: atomic writes, locked folders, hashes, and JSON in one canonical form."""
+"""Files and folders that are complete or absent: atomic writes, locks, hashes, and JSON in one canonical form."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import fcntl
 import hashlib
 import json
 import os
-import tempfile
+import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,14 @@ from typing import Any, BinaryIO
 
 from care_bench.errors import CareBenchError
 
+SHOWN = 120
+"""Characters of a command that a message shows."""
+
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Write a temporary file in the same folder, fsync it, and rename it. A reader never sees half of a file.
+
+    The temporary file of a killed writer is taken over by the next one.
 
     Args:
         path: the file to make or replace; parent folders are made.
@@ -29,18 +35,51 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
         raise CareBenchError(f"cannot write {path}: it is not a regular file")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-        temporary = Path(name)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
+        temporary = path.with_name(f".{path.name}.part")
+        with _open_alone(temporary) as file:
+            try:
                 write(file)
                 file.flush()
                 os.fsync(file.fileno())
-            temporary.chmod(0o666 & ~_umask())
-            temporary.replace(path)
-            _sync_folder(path.parent)
+                temporary.replace(path)
+            except BaseException:
+                temporary.unlink(missing_ok=True)
+                raise
+        _sync_folder(path.parent)
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """Fill a new folder, and put it in the place of ``folder`` when the body ends. A reader never sees half of it.
+
+    Other processes that replace a folder beside it wait. What a killed one has left is cleaned up by the next.
+
+    Args:
+        folder: the folder to make or replace; parent folders are made.
+
+    Yields:
+        An empty folder beside it, to be filled with :func:`write_atomic` and the like.
+
+    Raises:
+        CareBenchError: the folder cannot be written or is full; ``folder`` is then unchanged.
+    """
+    new, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
+    with locked(folder.parent, wait=True), writing(folder):
+        try:
+            if old.exists() and not folder.exists():  # killed between the two renames
+                old.rename(folder)
+            for left in (new, old):
+                if left.exists():
+                    shutil.rmtree(left)
+            new.mkdir()
+            yield new
+            if folder.exists():
+                folder.rename(old)
+            new.rename(folder)
+            _sync_folder(folder.parent)
         finally:
-            temporary.unlink(missing_ok=True)
+            for left in (new, old) if folder.exists() else (new,):
+                shutil.rmtree(left, ignore_errors=True)
 
 
 @contextmanager
@@ -58,11 +97,15 @@ def writing(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, wait: bool = False) -> Iterator[None]:
     """Make the folder if it is missing, and hold its lock; the system releases it when the process ends.
 
+    Args:
+        folder: the folder; a lock on it says nothing of the folders below it.
+        wait: wait for another process that holds it, after a line on standard error that names it.
+
     Raises:
-        CareBenchError: another process holds the lock, or the folder cannot be made.
+        CareBenchError: another process holds the lock and ``wait`` is not set; or the folder cannot be made.
     """
     with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
@@ -72,7 +115,11 @@ def locked(folder: Path) -> Iterator[None]:
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise CareBenchError(f"another process is working on {folder}; expected one at a time") from None
+                holder = _holder(descriptor)
+                if not wait:
+                    raise CareBenchError(f"{holder} is working on {folder}; expected one at a time") from None
+                print(f"waiting for {holder}, which is working on {folder}", file=sys.stderr, flush=True)  # noqa: T201
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
@@ -115,10 +162,33 @@ def sha256_tree(folder: Path, pattern: str) -> str:
     return sha256_bytes(canonical_json(files))
 
 
-def _umask() -> int:
-    current = os.umask(0)
-    os.umask(current)
-    return current
+@contextmanager
+def _open_alone(path: Path) -> Iterator[BinaryIO]:
+    """Open an empty file for writing that no other process writes at the same time, waiting for one that does."""
+    while True:
+        with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "w+b", closefd=True) as file:
+            fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+            try:
+                same = os.path.samestat(os.fstat(file.fileno()), path.stat())
+            except FileNotFoundError:
+                same = False
+            if same:  # else the process before has renamed the file that we opened
+                file.truncate(0)
+                yield file
+                return
+
+
+def _holder(descriptor: int) -> str:
+    """Name the process that holds the lock of an open folder: its number and command where the system tells them."""
+    inode = os.fstat(descriptor).st_ino
+    try:
+        rows = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+        pid = next(row[4] for row in rows if row[1] == "FLOCK" and row[5].endswith(f":{inode}") and int(row[4]) > 0)
+        words = Path("/proc", pid, "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except (OSError, ValueError, IndexError, StopIteration):
+        return "another process"
+    command = " ".join(" ".join(words).split())
+    return f"process {pid} ({command if len(command) <= SHOWN else command[:SHOWN] + '...'})"
 
 
 def _sync_folder(folder: Path) -> None:

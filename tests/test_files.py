@@ -6,13 +6,24 @@ import hashlib
 import os
 import resource
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
 from care_bench.errors import CareBenchError, unknown
-from care_bench.files import canonical_json, locked, sha256_bytes, sha256_file, write_atomic, write_json, write_text
+from care_bench.files import (
+    canonical_json,
+    locked,
+    replacing,
+    sha256_bytes,
+    sha256_file,
+    write_atomic,
+    write_json,
+    write_text,
+)
 from tests.data.killing import python
 
 LOCK = "import sys; from pathlib import Path; from care_bench.files import locked\n"
@@ -97,7 +108,9 @@ def test_another_process_is_kept_out(tmp_path: Path) -> None:
     with locked(tmp_path / "w"):
         other = python("-c", HOLD, tmp_path / "w")
     assert other.returncode != 0
-    assert f"CareBenchError: another process is working on {tmp_path}/w; expected one at a time" in other.stderr
+    line = other.stderr.splitlines()[-1]
+    assert f"CareBenchError: process {os.getpid()} (" in line, "the holder is named"
+    assert line.endswith(f") is working on {tmp_path}/w; expected one at a time")
     assert python("-c", HOLD, tmp_path / "w").returncode == 0
 
 
@@ -114,3 +127,59 @@ def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
         locked(tmp_path / "file" / "w"),
     ):
         pass
+
+
+WAIT = f"{LOCK}with locked(Path(sys.argv[1]), wait=True): print('in')"
+
+
+def test_a_process_waits_and_says_for_whom(tmp_path: Path) -> None:
+    with locked(tmp_path / "w"):
+        command = [sys.executable, "-c", WAIT, str(tmp_path / "w")]
+        other = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        assert other.stderr is not None
+        assert f"waiting for process {os.getpid()} (" in other.stderr.readline()
+    out, _ = other.communicate(timeout=60)
+    assert (out, other.returncode) == ("in\n", 0)
+
+
+def test_the_file_of_a_killed_writer_is_taken_over(tmp_path: Path) -> None:
+    (tmp_path / ".file.part").write_text("half of something longer")
+    write_text(tmp_path / "file", "whole")
+    assert (tmp_path / "file").read_text() == "whole"
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_many_writers_of_one_file_leave_one_of_their_contents(tmp_path: Path) -> None:
+    many = "import sys; from pathlib import Path; from care_bench.files import write_text\n"
+    many += "for _ in range(50): write_text(Path(sys.argv[1]), sys.argv[2] * 100_000)"
+    writers = [subprocess.Popen([sys.executable, "-c", many, str(tmp_path / "file"), letter]) for letter in "abc"]
+    assert [writer.wait(60) for writer in writers] == [0, 0, 0]
+    assert (tmp_path / "file").read_text() in {letter * 100_000 for letter in "abc"}
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
+    for name in ("old", "new"):
+        with replacing(tmp_path / "folder") as folder:
+            write_text(folder / name, name)
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["folder", "folder/new"]
+
+
+def test_a_folder_that_cannot_be_filled_stays_as_it_was(tmp_path: Path) -> None:
+    with replacing(tmp_path / "folder") as folder:
+        write_text(folder / "old", "")
+    with pytest.raises(CareBenchError, match="no"), replacing(tmp_path / "folder") as folder:
+        write_text(folder / "new", "")
+        raise CareBenchError("no")
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["folder", "folder/old"]
+
+
+def test_a_folder_that_was_moved_aside_by_a_killed_process_comes_back(tmp_path: Path) -> None:
+    (tmp_path / ".folder.old").mkdir()
+    (tmp_path / ".folder.old" / "kept").write_text("")
+    (tmp_path / ".folder.part").mkdir()
+    (tmp_path / ".folder.part" / "half").write_text("")
+    with pytest.raises(CareBenchError, match="no"), replacing(tmp_path / "folder") as folder:
+        assert list(folder.iterdir()) == []
+        raise CareBenchError("no")
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["folder", "folder/kept"]

@@ -1,0 +1,80 @@
+"""Reading files that may be damaged: every failure becomes one line, and nothing but a regular file is opened."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from care_bench.errors import CareBenchError
+
+NO_MEMORY = ("can't allocate memory", "cannot allocate memory", "out of memory", "realloc", "malloc", "bad_alloc")
+"""How libraries say that memory is short when they do not raise MemoryError."""
+
+
+@contextmanager
+def decoding(path: Path | str, expected: str) -> Iterator[None]:
+    """Turn every failure of the body, which decodes a file, into one line.
+
+    Decoders of damaged bytes raise anything: a wrong checksum may be an IndexError. So this catches all of it, except
+    what asks the process to end.
+
+    Args:
+        path: the file, as the line names it.
+        expected: what it should be and how to repair it, such as "expected the summary of a run".
+
+    Raises:
+        CareBenchError: the body raised; one raised by the body itself passes unchanged.
+    """
+    try:
+        yield
+    except CareBenchError:
+        raise
+    except Exception as error:
+        raise CareBenchError(f"{reason(path, error)}; {expected}") from error
+
+
+def reason(path: Path | str, error: Exception) -> str:
+    """Say in one line why a file could not be decoded: no memory, not readable, or damaged."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    if isinstance(error, OSError) and error.strerror:  # not the errors that libraries raise as OSError without a number
+        said = error.strerror
+        return f"cannot read {path}: {said}"
+    if isinstance(error, MemoryError) or any(words in said.lower() for words in NO_MEMORY):
+        return f"cannot read {path}: not enough memory"
+    if isinstance(error, RecursionError):
+        return f"{path} is damaged: it is nested too deeply"
+    if isinstance(error, UnicodeDecodeError):
+        said = f"byte {error.start} is not {error.encoding.upper()}"
+    elif isinstance(error, KeyError):
+        said = f"it lacks {said}"
+    return f"{path} is damaged: {said}"
+
+
+def read_bytes(path: Path, expected: str) -> bytes:
+    """Return the content of a regular file.
+
+    Raises:
+        CareBenchError: it is missing, unreadable, or not a regular file: a named pipe is refused instead of waited for.
+    """
+    # O_NONBLOCK: opening a named pipe without a writer would wait for one.
+    with decoding(path, expected), os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        return file.read()
+
+
+def read_json(path: Path, expected: str) -> Any:
+    """Return the content of a JSON file.
+
+    Raises:
+        CareBenchError: as :func:`read_bytes`, or it is not JSON.
+    """
+    content = read_bytes(path, expected)
+    with decoding(path, expected):
+        return json.loads(content)
