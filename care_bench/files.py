@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -15,6 +16,12 @@ from typing import Any, BinaryIO
 
 from care_bench.errors import CareBenchError
 
+UNWRITABLE = frozenset(
+    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG)
+)
+"""Errors of a folder that cannot be written, or is full."""
+MOVED = frozenset((errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ESTALE))
+"""Errors where somebody else has changed the folder during the work."""
 SHOWN = 120
 """Characters of a command that a message shows."""
 
@@ -92,8 +99,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        found = error.strerror or error
-        raise CareBenchError(f"cannot write {path}: {found}; expected a writable folder with space left") from error
+        raise CareBenchError(f"cannot write {path}: {error.strerror or error}{_remedy(error)}") from error
 
 
 @contextmanager
@@ -176,6 +182,16 @@ def _open_alone(path: Path) -> Iterator[BinaryIO]:
                 file.truncate(0)
                 yield file
                 return
+
+
+def _remedy(error: OSError) -> str:
+    """Say what to do about an error while writing; nothing where the system's words say all that is known."""
+    if error.errno in UNWRITABLE:
+        return "; expected a writable folder with space left"
+    if error.errno in MOVED:
+        where = "" if error.filename is None else f" ({error.filename})"
+        return f"{where}; another process has moved, made or deleted it meanwhile, run the same command again"
+    return ""
 
 
 def _holder(descriptor: int) -> str:

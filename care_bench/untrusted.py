@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,7 @@ def reason(path: Path | str, error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:  # not the errors that libraries raise as OSError without a number
         said = error.strerror
         return f"cannot read {path}: {said}"
-    if isinstance(error, MemoryError) or any(words in said.lower() for words in NO_MEMORY):
+    if is_memory_short(error):
         return f"cannot read {path}: not enough memory"
     if isinstance(error, RecursionError):
         return f"{path} is damaged: it is nested too deeply"
@@ -56,17 +58,29 @@ def reason(path: Path | str, error: Exception) -> str:
     return f"{path} is damaged: {said}"
 
 
+def is_memory_short(error: Exception) -> bool:
+    """Tell whether an error means that memory is short."""
+    return isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
+
+
 def read_bytes(path: Path, expected: str) -> bytes:
     """Return the content of a regular file.
 
     Raises:
         CareBenchError: it is missing, unreadable, or not a regular file: a named pipe is refused instead of waited for.
     """
-    # O_NONBLOCK: opening a named pipe without a writer would wait for one.
-    with decoding(path, expected), os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "it is not a regular file")
+    with decoding(path, expected), _regular(path) as file:
         return file.read()
+
+
+def sha256_of(path: Path, expected: str) -> str:
+    """Return the hex SHA-256 of a regular file.
+
+    Raises:
+        CareBenchError: as :func:`read_bytes`.
+    """
+    with decoding(path, expected), _regular(path) as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_json(path: Path, expected: str) -> Any:
@@ -78,3 +92,12 @@ def read_json(path: Path, expected: str) -> Any:
     content = read_bytes(path, expected)
     with decoding(path, expected):
         return json.loads(content)
+
+
+@contextmanager
+def _regular(path: Path) -> Iterator[BufferedReader]:
+    # O_NONBLOCK: opening a named pipe without a writer would wait for one.
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
+        yield file

@@ -65,12 +65,12 @@ class Settings(BaseModel):
         """
         try:
             return cls.model_validate_json(json.dumps(content))
-        except TypeError as error:
+        except ValidationError as error:
+            raise CareBenchError(f"{where}: {_first_line(error, cls, content)}") from None
+        except (TypeError, ValueError, RecursionError) as error:
             raise CareBenchError(
                 f"{where}: {error}; expected strings, numbers, true, false, null, lists and keys"
             ) from None
-        except ValidationError as error:
-            raise CareBenchError(f"{where}: {_first_line(error, cls, content)}") from None
 
     def sha256(self) -> str:
         """Return the hash of the canonical JSON of these settings, defaults included."""

@@ -10,9 +10,13 @@ from typing import Any
 import yaml
 
 from care_bench.errors import CareBenchError
+from care_bench.untrusted import read_bytes, reason
 
 EXPONENT = re.compile(r"^[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$")
 """Numbers with an exponent. YAML 1.1, and so PyYAML, reads 1e-6 as a string unless it has both dot and sign."""
+
+MOST_VALUES = 1_000_000
+"""A file of a few lines can stand for more values than memory has room for, by aliases of aliases."""
 
 
 class _Loader(yaml.SafeLoader):
@@ -45,12 +49,12 @@ def read_yaml(path: Path) -> Any:
     Raises:
         CareBenchError: no such file, not YAML, or a duplicate key.
     """
+    content = read_bytes(path, "expected a YAML or JSON file")
     try:
-        return parse_yaml(path.read_text(encoding="utf-8"), str(path))
-    except OSError as error:
-        raise CareBenchError(f"cannot read {path}: {error.strerror or error}") from None
+        text = content.decode()
     except UnicodeDecodeError as error:
         raise CareBenchError(f"{path} is not YAML: {error}") from None
+    return parse_yaml(text, str(path))
 
 
 def parse_yaml(text: str, where: str) -> Any:
@@ -60,9 +64,33 @@ def parse_yaml(text: str, where: str) -> Any:
         CareBenchError: not YAML, or a duplicate key.
     """
     try:
-        return yaml.load(text, _Loader)  # a subclass of SafeLoader
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        content = yaml.load(text, _Loader)  # a subclass of SafeLoader
+        _check_size(content, {})
+    except yaml.YAMLError as error:
         raise CareBenchError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
+    except Exception as error:  # such as a date that does not exist, or nesting too deep for Python
+        raise CareBenchError(f"{reason(where, error)}; expected YAML or JSON") from None
+    return content
+
+
+def _check_size(content: Any, seen: dict[int, int | None]) -> int:
+    """Return the number of values in a content, counting those of an alias (`*name`) wherever it stands.
+
+    Raises:
+        ValueError: more than ``MOST_VALUES``, or a value that contains itself.
+    """
+    if not isinstance(content, dict | list):
+        return 1
+    known = seen.setdefault(id(content), 0)
+    if known == 0:
+        seen[id(content)] = None
+        inner = content.values() if isinstance(content, dict) else content
+        seen[id(content)] = known = 1 + sum(_check_size(value, seen) for value in inner)
+    if known is None:
+        raise ValueError("a value contains itself")
+    if known > MOST_VALUES:
+        raise ValueError(f"its aliases stand for more than {MOST_VALUES} values")
+    return known
 
 
 def parse_scalars(content: Any) -> Any:

@@ -1,33 +1,11 @@
 """``python -m care_bench.report results/``: print the tables of a results folder and write them to files."""
 
-from __future__ import annotations
-
-from pathlib import Path
-from typing import Annotated
-
-import typer
-
-from care_bench.report.build import write_report
-from care_bench.report.writers import FORMATS
 from care_bench.terminal import run
-
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-
-
-@app.command()
-def report(
-    results: Annotated[Path, typer.Argument(help="Results folder, with collected/ or pinned/ in it.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Where to write; by default RESULTS/report.")] = None,
-    formats: Annotated[str, typer.Option("--format", help=f"Any of {','.join(FORMATS)}.")] = ",".join(FORMATS),
-    collection: Annotated[str | None, typer.Option("--collection", help="Report this collection or pin only.")] = None,
-) -> None:
-    """Print and write the tables, every cell with the records behind it."""
-    write_report(results, out, formats.split(","), collection)
 
 
 def main() -> None:
     """Run the command line."""
-    run(app, "care_bench.report")
+    run("care_bench.report.command", "care_bench.report")
 
 
 if __name__ == "__main__":

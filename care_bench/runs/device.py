@@ -10,6 +10,11 @@ from pathlib import Path
 
 import torch
 
+from care_bench.errors import CareBenchError
+
+THREADS, THREADS_PER_CORE = 64, 4
+"""Threads that every machine can start, so that a run of a larger one can be repeated on it; and most per core."""
+
 
 def best_device() -> torch.device:
     """Return the GPU (CUDA or ROCm) if there is one, else the CPU. Apple's GPU has no float64, which metrics need."""
@@ -31,9 +36,22 @@ def reproducible(deterministic: bool, threads: int, device: torch.device) -> Ite
         threads: CPU threads per operation.
         device: where the work is done. On the CPU nothing is switched: the kernels used here are deterministic, and the
             switch imports torch's compiler.
+
+    Raises:
+        CareBenchError: so many threads that the machine may not be able to start them.
     """
+    _check_threads(threads)
     with _threads(threads), _deterministic_kernels() if deterministic and device.type != "cpu" else nullcontext():
         yield
+
+
+def _check_threads(threads: int) -> None:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    most = max(THREADS, THREADS_PER_CORE * cores)
+    if threads > most:
+        raise CareBenchError(
+            f"training.threads = {threads}, and this machine offers {cores} cores; expected at most {most}"
+        )
 
 
 @contextmanager

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import json
+import shutil
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from care_bench.config import RunConfig, read_run
 from care_bench.errors import CareBenchError
-from care_bench.files import locked, sha256_file
+from care_bench.files import locked, write_json
+from care_bench.runs.summary import Summary
+from care_bench.untrusted import sha256_of
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class RunFolder:
 
     @property
     def summary(self) -> Path:
-        """Steps, speed, device, version of torch, and the hashes of the other files; written last."""
+        """The :class:`Summary` with the hashes of the other files; written last."""
         return self.path / "pretrain.json"
 
     @property
@@ -53,57 +54,132 @@ class RunFolder:
         """Weights of the encoder after an epoch, in the format of ``encoder``."""
         return self.path / "snapshots" / f"epoch{epoch}.safetensors"
 
-    def snapshots(self, summary: dict[str, Any]) -> dict[int, Path]:
+    def snapshots(self, summary: Summary) -> dict[int, Path]:
         """Return the snapshots of a finished run by epoch, after checking their hashes against the summary's.
 
         Raises:
             CareBenchError: one is missing or changed.
         """
         found = {}
-        for epoch, expected in summary.get("snapshots", {}).items():
+        for epoch, expected in summary.snapshots.items():
             found[int(epoch)] = path = self.snapshot(int(epoch))
-            if (digest := _weights_sha256(path)) != expected:
-                raise CareBenchError(
-                    f"{path} is truncated or changed: sha256 {digest[:12]}, expected {expected[:12]}; "
-                    f"delete {self.summary.name} and pretrain the run again"
-                )
+            self._check_file(path, expected)
         return found
 
     def state(self, config_sha256: str) -> Path:
         """Folder of the unfinished run with this configuration."""
         return self.path / f"state-{config_sha256[:12]}"
 
-    def lock(self) -> AbstractContextManager[None]:
+    def lock(self, wait: bool = False) -> AbstractContextManager[None]:
         """Keep other processes out of the folder, as :func:`care_bench.files.locked` does."""
-        return locked(self.path)
+        return locked(self.path, wait)
 
-    def check_unclaimed(self, config: RunConfig) -> None:
-        """Check that the folder holds no run of another configuration.
+    def claim(self, config: RunConfig) -> None:
+        """Make sure that the folder holds no run of another configuration, and complete what a killed process began.
+
+        The caller holds the lock. Files of this configuration that were set aside come back, also those of a move that
+        was killed half-way; the configuration file is written again where it alone is missing; temporary files and the
+        states of finished runs are deleted.
 
         Raises:
-            CareBenchError: the folder holds another configuration.
+            CareBenchError: the folder holds another configuration, or its configuration file is damaged.
         """
-        if self.config.exists():
-            self._check_config(read_run(self.config, None).sha256(), config)
+        self._clean()
+        found, summary = self._found(), self.read_summary()
+        if found is not None and found != config.sha256() and summary and summary.config_sha256 == config.sha256():
+            raise CareBenchError(
+                f"{self.config} was changed: it is config {found[:12]}, its run has config {config.sha256()[:12]}; "
+                "delete it, and the same command writes it again"
+            )
+        if found is not None:
+            self._check_config(found, config)
+        self._bring_back(config.sha256())
+        if not self.config.exists() and (summary := self.read_summary()) is not None:
+            self._check_config(summary.config_sha256, config)
+            write_json(self.config, config.model_dump(mode="json"))
 
-    def switch_to(self, config: RunConfig) -> None:
+    def switch_to(self, config: RunConfig, wait: bool = False) -> None:
         """Set aside the files of another configuration, and bring back those of this one where they were set aside.
 
         Every configuration's files have a subfolder to be set aside in. The state of unfinished runs stays where it is.
         A call that is interrupted is completed by the next one.
 
         Raises:
-            CareBenchError: another process has the folder, or a file cannot be moved.
+            CareBenchError: another process has the folder and ``wait`` is not set, or a file cannot be moved.
         """
-        with self.lock():
-            found = read_run(self.config, None).sha256() if self.config.exists() else None
-            if found not in (None, config.sha256()):
+        with self.lock(wait):
+            found = self._found()
+            if found is not None and found != config.sha256():
                 self._move(self.path, self._aside(found))
-            if self._aside(config.sha256()).exists():
-                self._move(self._aside(config.sha256()), self.path)
+            self._bring_back(config.sha256())
+
+    def read_summary(self) -> Summary | None:
+        """Return the summary of a finished run, or None where there is none.
+
+        Raises:
+            CareBenchError: it is damaged.
+        """
+        return Summary.read(self.summary) if self.summary.exists() else None
+
+    def check(self, config: RunConfig) -> Summary:
+        """Return the summary of a finished run after checking that all its files belong to it and are unchanged.
+
+        Raises:
+            CareBenchError: the run is not finished or has another configuration; or its weights, log, snapshots or
+                configuration file are missing or changed.
+        """
+        summary = self.read_summary()
+        if summary is None:
+            raise CareBenchError(
+                f"{self.path} holds no finished run: {self.summary.name} is missing; pretrain it first"
+            )
+        self._check_config(summary.config_sha256, config)
+        if self._found() != summary.config_sha256:
+            raise CareBenchError(
+                f"{self.config} is missing or changed: expected config {summary.config_sha256[:12]}; delete it, and "
+                "the command that has pretrained the run writes it again"
+            )
+        self._check_file(self.encoder, summary.weights_sha256)
+        self._check_file(self.log, summary.log_sha256)
+        self.snapshots(summary)
+        return summary
+
+    def clean_up(self, config: RunConfig) -> None:
+        """Delete the state of a run that has finished."""
+        shutil.rmtree(self.state(config.sha256()), ignore_errors=True)
+
+    def _check_file(self, path: Path, expected: str) -> None:
+        again = f"delete {self.summary} and pretrain the run again"
+        if (found := sha256_of(path, again)) != expected:
+            raise CareBenchError(
+                f"{path} is truncated or changed: sha256 {found[:12]}, expected {expected[:12]}; {again}"
+            )
+
+    def _check_config(self, found: str, config: RunConfig) -> None:
+        if found != (expected := config.sha256()):
+            raise CareBenchError(
+                f"{self.path} holds a run of config {found[:12]}, expected config {expected[:12]}; "
+                "use another folder, or delete this one if its run is not needed"
+            )
+
+    def _found(self) -> str | None:
+        """Return the hash of the configuration in the folder, None where there is none."""
+        if not self.config.exists():
+            return None
+        try:
+            return read_run(self.config, None).sha256()
+        except CareBenchError as error:
+            raise CareBenchError(
+                f"{error}; this is the copy of a run's configuration: delete {self.config}, and the command that has "
+                "pretrained the run writes it again"
+            ) from None
 
     def _aside(self, config_sha256: str) -> Path:
         return self.path / f"config-{config_sha256[:12]}"
+
+    def _bring_back(self, config_sha256: str) -> None:
+        if self._aside(config_sha256).exists():
+            self._move(self._aside(config_sha256), self.path)
 
     def _move(self, source: Path, target: Path) -> None:
         """Move a run's files. Its summaries are never beside files of another run, and its configuration goes last."""
@@ -117,52 +193,23 @@ class RunFolder:
                 if (source / name).exists():
                     (source / name).replace(target / name)
             if back:
+                _delete_temporary(source)
                 source.rmdir()
         except OSError as error:
             raise CareBenchError(f"cannot move {error.filename} to {target}: {error.strerror}") from None
 
-    def read_summary(self) -> dict[str, Any] | None:
-        """Return the summary of a finished run, or None where there is none."""
-        try:
-            content = json.loads(self.summary.read_text())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            raise CareBenchError(f"{self.summary} cannot be read: {error}; expected the summary of a run") from None
-        if not isinstance(content, dict) or not {"config_sha256", "weights_sha256", "data_sha256"} <= set(content):
-            raise CareBenchError(f"{self.summary} is not the summary of a run: expected its hashes")
-        return content
-
-    def check(self, config: RunConfig) -> dict[str, Any]:
-        """Return the summary of a finished run after checking that its files belong to it.
-
-        Raises:
-            CareBenchError: the run is not finished, has another configuration, or its weights have changed.
-        """
-        summary = self.read_summary()
-        if summary is None:
-            raise CareBenchError(
-                f"{self.path} holds no finished run: {self.summary.name} is missing; pretrain it first"
-            )
-        self._check_config(summary["config_sha256"], config)
-        found = _weights_sha256(self.encoder)
-        if found != summary["weights_sha256"]:
-            raise CareBenchError(
-                f"{self.encoder} is truncated or changed: sha256 {found[:12]}, expected "
-                f"{summary['weights_sha256'][:12]}; delete {self.summary.name} and pretrain the run again"
-            )
-        return summary
-
-    def _check_config(self, found: str, config: RunConfig) -> None:
-        if found != (expected := config.sha256()):
-            raise CareBenchError(
-                f"{self.path} holds a run of config {found[:12]}, expected config {expected[:12]}; "
-                "delete it or use another folder"
-            )
+    def _clean(self) -> None:
+        """Delete what killed processes have left: temporary files, and the states of finished runs."""
+        states = list(self.path.glob("state-*"))
+        for folder in (self.path, self.path / "snapshots", *states, *self.path.glob("config-*")):
+            _delete_temporary(folder)
+        if self.summary.exists() and (summary := self.read_summary()) is not None:
+            shutil.rmtree(self.state(summary.config_sha256), ignore_errors=True)
+        for state in states:
+            if (self.path / f"config-{state.name.removeprefix('state-')}" / self.summary.name).exists():
+                shutil.rmtree(state, ignore_errors=True)
 
 
-def _weights_sha256(path: Path) -> str:
-    try:
-        return sha256_file(path)
-    except OSError as error:
-        raise CareBenchError(f"cannot read {path}: {error.strerror}; pretrain the run again") from None
+def _delete_temporary(folder: Path) -> None:
+    for path in folder.glob(".*.part"):
+        path.unlink(missing_ok=True)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import safetensors.torch
-from safetensors import SafetensorError, safe_open
-from torch import nn
+from safetensors import safe_open
+from torch import Tensor, nn
 
 from care_bench.errors import CareBenchError
+from care_bench.untrusted import decoding
 
 
 def encoder_bytes(encoder: nn.Module, config_sha256: str) -> bytes:
@@ -27,18 +31,43 @@ def load_encoder_weights(encoder: nn.Module, path: Path, config_sha256: str) -> 
     Raises:
         CareBenchError: the file is missing, truncated, foreign, or belongs to another configuration.
     """
-    try:
+    expected = "expected the safetensors file of an encoder"
+    with decoding(path, expected):
+        if path.exists() and not path.is_file():
+            raise OSError(errno.EINVAL, "it is not a regular file")
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
         content = safetensors.torch.load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise CareBenchError(f"encoder {path} cannot be read: {error}; expected a whole safetensors file") from None
     found = metadata.get("config_sha256")
     if found != config_sha256:
         whose = f"belongs to config {found[:12]}" if found else "was not written by care_bench"
         raise CareBenchError(f"encoder {path} {whose}; this run has config {config_sha256[:12]}")
-    try:
-        encoder.load_state_dict(content)
-    except RuntimeError as error:
-        reason = " ".join(str(error).split())
-        raise CareBenchError(f"encoder {path} does not fit the model of its config: {reason}") from None
+    load_weights(encoder, content, f"encoder {path}")
+
+
+def load_weights(module: nn.Module, content: Mapping[str, Tensor], where: str) -> None:
+    """Load tensors into a module that has the same names, shapes and types.
+
+    Args:
+        module: where they go; unchanged if they do not fit.
+        content: name -> tensor.
+        where: what holds them, named in the error.
+
+    Raises:
+        CareBenchError: a name is missing or unknown, or a tensor has another shape or type.
+    """
+    expected = module.state_dict()
+    wrong = [f"{name} is missing" for name in expected.keys() - content.keys()]
+    wrong += [f"{name} is unknown" for name in content.keys() - expected.keys()]
+    for name in expected.keys() & content.keys():
+        (found, wanted) = (_described(content[name]), _described(expected[name]))
+        if found != wanted:
+            wrong.append(f"size mismatch: {name} is {found}, expected {wanted}")
+    if wrong:
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise CareBenchError(f"{where} does not fit the model of its config: {min(wrong)}{more}")
+    module.load_state_dict(content)
+
+
+def _described(tensor: Any) -> str:
+    return f"{tensor.dtype} {tuple(tensor.shape)}" if isinstance(tensor, Tensor) else type(tensor).__name__

@@ -3,53 +3,95 @@
 from __future__ import annotations
 
 import io
+import pickle
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
+from pydantic import Field
 
+from care_bench.config.base import Settings
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes, write_bytes
+from care_bench.runs.summary import Epoch, Measured, Sha256
+from care_bench.untrusted import decoding, read_bytes
 
-MAGIC = b"care_bench checkpoint 1 "
+MAGIC = b"care_bench checkpoint 2 "
 """Every checkpoint begins with this, the SHA-256 of what follows the line, and a line feed."""
 
+Number = Annotated[int, Field(ge=0)]
 
-def save_checkpoint(path: Path, config_sha256: str, state: dict[str, Any]) -> None:
-    """Write the state of a run atomically.
 
-    Args:
-        path: the checkpoint.
-        config_sha256: hash of the run's configuration, checked when it is loaded.
-        state: tensors and plain values.
+class Progress(Settings):
+    """How far a run is, and the hashes of its other files."""
+
+    config_sha256: Sha256
+    data_sha256: Sha256
+    step: Number
+    """Steps done."""
+    seconds: Measured
+    """Training time so far, over all resumes."""
+    resumed: Number
+    """Number of resumes."""
+    log_bytes: Number
+    """Length of the log; what follows was written after the checkpoint."""
+    log_sha256: Sha256
+    """Hash of so many bytes of the log."""
+    snapshots: dict[Epoch, Sha256]
+    """Epoch -> hash of the snapshot kept after it."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """The state of an unfinished run.
+
+    Attributes:
+        progress: how far it is.
+        tensors: states of the model, the optimizer and the precision; plain values and tensors on the CPU.
     """
+
+    progress: Progress
+    tensors: Mapping[str, Any]
+
+
+def save_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write the state of a run atomically."""
     buffer = io.BytesIO()
-    torch.save({"config_sha256": config_sha256, **state}, buffer)
+    torch.save({"progress": checkpoint.progress.model_dump(mode="json"), **checkpoint.tensors}, buffer)
     content = buffer.getvalue()
     write_bytes(path, MAGIC + sha256_bytes(content).encode() + b"\n" + content)
 
 
-def load_checkpoint(path: Path, config_sha256: str) -> dict[str, Any]:
+def load_checkpoint(path: Path, config_sha256: str) -> Checkpoint:
     """Read the state of a run to the CPU, without executing code from the file.
 
     Raises:
         CareBenchError: the file is truncated, changed, foreign, or belongs to another configuration.
     """
-    try:
-        header, _, content = path.read_bytes().partition(b"\n")
-    except OSError as error:
-        raise CareBenchError(f"checkpoint {path} cannot be read: {error.strerror}") from None
+    again = how_to_repair(path)
+    header, _, content = read_bytes(path, again).partition(b"\n")
     if not header.startswith(MAGIC):
-        raise CareBenchError(f"{path} is not a checkpoint of care_bench; delete it to start the run again")
+        raise CareBenchError(f"{path} is not a checkpoint of this version of care_bench; {again}")
     if header.removeprefix(MAGIC).decode(errors="replace") != sha256_bytes(content):
         raise CareBenchError(
-            f"checkpoint {path} is truncated or changed: its SHA-256 is not the one it was written with; "
-            "delete it to start the run again"
+            f"checkpoint {path} is truncated or changed: its SHA-256 is not the one it was written with; {again}"
         )
-    state: dict[str, Any] = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    if state["config_sha256"] != config_sha256:
+    with decoding(path, again):
+        try:
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError:  # its message explains over many lines how to run the code in the file
+            raise ValueError("it holds more than tensors and plain values") from None
+        progress = Progress.parse(state.pop("progress"), str(path))
+    if progress.config_sha256 != config_sha256:
         raise CareBenchError(
-            f"checkpoint {path} belongs to config {state['config_sha256'][:12]}, this run has config "
-            f"{config_sha256[:12]}; delete it or use another folder"
+            f"checkpoint {path} belongs to config {progress.config_sha256[:12]}, this run has config "
+            f"{config_sha256[:12]}; {again}"
         )
-    return state
+    return Checkpoint(progress, state)
+
+
+def how_to_repair(checkpoint: Path) -> str:
+    """Say how to start a run again whose state is damaged."""
+    return f"delete {checkpoint.parent} to start the run again"

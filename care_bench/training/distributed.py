@@ -8,10 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from lightning_fabric import Fabric
-from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-from lightning_fabric.strategies.ddp import DDPStrategy
 from torch import Tensor, autograd, distributed, nn
 
 from care_bench.config import RunConfig
@@ -19,6 +15,13 @@ from care_bench.errors import CareBenchError
 from care_bench.models import Encoder
 from care_bench.runs.device import best_device
 from care_bench.runs.randomness import generator
+from care_bench.torchrun import hidden, torchrun_rank, torchrun_world_size
+
+with hidden():
+    from lightning_fabric import Fabric
+    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
+    from lightning_fabric.strategies.ddp import DDPStrategy
 
 STOP_CHECK_EVERY = 10
 """Steps between checks for a stop signal in any rank; each is an all-reduce, which waits for the GPU."""
@@ -88,11 +91,20 @@ class Ranks:
 def current_rank(config: RunConfig) -> int | None:
     """Return the rank of this process in a run, or None where the run's ranks have yet to be launched.
 
-    A run with one device has rank 0, even if a launcher or scheduler has set the environment.
+    A run with one device has rank 0, even if a launcher or scheduler has set the environment. The ranks of one with
+    several are those that torchrun has started. Without torchrun this process launches them; what other launchers have
+    set, or what is left over, is then replaced for them.
+
+    Raises:
+        CareBenchError: torchrun has started several ranks for a run with one device; or what it has set is left over.
     """
-    if config.training.devices == 1:
-        return 0
-    return int(os.environ["RANK"]) if distributed.is_torchelastic_launched() else None
+    if config.training.devices > 1:
+        return torchrun_rank()
+    if (size := torchrun_world_size()) > 1:
+        raise CareBenchError(
+            f"run {config.id}: training.devices = 1, and torchrun has started {size} ranks; expected no torchrun"
+        )
+    return 0
 
 
 def check_devices(config: RunConfig) -> None:
@@ -119,7 +131,7 @@ def check_devices(config: RunConfig) -> None:
             f"run {config.id}: training.devices = {training.devices}, and this machine shows "
             f"{torch.cuda.device_count()}; expected at most that many"
         )
-    if distributed.is_torchelastic_launched():
+    if torchrun_rank() is not None:
         for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
             if os.environ[name] != str(training.devices):
                 raise CareBenchError(
@@ -136,18 +148,20 @@ def build_fabric(config: RunConfig) -> Fabric:
     """
     training, device = config.training, best_device().type
     if training.devices == 1:
-        return Fabric(accelerator=device, devices=1, precision=training.precision, plugins=[LightningEnvironment()])
+        with hidden():
+            return Fabric(accelerator=device, devices=1, precision=training.precision, plugins=[LightningEnvironment()])
     # A step has several forward passes, between which buffers must not change. The graph is the same at every step.
     known = inspect.signature(nn.parallel.DistributedDataParallel).parameters
     buffers = "forward_sync_buffers" if "forward_sync_buffers" in known else "broadcast_buffers"
     options: dict[str, Any] = {buffers: False, "static_graph": True}
-    fabric = Fabric(
-        accelerator=device,
-        devices=training.devices,
-        strategy=DDPStrategy(**options),
-        precision=training.precision,
-        plugins=[TorchElasticEnvironment()],
-    )
+    with hidden(ranks=False):
+        fabric = Fabric(
+            accelerator=device,
+            devices=training.devices,
+            strategy=DDPStrategy(**options),
+            precision=training.precision,
+            plugins=[TorchElasticEnvironment()],
+        )
     fabric.launch()
     return fabric
 

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 
 from care_bench.errors import CareBenchError
+from care_bench.terminal import STOP_SIGNALS
 
-STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 FAULT = 1
 """Exit code of a rank after an unexpected error."""
 

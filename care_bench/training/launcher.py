@@ -24,7 +24,8 @@ from care_bench.config import RunConfig
 from care_bench.errors import CareBenchError
 from care_bench.files import write_json
 from care_bench.runs.folder import RunFolder
-from care_bench.training.interrupts import FAULT, STOP_SIGNALS, RunInterruptedError, handle_stop_signals
+from care_bench.terminal import STOP_SIGNALS
+from care_bench.training.interrupts import FAULT, RunInterruptedError, handle_stop_signals
 
 LOOPBACK = "127.0.0.1"
 UNRELATED = 20
@@ -94,7 +95,7 @@ def _quiet() -> Iterator[None]:
 
 def _reported(temporary: Path) -> CareBenchError | None:
     """Return the CareBenchError that ended a rank, of rank 0 if it has one; None if no rank reported one."""
-    for path in sorted(temporary.glob("rank*.json")):
+    for path in sorted(temporary.glob("rank*.json"), key=lambda path: int(path.stem.removeprefix("rank"))):
         report = json.loads(path.read_text())
         if report["exit_code"] > 128:
             return RunInterruptedError(report["message"], report["exit_code"] - 128)

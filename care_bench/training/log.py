@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -15,7 +16,8 @@ import torch
 from torch import Tensor
 
 from care_bench.errors import CareBenchError
-from care_bench.files import writing
+from care_bench.files import sha256_bytes, writing
+from care_bench.untrusted import read_bytes
 
 
 class TermLog:
@@ -27,25 +29,39 @@ class TermLog:
     Args:
         path: the log.
         length: bytes of an existing log to keep; the rest was written after the checkpoint.
+        sha256: hash of these bytes.
         every: steps between flushes.
         run: names the run in errors.
     """
 
-    def __init__(self, path: Path, length: int, every: int, run: str) -> None:
+    def __init__(self, path: Path, length: int, sha256: str, every: int, run: str) -> None:
         self.run = run
         self.every = every
         self.last_loss = math.nan
         self._waiting: list[tuple[int, float, tuple[str, ...], Tensor]] = []
         with writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            size = path.stat().st_size if path.exists() else 0
-            if size < length:
-                raise CareBenchError(
-                    f"{path} has {size} bytes, but its checkpoint needs {length}; delete {path.parent} to start again"
-                )
+        again = f"delete {path.parent} to start the run again"
+        before = read_bytes(path, again) if length else b""
+        if len(before) < length:
+            raise CareBenchError(f"{path} has {len(before)} bytes, but its checkpoint needs {length}; {again}")
+        self._hash = hashlib.sha256(before[:length])
+        if self.sha256 != sha256:
+            raise CareBenchError(
+                f"{path} was changed: the SHA-256 of its first {length} bytes is {self.sha256[:12]}, its checkpoint "
+                f"has {sha256[:12]}; {again}"
+            )
+        with writing(path):
+            if path.exists() and not path.is_file():
+                raise CareBenchError(f"cannot write {path}: it is not a regular file")
             self._file = path.open("ab")
             self._file.truncate(length)
         self.path = path
+
+    @property
+    def sha256(self) -> str:
+        """Hash of all that was written, and of what was kept of an existing log."""
+        return self._hash.hexdigest()
 
     def add(self, step: int, learning_rate: float, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
         """Take the values of one step, numbered from 1."""
@@ -71,8 +87,10 @@ class TermLog:
             self.last_loss = record["loss"]
             lines.append(json.dumps({"step": step, "learning_rate": learning_rate, **record}) + "\n")
         self._waiting.clear()
+        content = "".join(lines).encode()
+        self._hash.update(content)
         with writing(self.path):
-            self._file.write("".join(lines).encode())
+            self._file.write(content)
             self._file.flush()
         if diverged is not None:
             raise CareBenchError(
@@ -86,11 +104,33 @@ class TermLog:
             os.fsync(self._file.fileno())
         return self._file.tell()
 
+    def content(self) -> bytes:
+        """Return the whole log, read from the disk.
+
+        Raises:
+            CareBenchError: it is not what was written: another process has changed it.
+        """
+        self.sync()
+        again = f"delete {self.path.parent} to start the run again"
+        content = read_bytes(self.path, again)
+        if sha256_bytes(content) != self.sha256:
+            raise CareBenchError(f"{self.path} was changed by another process during the training; {again}")
+        return content
+
     def _fetch(self) -> list[list[float]]:
         if not self._waiting:
             return []
         rows: list[list[float]] = torch.stack([values for *_, values in self._waiting]).cpu().tolist()
         return rows
+
+    @contextmanager
+    def closed_on_error(self) -> Iterator[None]:
+        """Close the log if the body raises."""
+        try:
+            yield
+        except BaseException:
+            self._file.close()
+            raise
 
     def __enter__(self) -> Self:
         return self

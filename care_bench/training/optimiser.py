@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from typing import assert_never
+from collections.abc import Mapping
+from typing import Any, assert_never
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from care_bench.config.run import AdamConfig, LARSConfig, OptimizerConfig, SGDConfig
 
@@ -35,6 +36,31 @@ def build_optimizer(config: OptimizerConfig, module: nn.Module) -> torch.optim.O
             )
             return lars
     assert_never(config)
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
+    """Load the state of an optimizer after checking that it is one of these weights under these settings.
+
+    torch itself would take the settings of the state, and tensors of any shape.
+
+    Raises:
+        ValueError: another number of weights, another setting, or a tensor of another shape or type.
+    """
+    weights = [weight for group in optimizer.param_groups for weight in group["params"]]
+    groups, numbers = state["param_groups"], [number for group in state["param_groups"] for number in group["params"]]
+    if numbers != list(range(len(weights))) or len(groups) != len(optimizer.param_groups):
+        raise ValueError(f"the optimizer has {len(numbers)} weights in {len(groups)} groups, this one {len(weights)}")
+    for own, saved in zip(optimizer.param_groups, groups, strict=True):
+        for key in own.keys() - {"params", "lr"}:
+            if saved.get(key, own[key]) != own[key]:
+                raise ValueError(f"the optimizer has {key} = {saved[key]}, expected {own[key]}")
+    for number, values in state["state"].items():
+        weight = weights[number]
+        for key, value in values.items():
+            # A step count is a scalar; moments have the shape of their weight.
+            if isinstance(value, Tensor) and value.ndim and (value.shape, value.dtype) != (weight.shape, weight.dtype):
+                raise ValueError(f"{key} of weight {number} is {tuple(value.shape)}, expected {tuple(weight.shape)}")
+    optimizer.load_state_dict(dict(state))
 
 
 def learning_rate_factor(step: int, total: int, warmup: int, schedule: str) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import time
 from contextlib import nullcontext
@@ -19,6 +18,7 @@ from care_bench.methods import PLAIN, View
 from care_bench.runs.device import best_device, describe_device, reproducible
 from care_bench.runs.folder import RunFolder
 from care_bench.runs.randomness import generator
+from care_bench.runs.summary import Summary
 from care_bench.runs.weights import encoder_bytes
 from care_bench.training.distributed import check_devices, current_rank, leave
 from care_bench.training.interrupts import RunInterruptedError, StopSignal, stop_signals
@@ -27,7 +27,7 @@ from care_bench.training.progress import training_progress
 from care_bench.training.session import Session
 
 
-def pretrain(config: RunConfig, data: Path, out: Path) -> RunFolder:
+def pretrain(config: RunConfig, data: Path, out: Path, wait: bool = False) -> RunFolder:
     """Train one run to its end, continuing where an earlier call was stopped.
 
     For a run with several devices, this process starts one process per device and waits for them. Started by
@@ -38,6 +38,7 @@ def pretrain(config: RunConfig, data: Path, out: Path) -> RunFolder:
         data: folder of prepared data sets.
         out: folder of the run. It ends with config.json, encoder.safetensors, log.jsonl and, written last,
             pretrain.json; until then the state is kept in a subfolder named by the configuration.
+        wait: wait for another process that works on this folder, instead of refusing.
 
     Raises:
         CareBenchError: unusable data, folder, checkpoint or settings; a loss that is not finite; a lost rank.
@@ -45,8 +46,12 @@ def pretrain(config: RunConfig, data: Path, out: Path) -> RunFolder:
         SystemExit: the run has ended, in every rank but the first.
     """
     folder, rank = RunFolder(out), current_rank(config)
-    with folder.lock() if rank == 0 else nullcontext():
-        folder.check_unclaimed(config)
+    if rank is None and wait:
+        with folder.lock(wait):  # the ranks must not: they would wait for each other only so long
+            pass
+    with folder.lock(wait) if rank == 0 else nullcontext():
+        if rank == 0:
+            folder.claim(config)
         if folder.read_summary() is None:
             check_devices(config)
             if rank is None:
@@ -76,11 +81,15 @@ def _pretrain(config: RunConfig, data: Path, folder: RunFolder) -> None:
             write_json(folder.config, config.model_dump(mode="json"))
         # Not before: a rank that is told to stop waits for the others, which needs the process group.
         with session.log, stop_signals() as stop:
-            session.snapshots()  # a missing one is reported before the training, not after it
+            session.snapshots()  # a missing or changed one is reported before the training, not after it
             _train(session, stop)
             if session.ranks.writes:
                 _finish(session, folder)
         leave(session.fabric)
+        if stop.number is not None:  # too late to stop this run; the next of a job must not begin
+            raise RunInterruptedError(
+                f"{config.id} was at its end when {signal.Signals(stop.number).name} came; it is finished", stop.number
+            )
 
 
 def train_step(session: Session) -> None:
@@ -160,28 +169,25 @@ def _save_when_due(session: Session, stop: StopSignal) -> None:
 
 def _finish(session: Session, folder: RunFolder) -> None:
     config = session.config
-    session.log.sync()
     weights = encoder_bytes(session.module.encoder, config.sha256())
-    log = session.log.path.read_bytes()
-    snapshots = {epoch: path.read_bytes() for epoch, path in session.snapshots().items()}
+    log, snapshots = session.log.content(), session.snapshots()
     for epoch, content in snapshots.items():
         write_bytes(folder.snapshot(epoch), content)
     write_bytes(folder.encoder, weights)
     write_bytes(folder.log, log)
-    summary = {
-        "run": config.id,
-        "steps": session.total,
-        "images_per_second": round(session.total * config.training.batch_size / session.seconds, 1),
-        "seconds": round(session.seconds, 3),
-        "resumed": session.resumed,
-        "device": describe_device(session.fabric.device, session.fabric.world_size),
-        "torch": torch.__version__,
-        "config_sha256": config.sha256(),
-        "data_sha256": session.data_sha256,
-        "weights_sha256": sha256_bytes(weights),
-        "log_sha256": sha256_bytes(log),
-        "snapshots": {str(epoch): sha256_bytes(content) for epoch, content in snapshots.items()},
-    }
-    write_json(folder.summary, summary)
-    for state in folder.path.glob("state-*"):
-        shutil.rmtree(state, ignore_errors=True)
+    summary = Summary(
+        run=config.id,
+        steps=session.total,
+        images_per_second=round(session.total * config.training.batch_size / session.seconds, 1),
+        seconds=round(session.seconds, 3),
+        resumed=session.resumed,
+        device=describe_device(session.fabric.device, session.fabric.world_size),
+        torch=torch.__version__,
+        config_sha256=config.sha256(),
+        data_sha256=session.data_sha256,
+        weights_sha256=sha256_bytes(weights),
+        log_sha256=sha256_bytes(log),
+        snapshots={str(epoch): sha256_bytes(content) for epoch, content in snapshots.items()},
+    )
+    write_json(folder.summary, summary.model_dump(mode="json"))
+    folder.clean_up(config)

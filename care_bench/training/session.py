@@ -3,30 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
 
 import torch
-from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from care_bench.augmentations import Augmentation
 from care_bench.config import RunConfig
 from care_bench.data import PreparedDataset
 from care_bench.errors import CareBenchError
-from care_bench.files import write_bytes
+from care_bench.files import sha256_bytes, write_bytes
 from care_bench.methods import Method, View, build_method
 from care_bench.models import Encoder
 from care_bench.runs.build import build_augmentation, build_run_encoder
 from care_bench.runs.folder import RunFolder
 from care_bench.runs.randomness import derive_seed
-from care_bench.runs.weights import encoder_bytes
+from care_bench.runs.weights import encoder_bytes, load_weights
 from care_bench.training.batches import Batches
-from care_bench.training.checkpoint import load_checkpoint, save_checkpoint
-from care_bench.training.distributed import Ranks, build_fabric, shard_batches
+from care_bench.training.checkpoint import Checkpoint, Progress, how_to_repair, load_checkpoint, save_checkpoint
+from care_bench.training.distributed import Fabric, Ranks, build_fabric, shard_batches
 from care_bench.training.log import TermLog
-from care_bench.training.optimiser import build_optimizer
+from care_bench.training.optimiser import build_optimizer, load_optimizer
+from care_bench.untrusted import decoding, read_bytes
 
 FLUSH_EVERY = 50
 """Steps whose loss terms stay on an accelerator until they are fetched, checked and written together."""
@@ -67,6 +67,7 @@ class Session:
         step: steps done.
         seconds: training time so far, over all resumes.
         resumed: number of resumes.
+        kept: epoch -> hash of the snapshot kept after it.
     """
 
     config: RunConfig
@@ -85,6 +86,7 @@ class Session:
     step: int = 0
     seconds: float = 0.0
     resumed: int = 0
+    kept: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, config: RunConfig, dataset: PreparedDataset, folder: RunFolder) -> Self:
@@ -106,15 +108,17 @@ class Session:
         total = training.epochs * batches.per_epoch
         total = total if training.steps is None else min(total, training.steps)
         checkpoint = folder.state(config.sha256()) / "checkpoint.pt"
-        state = load_checkpoint(checkpoint, config.sha256()) if checkpoint.exists() else None
-        if state is not None and state["data_sha256"] != dataset.sha256:
+        saved = load_checkpoint(checkpoint, config.sha256()) if checkpoint.exists() else None
+        progress = None if saved is None else saved.progress
+        if progress is not None and progress.data_sha256 != dataset.sha256:
             raise CareBenchError(
-                f"checkpoint {checkpoint} was trained on other data ({state['data_sha256'][:12]}, now "
-                f"{dataset.sha256[:12]}); delete it to start the run again"
+                f"checkpoint {checkpoint} was trained on other data ({progress.data_sha256[:12]}, now "
+                f"{dataset.sha256[:12]}); {how_to_repair(checkpoint)}"
             )
+        kept = (progress.log_bytes, progress.log_sha256) if progress and ranks.writes else (0, sha256_bytes(b""))
         log = TermLog(
             checkpoint.with_name("log.jsonl" if ranks.writes else f"log-rank{ranks.rank}.jsonl"),
-            length=state["log_bytes"] if state and ranks.writes else 0,
+            *kept,
             every=1 if fabric.device.type == "cpu" else FLUSH_EVERY,
             run=f"run {config.id} (config {config.sha256()[:12]})",
         )
@@ -134,8 +138,9 @@ class Session:
             total=total,
             warmup=min(training.warmup_epochs * batches.per_epoch, total),
         )
-        if state is not None:
-            session._restore(state)
+        if saved is not None:
+            with log.closed_on_error(), decoding(checkpoint, how_to_repair(checkpoint)):
+                session._restore(saved)
         return session
 
     def keep_snapshot(self) -> None:
@@ -144,21 +149,24 @@ class Session:
             return
         epoch, rest = divmod(self.step, self.batches.per_epoch)
         if rest == 0 and epoch in self.config.training.snapshot_epochs:
-            write_bytes(self._snapshot(epoch), encoder_bytes(self.module.encoder, self.config.sha256()))
+            content = encoder_bytes(self.module.encoder, self.config.sha256())
+            write_bytes(self._snapshot(epoch), content)
+            self.kept[str(epoch)] = sha256_bytes(content)
 
-    def snapshots(self) -> dict[int, Path]:
-        """Return the snapshots of the epochs done so far, by epoch.
+    def snapshots(self) -> dict[int, bytes]:
+        """Return the content of the snapshots kept so far, by epoch.
 
         Raises:
-            CareBenchError: one is missing.
+            CareBenchError: one is missing, or is not what was kept.
         """
-        reached = self.step // self.batches.per_epoch
-        found = {epoch: self._snapshot(epoch) for epoch in self.config.training.snapshot_epochs if epoch <= reached}
-        for path in found.values():
-            if not path.is_file():
-                raise CareBenchError(
-                    f"{path} is missing, but its checkpoint needs it; delete {path.parent} to start again"
-                )
+        found = {}
+        for epoch, expected in self.kept.items():
+            path, again = self._snapshot(int(epoch)), how_to_repair(self.checkpoint)
+            if not path.exists():
+                raise CareBenchError(f"{path} is missing, but its checkpoint needs it; {again}")
+            found[int(epoch)] = content = read_bytes(path, again)
+            if (digest := sha256_bytes(content)) != expected:
+                raise CareBenchError(f"{path} was changed: sha256 {digest[:12]}, but {expected[:12]} was kept; {again}")
         return found
 
     def _snapshot(self, epoch: int) -> Path:
@@ -168,20 +176,35 @@ class Session:
         """Write a checkpoint: all state of the run but the draws, which follow from config and step."""
         if not self.ranks.writes:
             return
-        state = {
-            "step": self.step,
+        progress = Progress(
+            config_sha256=self.config.sha256(),
+            data_sha256=self.data_sha256,
+            step=self.step,
+            seconds=self.seconds,
+            resumed=self.resumed,
+            log_bytes=self.log.sync(),
+            log_sha256=self.log.sha256,
+            snapshots=self.kept,
+        )
+        tensors = {
             "model": self.module.state_dict(),
             "optimizer": self.optimizer.state_dict(),
             "precision": self.fabric.strategy.precision.state_dict(),
-            "data_sha256": self.data_sha256,
-            "log_bytes": self.log.sync(),
-            "seconds": self.seconds,
-            "resumed": self.resumed,
         }
-        save_checkpoint(self.checkpoint, self.config.sha256(), state)
+        save_checkpoint(self.checkpoint, Checkpoint(progress, tensors))
 
-    def _restore(self, state: dict[str, Any]) -> None:
-        self.module.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.fabric.strategy.precision.load_state_dict(state["precision"])
-        self.step, self.seconds, self.resumed = state["step"], state["seconds"], state["resumed"] + 1
+    def _restore(self, saved: Checkpoint) -> None:
+        progress = saved.progress
+        reached = [
+            epoch for epoch in self.config.training.snapshot_epochs if epoch <= progress.step // self.batches.per_epoch
+        ]
+        if progress.step > self.total or sorted(map(int, progress.snapshots)) != reached:
+            raise ValueError(
+                f"step {progress.step} of {self.total} with snapshots of the epochs {list(progress.snapshots)}; "
+                f"expected those of {reached}"
+            )
+        load_weights(self.module, saved.tensors["model"], f"checkpoint {self.checkpoint}")
+        load_optimizer(self.optimizer, saved.tensors["optimizer"])
+        self.fabric.strategy.precision.load_state_dict(saved.tensors["precision"])
+        self.step, self.seconds, self.resumed = progress.step, progress.seconds, progress.resumed + 1
+        self.kept = dict(progress.snapshots)

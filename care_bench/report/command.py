@@ -1,0 +1,26 @@
+"""The application of ``python -m care_bench.report``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from care_bench.report.build import write_report
+from care_bench.report.writers import FORMATS
+from care_bench.terminal import keeps
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.command()
+@keeps("the tables written before it are whole; the same command writes them all")
+def report(
+    results: Annotated[Path, typer.Argument(help="Results folder, with collected/ or pinned/ in it.")],
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write; by default RESULTS/report.")] = None,
+    formats: Annotated[str, typer.Option("--format", help=f"Any of {','.join(FORMATS)}.")] = ",".join(FORMATS),
+    collection: Annotated[str | None, typer.Option("--collection", help="Report this collection or pin only.")] = None,
+) -> None:
+    """Print and write the tables, every cell with the records behind it."""
+    write_report(results, out, formats.split(","), collection)
