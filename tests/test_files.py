@@ -165,12 +165,17 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["folder", "folder/new"]
 
 
+def _fill_half(folder: Path) -> None:
+    assert list(folder.iterdir()) == []
+    write_text(folder / "new", "")
+    raise CareBenchError("no")
+
+
 def test_a_folder_that_cannot_be_filled_stays_as_it_was(tmp_path: Path) -> None:
     with replacing(tmp_path / "folder") as folder:
         write_text(folder / "old", "")
     with pytest.raises(CareBenchError, match="no"), replacing(tmp_path / "folder") as folder:
-        write_text(folder / "new", "")
-        raise CareBenchError("no")
+        _fill_half(folder)
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["folder", "folder/old"]
 
 
@@ -180,6 +185,5 @@ def test_a_folder_that_was_moved_aside_by_a_killed_process_comes_back(tmp_path: 
     (tmp_path / ".folder.part").mkdir()
     (tmp_path / ".folder.part" / "half").write_text("")
     with pytest.raises(CareBenchError, match="no"), replacing(tmp_path / "folder") as folder:
-        assert list(folder.iterdir()) == []
-        raise CareBenchError("no")
+        _fill_half(folder)
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["folder", "folder/kept"]
