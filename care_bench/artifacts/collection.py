@@ -120,12 +120,15 @@ def read_collection(folder: Path, pinned: bool = False) -> Collection:
             do not belong together.
     """
     if absent(folder / Manifest.NAME) and not pinned:
-        raise CareBenchError(f"missing {folder / Manifest.NAME}; {HOW_TO_COLLECT}")
+        raise CareBenchError(f"missing {folder / Manifest.NAME}: {folder} is no whole collection; {HOW_TO_COLLECT}")
     manifest = _load(folder)
     date = manifest.about.get("date")
     if pinned and not isinstance(date, str):
         raise CareBenchError(f"{folder / Manifest.NAME} has no date: it is not the manifest of a pin")
-    manifest.verify()
+    try:
+        manifest.verify()
+    except CareBenchError as error:
+        raise error if pinned else CareBenchError(f"{error}; collect it again") from None
     records = read_parquet(folder / PARQUET)
     check(records, str(folder))
     if manifest.about["profile"] != records[0].profile:

@@ -27,7 +27,8 @@ def reading(parent: Path) -> Iterator[None]:
         yield
         return
     with locked(parent, wait=True):
-        restore_replaced(parent)
+        with decoding(parent, "expected a folder of results"):
+            restore_replaced(parent)
         yield
 
 
