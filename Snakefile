@@ -10,12 +10,13 @@ from snakemake.utils import min_version
 
 min_version("9.0")
 
-if "datasets" not in config:
+if not workflow.overwrite_configfiles:
 
-    configfile: "workflows/config/smoke.yaml"
+    configfile: f"{workflow.basedir}/workflows/config/smoke.yaml"
 
 
 include: "workflows/rules/common.smk"
+include: "workflows/rules/recovery.smk"
 include: "workflows/rules/data.smk"
 include: "workflows/rules/pretrain.smk"
 include: "workflows/rules/evaluate.smk"
@@ -34,4 +35,4 @@ rule all:
     input:
         f"results/collected/{PROFILE.name}/records.parquet",
         f"results/report/{PROFILE.name}/report.md",
-        f"results/report/{PROFILE.name}/settings.md",
+        f"results/settings/{PROFILE.name}/settings.md",

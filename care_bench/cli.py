@@ -163,6 +163,9 @@ def collect(
     records: Annotated[list[Path] | None, typer.Argument(metavar="[RECORDS...]", help="Files of records.")] = None,
     profile: Annotated[Path | None, typer.Option("--profile", help="Collect the runs of this profile.")] = None,
     runs: Annotated[Path | None, typer.Option("--runs", help="Folder of these runs.")] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Replace the collection of another profile, or of all runs of a profile.")
+    ] = False,
 ) -> None:
     """Gather records into one Parquet and one CSV file: given files, or those of every run of a profile."""
     from care_bench.artifacts.collection import collect as gather
@@ -171,9 +174,9 @@ def collect(
     if profile is not None and runs is not None and not records:
         from care_bench.config import read_profile
 
-        collect_profile(read_profile(profile), runs, out)
+        collect_profile(read_profile(profile), runs, out, replace)
     elif records and profile is None and runs is None:
-        gather(records, out)
+        gather(records, out, replace)
     else:
         raise CareBenchError("collect takes files of records, or --profile and --runs; expected one of the two")
     _say(f"collected in {out}")
@@ -182,7 +185,7 @@ def collect(
 @app.command()
 def report(
     results: Results = RESULTS,
-    out: Annotated[Path | None, typer.Option("--out", help="Where to write; by default RESULTS/report.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write; by default RESULTS/report/NAME.")] = None,
     formats: Annotated[str, typer.Option("--format", help="Any of md,tex,html,csv.")] = "md,tex,html,csv",
     collection: Annotated[str | None, typer.Option("--collection", help="Report this collection or pin only.")] = None,
 ) -> None:
@@ -196,14 +199,14 @@ def report(
 def settings(
     profile: Annotated[Path, typer.Argument(help="A profile.")],
     results: Annotated[Path, typer.Option("--results", help="Results folder, with the paper's settings.")] = RESULTS,
-    out: Annotated[Path | None, typer.Option("--out", help="Where to write; by default RESULTS/report/NAME.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write; by default RESULTS/settings/NAME.")] = None,
 ) -> None:
     """Print and write the paper's settings beside those of a profile, and why they differ."""
     from care_bench.config import read_profile
     from care_bench.report.settings_table import write_settings
 
     parsed = read_profile(profile)
-    write_settings(parsed, results, results / "report" / parsed.name if out is None else out)
+    write_settings(parsed, results, results / "settings" / parsed.name if out is None else out)
 
 
 @app.command()

@@ -62,14 +62,16 @@ def replacing(folder: Path) -> Iterator[Path]:
     Other processes that replace a folder beside it wait. What a killed one has left is cleaned up by the next.
 
     Args:
-        folder: the folder to make or replace; parent folders are made.
+        folder: the folder to make or replace; parent folders are made. Of a link, the folder that it leads to.
 
     Yields:
         An empty folder beside it, to be filled with :func:`write_atomic` and the like.
 
     Raises:
-        CareBenchError: the folder cannot be written or is full; ``folder`` is then unchanged.
+        CareBenchError: the folder cannot be written or is full, or it is something else than a folder; ``folder`` is
+            then unchanged.
     """
+    folder = _real_folder(folder)
     new, old = folder.with_name(f".{folder.name}.part"), folder.with_name(f".{folder.name}.old")
     with locked(folder.parent, wait=True), writing(folder):
         try:
@@ -85,8 +87,28 @@ def replacing(folder: Path) -> Iterator[Path]:
             new.rename(folder)
             _sync_folder(folder.parent)
         finally:
+            if old.exists() and not folder.exists():  # the second of the two renames failed
+                old.rename(folder)
             for left in (new, old) if folder.exists() else (new,):
                 shutil.rmtree(left, ignore_errors=True)
+
+
+def restore_replaced(parent: Path) -> None:
+    """Put back the folders that a process had moved aside when it was killed between the renames of :func:`replacing`.
+
+    The caller holds the lock of ``parent``, so that no other process is at work.
+
+    Raises:
+        CareBenchError: a folder cannot be moved back.
+    """
+    with os.scandir(parent) as entries:
+        hidden = {entry.name for entry in entries if entry.name.startswith(".")}
+    for old in sorted(name for name in hidden if name.endswith(".old")):
+        folder = parent / old.removeprefix(".").removesuffix(".old")
+        # Without the new folder, the swap was complete, and the user has removed its result since.
+        if f".{folder.name}.part" in hidden and not os.path.lexists(folder):
+            with writing(folder):
+                (parent / old).rename(folder)
 
 
 @contextmanager
@@ -192,6 +214,17 @@ def _remedy(error: OSError) -> str:
         where = "" if error.filename is None else f" ({error.filename})"
         return f"{where}; another process has moved, made or deleted it meanwhile, run the same command again"
     return ""
+
+
+def _real_folder(folder: Path) -> Path:
+    """Return a folder that can be moved aside under its own name: neither `.` nor a link."""
+    try:
+        real = folder.resolve() if folder.is_symlink() or folder.name in ("", "..") else folder
+    except (OSError, RuntimeError):  # RuntimeError is pathlib's word for a loop of links
+        raise CareBenchError(f"cannot write {folder}: it is a link that leads in a circle") from None
+    if not real.name or (real.exists() and not real.is_dir()):
+        raise CareBenchError(f"cannot write {folder}: it is not a folder that can be replaced")
+    return real
 
 
 def _holder(descriptor: int) -> str:

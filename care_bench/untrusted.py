@@ -83,6 +83,20 @@ def sha256_of(path: Path, expected: str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def absent(path: Path) -> bool:
+    """Say whether there is nothing at ``path``, so that a reader can do without it.
+
+    What cannot be looked at and links that lead nowhere are not absent: reading them fails in one line.
+    """
+    try:
+        path.stat()
+    except FileNotFoundError:
+        return not any(part.is_symlink() and not part.exists() for part in (path, *path.parents))
+    except OSError:
+        return False
+    return False
+
+
 def read_json(path: Path, expected: str) -> Any:
     """Return the content of a JSON file.
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 import pytest
+from rich.console import Console
+from rich.table import Table
 
 LEFT_OUT = (
     *("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),  # rich reads these
@@ -21,3 +24,19 @@ def _same_everywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):  # matplotlib and snakemake need them
             patch.setenv(name, str(tmp_path_factory.mktemp("home")))
         yield
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print how many faults that tests/faults injected ended in which way."""
+    counts: dict[str, Counter[str]] = {}
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            for name, value in getattr(report, "user_properties", ()) if getattr(report, "when", "") == "call" else ():
+                if name == "faults":
+                    counts.setdefault(value[0], Counter()).update(value[1])
+    if counts:
+        columns = ("held", "one line", "traceback", "silent")
+        table = Table("fault", *columns, title="Injected faults and how they ended")
+        for kind, found in sorted(counts.items()):
+            table.add_row(kind, *(str(found[column]) for column in columns))
+        Console(width=100).print(table)

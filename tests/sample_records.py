@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ import pytest
 
 from care_bench.artifacts import Manifest, Record, write_records
 from care_bench.artifacts.collection import collect
+from care_bench.artifacts.evaluated import summary_of
+from care_bench.files import write_json
 
 ROOT = Path(__file__).parents[1]
 METHODS = {
@@ -149,14 +151,42 @@ def sample() -> list[Record]:
     ]
 
 
+def write_run(path: Path, records: Sequence[Record]) -> Path:
+    """Write the records of one run with the summary that evaluation writes."""
+    first = records[0]
+    snapshots = {str(record.epoch): record.weights_sha256 for record in records if record.epoch is not None}
+    content = {
+        "config_sha256": first.config_sha256,
+        "data_sha256": first.data_sha256,
+        "weights_sha256": first.weights_sha256,
+        "snapshots": snapshots,
+    }
+    write_json(summary_of(path), {**content, "records_sha256": write_records(path, records)})
+    return path
+
+
+def write_runs(folder: Path, records: Iterable[Record]) -> list[Path]:
+    """Write records as those of one run for each configuration, data set and weights, in `0.jsonl` and so on."""
+    runs: dict[tuple[str, ...], list[Record]] = {}
+    for record in records:
+        runs.setdefault((record.config_sha256, record.data_sha256, record.weights_sha256), []).append(record)
+    return [write_run(folder / f"{number}.jsonl", found) for number, found in enumerate(runs.values())]
+
+
+def add_profile(folder: Path, profile: dict[str, Any]) -> None:
+    """Turn a collection of the records of all runs of a profile into one that is made from the profile."""
+    (folder / "profile.json").write_text(json.dumps(profile))  # in its own order
+    Manifest.of(folder, {**Manifest.load(folder).about, "made_from": "profile"}).save()
+
+
 def write_sample(results: Path) -> Path:
     """Write a results folder with the collection `small`, a pin `old` of one record, and the paper's values."""
-    write_records(results / "runs" / "all.jsonl", sample())
-    collect([results / "runs" / "all.jsonl"], results / "collected" / "small")
-    write_records(results / "runs" / "one.jsonl", [make_record(profile="first", code_version="0.1.0+gabc.dirty")])
+    collect(write_runs(results / "runs" / "all", sample()), results / "collected" / "small")
+    one = make_record(profile="first", code_version="0.1.0+gabc.dirty")
     old = results / "pinned" / "old"
-    collect([results / "runs" / "one.jsonl"], old)
-    Manifest.of(old, {"profile": "first", "code_versions": ["0.1.0+gabc.dirty"], "date": "2026-01-02"}).save()
+    collect(write_runs(results / "runs" / "one", [one]), old)
+    about = {"profile": "first", "made_from": "records", "code_versions": [one.code_version], "date": "2026-01-02"}
+    Manifest.of(old, about).save()
     (results / "reference").mkdir()
     shutil.copyfile(ROOT / "results" / "reference" / "table1.csv", results / "reference" / "table1.csv")
     return results

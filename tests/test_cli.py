@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 import yaml
 
 from care_bench.artifacts import read_records
+from care_bench.artifacts.collection import collect, read_collection
 from care_bench.data import prepare
+from tests.sample_records import make_record, write_runs
 
 ROOT = Path(__file__).parents[1]
 PROFILE: dict[str, Any] = {
@@ -137,6 +140,34 @@ def test_a_finished_run_is_evaluated_into_records(run: Path, data: Path) -> None
     assert f"{len(records)} records in {run}/records.jsonl" in ended.stdout
     assert {record.variant for record in records} == {"simclr"}
     assert {record.profile for record in records} == {"tiny-steps2"}
+
+
+def test_a_collection_of_another_profile_is_replaced_on_demand(run: Path, data: Path, tmp_path: Path) -> None:
+    records = tmp_path / "mine.jsonl"
+    evaluated = care_bench("evaluate", str(run), "--data", str(data), "--out", str(records))
+    assert evaluated.returncode == 0, evaluated.stderr
+    out = str(tmp_path / "results" / "collected" / "mine")
+    collect(write_runs(tmp_path / "other", [make_record(profile="other")]), Path(out))
+    line = fails("collect", str(records), "--out", out)
+    assert (
+        "mine holds the collection of profile other, these records are of profile tiny-steps2; expected another" in line
+    )
+    done = care_bench("collect", str(records), "--out", out, "--replace")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert read_collection(Path(out)).profile == "tiny-steps2"
+    assert "cannot be part of a collection" in fails("collect", str(records), "--out", str(data), "--replace")
+    text = records.read_text()
+    records.write_text(text.replace('"n":2', '"n":3', 1))
+    number = next(number for number, line in enumerate(text.splitlines(), start=1) if '"n":2' in line)
+    assert f"{records}:{number}: " in fails("collect", str(records), "--out", out)
+
+
+def test_settings_have_a_folder_of_their_own(profile: Path, tmp_path: Path) -> None:
+    shutil.copytree(ROOT / "results" / "reference", tmp_path / "results" / "reference")
+    done = care_bench("settings", str(profile), cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    names = sorted(path.name for path in (tmp_path / "results" / "settings" / "tiny-steps2").iterdir())
+    assert names == ["settings.csv", "settings.html", "settings.md"]
 
 
 def test_unprepared_data_says_how_to_prepare_it(profile: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import resource
@@ -18,6 +19,7 @@ from care_bench.files import (
     canonical_json,
     locked,
     replacing,
+    restore_replaced,
     sha256_bytes,
     sha256_file,
     write_atomic,
@@ -165,12 +167,17 @@ def test_a_folder_is_replaced_whole(tmp_path: Path) -> None:
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["folder", "folder/new"]
 
 
+def _fill_half(folder: Path) -> None:
+    assert list(folder.iterdir()) == []
+    write_text(folder / "new", "")
+    raise CareBenchError("no")
+
+
 def test_a_folder_that_cannot_be_filled_stays_as_it_was(tmp_path: Path) -> None:
     with replacing(tmp_path / "folder") as folder:
         write_text(folder / "old", "")
     with pytest.raises(CareBenchError, match="no"), replacing(tmp_path / "folder") as folder:
-        write_text(folder / "new", "")
-        raise CareBenchError("no")
+        _fill_half(folder)
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["folder", "folder/old"]
 
 
@@ -180,6 +187,49 @@ def test_a_folder_that_was_moved_aside_by_a_killed_process_comes_back(tmp_path: 
     (tmp_path / ".folder.part").mkdir()
     (tmp_path / ".folder.part" / "half").write_text("")
     with pytest.raises(CareBenchError, match="no"), replacing(tmp_path / "folder") as folder:
-        assert list(folder.iterdir()) == []
-        raise CareBenchError("no")
+        _fill_half(folder)
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["folder", "folder/kept"]
+
+
+@pytest.mark.parametrize(("part", "folder", "back"), [(True, False, True), (False, False, False), (True, True, False)])
+def test_only_a_folder_that_a_killed_swap_had_moved_aside_is_put_back(
+    tmp_path: Path, part: bool, folder: bool, back: bool
+) -> None:
+    (tmp_path / ".folder.old").mkdir()
+    (tmp_path / ".folder.old" / "kept").write_text("")
+    if part:
+        (tmp_path / ".folder.part").mkdir()
+    if folder:
+        (tmp_path / "folder").mkdir()
+    restore_replaced(tmp_path)
+    assert (tmp_path / "folder" / "kept").exists() == back
+    assert (tmp_path / ".folder.old").exists() != back
+
+
+def test_a_file_is_not_replaced_by_a_folder(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with (
+        pytest.raises(CareBenchError, match="file: it is not a folder that can be replaced"),
+        replacing(tmp_path / "file"),
+    ):
+        pass
+    assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("file", "mine")]
+
+
+def test_a_swap_whose_second_half_fails_is_undone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with replacing(tmp_path / "folder") as new:
+        write_text(new / "old", "")
+    rename = Path.rename
+
+    def fail(path: Path, target: Path) -> Path:
+        if path.name == ".folder.part":
+            raise OSError(errno.EIO, "Input/output error")
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", fail)
+    with (
+        pytest.raises(CareBenchError, match=r"cannot write .*folder: Input/output error"),
+        replacing(tmp_path / "folder"),
+    ):
+        pass
+    assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*")] == ["folder", "folder/old"]

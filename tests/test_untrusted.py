@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from care_bench.errors import CareBenchError
-from care_bench.untrusted import decoding, read_bytes, read_json
+from care_bench.untrusted import absent, decoding, read_bytes, read_json
 
 EXPECTED = "expected the summary of a run"
 
@@ -57,3 +57,19 @@ def test_json(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(CareBenchError, match=r"cannot read .*a.json: No such file or directory"):
         read_json(path, EXPECTED)
+
+
+def test_only_what_is_not_there_is_absent(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    found = {
+        name: absent(tmp_path / name) for name in ("file", "link", "loop", "link/x", "loop/x", "file/x", "no", "no/x")
+    }
+    assert [name for name, gone in found.items() if gone] == ["no", "no/x"]
+
+    def refuse(path: Path) -> os.stat_result:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "stat", refuse)
+    assert not absent(tmp_path / "no")

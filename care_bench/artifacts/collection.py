@@ -1,40 +1,33 @@
-"""Collections: the records of one profile as one tidy frame, written to and read from a folder."""
+"""Collections: the records of one profile as one tidy frame, in a folder that is written whole, under a manifest."""
 
 from __future__ import annotations
 
-import io
-import json
-import sys
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from care_bench.artifacts import Record, read_records
-from care_bench.config import Profile, RunConfig
+from care_bench.artifacts.consistency import check
+from care_bench.artifacts.evaluated import RECORDS, read_evaluated
+from care_bench.artifacts.folders import SHOWN, check_replaceable
+from care_bench.artifacts.frame import CSV, PARQUET, encode, read_parquet
+from care_bench.artifacts.manifest import Manifest
+from care_bench.artifacts.record import Record
+from care_bench.config import Profile
+from care_bench.config.profile import kept_under
 from care_bench.errors import CareBenchError
-from care_bench.files import canonical_json, sha256_file, write_bytes
+from care_bench.files import replacing, sha256_file, write_bytes
+from care_bench.untrusted import absent, decoding, read_json
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-PARQUET = "records.parquet"
-CSV = "records.csv"
 PROFILE = "profile.json"
 """The profile of a collection, as JSON."""
-COLLECTED = "collected"
-PINNED = "pinned"
-RECORDS, SUMMARY = "records.jsonl", "evaluate.json"
-"""The records of a run, in its folder."""
-SHOWN = 3
-"""Missing files that a message names."""
+COLLECTED, PINNED = "collected", "pinned"
+FROM_PROFILE, FROM_RECORDS = "profile", "records"
+"""What a collection can be made from: all runs of a profile, or files of records that were named."""
 HOW_TO_COLLECT = "make one with `care-bench collect RECORDS... --out results/collected/NAME`"
 
-_DTYPES = {"value": "float64", "spread": "float64", "duration_s": "float64", "higher_is_better": "boolean"}
-_DTYPES |= {**dict.fromkeys(("seed", "protocol_version", "n"), "int64"), "epoch": "Int64", "samples": "Int64"}
-
-_NESTED = ("environment", "values")
-"""Keys of a record that are JSON in a cell."""
+_PARTS = re.compile(r"MANIFEST\.json|profile\.json|records\.(csv|parquet)")
+_ELSEWHERE = "expected another folder, or --replace"
 
 
 @dataclass(frozen=True)
@@ -64,206 +57,191 @@ class Collection:
         return self.records[0].profile
 
 
-def collect(files: Iterable[Path], folder: Path) -> Path:
-    """Gather files of records into ``folder``: `records.parquet` and `records.csv`, one row per record.
+def collect(files: Iterable[Path], folder: Path, replace: bool = False) -> Path:
+    """Gather files of records into ``folder``: `records.parquet` and `records.csv`, one row per record, and a manifest.
 
     The same records give the same bytes in any order and number of files; a record found twice counts once.
 
     Args:
-        files: files of records (JSON lines).
-        folder: the collection to make or replace, `results/collected/<profile>`.
+        files: files of records (JSON lines), each with the summary of its evaluation beside it.
+        folder: the collection to make or replace, `results/collected/<name>`.
+        replace: replace a collection of another profile, or one of all runs of a profile.
 
     Returns:
         Path of the parquet file.
 
     Raises:
-        CareBenchError: no records, a damaged line, records that contradict each other (see :func:`check`), or a
-            folder that cannot be written.
+        CareBenchError: no records, records that are not those that were measured (see :func:`read_evaluated`) or that
+            contradict each other (see :func:`check`), a folder that cannot be written, a pin, or a folder that holds
+            anything else than a collection. ``folder`` is then unchanged.
     """
-    return _write(files, folder, {})
+    return _write((record for path in files for record in read_evaluated(path)), folder, None, replace)
 
 
-def collect_profile(profile: Profile, runs: Path, folder: Path) -> Path:
+def collect_profile(profile: Profile, runs: Path, folder: Path, replace: bool = False) -> Path:
     """Gather the records of every run of a profile as :func:`collect` does, with the profile as `profile.json`.
 
     Args:
         profile: the matrix of runs.
         runs: folder of the profile's runs; each has its `records.jsonl` in `runs/<data set>/<variant>/seed<N>`.
-        folder: the collection to make or replace. Its files are replaced one by one, `records.parquet` last.
+        folder: the collection to make or replace.
+        replace: replace a collection of another profile.
 
     Returns:
         Path of the parquet file.
 
     Raises:
         CareBenchError: as :func:`collect`; runs lack records, their number and the first of them; or the records of a
-            run are of another configuration, or were edited since they were measured.
+            run are of another run or configuration.
     """
     configs = profile.runs()
     files = [runs / run.id / RECORDS for run in configs]
-    missing = [str(path) for path in files if not path.is_file()]
+    missing = [str(path) for path in files if absent(path)]
     if missing:
         more = f" and {len(missing) - SHOWN} more" if len(missing) > SHOWN else ""
         raise CareBenchError(
             f"records of {len(missing)} of {len(files)} runs of profile {profile.name} are missing: "
             f"{', '.join(missing[:SHOWN])}{more}; expected every run to be evaluated"
         )
-    for run, path in zip(configs, files, strict=True):
-        _check_summary(path, run)
-    return _write(files, folder, {PROFILE: profile.model_dump_json().encode() + b"\n"})
+    found = (record for run, path in zip(configs, files, strict=True) for record in read_evaluated(path, run))
+    return _write(found, folder, profile, replace)
 
 
-def _check_summary(records: Path, run: RunConfig) -> None:
-    """Hold the records of a run against the summary that its evaluation wrote last.
+def read_collection(folder: Path, pinned: bool = False) -> Collection:
+    """Read a collection after checking that it is as it was made.
+
+    Args:
+        folder: a collection or a pin; its name is the collection's.
+        pinned: whether it is a pin, whose manifest has a date.
 
     Raises:
-        CareBenchError: no summary, a damaged one, or one of other records or of another configuration.
+        CareBenchError: no manifest, or a damaged one; a file that is missing, added, changed or unreadable; a record
+            that does not match its id; records that contradict each other; or a manifest, a profile and records that
+            do not belong together.
     """
-    path = records.with_name(SUMMARY)
+    if absent(folder / Manifest.NAME) and not pinned:
+        raise CareBenchError(f"missing {folder / Manifest.NAME}: {folder} is no whole collection; {HOW_TO_COLLECT}")
+    manifest = _load(folder)
+    date = manifest.about.get("date")
+    if pinned and not isinstance(date, str):
+        raise CareBenchError(f"{folder / Manifest.NAME} has no date: it is not the manifest of a pin")
     try:
-        summary = json.loads(path.read_bytes())
-        config, digest = summary["config_sha256"], summary["records_sha256"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CareBenchError(f"cannot read {path} ({error}); expected what care-bench evaluate writes last") from None
-    if config != run.sha256():
-        raise CareBenchError(
-            f"{records} has records of config {config[:12]}, run {run.id} of profile {run.profile} has config "
-            f"{run.sha256()[:12]}; pretrain and evaluate it, or collect the profile that it was made with"
+        manifest.verify()
+    except CareBenchError as error:
+        raise error if pinned else CareBenchError(f"{error}; collect it again") from None
+    records = read_parquet(folder / PARQUET)
+    check(records, str(folder))
+    if manifest.about["profile"] != records[0].profile:
+        raise _mixture(
+            folder, f"its manifest names profile {manifest.about['profile']}, its records {records[0].profile}"
         )
-    if digest != sha256_file(records):
-        raise CareBenchError(f"{records} was changed after it was measured; evaluate the run again")
+    variants = _variants_of(folder, records) if PROFILE in manifest.files else {}
+    return Collection(folder.name, tuple(records), str(date) if pinned else None, variants)
 
 
-def _write(files: Iterable[Path], folder: Path, extra: Mapping[str, bytes]) -> Path:
-    unique = {record.sha256: record for path in files for record in read_records(path)}
+def made_from(folder: Path) -> str | None:
+    """Return the SHA-256 of the manifest of a collection that was made from a profile.
+
+    It is None for every other folder, and for a collection with a file that is missing, added or changed. No library
+    for tables is imported.
+    """
+    try:
+        manifest = _load(folder)
+        manifest.verify()
+        digest = sha256_file(folder / Manifest.NAME)
+    except (CareBenchError, OSError):
+        return None
+    return digest if manifest.about["made_from"] == FROM_PROFILE else None
+
+
+def _write(found: Iterable[Record], folder: Path, profile: Profile | None, replace: bool) -> Path:
+    unique = {record.sha256: record for record in found}
     records = sorted(unique.values(), key=lambda record: (record.identity, record.sha256))
     check(records, str(folder))
-    for name, content in {**extra, **encode(records)}.items():
-        write_bytes(folder / name, content)
+    files = encode(records)
+    if profile is not None:
+        files[PROFILE] = profile.model_dump_json().encode() + b"\n"
+    about: dict[str, str | list[str]] = {
+        "profile": records[0].profile,
+        "made_from": FROM_RECORDS if profile is None else FROM_PROFILE,
+        "code_versions": sorted({record.code_version for record in records}),
+    }
+    if folder.name.startswith(".") and folder.name != "..":
+        raise CareBenchError(
+            f"{folder}: a collection whose name begins with a dot is not listed; expected another name"
+        )
+    with replacing(folder) as new:
+        _check_replaceable(folder, about, replace)
+        for name, content in files.items():
+            write_bytes(new / name, content)
+        Manifest.of(new, about).save()
     return folder / PARQUET
 
 
-def encode(records: Sequence[Record]) -> dict[str, bytes]:
-    """Return the files of a collection: name -> content. The parquet file comes last and makes it complete."""
-    tidy = frame(records)
-    table, parquet = io.BytesIO(), io.BytesIO()
-    tidy.to_csv(table, index=False, lineterminator="\n")
-    tidy.to_parquet(parquet, index=False)
-    return {CSV: table.getvalue(), PARQUET: parquet.getvalue()}
-
-
-def frame(records: Sequence[Record]) -> pd.DataFrame:
-    """One row per record: its id, then its keys; environment and values as canonical JSON, None where there is none."""
-    import pandas as pd  # half a second that reading records does not need
-
-    names = ["id", *Record.model_fields]
-    columns = {name: [_cell(getattr(record, name), name) for record in records] for name in names}
-    kinds = {name: _DTYPES.get(name, "object") for name in names}
-    return pd.DataFrame(columns, columns=pd.Index(names), dtype="object").astype(kinds)
-
-
-def read_collection(folder: Path, pinned_on: str | None = None) -> Collection:
-    """Read a collection and check every record against its id.
-
-    Args:
-        folder: holds `records.parquet`, and `profile.json` where the profile is known; its name is the collection's.
-        pinned_on: the date of the pin, for a pinned collection.
-
-    Raises:
-        CareBenchError: not a readable parquet file, a damaged record, a record that does not match its id,
-            records that contradict each other, or a damaged profile.
-    """
-    records = []
-    for number, row in enumerate(_rows(folder / PARQUET), start=1):
-        where = f"{folder / PARQUET} row {number}"
-        name = row.pop("id", None)
-        record = Record.parse(_with_nested(row, where), where)
-        if record.id != name:
-            raise CareBenchError(f"{where}: the record is {record.id}, found id {name!r}: it was changed by hand")
-        records.append(record)
-    check(records, str(folder))
-    return Collection(folder.name, tuple(records), pinned_on, _read_variants(folder))
-
-
-def check(records: Sequence[Record], where: str) -> None:
-    """Check that records can be in one table.
-
-    Raises:
-        CareBenchError: no records; two measurements of the same thing; several profiles; one protocol at two
-            versions or on two numbers of samples; one data set with two contents or two settings of its evaluation;
-            one metric with two units or directions.
-    """
-    if not records:
-        raise CareBenchError(f"{where}: found no records to collect; expected files of records with at least one")
-    _one_per("outcome of one measurement", records, lambda r: r.identity, lambda r: r.id, where)
-    _one_per("profile", records, lambda r: "one collection", lambda r: r.profile, where)
-    _one_per("version", records, lambda r: f"protocol {r.protocol}", lambda r: r.protocol_version, where)
-    _one_per("number of samples", records, lambda r: f"protocol {r.protocol}", lambda r: r.samples or "all", where)
-    _one_per("content", records, lambda r: f"data set {r.dataset}", lambda r: r.data_sha256, where)
-    _one_per("evaluation", records, lambda r: f"data set {r.dataset}", lambda r: r.evaluation, where)
-    _one_per("unit", records, lambda r: f"metric {r.metric}", lambda r: r.unit, where)
-    _one_per("direction", records, lambda r: f"metric {r.metric}", lambda r: r.higher_is_better, where)
-
-
-def _one_per(
-    what: str,
-    records: Sequence[Record],
-    group: Callable[[Record], Hashable],
-    value: Callable[[Record], Hashable],
-    where: str,
-) -> None:
-    first: dict[Hashable, Record] = {}
-    for record in records:
-        name = group(record)
-        before = first.setdefault(name, record)
-        if value(before) != value(record):
-            shown = " ".join(str(part) for part in name if part != "") if isinstance(name, tuple) else name
-            raise CareBenchError(
-                f"{where}: found more than one {what} in {shown}: {value(before)} and {value(record)} "
-                f"(records {before.id} and {record.id}); expected one"
-            )
-
-
-def _rows(path: Path) -> list[dict[str, Any]]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
+def _check_replaceable(folder: Path, about: Mapping[str, str | list[str]], replace: bool) -> None:
+    """Check that a folder may be replaced by the collection of these facts; see :func:`collect`."""
+    check_replaceable(folder, _PARTS, "a collection")
+    held = set() if absent(folder) else {path.name for path in folder.iterdir()}
+    if not held:
+        return
     try:
-        rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(path.read_bytes()), use_threads=False).to_pylist()
-    except OSError as error:
-        raise CareBenchError(f"cannot read {path}: {error.strerror or error}; {HOW_TO_COLLECT}") from None
-    except pa.ArrowException as error:
-        raise CareBenchError(f"{path} is damaged: {' '.join(str(error).split())}; collect it again") from None
-    return rows
+        before = Manifest.load(folder).about
+    except CareBenchError as error:
+        if not replace and {CSV, PARQUET} & held:
+            raise CareBenchError(f"{folder} holds records of an unknown profile ({error}); {_ELSEWHERE}") from None
+        return
+    if "date" in before:
+        raise CareBenchError(f"{folder} is a pin, which is never replaced; expected another folder")
+    if replace:
+        return
+    if before.get("profile") != about["profile"]:
+        raise CareBenchError(
+            f"{folder} holds the collection of profile {before.get('profile')}, these records are of profile "
+            f"{about['profile']}; {_ELSEWHERE}"
+        )
+    if (before.get("made_from"), about["made_from"]) == (FROM_PROFILE, FROM_RECORDS):
+        raise CareBenchError(
+            f"{folder} holds the collection of all runs of profile {before['profile']}, which files of records would "
+            f"replace; {_ELSEWHERE}"
+        )
 
 
-def _cell(value: Any, name: str) -> Any:
-    return sys.intern(canonical_json(value).decode()) if name in _NESTED and value is not None else value
+def _load(folder: Path) -> Manifest:
+    """Read the manifest of a collection or a pin."""
+    manifest = Manifest.load(folder)
+    profile, source = manifest.about.get("profile"), manifest.about.get("made_from")
+    files = {CSV, PARQUET} | ({PROFILE} if source == FROM_PROFILE else set())
+    if not isinstance(profile, str) or source not in (FROM_PROFILE, FROM_RECORDS) or set(manifest.files) != files:
+        raise CareBenchError(f"{folder / Manifest.NAME} is not the manifest of a collection")
+    return manifest
 
 
-def _with_nested(row: dict[str, Any], where: str) -> dict[str, Any]:
-    nested = {}
-    for key in _NESTED:
-        try:
-            nested[key] = None if row[key] is None else json.loads(row[key])
-        except (KeyError, TypeError, ValueError):
-            raise CareBenchError(f"{where}: damaged record: {key} is not a JSON string") from None
-    return {**row, **nested}
+def _variants_of(folder: Path, records: Sequence[Record]) -> dict[str, tuple[str, ...]]:
+    """Return data sets and variants in the order of `profile.json`, after checking that its runs are the records'.
 
-
-def _read_variants(folder: Path) -> dict[str, tuple[str, ...]]:
-    """Data sets and variants, in their order, of the profile in the folder of a collection; none without a profile.
+    It is read as plain JSON: a pin outlives settings, and the packages that brought its methods.
 
     Raises:
-        CareBenchError: a file that is no profile as JSON.
+        CareBenchError: not a profile as JSON, the profile of another name, or one of other runs.
     """
-    path = folder / PROFILE
-    try:
-        datasets = json.loads(path.read_bytes())["datasets"]
-        return {name: tuple(plan["methods"].keys()) for name, plan in datasets.items()}
-    except FileNotFoundError:
-        return {}
-    except OSError as error:
-        raise CareBenchError(f"cannot read {path}: {error.strerror or error}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        expected = "expected the JSON of a profile with its data sets and variants"
-        raise CareBenchError(f"{path} is damaged: {expected}") from None
+    path, expected = folder / PROFILE, "expected the JSON of a profile with its data sets and variants"
+    content = read_json(path, expected)
+    with decoding(path, expected):
+        name = kept_under(content["profile"], content["steps"])
+        variants = {dataset: tuple(plan["methods"].keys()) for dataset, plan in content["datasets"].items()}
+        runs = {
+            (dataset, variant, seed)
+            for dataset in variants
+            for variant in variants[dataset]
+            for seed in content["seeds"]
+        }
+    if name != records[0].profile:
+        raise _mixture(folder, f"{PROFILE} is of profile {name}, its records are of {records[0].profile}")
+    if others := runs ^ {(record.dataset, record.variant, record.seed) for record in records}:
+        dataset, variant, seed = min(others, key=str)
+        raise _mixture(folder, f"run {dataset}/{variant}/seed{seed} is not in both {PROFILE} and the records")
+    return variants
+
+
+def _mixture(folder: Path, found: str) -> CareBenchError:
+    return CareBenchError(f"{folder} mixes two profiles: {found}; expected one, so collect it again")

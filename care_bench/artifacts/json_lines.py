@@ -1,41 +1,54 @@
-"""Files of records: one strict model per line, in canonical JSON."""
+"""Files of records: one strict model per line, in canonical JSON with its own SHA-256, so that an edit is noticed."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from care_bench.errors import CareBenchError
-from care_bench.files import canonical_json, write_bytes
+from care_bench.files import canonical_json, sha256_bytes
+from care_bench.untrusted import decoding
 
+
+class Line(BaseModel):
+    """One line. Types are strict: nothing is coerced; NaN and infinity are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hex SHA-256 of the canonical JSON of all keys; the line in a file has it as one more key."""
+        return sha256_bytes(canonical_json(self.model_dump(by_alias=True)))
+
+
+AnyLine = TypeVar("AnyLine", bound=Line)
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def write_lines(path: Path, models: Iterable[BaseModel]) -> None:
-    """Write one canonical line per model, all or none of them."""
-    write_bytes(path, b"".join(canonical_json(model.model_dump(by_alias=True)) + b"\n" for model in models))
+def encode_lines(lines: Iterable[Line]) -> bytes:
+    """Return the content of a file: every line with its hash."""
+    return b"".join(_encode(line) + b"\n" for line in lines)
 
 
-def read_lines(path: Path, model: type[Model], what: str) -> list[Model]:
-    """Read a file written by :func:`write_lines`.
+def decode_lines(content: bytes, path: Path, model: type[AnyLine], what: str) -> list[AnyLine]:
+    """Read the content of a file that :func:`encode_lines` made.
 
     Args:
-        path: the file.
+        content: read from ``path``.
+        path: for messages.
         model: of every line.
         what: name of a line in messages.
 
     Raises:
-        CareBenchError: no such file, or a damaged line, named as file:line.
+        CareBenchError: a line is damaged, or differs in any byte from the one that was written; named as file:line.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise CareBenchError(f"cannot read {what}s {path}: {error.strerror or error}") from None
     lines = content.removesuffix(b"\n").split(b"\n") if content else []
-    return [_parse_line(line, model, f"{path}:{number}", what) for number, line in enumerate(lines, start=1)]
+    return [_decode(line, model, f"{path}:{number}", what) for number, line in enumerate(lines, start=1)]
 
 
 def parse(model: type[Model], content: dict[str, Any] | str, where: str, what: str) -> Model:
@@ -43,7 +56,7 @@ def parse(model: type[Model], content: dict[str, Any] | str, where: str, what: s
 
     Args:
         model: of the record.
-        content: the record as a dict of plain Python values, or as a line of JSON.
+        content: the record as a dict of plain Python values, or as JSON.
         where: file and line or row, named in the error.
         what: name of the record in the error.
 
@@ -61,11 +74,22 @@ def parse(model: type[Model], content: dict[str, Any] | str, where: str, what: s
     return found
 
 
-def _parse_line(line: bytes, model: type[Model], where: str, what: str) -> Model:
-    try:
-        return parse(model, line.decode(), where, what)
-    except UnicodeDecodeError as error:
-        raise CareBenchError(f"{where}: damaged {what}: not UTF-8 ({error.reason}); expected one JSON object") from None
+def _encode(line: Line) -> bytes:
+    return canonical_json({**line.model_dump(by_alias=True), "sha256": line.sha256})
+
+
+def _decode(line: bytes, model: type[AnyLine], where: str, what: str) -> AnyLine:
+    with decoding(where, f"expected a {what} as one JSON object"):
+        content = json.loads(line.decode())
+        if not isinstance(content, dict):
+            raise ValueError(f"found {type(content).__name__}")
+        own = content.pop("sha256", None)
+        found = parse(model, json.dumps(content), where, what)
+    if own is None:
+        raise CareBenchError(f"{where}: the {what} lacks its sha256: it comes from an earlier version; make it again")
+    if _encode(found) != line:
+        raise CareBenchError(f"{where}: the {what} was changed after it was written; make it again")
+    return found
 
 
 def _first_line(error: ValidationError) -> str:
@@ -73,5 +97,6 @@ def _first_line(error: ValidationError) -> str:
     first = found[0]
     key = ".".join(str(part) for part in first["loc"])
     message = " ".join(first["msg"].removeprefix("Value error, ").split())
-    more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
+    others = len(found) - 1
+    more = f" (and {others} more error{'s' if others > 1 else ''})" if others else ""
     return f"{key}: {message}{more}" if key else f"{message}{more}"

@@ -1,17 +1,20 @@
-"""The ledger of the theory checks: one row per statement, with its examples and verdict; a file is JSON lines."""
+"""The ledger of the theory checks: one row per statement, with its examples and verdict; a file is JSON lines.
+
+The last line has the number of rows and the hash of all lines before it, so that a row that is gone is noticed too.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
-from care_bench.artifacts.json_lines import read_lines, write_lines
+from care_bench.artifacts.json_lines import Line, decode_lines, encode_lines
 from care_bench.errors import CareBenchError
-from care_bench.files import canonical_json, sha256_bytes
+from care_bench.files import canonical_json, sha256_bytes, write_bytes
+from care_bench.untrusted import read_bytes
 
 Text = Annotated[str, Field(min_length=1)]
 Size = Annotated[float, Field(ge=0)]
@@ -23,12 +26,14 @@ VIOLATED = "violated"
 NOT_OBSERVED = "not observed"
 VERDICTS = (HOLDS, ASSUMPTION, COUNTEREXAMPLE, VIOLATED, NOT_OBSERVED)
 """How a verdict begins. The assumption or counterexample follows after a colon."""
+CLOSING = b'{"rows":'
+"""How the last line begins."""
 
 
-class LedgerRow(BaseModel):
+class LedgerRow(Line):
     """What the theory checks found about one statement.
 
-    In a file the name of the statement is the key ``id``. Types are strict; NaN and infinity are refused.
+    In a file the name of the statement is the key ``id``.
 
     Attributes:
         name: the statement's own name, such as `prop-1`.
@@ -43,8 +48,6 @@ class LedgerRow(BaseModel):
         seconds: time the statement's tests took.
         code_version: the code that was checked.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     name: Annotated[str, Field(alias="id", pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
     statement: Text
@@ -79,11 +82,6 @@ class LedgerRow(BaseModel):
         """The verdict without what follows its colon: one of ``VERDICTS``."""
         return self.verdict.partition(":")[0]
 
-    @cached_property
-    def sha256(self) -> str:
-        """Hex SHA-256 of the row's canonical JSON."""
-        return sha256_bytes(canonical_json(self.model_dump(by_alias=True)))
-
     @property
     def id(self) -> str:
         """Short name of the row in citations: "t" and the first ten hex digits of its SHA-256."""
@@ -91,24 +89,38 @@ class LedgerRow(BaseModel):
 
 
 def write_ledger(path: Path, rows: Iterable[LedgerRow]) -> None:
-    """Write a ledger as JSON lines, one canonical line per statement, whole or not at all."""
-    write_lines(path, rows)
+    """Write a ledger as JSON lines, one canonical line per statement and a closing one, whole or not at all."""
+    lines = encode_lines(rows)
+    write_bytes(path, lines + _closing(lines))
 
 
 def read_ledger(path: Path) -> list[LedgerRow]:
     """Read a ledger.
 
     Raises:
-        CareBenchError: no such file, a damaged line or a statement's second row, named as file:line, or no rows.
+        CareBenchError: no such file; a damaged or edited line, or a statement's second row, named as file:line; no
+            rows; or rows that were removed, added or moved.
     """
-    rows = read_lines(path, LedgerRow, "ledger row")
+    content = read_bytes(path, "expected a ledger of the theory checks")
+    lines, _, last = content.removesuffix(b"\n").rpartition(b"\n")
+    closed = last.startswith(CLOSING)
+    body = content if not closed else lines + b"\n" if lines else b""
+    rows = decode_lines(body, path, LedgerRow, "ledger row")
     if not rows:
         raise CareBenchError(f"{path}:1: found an empty ledger; expected a row per statement")
     first: dict[str, int] = {}
-    for number, row in enumerate(rows, start=1):
-        before = first.setdefault(row.name, number)
-        if before != number:
-            raise CareBenchError(
-                f"{path}:{number}: found statement {row.name} again; expected it in line {before} only"
-            )
+    for line, row in enumerate(rows, start=1):
+        before = first.setdefault(row.name, line)
+        if before != line:
+            raise CareBenchError(f"{path}:{line}: found statement {row.name} again; expected it in line {before} only")
+    if content != body + _closing(body):
+        found = "does not fit the rows before it" if closed else "is missing"
+        raise CareBenchError(
+            f"{path}:{len(rows) + 1}: the closing line {found}: rows were removed, added or moved; "
+            "check the theory again"
+        )
     return rows
+
+
+def _closing(lines: bytes) -> bytes:
+    return canonical_json({"rows": lines.count(b"\n"), "sha256": sha256_bytes(lines)}) + b"\n"

@@ -1,27 +1,19 @@
-"""Pinned collections: copies under a manifest, which a report refuses when a file has changed."""
+"""Pinned collections: copies under a manifest of their own, which a report refuses when a file has changed."""
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from care_bench.artifacts.collection import (
-    COLLECTED,
-    CSV,
-    PARQUET,
-    PINNED,
-    PROFILE,
-    Collection,
-    encode,
-    read_collection,
-)
+from care_bench.artifacts.collection import COLLECTED, PINNED, Collection, read_collection
+from care_bench.artifacts.folders import listed, reading
+from care_bench.artifacts.frame import CSV, PARQUET, encode
 from care_bench.artifacts.manifest import Manifest
 from care_bench.errors import CareBenchError, unknown
-from care_bench.files import write_bytes, writing
+from care_bench.files import replacing, write_bytes
 from care_bench.names import check_file_name
+from care_bench.untrusted import read_bytes
 
 
 def pin(results: Path, name: str, collection: str) -> Path:
@@ -37,86 +29,111 @@ def pin(results: Path, name: str, collection: str) -> Path:
 
     Raises:
         CareBenchError: the pin exists (pins are never replaced), the name is no folder name, there is no such
-            collection, or its two files disagree.
+            collection, or it is not as it was made.
     """
     check_file_name("pin", name)
+    listed(results / PINNED, "pin")  # a file in the place of the folder is named as such
     target = results / PINNED / name
-    if target.exists() or target.is_symlink():
-        raise CareBenchError(f"{target} exists and a pin is never replaced; expected a new name")
-    source = results / COLLECTED / collection
-    if source not in collected(results):
-        raise unknown("collection", collection, (folder.name for folder in collected(results)))
-    content = read_collection(source)
-    if not (source / CSV).is_file() or (source / CSV).read_bytes() != encode(content.records)[CSV]:
+    _check_new(target)
+    with reading(results / COLLECTED):
+        found, problems = collected(results)
+        source = results / COLLECTED / collection
+        if source in problems:
+            raise CareBenchError(problems[source])
+        if source not in found:
+            raise unknown("collection", collection, (folder.name for folder in found))
+        records = read_collection(source).records
+        manifest = Manifest.load(source)
+        contents = {file: read_bytes(source / file, "expected a file of a collection") for file in manifest.files}
+    if contents[CSV] != encode(records)[CSV]:
         raise CareBenchError(f"{source / CSV} does not hold the records of {PARQUET}; collect again before pinning")
-    with _folder_beside(target) as folder:
-        for file in (CSV, PARQUET):
-            write_bytes(folder / file, (source / file).read_bytes())
-        if (source / PROFILE).is_file():
-            write_bytes(folder / PROFILE, (source / PROFILE).read_bytes())
-        Manifest.of(folder, _about(content)).save()
+    about = {**manifest.about, "date": datetime.now(UTC).date().isoformat()}
+    with replacing(target) as folder:
+        _check_new(target)  # another process may have made it while this one waited
+        for file, content in contents.items():
+            write_bytes(folder / file, content)
+        kept = Manifest(folder=folder, files=manifest.files, about=about)
+        kept.save()
+        kept.verify()
+    moved = Manifest.load(target)
+    moved.verify()
+    if moved.files != manifest.files:
+        raise CareBenchError(f"{target} was changed while it was made; delete it, and pin again")
     return target
 
 
 def verify_all(results: Path) -> int:
-    """Check every pinned collection against its manifest.
+    """Check every pinned collection against its manifest, and that its parts belong together.
 
     Returns:
         Number of files verified, over all pins.
 
     Raises:
-        CareBenchError: one line naming every missing, added or changed file, and every absent or damaged manifest.
+        CareBenchError: one line naming every missing, added, changed or unreadable file, every absent or damaged
+            manifest, and everything else that is no pin.
     """
-    problems: list[str] = []
-    verified = 0
-    for folder in pinned(results):
-        try:
-            manifest = Manifest.load(folder)
-        except CareBenchError as error:
-            problems.append(str(error))
-            continue
-        problems += manifest.differences().lines(folder)
-        problems += [f"missing {folder / PARQUET}"] if PARQUET not in manifest.files else []
-        verified += len(manifest.files)
+    return sum(len(Manifest.load(results / found.key).files) for found in read_pins(results))
+
+
+def read_pins(results: Path) -> list[Collection]:
+    """Read all pinned collections, sorted by name, as :func:`verify_all` checks them."""
+    with reading(results / PINNED):
+        folders, entries = pinned(results)
+        problems = list(entries.values())
+        pins = []
+        for folder in folders:
+            try:
+                pins.append(read_pin(folder))
+            except CareBenchError as error:
+                problems.append(str(error))
     if problems:
         raise CareBenchError(f"pinned results do not match their manifests: {'; '.join(problems)}")
-    return verified
+    return pins
+
+
+def damaged_pins(results: Path) -> list[Path]:
+    """Return what cannot be read as a pin, or has files that are missing, added or changed. No record is read."""
+    with reading(results / PINNED):
+        folders, problems = pinned(results)
+        return sorted([*problems, *(folder for folder in folders if not _matches(folder))])
 
 
 def read_pin(folder: Path) -> Collection:
-    """Read a pinned collection, which the caller has verified."""
-    date = Manifest.load(folder).about.get("date")
-    return read_collection(folder, date if isinstance(date, str) else "an unknown date")
+    """Read a pinned collection after checking it, as :func:`read_collection` does."""
+    return read_collection(folder, pinned=True)
 
 
-def collected(results: Path) -> list[Path]:
-    """Folders of the fresh collections, sorted by name."""
-    return sorted(path.parent for path in (results / COLLECTED).glob(f"*/{PARQUET}"))
+def collected(results: Path) -> tuple[list[Path], dict[Path, str]]:
+    """Fresh collections, sorted by name, without empty folders; and what is no folder, with a phrase that says so.
+
+    Raises:
+        CareBenchError: `results/collected` is no folder, or cannot be read.
+    """
+    folders, problems = listed(results / COLLECTED, "collection")
+    return [folder for folder in folders if not _is_empty(folder)], problems
 
 
-def pinned(results: Path) -> list[Path]:
-    """Folders of the pinned collections, sorted by name; they may be damaged."""
-    return sorted(path for path in (results / PINNED).glob("*") if path.is_dir())
+def pinned(results: Path) -> tuple[list[Path], dict[Path, str]]:
+    """Pinned collections and everything else, as :func:`collected`; they may be damaged."""
+    return listed(results / PINNED, "pin")
 
 
-def _about(collection: Collection) -> dict[str, str | list[str]]:
-    return {
-        "profile": collection.profile,
-        "code_versions": sorted({record.code_version for record in collection.records}),
-        "date": datetime.now(UTC).date().isoformat(),
-    }
-
-
-@contextmanager
-def _folder_beside(target: Path) -> Iterator[Path]:
-    """Fill a hidden folder, then rename it to ``target``: a pin is complete or absent."""
-    folder = target.parent.parent / f".pin-{target.name}"
+def _matches(folder: Path) -> bool:
     try:
-        with writing(target):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-            yield folder
-            target.parent.mkdir(exist_ok=True)
-            folder.rename(target)
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        Manifest.load(folder).verify()
+    except CareBenchError:
+        return False
+    return True
+
+
+def _check_new(target: Path) -> None:
+    if os.path.lexists(target):
+        raise CareBenchError(f"{target} exists and a pin is never replaced; expected a new name")
+
+
+def _is_empty(folder: Path) -> bool:
+    """Say whether a folder holds nothing, as one that the workflow makes before its collection."""
+    try:
+        return not any(folder.iterdir())
+    except OSError:
+        return False

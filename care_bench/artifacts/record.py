@@ -2,21 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import math
 import sys
-from collections.abc import Iterable
-from functools import cached_property
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
-from care_bench.artifacts.json_lines import parse, read_lines, write_lines
-from care_bench.files import canonical_json, sha256_bytes
+from care_bench.artifacts.json_lines import Line, decode_lines, encode_lines, parse
+from care_bench.files import sha256_bytes, write_bytes
 from care_bench.names import Fidelity, Representation, Unit
+from care_bench.untrusted import read_bytes
 
 # A collection repeats a few long strings, such as configurations: memory holds one copy of each.
 Shared = Annotated[str, AfterValidator(sys.intern)]
 Name = Annotated[Shared, Field(min_length=1)]
+EXPECTED = "expected a file of records, as care-bench evaluate writes it"
+ROUNDING = 16
+"""Units in the last place of the largest repeat by which a mean or deviation may differ from the one recomputed."""
 Sha256 = Annotated[Shared, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -41,10 +47,10 @@ class Identity(NamedTuple):
     metric: str
 
 
-class Record(BaseModel):
+class Record(Line):
     """One measured number, or the reason why there is none, with everything needed to trace it.
 
-    Types are strict: nothing is coerced, NaN and infinity are refused (give ``reason`` instead of a value).
+    Instead of a value that is NaN or infinite there is a ``reason``.
 
     Attributes:
         epoch: epochs of training before a snapshot; None after the last step.
@@ -57,8 +63,6 @@ class Record(BaseModel):
             canonical JSON. Numbers in one column have the same.
         config: the run's full configuration as canonical JSON, whose SHA-256 is ``config_sha256``.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     profile: Name
     dataset: Name
@@ -105,16 +109,29 @@ class Record(BaseModel):
             raise ValueError(f"found a spread with n = {self.n}; expected at least 2 repeats, or null")
         if self.values is not None and (self.value is None or len(self.values) != self.n):
             raise ValueError(f"found {len(self.values)} values with n = {self.n} and value = {self.value}; expected n")
+        self._check_repeats()
+        for key, text in (("config", self.config), ("evaluation", self.evaluation)):
+            if not _is_json_object(text):
+                raise ValueError(f"found {key} {text[:60]!r}; expected a JSON object")
         if sha256_bytes(self.config.encode()) != self.config_sha256:
             raise ValueError("found a config whose SHA-256 is not config_sha256; expected the run's own")
         if self.value is not None and not self.weights_sha256:
             raise ValueError("found a value without weights_sha256; only a missing value may lack weights")
         return self
 
-    @cached_property
-    def sha256(self) -> str:
-        """Hex SHA-256 of the record's canonical JSON."""
-        return sha256_bytes(canonical_json(self.model_dump()))
+    def _check_repeats(self) -> None:
+        """Compare value and spread with mean and standard deviation of the repeats, however these were summed."""
+        if self.values is None or self.value is None:
+            return
+        try:
+            mean, spread = _mean_and_spread(self.values)
+            rounding = ROUNDING * math.ulp(max(map(abs, self.values)))
+        except OverflowError:
+            raise ValueError("found values that are too large to have a mean") from None
+        if abs(self.value - mean) > rounding:
+            raise ValueError(f"found value {self.value}, but the mean of its {self.n} values is {mean}")
+        if self.spread is not None and abs(self.spread - spread) > rounding:
+            raise ValueError(f"found spread {self.spread}, but the deviation of its {self.n} values is {spread}")
 
     @property
     def id(self) -> str:
@@ -153,15 +170,36 @@ class Record(BaseModel):
         return parse(cls, content, where, "record")
 
 
-def write_records(path: Path, records: Iterable[Record]) -> None:
-    """Write records as JSON lines, one canonical line each, whole or not at all."""
-    write_lines(path, records)
+def write_records(path: Path, records: Iterable[Record]) -> str:
+    """Write records as JSON lines, one canonical line each, whole or not at all; return the SHA-256 of the file."""
+    content = encode_lines(records)
+    write_bytes(path, content)
+    return sha256_bytes(content)
 
 
 def read_records(path: Path) -> list[Record]:
     """Read a file written by :func:`write_records`.
 
     Raises:
-        CareBenchError: no such file, or a damaged line, named as file:line.
+        CareBenchError: no such file, or a damaged or edited line, named as file:line.
     """
-    return read_lines(path, Record, "record")
+    return decode_records(read_bytes(path, EXPECTED), path)
+
+
+def decode_records(content: bytes, path: Path) -> list[Record]:
+    """Read the content of a file of records; ``path`` is named in errors, as by :func:`read_records`."""
+    return decode_lines(content, path, Record, "record")
+
+
+def _mean_and_spread(values: Sequence[float]) -> tuple[float, float]:
+    """Return the mean and the standard deviation (ddof 1) of numbers; the latter of one number is 0."""
+    mean = math.fsum(values) / len(values)
+    return mean, math.hypot(*(value - mean for value in values)) / math.sqrt(max(len(values) - 1, 1))
+
+
+@lru_cache(maxsize=4096)
+def _is_json_object(text: str) -> bool:
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False

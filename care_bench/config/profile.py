@@ -18,6 +18,11 @@ from care_bench.errors import CareBenchError, unknown
 from care_bench.names import check_file_name
 
 
+def kept_under(profile: str, steps: int | None) -> str:
+    """Return the name that results are kept under: the profile, and the steps if runs are cut."""
+    return profile if steps is None else f"{profile}-steps{steps}"
+
+
 class Profile(Settings):
     """A matrix of runs and how they are evaluated."""
 
@@ -56,8 +61,8 @@ class Profile(Settings):
 
     @property
     def name(self) -> str:
-        """The name that results are kept under: the profile, and the steps if runs are cut."""
-        return self.profile if self.steps is None else f"{self.profile}-steps{self.steps}"
+        """The name that results are kept under."""
+        return kept_under(self.profile, self.steps)
 
     def measured(self, dataset: str) -> EvaluationConfig:
         """Return how the runs of a data set are evaluated; runs cut to a few steps on a few samples.

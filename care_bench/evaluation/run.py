@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
 import care_bench
 from care_bench.artifacts import Record, code_version, environment, write_records
+from care_bench.artifacts.evaluated import RECORDS, summary_of
 from care_bench.config import EvaluationConfig, RunConfig, read_run
 from care_bench.data import PreparedDataset, load
 from care_bench.errors import CareBenchError
@@ -19,12 +22,13 @@ from care_bench.evaluation.embed import Embedder
 from care_bench.evaluation.embedded import Embedded
 from care_bench.evaluation.measurement import Measurement, Protocol
 from care_bench.evaluation.protocols import PROTOCOLS
-from care_bench.files import canonical_json, sha256_file, sha256_tree, write_json
+from care_bench.files import canonical_json, locked, sha256_file, sha256_tree, write_json
 from care_bench.names import REPRESENTATIONS
 from care_bench.runs.build import build_augmentation, build_run_encoder
 from care_bench.runs.device import best_device, describe_device, reproducible
 from care_bench.runs.folder import RunFolder
 from care_bench.runs.weights import load_encoder_weights
+from care_bench.untrusted import read_json
 
 
 @dataclass(frozen=True)
@@ -89,8 +93,9 @@ class _Weights:
 def evaluate(path: Path, data: Path, settings: EvaluationConfig, out: Path | None = None) -> list[Record]:
     """Measure a finished run on the test split of its data set and write one record per metric.
 
-    Nothing is selected on the test split. The file of records is followed by `evaluate.json`, which holds its SHA-256
-    and all the records depend on (see :func:`evaluate_unless_current`).
+    Nothing is selected on the test split. The file of records is followed by a summary beside it, which holds its
+    SHA-256 and all the records depend on (see :func:`evaluate_unless_current`): `evaluate.json`, and of another file
+    than `records.jsonl` its name with the ending `.evaluate.json`.
 
     Args:
         path: folder of the run.
@@ -105,9 +110,12 @@ def evaluate(path: Path, data: Path, settings: EvaluationConfig, out: Path | Non
     Raises:
         CareBenchError: the run is unfinished, changed or of another config; a snapshot is missing or changed; the data
             is not what it was trained on; the settings' augmentation does not fit the run; an embedding is not finite;
-            another package's protocol is unusable; or the file cannot be written.
+            another package's protocol is unusable; ``out`` is another file of a run; or a file cannot be written.
     """
-    return _evaluate(_Task.open(path, data, settings), out)
+    if out is not None:
+        _check_out(path, out)
+    with _alone(path):
+        return _evaluate(_Task.open(path, data, settings), out)
 
 
 def evaluate_unless_current(path: Path, data: Path, settings: EvaluationConfig) -> list[Record] | None:
@@ -119,25 +127,44 @@ def evaluate_unless_current(path: Path, data: Path, settings: EvaluationConfig) 
     Raises:
         CareBenchError: as :func:`evaluate`.
     """
-    task = _Task.open(path, data, settings)
-    return None if _is_current(task) else _evaluate(task, None)
+    with _alone(path):
+        task = _Task.open(path, data, settings)
+        return None if _is_current(task) else _evaluate(task, None)
+
+
+@contextmanager
+def _alone(path: Path) -> Iterator[None]:
+    """Wait for another process that works on a finished run, so that records and summary are of one evaluation."""
+    if RunFolder(path).read_summary() is None:
+        yield  # no run to measure, as opening it says
+        return
+    with locked(path, wait=True):
+        yield
+
+
+def _check_out(path: Path, out: Path) -> None:
+    """Refuse to replace a file of a run by records, other than the run's own records."""
+    folder = RunFolder(out.parent)
+    own = out.name == RECORDS and out.parent.resolve() == path.resolve()
+    files = (folder.config, folder.summary, folder.encoder, folder.log, folder.evaluation, folder.records)
+    if folder.config.exists() and out.name in {file.name for file in files} and not own:
+        raise CareBenchError(f"{out} is a file of the run in {out.parent}; expected another name for records of {path}")
 
 
 def _evaluate(task: _Task, out: Path | None) -> list[Record]:
     records = list(_records(task))
     written = task.folder.records if out is None else out
-    write_records(written, records)
-    if out is None:
-        write_json(task.folder.evaluation, {**task.inputs(), "records_sha256": sha256_file(written)})
+    digest = write_records(written, records)
+    write_json(summary_of(written), {**task.inputs(), "records_sha256": digest})
     return records
 
 
 def _is_current(task: _Task) -> bool:
     try:
-        found = json.loads(task.folder.evaluation.read_bytes())
+        found = read_json(task.folder.evaluation, "expected the summary of an evaluation")
         expected = {**task.inputs(), "records_sha256": sha256_file(task.folder.records)}
         return canonical_json(found) == canonical_json(expected)
-    except (OSError, ValueError):
+    except (CareBenchError, OSError, ValueError, RecursionError):  # damaged: measured again
         return False
 
 
@@ -194,23 +221,28 @@ def _measure_encoder(
             measurements = measure(protocol, embedded)
             seconds = time.perf_counter() - embedder.seconds - began
             for metric, measurement in zip(protocol.metrics, measurements, strict=True):
-                yield Record(
-                    **shared,
-                    epoch=weights.epoch,
-                    protocol=protocol.id,
-                    protocol_version=protocol.version,
-                    representation=representation,
-                    metric=metric.name,
-                    value=measurement.value,
-                    reason=measurement.reason,
-                    unit=metric.unit,
-                    n=measurement.n,
-                    spread=measurement.spread,
-                    values=measurement.values,
-                    higher_is_better=metric.higher_is_better,
-                    weights_sha256=weights.sha256,
-                    duration_s=round(max(seconds, 0.0), 3),  # of the protocol's metrics together, without embedding
-                )
+                try:
+                    record = Record(
+                        **shared,
+                        epoch=weights.epoch,
+                        protocol=protocol.id,
+                        protocol_version=protocol.version,
+                        representation=representation,
+                        metric=metric.name,
+                        value=measurement.value,
+                        reason=measurement.reason,
+                        unit=metric.unit,
+                        n=measurement.n,
+                        spread=measurement.spread,
+                        values=measurement.values,
+                        higher_is_better=metric.higher_is_better,
+                        weights_sha256=weights.sha256,
+                        duration_s=round(max(seconds, 0.0), 3),  # of all metrics together, without embedding
+                    )
+                except ValidationError as error:  # a measurement that contradicts itself, by another package's protocol
+                    found = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+                    raise CareBenchError(f"protocol {protocol.id!r}, metric {metric.name!r}: {found}") from None
+                yield record
 
 
 def measure(protocol: Protocol, embedded: Embedded) -> tuple[Measurement, ...]:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from care_bench.artifacts.collection import COLLECTED, HOW_TO_COLLECT, PINNED, Collection, read_collection
-from care_bench.artifacts.pin import collected, pinned, read_pin, verify_all
+from care_bench.artifacts.folders import reading
+from care_bench.artifacts.pin import collected, damaged_pins, pinned, read_pin, read_pins
 from care_bench.errors import CareBenchError, unknown
 from care_bench.report.document import TITLE, build_section
 from care_bench.report.model import Document
@@ -25,11 +27,12 @@ def write_report(
     collection: str | None = None,
     console: Console | None = None,
 ) -> list[Path]:
-    """Verify the pins, print the tables, and write them as `report.<format>`; the theory comes last, if checked.
+    """Check the collections, print their tables, and write them as `report.<format>`; the theory, if checked, is last.
 
     Args:
         results: the results folder, with `collected/` or `pinned/` in it, or a ledger of the theory checks.
-        out: folder to write to; by default `report` in the results folder.
+        out: folder to make or replace; by default `report/NAME` in the results folder, NAME being that of the
+            collection, or `all`.
         formats: keys of ``FORMATS``.
         collection: report this collection only: `collected/NAME`, `pinned/NAME`, or `NAME`, the fresh one
             where both exist. By default every collection has a section; no table mixes two of them.
@@ -39,24 +42,26 @@ def write_report(
         The files written, in the order of ``formats``.
 
     Raises:
-        CareBenchError: an unknown format or collection, a pinned file that is missing, added or changed (all are
-            named), a damaged collection or ledger, neither of the two, or a folder that cannot be written. Nothing
-            is printed then.
+        CareBenchError: an unknown format or collection; a collection to report that is not as it was made (of pins all
+            problems are named), a damaged ledger, neither of the two; a folder that holds anything else than a report,
+            or that cannot be written. Nothing is printed then. Damaged pins beside the one collection that is reported
+            are a warning.
     """
     wanted = _known_formats(formats)
     if not results.is_dir():
         raise CareBenchError(
             f"results folder {results} does not exist; expected a folder with {COLLECTED}/ or {PINNED}/"
         )
-    verify_all(results)
     paper = read_paper(results)
     theory = theory_section(results)
-    alone = theory is not None and collection is None and not collected(results) and not pinned(results)
-    collections = [] if alone else _read_collections(results, collection)
+    collections = _read_all(results) if collection is None else [_read_one(results, collection)]
+    if not collections and theory is None:
+        raise CareBenchError(f"no collection in {results}; {HOW_TO_COLLECT}")
     sections = [*(build_section(found, paper) for found in collections), *([theory] if theory else [])]
     document = Document(TITLE, tuple(sections))
-    folder = results / "report" if out is None else out
-    return publish(document, {folder / f"report.{name}": FORMATS[name](document) for name in wanted}, console)
+    name = "all" if collection is None else collections[0].name
+    folder = results / "report" / name if out is None else out
+    return publish(document, folder, "report", {ending: FORMATS[ending](document) for ending in wanted}, console)
 
 
 def _known_formats(formats: Sequence[str]) -> list[str]:
@@ -70,17 +75,33 @@ def _known_formats(formats: Sequence[str]) -> list[str]:
     return names
 
 
-def _read_collections(results: Path, name: str | None) -> list[Collection]:
-    """Read the collections to report: all, fresh ones first, or the one that is named."""
-    known = {f"{COLLECTED}/{folder.name}": folder for folder in collected(results)}
-    known |= {f"{PINNED}/{folder.name}": folder for folder in pinned(results)}
-    if not known:
-        raise CareBenchError(f"no collection in {results}; {HOW_TO_COLLECT}")
-    if name is not None:
-        fitting = [key for key in (name, f"{COLLECTED}/{name}", f"{PINNED}/{name}") if key in known]
-        if not fitting:
+def _read_all(results: Path) -> list[Collection]:
+    """Read all collections, fresh ones first."""
+    pins = read_pins(results)
+    with reading(results / COLLECTED):
+        folders, problems = collected(results)
+        if problems:
+            raise CareBenchError("; ".join(problems.values()))
+        return [*map(read_collection, folders), *pins]
+
+
+def _read_one(results: Path, name: str) -> Collection:
+    """Read the collection that is named, and warn of damaged pins beside it."""
+    with reading(results / COLLECTED), reading(results / PINNED):
+        fresh, pins = collected(results), pinned(results)
+        problems = fresh[1] | pins[1]
+        known = {f"{COLLECTED}/{folder.name}": folder for folder in [*fresh[0], *fresh[1]]}
+        known |= {f"{PINNED}/{folder.name}": folder for folder in [*pins[0], *pins[1]]}
+        if not known:
+            raise CareBenchError(f"no collection in {results}; {HOW_TO_COLLECT}")
+        key = next((key for key in (name, f"{COLLECTED}/{name}", f"{PINNED}/{name}") if key in known), None)
+        if key is None:
             raise unknown("collection", name, known if "/" in name else {folder.name for folder in known.values()})
-        known = {fitting[0]: known[fitting[0]]}
-    return [
-        read_pin(folder) if key.startswith(f"{PINNED}/") else read_collection(folder) for key, folder in known.items()
-    ]
+        folder = known[key]
+        if folder in problems:
+            raise CareBenchError(problems[folder])
+        found = read_pin(folder) if key.startswith(f"{PINNED}/") else read_collection(folder)
+    if damaged := damaged_pins(results):
+        names = ", ".join(str(path) for path in damaged)
+        print(f"warning: not as they were pinned: {names}; see care-bench verify", file=sys.stderr)  # noqa: T201
+    return found

@@ -18,7 +18,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 @keeps("the tables written before it are whole; the same command writes them all")
 def report(
     results: Annotated[Path, typer.Argument(help="Results folder, with collected/ or pinned/ in it.")],
-    out: Annotated[Path | None, typer.Option("--out", help="Where to write; by default RESULTS/report.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="Where to write; by default RESULTS/report/NAME.")] = None,
     formats: Annotated[str, typer.Option("--format", help=f"Any of {','.join(FORMATS)}.")] = ",".join(FORMATS),
     collection: Annotated[str | None, typer.Option("--collection", help="Report this collection or pin only.")] = None,
 ) -> None:

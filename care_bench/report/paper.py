@@ -11,6 +11,7 @@ from care_bench.report.labels import METHODS, Variant, method_label, position
 from care_bench.report.model import Cell, Column, Source, Table
 from care_bench.report.reference import read_reference
 from care_bench.report.statistics import number
+from care_bench.untrusted import absent
 
 REFERENCE = Path("reference") / "table1.csv"
 DATASETS = ("cifar10", "cifar100", "stl10", "imagenet100")
@@ -44,7 +45,7 @@ def read_paper(results: Path) -> list[PaperValue] | str:
         CareBenchError: a damaged file; one line naming file and line.
     """
     path = results / REFERENCE
-    if not path.exists():
+    if absent(path):
         return f"{TITLE}: the results folder has no {REFERENCE.as_posix()}."
     return read_reference(path, _HEADER, _parse)
 

@@ -114,7 +114,7 @@ def _value(column: str, text: str) -> str | None:
         return None
     try:
         value = json.loads(text, parse_constant=_refuse)
-    except ValueError:
+    except (ValueError, RecursionError):
         value = None
     if value is None:
         raise ValueError(f"found {column} {text!r}; expected a JSON value, or nothing where it is not known")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from care_bench.errors import CareBenchError
+from care_bench.untrusted import decoding, read_bytes
 
 T = TypeVar("T")
 
@@ -25,10 +26,10 @@ def read_reference(path: Path, header: Sequence[str], parse: Callable[[list[str]
         CareBenchError: no such file, another header, a damaged or duplicate row; one line naming file
             and line.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise CareBenchError(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
+    expected = f"expected a CSV file with the header {','.join(header)}"
+    content = read_bytes(path, expected)
+    with decoding(path, expected):
+        text = content.decode()
     reader = csv.reader(io.StringIO(text), strict=True)
     found: list[T] = []
     try:
@@ -42,6 +43,6 @@ def read_reference(path: Path, header: Sequence[str], parse: Callable[[list[str]
             if entry in found:
                 raise ValueError(f"found {','.join(row)!r} again; expected every entry once")
             found.append(entry)
-    except (ValueError, CareBenchError, csv.Error) as error:
+    except (ValueError, RecursionError, CareBenchError, csv.Error) as error:
         raise CareBenchError(f"{path}:{max(reader.line_num, 1)}: {error}") from None
     return found

@@ -9,8 +9,12 @@ from typing import Any, TypeAlias
 
 from care_bench.artifacts import Record
 from care_bench.report.labels import Order, labels, variant_of
+from care_bench.untrusted import decoding
 
 Settings: TypeAlias = Mapping[str, Any]
+
+_CONFIG = ("method.name", "training.steps")
+_EVALUATION = ("augmentation.kind", "augmentations", "augmentation_seed")
 
 
 def settings_lines(records: Sequence[Record], order: Order) -> list[str]:
@@ -25,7 +29,10 @@ def settings_lines(records: Sequence[Record], order: Order) -> list[str]:
     """
     names = labels({variant_of(record) for record in records})
     texts = {(record.dataset, variant_of(record)): record.config for record in records}
-    configs = {row: json.loads(config) for row, config in texts.items()}
+    configs = {
+        (dataset, variant): _parse(text, f"the config of {names[variant]} on {dataset}", *_CONFIG)
+        for (dataset, variant), text in texts.items()
+    }
     shared: dict[str, list[Settings]] = {}
     for (dataset, _), config in configs.items():
         shared.setdefault(dataset, []).append(_shared_settings(config))
@@ -57,7 +64,7 @@ def measuring_lines(records: Sequence[Record], order: Order) -> list[str]:
     evaluations = {record.dataset: record.evaluation for record in records}
     found: dict[str, list[str]] = {}
     for dataset in sorted(evaluations, key=order.dataset):
-        content = json.loads(evaluations[dataset])
+        content = _parse(evaluations[dataset], f"the evaluation of {dataset}", *_EVALUATION)
         settings = dict(content["augmentation"])
         kind = settings.pop("kind")
         drawn = ", ".join(_words(key, value) for key, value in settings.items()) or f"random {kind}s"
@@ -65,6 +72,21 @@ def measuring_lines(records: Sequence[Record], order: Order) -> list[str]:
         words = f"under {draws}, the same for every row, whatever it was trained with: {drawn}."
         found.setdefault(words, []).append(dataset)
     return [f"Measured on {' and '.join(datasets)} {words}" for words, datasets in found.items()]
+
+
+def _parse(text: str, where: str, *needed: str) -> Settings:
+    """Return settings that a record has as JSON.
+
+    Raises:
+        CareBenchError: a dotted key that is needed is missing; ``where`` names the settings.
+    """
+    with decoding(where, "expected records that care-bench evaluate wrote"):
+        content: Settings = json.loads(text)
+        for key in needed:
+            part: Any = content
+            for name in key.split("."):
+                part = part[name]
+    return content
 
 
 def _describe(config: Settings, usual: Settings) -> Iterator[str]:

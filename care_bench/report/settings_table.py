@@ -35,7 +35,7 @@ def write_settings(profile: Profile, results: Path, out: Path, console: Console 
     Args:
         profile: to be compared with the paper.
         results: the results folder, which has the reference.
-        out: folder to write to.
+        out: folder to make or replace.
         console: where to print; by default standard output.
 
     Returns:
@@ -43,7 +43,7 @@ def write_settings(profile: Profile, results: Path, out: Path, console: Console 
 
     Raises:
         CareBenchError: no reference or a damaged one, a profile that does not resolve, or a folder that cannot be
-            written. Nothing is printed then.
+            written or holds anything else. Nothing is printed then.
     """
     found = compare(profile, read_facts(results))
     cut = () if profile.steps is None else (f"Every run is cut to {profile.steps} steps, to check the profile.",)
@@ -54,7 +54,7 @@ def write_settings(profile: Profile, results: Path, out: Path, console: Console 
         "html": write_html(document),
         "csv": csv_text(_CSV_HEADER, _csv_rows(profile, found)),
     }
-    return publish(document, {out / f"settings.{ending}": text for ending, text in files.items()}, console)
+    return publish(document, out, "settings", files, console)
 
 
 def _section(dataset: DatasetComparison) -> Section:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
@@ -9,9 +10,10 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from care_bench.files import write_bytes
+from care_bench.artifacts.folders import check_replaceable
+from care_bench.files import replacing, write_bytes
 from care_bench.report.model import Cell, Column, Document, Figure, Fold, Link, Note, Paragraph, Part, Statements, Table
-from care_bench.report.writers import figure_files
+from care_bench.report.writers import FORMATS, figure_files
 
 LOG_WIDTH = 160
 """Width of the output where it is no terminal."""
@@ -22,27 +24,36 @@ _LABEL = 32
 """Most characters of a row label on one line, in a table with sentences."""
 
 
-def publish(document: Document, texts: Mapping[Path, str], console: Console | None = None) -> list[Path]:
-    """Write the files of a document, then print it; nothing is printed if a file cannot be written.
+def publish(
+    document: Document, folder: Path, stem: str, texts: Mapping[str, str], console: Console | None = None
+) -> list[Path]:
+    """Write the files of a document into a folder of their own, then print it; nothing is printed if that fails.
 
     Args:
         document: it is printed, and its figures are written next to the files.
-        texts: file -> content.
+        folder: the folder to make or replace as a whole, so that all of its files have one age.
+        stem: name of the files without their ending.
+        texts: ending -> content.
         console: where to print; by default standard output.
 
     Returns:
-        The keys of ``texts``.
+        The files of ``texts``, in its order.
+
+    Raises:
+        CareBenchError: the folder cannot be written, or holds anything else than files of these names and figures.
     """
-    contents = {path: text.encode() for path, text in texts.items()}
-    for folder in {path.parent for path in texts}:
-        contents |= {folder / name: content for name, content in figure_files(document).items()}
-    for path, content in contents.items():
-        write_bytes(path, content)
+    contents = {f"{stem}.{ending}": text.encode() for ending, text in texts.items()} | figure_files(document)
+    parts = re.compile(rf"{stem}\.({'|'.join(FORMATS)})|figures/|figures/[^/]+--[^/]+\.(svg|pdf|csv)")
+    with replacing(folder) as new:
+        check_replaceable(folder, parts, f"the {stem} files")
+        for name, content in contents.items():
+            write_bytes(new / name, content)
     shown = _standard_output() if console is None else console
     print_document(document, shown)
-    for path in texts:
+    paths = [folder / f"{stem}.{ending}" for ending in texts]
+    for path in paths:
         shown.print(Text(f"wrote {path}"), soft_wrap=True)
-    return list(texts)
+    return paths
 
 
 def print_document(document: Document, console: Console) -> None:

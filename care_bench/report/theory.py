@@ -10,6 +10,7 @@ from care_bench.artifacts.ledger import VERDICTS
 from care_bench.report.document import DIRTY, digest_cell, evidence_table
 from care_bench.report.model import Cell, Section, Statements, Table, texts
 from care_bench.report.statistics import number
+from care_bench.untrusted import absent
 
 LEDGER = Path("theory") / "ledger.jsonl"
 TITLE = "Theory checks"
@@ -37,7 +38,7 @@ def theory_section(results: Path) -> Section | None:
         CareBenchError: a damaged ledger; one line naming file and line.
     """
     path = results / LEDGER
-    if not path.exists():
+    if absent(path):
         return None
     rows = read_ledger(path)
     verdicts = Counter(row.outcome for row in rows)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,9 +57,10 @@ def test_written_rows_are_read_back_unchanged(tmp_path: Path) -> None:
     rows = [row(), equality, broken]
     write_ledger(tmp_path / "ledger.jsonl", rows)
     assert read_ledger(tmp_path / "ledger.jsonl") == rows
-    assert [json.loads(found)["id"] for found in (tmp_path / "ledger.jsonl").read_text().splitlines()] == [
-        *("prop-3", "cor-3", "a"),
-    ]
+    *lines, closing = (tmp_path / "ledger.jsonl").read_bytes().splitlines(keepends=True)
+    assert [json.loads(line)["id"] for line in lines] == ["prop-3", "cor-3", "a"]
+    assert [json.loads(line)["sha256"] for line in lines] == [row.sha256 for row in rows]
+    assert json.loads(closing) == {"rows": 3, "sha256": hashlib.sha256(b"".join(lines)).hexdigest()}
 
 
 @pytest.mark.parametrize(
@@ -105,37 +107,61 @@ def test_an_invalid_row_is_refused(change: dict[str, Any]) -> None:
         row(**change)
 
 
+@pytest.fixture
+def ledger(tmp_path: Path) -> Path:
+    write_ledger(tmp_path / "ledger.jsonl", [row(id="a"), row(), row(id="b")])
+    return tmp_path / "ledger.jsonl"
+
+
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
-        (lambda text: text[: len(text) // 2], "Invalid JSON"),
-        (lambda text: text.replace(b'"examples": 40', b'"examples": "40"'), "examples"),
-        (lambda text: text.replace(b'"source": "Prop. 3", ', b""), "source: Field required"),
-        (lambda text: text.replace(b'"id": "prop-3"', b'"name": "prop-3"'), "id"),
+        (lambda text: text[: len(text) // 2], "is damaged: "),
+        (lambda text: text.replace(b'"examples":40', b'"examples":"40"'), "damaged ledger row: examples"),
+        (lambda text: text.replace(b'"source":"Prop. 3",', b""), "source: Field required"),
+        (lambda text: text.replace(b'"id":"prop-3"', b'"name":"prop-3"'), "damaged ledger row: id"),
         (lambda text: text.replace(b"0.125", b"Infinity"), "worst_residual"),
-        (lambda text: text.replace(b"prop-3", b"prop-\xff"), "UTF-8"),
-        (lambda text: b"", "Invalid JSON"),
+        (lambda text: text.replace(b"prop-3", b"prop-\xff"), "is not UTF-8"),
+        (lambda text: text.replace(b"0.125", b"0.126"), "the ledger row was changed after it was written"),
+        (lambda text: text.replace(b",", b", ", 1), "the ledger row was changed after it was written"),
+        (lambda text: text.replace(b'"sha256":', b'"sha255":'), "sha255"),
+        (lambda text: re.sub(rb'"sha256":"\w+"', b'"sha256":"0"', text), "the ledger row was changed"),
+        (lambda text: b"", "is damaged: "),
+        (lambda text: b"[]", "found list"),
+        (lambda text: b"[" * 100_000, "nested too deeply"),
     ],
 )
-def test_a_damaged_line_is_named(tmp_path: Path, damage: Callable[[bytes], bytes], expected: str) -> None:
-    path = tmp_path / "ledger.jsonl"
-    lines = [line(id="a").encode(), damage(line().encode()), line(id="b").encode()]
-    assert lines[1] != line().encode()
-    path.write_bytes(b"\n".join(lines))
+def test_a_damaged_or_edited_line_is_named(ledger: Path, damage: Callable[[bytes], bytes], expected: str) -> None:
+    lines = ledger.read_bytes().split(b"\n")
+    assert damage(lines[1]) != lines[1]
+    ledger.write_bytes(b"\n".join([lines[0], damage(lines[1]), *lines[2:]]))
     with pytest.raises(CareBenchError) as caught:
-        read_ledger(path)
-    assert str(caught.value).startswith(f"{path}:2: damaged ledger row: ")
+        read_ledger(ledger)
+    assert re.match(rf"{ledger}:2(:| is damaged)", str(caught.value))
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_statement_has_one_row(tmp_path: Path) -> None:
-    path = tmp_path / "ledger.jsonl"
-    path.write_text("\n".join([line(), line(id="a"), line(seconds=2.0)]))
-    with pytest.raises(
-        CareBenchError, match=r"ledger\.jsonl:3: found statement prop-3 again; expected it in line 1 only"
-    ):
-        read_ledger(path)
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a, b, c, end: [a, b, end], ":3: the closing line does not fit the rows before it"),
+        (lambda a, b, c, end: [b, a, c, end], ":4: the closing line does not fit the rows before it"),
+        (lambda a, b, c, end: [a, b, c], ":4: the closing line is missing"),
+        (lambda a, b, c, end: [a, b, c, end.replace("3", "4", 1)], ":4: the closing line does not fit"),
+        (lambda a, b, c, end: [a, b, c, end, end], ":4: damaged ledger row"),
+        (lambda a, b, c, end: [a, b, c, end, ""], ":4: damaged ledger row"),
+        (lambda a, b, c, end: [a, b, a, c, end], ":3: found statement a again; expected it in line 1 only"),
+        (lambda a, b, c, end: [end], ":1: found an empty ledger"),
+    ],
+)
+def test_rows_that_were_removed_added_or_moved_are_noticed(
+    ledger: Path, change: Callable[..., list[str]], message: str
+) -> None:
+    ledger.write_text("".join(f"{line}\n" for line in change(*ledger.read_text().splitlines())))
+    with pytest.raises(CareBenchError) as caught:
+        read_ledger(ledger)
+    assert str(caught.value).startswith(f"{ledger}{message}")
 
 
 def test_an_empty_ledger_is_refused(tmp_path: Path) -> None:
@@ -144,6 +170,12 @@ def test_an_empty_ledger_is_refused(tmp_path: Path) -> None:
         read_ledger(tmp_path / "ledger.jsonl")
 
 
+def test_a_ledger_of_an_earlier_version_is_named(tmp_path: Path) -> None:
+    (tmp_path / "ledger.jsonl").write_text(line() + "\n")
+    with pytest.raises(CareBenchError, match=r"ledger\.jsonl:1: the ledger row lacks its sha256: it comes from an ear"):
+        read_ledger(tmp_path / "ledger.jsonl")
+
+
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(CareBenchError, match=r"cannot read ledger rows .*no\.jsonl: No such file"):
+    with pytest.raises(CareBenchError, match=r"cannot read .*no\.jsonl: No such file"):
         read_ledger(tmp_path / "no.jsonl")

@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from pydantic import ValidationError
 
@@ -51,14 +53,14 @@ def test_a_snapshot_is_another_measurement(content: dict[str, Any], make: Make) 
 def test_every_key_is_written_and_required(tmp_path: Path, content: dict[str, Any], make: Make) -> None:
     path = tmp_path / "records.jsonl"
     write_records(path, [make()])
-    assert json.loads(path.read_bytes()) == content
+    assert json.loads(path.read_bytes()) == {**content, "sha256": make().sha256}
     for key in ("base", "epoch", "samples", "values", "evaluation", "config"):
         path.write_text(json.dumps({name: value for name, value in content.items() if name != key}))
         with pytest.raises(CareBenchError, match=rf"records\.jsonl:1: damaged record: (missing )?{key}"):
             read_records(path)
 
 
-@pytest.mark.parametrize("more", [{"samples": 64}, {"values": (91.0, 91.5, 91.25)}, {"evaluation": '{"seed":3}'}])
+@pytest.mark.parametrize("more", [{"samples": 64}, {"values": (90.75, 91.25, 91.75)}, {"evaluation": '{"seed":3}'}])
 def test_evaluation_settings_are_part_of_the_hash_but_not_of_the_identity(
     tmp_path: Path, content: dict[str, Any], make: Make, more: dict[str, Any]
 ) -> None:
@@ -102,7 +104,14 @@ def test_an_empty_file_holds_no_records(tmp_path: Path) -> None:
         {"values": ("91.0", "92.0", "93.0"), "n": 3},
         {"values": (91.0, float("nan"), 92.0), "n": 3},
         {"values": (), "value": None, "reason": "failed", "spread": None, "n": 0},
+        {"values": (90.75, 91.25, 91.7501), "n": 3},
+        {"values": (90.75, 91.25, 91.75), "value": 99.9},
+        {"values": (90.75, 91.25, 91.75), "spread": 0.51},
+        {"values": (1e308, 1e308, 1e308), "value": 1e308, "spread": None},
         {"evaluation": ""},
+        {"evaluation": "[]"},
+        {"evaluation": "{"},
+        {"evaluation": '{"a":' * 100_000},
         {"evaluation": None},
         {"config": ""},
         {"n": 0},
@@ -139,14 +148,22 @@ def test_a_record_is_immutable(make: Make) -> None:
 @pytest.mark.parametrize(
     ("damage", "expected"),
     [
-        (lambda line: line[: len(line) // 2], "Invalid JSON"),
+        (lambda line: line[: len(line) // 2], "is damaged: "),
         (lambda line: line.replace(b'"seed":3', b'"seed":"3"'), "seed"),
         (lambda line: line.replace(b'"base":"simclr",', b""), "missing base"),
         (lambda line: line.replace(b'"value":91.25', b'"value":NaN'), "value"),
         (lambda line: line.replace(b'"seed":3', b'"seed":3,"colour":1'), "colour"),
         (lambda line: line.replace(b"simclr", b"sim\xff"), "UTF-8"),
-        (lambda line: b"", "Invalid JSON"),
-        (lambda line: b"[]", "object"),
+        (lambda line: b"", "is damaged: "),
+        (lambda line: b"[]", "found list"),
+        (lambda line: b"[" * 100_000, "nested too deeply"),
+        (lambda line: line.replace(b"91.25", b"99.9"), "the record was changed after it was written; make it again"),
+        (lambda line: line.replace(b"91.25", b"91.250"), "the record was changed after it was written; make it again"),
+        (lambda line: line.replace(b'"seed":3', b'"seed":9,"seed":3'), "the record was changed after it was written"),
+        (
+            lambda line: re.sub(rb'"sha256":"\w+",', b"", line),
+            "the record lacks its sha256: it comes from an earlier version",
+        ),
     ],
 )
 def test_a_damaged_line_is_named(tmp_path: Path, make: Make, damage: Callable[[bytes], bytes], expected: str) -> None:
@@ -157,9 +174,30 @@ def test_a_damaged_line_is_named(tmp_path: Path, make: Make, damage: Callable[[b
     path.write_bytes(b"\n".join([lines[0], damage(lines[1]), *lines[2:]]))
     with pytest.raises(CareBenchError) as caught:
         read_records(path)
-    assert str(caught.value).startswith(f"{path}:2: damaged record: ")
+    assert re.match(rf"{path}:2(:| is damaged)", str(caught.value))
     assert expected in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_other_errors_of_a_line_are_counted(tmp_path: Path, make: Make) -> None:
+    path = tmp_path / "records.jsonl"
+    write_records(path, [make()])
+    before = path.read_bytes()
+    for change, expected in ((b'"3"', "valid integer"), (b'"3","x":1', " (and 1 more error)")):
+        path.write_bytes(before.replace(b'"seed":3', b'"seed":' + change))
+        with pytest.raises(CareBenchError) as caught:
+            read_records(path)
+        assert str(caught.value).endswith(expected)
+
+
+@pytest.mark.parametrize("largest", [1e-12, 1.0, 3e5])
+def test_sums_in_another_order_give_the_same_record(make: Make, largest: float) -> None:
+    values = np.random.default_rng(0).uniform(-largest, largest, 50)
+    for order in (values, values[::-1], np.sort(values)):
+        content = {"n": 50, "values": tuple(values.tolist())}
+        make(**content, value=float(np.mean(order)), spread=float(np.std(order, ddof=1)))
+        with pytest.raises(ValidationError, match=r"found value .*, but the mean of its 50 values is"):
+            make(**content, value=float(np.mean(order)) + 1e-9 * largest, spread=None)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:

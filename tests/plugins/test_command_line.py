@@ -108,7 +108,7 @@ def report(folder: Path, run: Run) -> Path:
     for arguments in (("collect", *files, "--out", "results/collected/shapes-steps2"), ("report", "results")):
         ended = run("care_bench", *arguments, cwd=folder)
         assert ended.returncode == 0, ended.stderr
-    return folder / "results/report"
+    return folder / "results/report/all"
 
 
 def test_the_report_shows_the_methods_without_the_package(report: Path) -> None:

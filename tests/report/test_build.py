@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -23,6 +25,27 @@ def _run(*arguments: str | Path, code: str = "-m care_bench.report") -> subproce
     command = [sys.executable, *code.split(maxsplit=1), *map(str, arguments)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120", "PYTHONUTF8": "1"}
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+
+
+def unreadable(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
+    """Make a folder unreadable, as its permissions do for everyone but root."""
+    scandir, system_open = os.scandir, os.open
+
+    def refuse(path: str | Path) -> None:
+        if Path(path) == folder or Path(path).parent == folder:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    def scan(path: str | Path = ".") -> Any:
+        refuse(path)
+        return scandir(path)
+
+    def opened(path: str | Path, *arguments: Any, **options: Any) -> int:
+        if Path(path).parent == folder and not Path(path).is_dir():
+            refuse(path)
+        return system_open(path, *arguments, **options)
+
+    monkeypatch.setattr(os, "scandir", scan)
+    monkeypatch.setattr(os, "open", opened)
 
 
 def _refused(done: subprocess.CompletedProcess[str]) -> str:
@@ -60,10 +83,17 @@ def test_every_changed_pinned_file_is_named(results: Path) -> None:
     assert not (results / "report").exists()
 
 
-def test_pins_are_verified_in_every_report(results: Path) -> None:
-    (results / "pinned" / "old" / "records.csv").unlink()
-    with pytest.raises(CareBenchError, match="missing"):
-        write_report(results, collection="small")
+def test_damaged_pins_beside_one_collection_are_a_warning(results: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pinned = results / "pinned"
+    (pinned / "old" / "records.csv").unlink()
+    (pinned / "file").write_text("no pin")
+    (path,) = write_report(results, formats=["md"], collection="small", console=Console(file=io.StringIO()))
+    assert path == results / "report" / "small" / "report.md"
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == f"warning: not as they were pinned: {pinned}/file, {pinned}/old; see care-bench verify"
+    for name, message in ((None, "missing"), ("old", "missing"), ("pinned/file", "is not a folder; expected a pin")):
+        with pytest.raises(CareBenchError, match=message):
+            write_report(results, collection=name)
 
 
 @pytest.mark.parametrize("folders", [[], ["collected", "pinned"]])
@@ -95,13 +125,13 @@ def test_a_misspelt_collection_gets_a_suggestion(results: Path) -> None:
 def test_a_target_that_cannot_be_written(results: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a regular file")
     message = _refused(_run(results, "--out", tmp_path / "file" / "out"))
-    assert f"cannot write {tmp_path / 'file' / 'out' / 'report.md'}" in message
+    assert f"cannot write {tmp_path / 'file'}" in message
 
 
 def test_a_record_changed_in_a_fresh_collection_is_refused(results: Path) -> None:
     path = results / "collected" / "small" / "records.parquet"
     path.write_bytes(path.read_bytes()[:-100])
-    assert f"{path} is damaged" in _refused(_run(results))
+    assert f"changed {path}; collect it again" in _refused(_run(results))
 
 
 @pytest.mark.parametrize(
@@ -125,13 +155,96 @@ def test_without_the_papers_values_the_report_says_so(results: Path) -> None:
 
 def test_a_pin_and_a_collection_of_the_same_name_are_both_shown(results: Path) -> None:
     shutil.copytree(results / "pinned" / "old", results / "collected" / "old")
-    (results / "collected" / "old" / "MANIFEST.json").unlink()
     quiet = Console(file=io.StringIO())
     for name, key in (("old", "collected/old"), ("pinned/old", "pinned/old"), ("collected/old", "collected/old")):
         (path,) = write_report(results, formats=["md"], collection=name, console=quiet)
         assert [line for line in path.read_text().splitlines() if line.startswith("## Coll")] == [
             f"## Collection {key}"
         ]
+
+
+def test_the_default_folder_has_the_name_of_the_collection(results: Path) -> None:
+    quiet = Console(file=io.StringIO())
+    for name, folder in ((None, "all"), ("small", "small"), ("pinned/old", "old")):
+        (path,) = write_report(results, formats=["csv"], collection=name, console=quiet)
+        assert path == results / "report" / folder / "report.csv"
+
+
+def test_all_files_of_a_report_have_one_age(results: Path, tmp_path: Path) -> None:
+    quiet = Console(file=io.StringIO())
+    write_report(results, tmp_path / "out", console=quiet)
+    write_report(results, tmp_path / "out", ["md"], console=quiet)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["report.md"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "results"]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "settings.md", "report.md.bak", "figures/mine.svg", "other/report.md"])
+def test_a_folder_that_holds_anything_else_is_refused_and_kept(results: Path, tmp_path: Path, name: str) -> None:
+    path = tmp_path / "out" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("mine")
+    (tmp_path / "out" / "report.md").write_text("an older report")
+    with pytest.raises(CareBenchError, match=r"out holds .*, which cannot be part of the report files; expected"):
+        write_report(results, tmp_path / "out")
+    assert path.read_text() == "mine"
+    assert (tmp_path / "out" / "report.md").read_text() == "an older report"
+
+
+@pytest.mark.parametrize("name", ["collected", "pinned"])
+@pytest.mark.parametrize("fault", ["file", "link", "unreadable"])
+def test_a_folder_that_cannot_be_listed_is_named(
+    results: Path, name: str, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = results / name
+    match fault:
+        case "file":
+            shutil.rmtree(folder)
+            folder.write_text("a file")
+        case "link":
+            shutil.rmtree(folder)
+            folder.symlink_to(folder)
+        case "unreadable":
+            unreadable(monkeypatch, folder)
+    for collection in (None, "small", "old"):
+        with pytest.raises(CareBenchError, match=f"^cannot read {folder}: .*; expected a folder of"):
+            write_report(results, collection=collection)
+
+
+@pytest.mark.parametrize("fault", ["file", "link", "loop", "unreadable"])
+def test_a_collection_that_is_none_is_named_and_not_left_out(
+    results: Path, fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = results / "collected" / "other"
+    match fault:
+        case "file":
+            path.write_text("a file")
+        case "link":
+            path.symlink_to("nowhere")
+        case "loop":
+            path.symlink_to(path)
+        case "unreadable":
+            shutil.copytree(results / "collected" / "small", path)
+            unreadable(monkeypatch, path)
+    for collection in (None, "other"):
+        with pytest.raises(CareBenchError, match=str(path)):
+            write_report(results, collection=collection)
+    write_report(results, collection="small", console=Console(file=io.StringIO()))
+
+
+def test_hidden_and_empty_folders_are_no_collections(results: Path) -> None:
+    for name in (".small.part", ".other.old", "empty"):
+        (results / "collected" / name).mkdir()
+    (results / "pinned" / ".new.part").mkdir()
+    (path,) = write_report(results, formats=["md"], console=Console(file=io.StringIO()))
+    titles = [line for line in path.read_text().splitlines() if line.startswith("## Coll")]
+    assert titles == ["## Collection collected/small", "## Collection pinned/old"]
+
+
+def test_a_collection_that_a_killed_command_had_moved_aside_is_put_back(results: Path) -> None:
+    (results / "collected" / "small").rename(results / "collected" / ".small.old")
+    (results / "collected" / ".small.part").mkdir()
+    (path,) = write_report(results, formats=["md"], console=Console(file=io.StringIO()))
+    assert "## Collection collected/small" in path.read_text()
 
 
 def test_the_same_records_give_the_same_bytes(results: Path, tmp_path: Path) -> None:

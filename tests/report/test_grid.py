@@ -9,11 +9,12 @@ from pathlib import Path
 
 from rich.console import Console
 
-from care_bench.artifacts import Record, write_records
+from care_bench.artifacts import Record
 from care_bench.artifacts.collection import collect
 from care_bench.report.build import write_report
 from care_bench.report.writers import FORMATS
 from tests.report.laid_out import ONE_SEED, absent, notes, tables, texts
+from tests.sample_records import write_runs
 
 Make = Callable[..., Record]
 PerSeed = Callable[..., list[Record]]
@@ -113,8 +114,7 @@ def test_the_best_of_each_column_is_bold(per_seed: PerSeed) -> None:
 def written(tmp_path: Path, records: list[Record]) -> dict[str, str]:
     """Texts of a report by file ending; `txt` is the printed text."""
     results = tmp_path / "results"
-    write_records(tmp_path / "all.jsonl", records)
-    collect([tmp_path / "all.jsonl"], results / "collected" / "small")
+    collect(write_runs(tmp_path / "runs", records), results / "collected" / "small")
     printed = io.StringIO()
     files = write_report(results, console=Console(file=printed, width=200))
     return {**{path.suffix[1:]: path.read_text(encoding="utf-8") for path in files}, "txt": printed.getvalue()}

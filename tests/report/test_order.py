@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,14 +11,17 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from care_bench.artifacts import Record, write_records
+from care_bench.artifacts import Record
 from care_bench.artifacts.collection import collect
 from care_bench.report.build import write_report
+from tests.sample_records import add_profile, write_runs
 
 Make = Callable[..., Record]
 # This order is neither by name nor by method, and differs between data sets.
 PROFILE: dict[str, Any] = {
     "profile": "small",
+    "seeds": [0],
+    "steps": None,
     "datasets": {
         "proteins": {"methods": {"care": {}, "invariance": {}, "simclr": {}}},
         "digits": {"methods": {"invariance": {}, "care-weight-3": {}, "simclr": {}, "care": {}}},
@@ -52,8 +54,7 @@ def folder(tmp_path: Path, record: Make) -> Path:
     ]
     failed = {"metric": "trajectory_planarity", "value": None, "n": 0, "reason": "not clouds"}
     records += [record(dataset=dataset, **failed) for dataset in PROFILE["datasets"]]
-    write_records(tmp_path / "all.jsonl", records)
-    return collect([tmp_path / "all.jsonl"], tmp_path / "results" / "collected" / "small").parent
+    return collect(write_runs(tmp_path / "runs", records), tmp_path / "results" / "collected" / "small").parent
 
 
 def tables(results: Path) -> dict[str, tuple[list[str], list[str]]]:
@@ -82,7 +83,7 @@ KINDS = (
 
 
 def test_every_table_has_the_order_of_the_profile(folder: Path) -> None:
-    (folder / "profile.json").write_text(json.dumps(PROFILE))
+    add_profile(folder, PROFILE)
     found = tables(folder.parents[1])
     rows, groups = found["Probe accuracy, cached-v1"]
     # The rows of the first data set, then those that the second and third add.
@@ -96,7 +97,7 @@ def test_every_table_has_the_order_of_the_profile(folder: Path) -> None:
 
 
 def test_statements_and_reasons_have_the_order_of_the_profile(folder: Path, tmp_path: Path) -> None:
-    (folder / "profile.json").write_text(json.dumps(PROFILE))
+    add_profile(folder, PROFILE)
     (path,) = write_report(folder.parents[1], formats=["md"], console=Console(file=io.StringIO()))
     text = path.read_text(encoding="utf-8")
     places = [text.index(f"trajectories-v1, {name} ") for name in PROFILE["datasets"]]

@@ -47,5 +47,9 @@ def test_a_file_that_cannot_be_read(tmp_path: Path) -> None:
         read_reference(tmp_path / "no.csv", ["a"], number)
     path = tmp_path / "latin.csv"
     path.write_bytes(b"a\n\xff\n")
-    with pytest.raises(CareBenchError, match=r"cannot read .*latin\.csv: .*utf-8"):
+    with pytest.raises(CareBenchError, match=r"latin\.csv is damaged: byte 2 is not UTF-8; expected"):
+        read_reference(path, ["a"], number)
+    path.unlink()
+    path.mkdir()
+    with pytest.raises(CareBenchError, match=r"cannot read .*latin\.csv: Is a directory; expected a CSV file"):
         read_reference(path, ["a"], number)

@@ -6,7 +6,10 @@ import hashlib
 import json
 from typing import Any
 
+import pytest
+
 from care_bench.artifacts import Record
+from care_bench.errors import CareBenchError
 from care_bench.report.labels import Order
 from care_bench.report.settings import measuring_lines, settings_lines
 
@@ -113,3 +116,20 @@ def test_the_evaluation_settings_of_a_data_set_are_named_once() -> None:
         f"Measured on a and b {words} crop_scale [0.5, 1.0], flip_probability 0.",
         f"Measured on c {words} random rotations.",
     ]
+
+
+@pytest.mark.parametrize("config", ["{}", '{"method":"simclr","training":{"steps":null}}', '{"method":{"name":"a"}}'])
+def test_records_without_the_settings_of_a_run_are_one_line(config: str) -> None:
+    sha256 = hashlib.sha256(config.encode()).hexdigest()
+    changed = record("a", SIMCLR).model_copy(update={"config": config, "config_sha256": sha256})
+    with pytest.raises(CareBenchError, match=r"^the config of SimCLR on a is damaged: .*; expected records that care-"):
+        settings_lines([changed], Order())
+
+
+@pytest.mark.parametrize("evaluation", ["{}", '{"augmentation":[]}', '{"augmentation":{"kind":"image"}}'])
+def test_records_without_the_settings_of_their_evaluation_are_one_line(evaluation: str) -> None:
+    changed = record("a", SIMCLR).model_copy(update={"evaluation": evaluation})
+    with pytest.raises(
+        CareBenchError, match=r"^the evaluation of a is damaged: .*; expected records that care-bench eva"
+    ):
+        measuring_lines([changed], Order())

@@ -9,13 +9,14 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
-from care_bench.artifacts import read_ledger
+from care_bench.artifacts import LedgerRow, read_ledger, write_ledger
 from care_bench.errors import CareBenchError
 from care_bench.report.build import write_report
 from care_bench.report.terminal import LOG_WIDTH
@@ -26,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 VERSION = "0.1.0+g0123456789ab"
 
 
-def line(name: str, **changes: Any) -> str:
+def row(name: str, **changes: Any) -> LedgerRow:
     content = {
         "id": name,
         "statement": "Equal Gram matrices A Aᵀ = B Bᵀ mean that A = B R with one R in O(d).",
@@ -40,12 +41,12 @@ def line(name: str, **changes: Any) -> str:
         "seconds": 0.5,
         "code_version": VERSION,
     }
-    return json.dumps({**content, **changes}, ensure_ascii=False)
+    return LedgerRow.model_validate_json(json.dumps({**content, **changes}))
 
 
-LINES = [
-    line("cor-3"),
-    line(
+ROWS = [
+    row("cor-3"),
+    row(
         "prop-3",
         statement="A loss of at most ε⁴ leaves a residual of at most (1 + √2) ‖A†‖ ε² | n_i & 100%.",
         source="Prop. 3",
@@ -55,7 +56,7 @@ LINES = [
         ratio_quartiles=[0.125, 0.25, 0.5],
         verdict="holds with assumption: A has full rank <d>",
     ),
-    line(
+    row(
         "cor-2-printed",
         source="Cor. 2",
         worst_residual=1.25,
@@ -63,20 +64,19 @@ LINES = [
         verdict="counterexample to the text as printed: the constant lacks ‖Ā†‖",
         smallest_case="n=3 d=2 seed=7 [worst] *of all*",
     ),
-    line("point-6", examples=0, worst_residual=None, smallest_case=None, verdict="violated"),
+    row("point-6", examples=0, worst_residual=None, smallest_case=None, verdict="violated"),
 ]
 
 
-def write_ledger_lines(results: Path, *lines: str) -> Path:
+def write_rows(results: Path, *rows: LedgerRow) -> Path:
     path = results / "theory" / "ledger.jsonl"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(f"{text}\n" for text in lines), encoding="utf-8")
+    write_ledger(path, rows)
     return path
 
 
 @pytest.fixture
 def ledger(results: Path) -> Path:
-    return write_ledger_lines(results, *LINES)
+    return write_rows(results, *ROWS)
 
 
 def written(results: Path, suffix: str, console: Console | None = None, **options: Any) -> str:
@@ -153,7 +153,7 @@ def test_csv_has_the_numbers_at_full_precision(results: Path, ledger: Path) -> N
 
 
 def test_latex_is_balanced_and_ascii(results: Path, ledger: Path) -> None:
-    write_ledger_lines(results, *LINES, *(line(f"more-{number}") for number in range(20)))
+    write_rows(results, *ROWS, *(row(f"more-{number}") for number in range(20)))
     text = written(results, "tex")
     table, _ = theory_part(text, "tex")
     assert text.isascii()
@@ -208,7 +208,7 @@ def test_a_report_on_one_collection_has_the_theory_too(results: Path, ledger: Pa
 
 
 def test_the_theory_is_shown_without_a_collection(tmp_path: Path) -> None:
-    write_ledger_lines(tmp_path, *LINES)
+    write_rows(tmp_path, *ROWS)
     headings = [text for text in written(tmp_path, "md").splitlines() if text.startswith("## ")]
     assert headings == ["## Theory checks", "## Evidence, theory"]
     with pytest.raises(CareBenchError, match="no collection in"):
@@ -216,7 +216,7 @@ def test_the_theory_is_shown_without_a_collection(tmp_path: Path) -> None:
 
 
 def test_uncommitted_code_is_named(tmp_path: Path) -> None:
-    write_ledger_lines(tmp_path, line("a", code_version=f"{VERSION}.dirty"))
+    write_rows(tmp_path, row("a", code_version=f"{VERSION}.dirty"))
     assert "not committed (.dirty)" in written(tmp_path, "md")
 
 
@@ -230,18 +230,23 @@ def test_without_a_ledger_the_report_has_no_theory_section(results: Path, ledger
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (LINES[1][:40], "damaged ledger row: Invalid JSON"),
-        (LINES[1].replace("0.0625", '"small"'), "damaged ledger row: worst_residual"),
-        (LINES[1].replace("prop-3", "cor-3"), "found statement cor-3 again"),
+        (lambda text: text[:40], " is damaged: Unterminated string"),
+        (lambda text: text.replace("0.0625", '"small"'), ": damaged ledger row: worst_residual"),
+        (lambda text: text.replace("0.0625", "0.0626"), ": the ledger row was changed after it was written"),
+        (lambda text: "[" * 100_000, " is damaged: it is nested too deeply"),
     ],
 )
-def test_a_damaged_ledger_is_one_line_with_file_and_line(results: Path, damage: str, message: str) -> None:
-    path = write_ledger_lines(results, LINES[0], damage, LINES[2])
+def test_a_damaged_ledger_is_one_line_with_file_and_line(
+    results: Path, ledger: Path, damage: Callable[[str], str], message: str
+) -> None:
+    lines = ledger.read_text().splitlines()
+    assert damage(lines[1]) != lines[1]
+    ledger.write_text("\n".join([lines[0], damage(lines[1]), *lines[2:], ""]))
     command = [sys.executable, "-m", "care_bench.report", str(results)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr.startswith(f"care_bench.report: {path}:2: {message}")
+    assert done.stderr.startswith(f"care_bench.report: {ledger}:2{message}")
     assert done.stderr.count("\n") == 1
     assert not (results / "report").exists()

@@ -3,7 +3,7 @@
 
 rule prepare:
     output:
-        "results/data/{dataset}/meta.json",
+        update("results/data/{dataset}/meta.json"),
     log:
         f"{LOGS}/{{dataset}}/prepare.log",
     conda:

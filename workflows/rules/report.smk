@@ -6,13 +6,16 @@ rule collect:
         evaluated=[f"{JOBS}/{job}/evaluated.json" for job in JOBS_OF_PROFILE],
         profile=RESOLVED,
     output:
-        parquet=f"{COLLECTED}/records.parquet",
-        csv=report(
-            f"{COLLECTED}/records.csv",
-            caption="../report/records.rst",
-            category="Records",
+        made=f"{JOBS}/collected.json",
+        parquet=update(f"{COLLECTED}/records.parquet"),
+        csv=update(
+            report(
+                f"{COLLECTED}/records.csv",
+                caption="../report/records.rst",
+                category="Records",
+            )
         ),
-        profile=f"{COLLECTED}/profile.json",
+        profile=update(f"{COLLECTED}/profile.json"),
     log:
         f"{LOGS}/collect.log",
     conda:
@@ -21,7 +24,7 @@ rule collect:
         runs=RUNS,
         folder=subpath(output.parquet, parent=True),
     shell:
-        "python -m care_bench collect --profile {input.profile} --runs {params.runs} --out {params.folder} > {log} 2>&1"
+        "python -m care_bench collect --profile {input.profile} --runs {params.runs} --out {params.folder} > {log} 2>&1 && cp {params.folder}/MANIFEST.json {output.made}"
 
 
 rule report_tables:
@@ -35,14 +38,16 @@ rule report_tables:
             [str(Path(LEDGER).absolute())] if Path(LEDGER).exists() else []
         ),
     output:
-        markdown=f"results/report/{PROFILE.name}/report.md",
-        html=report(
-            f"results/report/{PROFILE.name}/report.html",
-            caption="../report/tables.rst",
-            category="Tables",
+        markdown=update(f"results/report/{PROFILE.name}/report.md"),
+        html=update(
+            report(
+                f"results/report/{PROFILE.name}/report.html",
+                caption="../report/tables.rst",
+                category="Tables",
+            )
         ),
-        latex=f"results/report/{PROFILE.name}/report.tex",
-        csv=f"results/report/{PROFILE.name}/report.csv",
+        latex=update(f"results/report/{PROFILE.name}/report.tex"),
+        csv=update(f"results/report/{PROFILE.name}/report.csv"),
     log:
         f"{LOGS}/report.log",
     conda:
@@ -73,13 +78,15 @@ rule settings:
         # The reference of this checkout: another folder for results need not have one.
         reference=str(Path(workflow.basedir, "results/reference/paper_settings.csv")),
     output:
-        markdown=f"results/report/{PROFILE.name}/settings.md",
-        html=report(
-            f"results/report/{PROFILE.name}/settings.html",
-            caption="../report/settings.rst",
-            category="Settings",
+        markdown=update(f"results/settings/{PROFILE.name}/settings.md"),
+        html=update(
+            report(
+                f"results/settings/{PROFILE.name}/settings.html",
+                caption="../report/settings.rst",
+                category="Settings",
+            )
         ),
-        csv=f"results/report/{PROFILE.name}/settings.csv",
+        csv=update(f"results/settings/{PROFILE.name}/settings.csv"),
     log:
         f"{LOGS}/settings.log",
     conda:

@@ -13,10 +13,12 @@ rule theory:
             for file in modules(f"care_bench/{package}")
         ],
     output:
-        report(
-            LEDGER,
-            caption="../report/theory.rst",
-            category="Theory",
+        update(
+            report(
+                LEDGER,
+                caption="../report/theory.rst",
+                category="Theory",
+            )
         ),
     log:
         "results/logs/theory.log",

@@ -1,0 +1,119 @@
+"""The records of one evaluated run, held against the summaries that evaluation and pretraining wrote last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from care_bench.artifacts.json_lines import decode_lines, parse
+from care_bench.artifacts.record import EXPECTED, Record, Sha256
+from care_bench.config import RunConfig
+from care_bench.errors import CareBenchError
+from care_bench.files import sha256_bytes
+from care_bench.untrusted import absent, decoding, read_bytes
+
+RECORDS, EVALUATED, PRETRAINED = "records.jsonl", "evaluate.json", "pretrain.json"
+"""The records of a run in its folder, and what evaluation and pretraining write last."""
+
+
+class _Pretrained(BaseModel):
+    """The hashes that both summaries have; ``snapshots`` is epoch -> weights."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", strict=True)
+
+    config_sha256: Sha256
+    data_sha256: Sha256
+    weights_sha256: Sha256
+    snapshots: dict[str, Sha256]
+
+
+class _Evaluated(_Pretrained):
+    records_sha256: Sha256
+
+
+Summary = TypeVar("Summary", bound=_Pretrained)
+
+
+def summary_of(records: Path) -> Path:
+    """Return where the summary of a file of records is: `evaluate.json` beside `records.jsonl`, else by its stem."""
+    return records.with_name(EVALUATED if records.name == RECORDS else f"{records.stem}.{EVALUATED}")
+
+
+def read_evaluated(path: Path, run: RunConfig | None = None) -> list[Record]:
+    """Read the records of one run, and check that they are those that were measured.
+
+    Args:
+        path: the file of records.
+        run: the run that it is expected to be of; its folder then has to have the summary of the pretraining too.
+
+    Raises:
+        CareBenchError: no such file, or a damaged or edited line, named as file:line; lines that were removed, added or
+            moved; no summary, or one of other records; records of another run, configuration, data or weights.
+    """
+    content = read_bytes(path, EXPECTED)
+    records = decode_lines(content, path, Record, "record")
+    source = summary_of(path)
+    summary = _read(source, _Evaluated, "evaluate")
+    if run is not None:
+        if summary.config_sha256 != run.sha256():
+            raise CareBenchError(
+                f"{path} has records of config {summary.config_sha256[:12]}, run {run.id} of profile {run.profile} has "
+                f"config {run.sha256()[:12]}; pretrain and evaluate it, or collect the profile that it was made with"
+            )
+        _check_identity(records, path, run)
+    if summary.records_sha256 != sha256_bytes(content):
+        raise CareBenchError(
+            f"{path} was changed after it was measured: lines were removed, added or moved; evaluate the run again"
+        )
+    _check_hashes(records, path, summary, source)
+    pretrained = path.with_name(PRETRAINED)
+    if run is not None or (path.name == RECORDS and not absent(pretrained)):
+        _check_same(summary, source, _read(pretrained, _Pretrained, "pretrain"), pretrained)
+    return records
+
+
+def _read(path: Path, model: type[Summary], command: str) -> Summary:
+    expected = f"expected what care-bench {command} writes last"
+    content = read_bytes(path, expected)
+    with decoding(path, expected):
+        return parse(model, content.decode(), str(path), "summary")
+
+
+def _check_identity(records: Sequence[Record], path: Path, run: RunConfig) -> None:
+    """Check that a file has records, of its run alone."""
+    if not records:
+        raise CareBenchError(f"{path} holds no records; evaluate the run again")
+    expected = (run.profile, run.dataset, run.variant, run.seed)
+    for number, record in enumerate(records, start=1):
+        found = (record.profile, record.dataset, record.variant, record.seed)
+        if found != expected:
+            named = "/".join(map(str, found))
+            raise CareBenchError(f"{path}:{number}: a record of {named}; expected {'/'.join(map(str, expected))}")
+
+
+def _check_hashes(records: Sequence[Record], path: Path, summary: _Evaluated, source: Path) -> None:
+    """Compare configuration, data and weights of every record with the summary."""
+    for number, record in enumerate(records, start=1):
+        weights = summary.weights_sha256 if record.epoch is None else summary.snapshots.get(str(record.epoch), "none")
+        pairs = {
+            "config_sha256": (record.config_sha256, summary.config_sha256),
+            "data_sha256": (record.data_sha256, summary.data_sha256),
+            "weights_sha256": (record.weights_sha256, weights if record.weights_sha256 else ""),
+        }
+        for key, (found, expected) in pairs.items():
+            if found != expected:
+                raise CareBenchError(
+                    f"{path}:{number}: {key} is {found[:12]}, {source} says {expected[:12]}; evaluate the run again"
+                )
+
+
+def _check_same(summary: _Evaluated, source: Path, pretrained: _Pretrained, other: Path) -> None:
+    for key in _Pretrained.model_fields:
+        if getattr(summary, key) != getattr(pretrained, key):
+            raise CareBenchError(
+                f"{source} and {other} differ in {key}: the run was trained again after it was measured, or a file was "
+                "changed; evaluate the run again"
+            )

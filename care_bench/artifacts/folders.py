@@ -1,0 +1,100 @@
+"""Folders of results: those below a folder, the lock while they are read, and what a folder may hold to be replaced."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from care_bench.errors import CareBenchError
+from care_bench.files import locked, restore_replaced
+from care_bench.untrusted import absent, decoding, reason
+
+SHOWN = 3
+"""Most names that a message lists."""
+
+
+@contextmanager
+def reading(parent: Path) -> Iterator[None]:
+    """Keep commands that replace folders of ``parent`` waiting, and first put back what a killed one had moved aside.
+
+    Without such a folder, or where it cannot be read, there is nothing to wait for: :func:`listed` says which.
+    """
+    if not os.access(f"{parent}/.", os.R_OK | os.X_OK):  # nor is a file a folder
+        yield
+        return
+    with locked(parent, wait=True):
+        with decoding(parent, "expected a folder of results"):
+            restore_replaced(parent)
+        yield
+
+
+def listed(parent: Path, what: str) -> tuple[list[Path], dict[Path, str]]:
+    """Look at every entry of a folder of results whose name does not begin with a dot.
+
+    Args:
+        parent: the folder; it may be absent.
+        what: what its folders are, for messages.
+
+    Returns:
+        The folders, sorted by name; and the entries that are no folder, with a phrase that says what is wrong.
+
+    Raises:
+        CareBenchError: ``parent`` is no folder, or cannot be read.
+    """
+    if absent(parent):
+        return [], {}
+    with decoding(parent, f"expected a folder of {what}s"), os.scandir(parent) as entries:
+        paths = [parent / name for name in sorted(entry.name for entry in entries) if not name.startswith(".")]
+    problems = {path: phrase for path in paths if (phrase := _no_folder(path, what))}
+    return [path for path in paths if path not in problems], problems
+
+
+def check_replaceable(folder: Path, parts: re.Pattern[str], what: str) -> None:
+    """Check that nothing is lost if the folder is replaced by a new one of its kind.
+
+    Args:
+        folder: it may be absent.
+        parts: matches the relative names of all that belongs to it; names of folders end with a slash.
+        what: the kind, for messages.
+
+    Raises:
+        CareBenchError: it is no folder or cannot be read, or it holds something else; one line that names it.
+    """
+    if absent(folder):
+        return
+    expected = f"expected {what}, or a folder that does not exist yet"
+    with decoding(folder, expected):
+        others = list(_others(folder, parts))
+    if others:
+        more = f" and {len(others) - SHOWN} more" if len(others) > SHOWN else ""
+        raise CareBenchError(
+            f"{folder} holds {', '.join(others[:SHOWN])}{more}, which cannot be part of {what}; {expected}"
+        )
+
+
+def _no_folder(path: Path, what: str) -> str:
+    """Say why an entry is no folder; "" where it is one."""
+    try:
+        if stat.S_ISDIR(path.stat().st_mode):
+            return ""
+    except FileNotFoundError:
+        return f"{path} is a link that leads nowhere; expected a {what}"
+    except OSError as error:
+        return f"{reason(path, error)}; expected a {what}"
+    return f"{path} is not a folder; expected a {what}"
+
+
+def _others(folder: Path, parts: re.Pattern[str], prefix: str = "") -> Iterator[str]:
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        name = prefix + entry.name
+        if entry.is_dir(follow_symlinks=False):
+            known = parts.fullmatch(f"{name}/")
+            yield from _others(folder / entry.name, parts, f"{name}/") if known else [f"{name}/"]
+        elif not (entry.is_file(follow_symlinks=False) and parts.fullmatch(name)):
+            yield name

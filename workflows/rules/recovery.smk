@@ -1,0 +1,79 @@
+"""After a kill the same command goes on: stale locks are removed, and unfinished or lost outputs are made again.
+
+No finished work is in the outputs of a rule that snakemake deletes: runs are no outputs, and the files of data sets,
+collections and reports, which their commands replace whole, are flagged as updated in place.
+"""
+
+import fcntl
+import hashlib
+import os
+
+
+def remove_stale_locks(folder):
+    """Remove the locks of a killed snakemake; they name no process, so this needs to know that none is alive.
+
+    Every living one shares a lock that the system releases at its end, and so does this one from now on. The folder
+    itself is not locked: snakemake deletes it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    descriptor = os.open(folder / "care_bench.alive", os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        for lock in (folder / "locks").glob("*.lock"):
+            lock.unlink(missing_ok=True)
+    except BlockingIOError:
+        pass  # another one is alive, and snakemake looks at the locks itself
+    except OSError:
+        return  # a file system without such locks: snakemake --unlock removes stale ones
+    fcntl.flock(descriptor, fcntl.LOCK_SH)
+
+
+def lost():
+    """Yield the outputs of jobs whose results have gone or are no longer the ones that the job made."""
+    for job in JOBS_OF_PROFILE:
+        for stage, current in (
+            ("pretrained", weights_sha256),
+            ("evaluated", records_sha256),
+        ):
+            output = Path(JOBS, job, f"{stage}.json")
+            made = content(output)
+            if made and any(current(run) != digest for run, digest in made.items()):
+                yield str(output)
+    made, manifest = Path(JOBS, "collected.json"), Path(COLLECTED, "MANIFEST.json")
+    if made.exists() and not (
+        manifest.exists() and manifest.read_bytes() == made.read_bytes()
+    ):
+        yield str(made)
+
+
+def weights_sha256(run):
+    """The hash of the weights of a run, as its summary has it; None where there are none."""
+    folder = Path(RUNS, run)
+    summary = (
+        content(folder / "pretrain.json")
+        if (folder / "encoder.safetensors").exists()
+        else {}
+    )
+    return summary.get("weights_sha256")
+
+
+def records_sha256(run):
+    """The hash of the records of a run, or None."""
+    path = Path(RUNS, run, "records.jsonl")
+    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+
+
+def content(path):
+    """A JSON object; empty where there is no such file."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+if workflow.is_main_process:
+    remove_stale_locks(Path(".snakemake"))
+    settings_of_dag = workflow.dag_settings
+    settings_of_dag.force_incomplete = True
+    settings_of_dag.forcerun = {*settings_of_dag.forcerun, *lost()}
