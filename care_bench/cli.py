@@ -10,7 +10,7 @@ from rich.console import Console
 
 from care_bench import __version__
 from care_bench.errors import CareBenchError, unknown
-from care_bench.terminal import run as run_app
+from care_bench.terminal import keeps
 
 app = typer.Typer(
     help="Reproduce, measure and report equivariant contrastive learning (CARE, ICLR 2024).",
@@ -29,11 +29,6 @@ Summary = Annotated[Path, typer.Option("--out", help="JSON file to write: run ->
 DATA, RAW, RESULTS = Path("results/data"), Path("results/raw"), Path("results")
 
 
-def main() -> None:
-    """Run the command line."""
-    run_app(app, "care-bench")
-
-
 def _say(line: str) -> None:
     Console(highlight=False, soft_wrap=True).print(line, markup=False)
 
@@ -49,6 +44,7 @@ def top(
 
 
 @app.command()
+@keeps("data sets that were finished are kept, and what was read of the others; the same command continues")
 def prepare(
     datasets: Annotated[list[str], typer.Argument(metavar="DATASET...", help="Data sets; `doctor` lists them.")],
     data: Data = DATA,
@@ -77,6 +73,7 @@ def prepare(
 
 
 @app.command("fetch-pdb")
+@keeps("the downloaded entries are kept; the same command continues")
 def fetch_pdb(
     ids: Annotated[Path, typer.Argument(metavar="IDS", help="Text file of PDB ids, one per line.")],
     raw: Raw = RAW,
@@ -91,6 +88,7 @@ def fetch_pdb(
 
 
 @app.command()
+@keeps("a finished run and the last checkpoint are kept; the same command continues")
 def pretrain(
     config: Annotated[Path, typer.Argument(help="A run's config.json, or a profile together with --run.")],
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
@@ -107,11 +105,12 @@ def pretrain(
 
     folder = train(settings, data, out)
     summary = folder.check(settings)
-    speed = f"{summary['images_per_second']} images/s on {summary['device']}"
-    _say(f"{settings.id}: {summary['steps']} steps, {speed}, in {out}")
+    speed = f"{summary.images_per_second} images/s on {summary.device}"
+    _say(f"{settings.id}: {summary.steps} steps, {speed}, in {out}")
 
 
 @app.command()
+@keeps("nothing was written, and records of an earlier evaluation are kept; the same command starts it again")
 def evaluate(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     data: Data = DATA,
@@ -130,6 +129,7 @@ def evaluate(
 
 
 @app.command("pretrain-runs")
+@keeps("finished runs and the last checkpoint are kept; the same command continues")
 def pretrain_runs(file: Runs, runs: RunsFolder, logs: Logs, out: Summary, data: Data = DATA) -> None:
     """Pretrain the runs of a job of the workflow, one after another."""
     _check_versions()
@@ -139,6 +139,7 @@ def pretrain_runs(file: Runs, runs: RunsFolder, logs: Logs, out: Summary, data: 
 
 
 @app.command("evaluate-runs")
+@keeps("the records of finished evaluations are kept; the same command continues")
 def evaluate_runs(
     file: Runs,
     settings: Annotated[Path, typer.Option("--settings", help="Evaluation settings (JSON or YAML).")],
@@ -158,6 +159,7 @@ def evaluate_runs(
 
 
 @app.command()
+@keeps("the collection is as it was before or whole; the same command writes it")
 def collect(
     out: Annotated[Path, typer.Option("--out", help="Folder of the collection: results/collected/NAME.")],
     records: Annotated[list[Path] | None, typer.Argument(metavar="[RECORDS...]", help="Files of records.")] = None,
@@ -183,6 +185,7 @@ def collect(
 
 
 @app.command()
+@keeps("the report is as it was before or whole; the same command writes it")
 def report(
     results: Results = RESULTS,
     out: Annotated[Path | None, typer.Option("--out", help="Where to write; by default RESULTS/report/NAME.")] = None,
@@ -196,6 +199,7 @@ def report(
 
 
 @app.command()
+@keeps("the table is as it was before or whole; the same command writes it")
 def settings(
     profile: Annotated[Path, typer.Argument(help="A profile.")],
     results: Annotated[Path, typer.Option("--results", help="Results folder, with the paper's settings.")] = RESULTS,
@@ -210,6 +214,7 @@ def settings(
 
 
 @app.command()
+@keeps("the pin is whole or absent; the same command makes it")
 def pin(
     name: Annotated[str, typer.Argument(help="Name of the pin: results/pinned/NAME.")],
     collection: Annotated[str, typer.Option("--collection", help="The collection to pin.")],
@@ -222,6 +227,7 @@ def pin(
 
 
 @app.command()
+@keeps("nothing was changed; the same command starts again")
 def verify(results: Results = RESULTS) -> None:
     """Check every pinned file against its manifest."""
     from care_bench.artifacts.pin import verify_all
@@ -233,6 +239,7 @@ def verify(results: Results = RESULTS) -> None:
 
 
 @app.command()
+@keeps("nothing was changed; the same command starts again")
 def doctor(
     quick: Annotated[bool, typer.Option("--quick", help="Leave out what needs torch.")] = False,
     data: Data = DATA,

@@ -2,11 +2,13 @@
 
 Starting a process costs seconds of imports, which small runs share here. Every run keeps its own folder and log. A
 killed job loses at most its current run: started again, it skips finished ones. A run that fails does not stop the
-others, and is named at the end.
+others, and is named at the end. A run that another process works on, such as a job that has outlived its workflow, is
+waited for.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -41,9 +43,9 @@ def pretrain_runs(file: Path, runs: Path, data: Path, logs: Path, out: Path) -> 
     from care_bench.training.pretrain import pretrain
 
     def work(config: RunConfig, folder: Path) -> tuple[str, str]:
-        RunFolder(folder).switch_to(config)
-        summary = pretrain(config, data, folder).check(config)
-        return summary["weights_sha256"], f"{summary['steps']} steps, {summary['images_per_second']} images/s"
+        RunFolder(folder).switch_to(config, wait=True)
+        summary = pretrain(config, data, folder, wait=True).check(config)
+        return summary.weights_sha256, f"{summary.steps} steps, {summary.images_per_second} images/s"
 
     _work_through(file, runs, logs, "pretrain", out, work)
 
@@ -89,7 +91,16 @@ def _work_through(file: Path, runs: Path, logs: Path, stage: str, out: Path, wor
         print(f"{config.id}: {said}", flush=True)  # noqa: T201
     if failed:
         raise CareBenchError(f"{len(failed)} of {len(configs)} runs failed: {'; '.join(failed)}")
-    write_json(out, results)
+    if not _says(out, results):  # a job that has outlived its workflow may have written it: keep its time
+        write_json(out, results)
+
+
+def _says(out: Path, results: dict[str, str]) -> bool:
+    """Whether a file of results has this content already."""
+    try:
+        return bool(json.loads(out.read_bytes()) == results)
+    except (OSError, ValueError):
+        return False
 
 
 @contextmanager
@@ -97,7 +108,7 @@ def _output_to(log: Path) -> Iterator[None]:
     """Send standard output and error to a file, those of child processes too; an error's message is its last line."""
     with writing(log):
         log.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
     streams = (sys.stdout, sys.stderr)
     kept = [os.dup(stream.fileno()) for stream in streams]
     try:

@@ -111,7 +111,7 @@ def read_json(path: Path, expected: str) -> Any:
 @contextmanager
 def _regular(path: Path) -> Iterator[BufferedReader]:
     # O_NONBLOCK: opening a named pipe without a writer would wait for one.
-    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+    with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
             raise OSError(errno.EINVAL, "it is not a regular file")
         yield file

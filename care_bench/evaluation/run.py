@@ -27,6 +27,7 @@ from care_bench.names import REPRESENTATIONS
 from care_bench.runs.build import build_augmentation, build_run_encoder
 from care_bench.runs.device import best_device, describe_device, reproducible
 from care_bench.runs.folder import RunFolder
+from care_bench.runs.summary import Summary
 from care_bench.runs.weights import load_encoder_weights
 from care_bench.untrusted import read_json
 
@@ -44,7 +45,7 @@ class _Task:
 
     folder: RunFolder
     config: RunConfig
-    summary: dict[str, Any]
+    summary: Summary
     dataset: PreparedDataset
     settings: EvaluationConfig
     protocols: tuple[Protocol, ...]
@@ -60,9 +61,9 @@ class _Task:
         config = read_run(folder.config, None)
         summary = folder.check(config)
         dataset = load(config.dataset, data)
-        if dataset.sha256 != summary["data_sha256"]:
+        if dataset.sha256 != summary.data_sha256:
             raise CareBenchError(
-                f"{path} was trained on data {summary['data_sha256'][:12]}, but {data / config.dataset} now holds "
+                f"{path} was trained on data {summary.data_sha256[:12]}, but {data / config.dataset} now holds "
                 f"{dataset.sha256[:12]}; pretrain the run again"
             )
         return cls(folder, config, summary, dataset, settings, protocols)
@@ -70,10 +71,10 @@ class _Task:
     def inputs(self) -> dict[str, Any]:
         """Return all that the records depend on, as JSON: the same inputs give the same numbers on one machine."""
         return {
-            "config_sha256": self.summary["config_sha256"],
-            "data_sha256": self.summary["data_sha256"],
-            "weights_sha256": self.summary["weights_sha256"],
-            "snapshots": self.summary.get("snapshots", {}),
+            "config_sha256": self.summary.config_sha256,
+            "data_sha256": self.summary.data_sha256,
+            "weights_sha256": self.summary.weights_sha256,
+            "snapshots": self.summary.snapshots,
             "evaluation": self.settings.recorded(self.config),
             "protocols": {protocol.id: protocol.version for protocol in self.protocols},
             "code_sha256": sha256_tree(Path(care_bench.__file__).parent, "*.py"),
@@ -183,8 +184,8 @@ def _records(task: _Task) -> Iterator[Record]:
         "samples": settings.samples,
         "evaluation": canonical_json(settings.recorded(config)).decode(),
         "config": canonical_json(config.model_dump(mode="json")).decode(),
-        "config_sha256": task.summary["config_sha256"],
-        "data_sha256": task.summary["data_sha256"],
+        "config_sha256": task.summary.config_sha256,
+        "data_sha256": task.summary.data_sha256,
         "code_version": code_version(),
         "environment": environment(),
         "device": describe_device(device),
@@ -204,8 +205,8 @@ def _records(task: _Task) -> Iterator[Record]:
 def _weights(task: _Task) -> list[_Weights]:
     snapshots = sorted(task.folder.snapshots(task.summary).items())
     return [
-        _Weights(task.folder.encoder, None, task.summary["weights_sha256"]),
-        *(_Weights(path, epoch, task.summary["snapshots"][str(epoch)]) for epoch, path in snapshots),
+        _Weights(task.folder.encoder, None, task.summary.weights_sha256),
+        *(_Weights(path, epoch, task.summary.snapshots[str(epoch)]) for epoch, path in snapshots),
     ]
 
 

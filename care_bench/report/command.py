@@ -15,7 +15,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 
 
 @app.command()
-@keeps("the tables written before it are whole; the same command writes them all")
+@keeps("the report is as it was before or whole; the same command writes it")
 def report(
     results: Annotated[Path, typer.Argument(help="Results folder, with collected/ or pinned/ in it.")],
     out: Annotated[Path | None, typer.Option("--out", help="Where to write; by default RESULTS/report/NAME.")] = None,

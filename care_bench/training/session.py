@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import torch
 from torch import Tensor, nn
@@ -23,10 +23,13 @@ from care_bench.runs.randomness import derive_seed
 from care_bench.runs.weights import encoder_bytes, load_weights
 from care_bench.training.batches import Batches
 from care_bench.training.checkpoint import Checkpoint, Progress, how_to_repair, load_checkpoint, save_checkpoint
-from care_bench.training.distributed import Fabric, Ranks, build_fabric, shard_batches
+from care_bench.training.distributed import Ranks, build_fabric, shard_batches
 from care_bench.training.log import TermLog
 from care_bench.training.optimiser import build_optimizer, load_optimizer
 from care_bench.untrusted import decoding, read_bytes
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
 
 FLUSH_EVERY = 50
 """Steps whose loss terms stay on an accelerator until they are fetched, checked and written together."""

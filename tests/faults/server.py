@@ -31,6 +31,7 @@ import scipy.io
 import scipy.stats  # noqa: F401
 import sklearn.linear_model  # noqa: F401
 
+import care_bench.__main__
 import care_bench.cli
 import care_bench.evaluation.run
 import care_bench.report.build
@@ -104,7 +105,7 @@ def _run(request: dict[str, Any]) -> None:
     count = _watch(request)
     code = 0
     try:
-        care_bench.cli.main()
+        care_bench.__main__.main()
     except SystemExit as end:
         code = {None: 0}.get(end.code, end.code if isinstance(end.code, int) else 1)
     except BaseException:
