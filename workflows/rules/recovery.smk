@@ -5,8 +5,10 @@ collections and reports, which their commands replace whole, are flagged as upda
 """
 
 import fcntl
-import hashlib
 import os
+
+from care_bench.artifacts.collection import made_from
+from care_bench.files import sha256_file
 
 
 def remove_stale_locks(folder):
@@ -60,7 +62,7 @@ def weights_sha256(run):
 def records_sha256(run):
     """The hash of the records of a run, or None."""
     path = Path(RUNS, run, "records.jsonl")
-    return hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else None
+    return sha256_file(path) if path.is_file() else None
 
 
 def content(path):
@@ -72,8 +74,19 @@ def content(path):
     return found if isinstance(found, dict) else {}
 
 
+def go_on(prepare):
+    """Wrap the method that prepares the DAG: its settings, which have no name in a Snakefile, exist from then on."""
+
+    def prepare_and_go_on(*arguments, **options):
+        settings = workflow.dag_settings
+        settings.force_incomplete = True
+        if not settings.targets:  # forced outputs would be targets beside those asked for
+            settings.forcerun = {*settings.forcerun, *lost()}
+        return prepare(*arguments, **options)
+
+    return prepare_and_go_on
+
+
 if workflow.is_main_process:
     remove_stale_locks(Path(".snakemake"))
-    settings_of_dag = workflow.dag_settings
-    settings_of_dag.force_incomplete = True
-    settings_of_dag.forcerun = {*settings_of_dag.forcerun, *lost()}
+    workflow._prepare_dag = go_on(workflow._prepare_dag)
