@@ -29,7 +29,7 @@ RUNS = "results/runs/tiny/digits"
 KILLS = {
     "locked": (".snakemake/locks/*.lock", signal.SIGKILL, True),
     "data prepared": ("results/data/digits/meta.json", signal.SIGTERM, True),
-    "job configured": ("results/jobs/tiny/digits/*/seed0/runs.json", signal.SIGINT, True),
+    "job configured": ("results/jobs/tiny/digits/*/runs.json", signal.SIGINT, True),
     "run begun": (f"{RUNS}/simclr/seed0/config.json", signal.SIGKILL, False),
     "first checkpoint": (f"{RUNS}/simclr/seed0/state-*/checkpoint.pt", signal.SIGTERM, False),
     "first run": (f"{RUNS}/simclr/seed0/pretrain.json", signal.SIGINT, False),
