@@ -19,8 +19,16 @@ PAIRS: dict[str, tuple[tuple[str | Path, ...], tuple[str | Path, ...], tuple[str
         ("pin", "again", "--collection", "other"),
         ("results/pinned/again",),
     ),
-    "collect and pin": (collect("faults"), ("pin", "again", "--collection", "faults"), ("results/collected/faults",)),
-    "collect and collect": (collect("faults"), collect("faults"), ("results/collected/faults",)),
+    "collect and pin": (
+        collect("faults"),
+        ("pin", "again", "--collection", "faults"),
+        ("results/collected/faults", "results/pinned/again"),
+    ),
+    "collect and collect": (
+        (*collect("faults"), "--replace"),
+        (*collect("other")[:-1], "results/collected/faults", "--replace"),
+        ("results/collected/faults",),
+    ),
     "prepare and prepare": (
         ("prepare", "digits", "--data", "results/again"),
         ("prepare", "digits", "--data", "results/again"),
