@@ -70,6 +70,8 @@ def prepare(
         when = " when it was prepared before" if meta.stat().st_ino == before else ""
         left_out = f", {skipped} broken files left out{when} (named in meta.json)" if skipped else ""
         _say(f"{name}: {sizes}{left_out}, sha256 {dataset.sha256[:12]}, in {folder}")
+        if selection := dataset.meta.get("selection"):
+            _say(f"{name}: {selection}")
 
 
 @app.command("fetch-pdb")

@@ -184,6 +184,14 @@ def sha256_file(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def file_version(status: os.stat_result) -> str:
+    """Return a mark of a file's content that changes whenever it is written or replaced.
+
+    The time of change alone can be set back; the time of the last change of the inode cannot.
+    """
+    return f"{status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino}"
+
+
 def sha256_tree(folder: Path, pattern: str) -> str:
     """Return one hex SHA-256 for all files below a folder whose names match a pattern, with their relative paths."""
     files = {path.relative_to(folder).as_posix(): sha256_file(path) for path in folder.rglob(pattern)}

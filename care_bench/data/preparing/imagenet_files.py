@@ -12,6 +12,7 @@ from pathlib import Path
 
 from care_bench.data.preparing.photographs import Photograph
 from care_bench.errors import CareBenchError
+from care_bench.files import file_version
 from care_bench.progress import progress
 
 TRAIN_FOLDER, VAL_FOLDER = Path("imagenet/train"), Path("imagenet/val")
@@ -72,7 +73,7 @@ def _class_folders(folder: Path, split: str, synsets: Sequence[str]) -> list[Pho
         except OSError as error:
             raise CareBenchError(f"cannot read {folder / synset}: {error.strerror}; expected a folder") from error
         images += [
-            Photograph(split, label, f"{synset}/{name}", folder / synset / name, status.st_size, status.st_mtime_ns)
+            Photograph(split, label, f"{synset}/{name}", folder / synset / name, status.st_size, file_version(status))
             for name, status in found
         ]
     return images
@@ -115,7 +116,7 @@ def _sorted(
     split: str, path: Path, synsets: Sequence[str], members: Iterable[tuple[int, tarfile.TarInfo]]
 ) -> list[Photograph]:
     """Return the images among labelled members of an archive, ordered by class and name."""
-    changed = path.stat().st_mtime_ns
+    changed = file_version(path.stat())
     images = [
         Photograph(
             split, label, f"{synsets[label]}/{Path(member.name).name}", path, member.size, changed, member.offset_data

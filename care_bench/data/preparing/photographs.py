@@ -38,7 +38,7 @@ class Photograph:
         name: its name in ``meta.json`` if it is left out; the last part is the name of the file.
         path: the file with its bytes: an image file or an archive.
         size: its size in bytes.
-        mtime_ns: when ``path`` was last changed.
+        version: of the content of ``path``, as :func:`care_bench.files.file_version` marks it.
         offset: of its first byte in ``path``.
     """
 
@@ -47,7 +47,7 @@ class Photograph:
     name: str
     path: Path
     size: int
-    mtime_ns: int
+    version: str
     offset: int = 0
 
     def __str__(self) -> str:
@@ -90,7 +90,7 @@ def build_splits(
     rows: Counter[str] = Counter()
     blocks = []
     for photo in photographs:
-        source = f"{photo.name} {photo.size} {photo.mtime_ns}"
+        source = f"{photo.name} {photo.size} {photo.version}"
         blocks.append(Block(f"{photo.split}_inputs", rows[photo.split], 1, source))
         rows[photo.split] += 1
     arrays = {f"{split}_inputs": (np.uint8, (rows[split], 3, PIXELS, PIXELS)) for split in ("train", "test")}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
 import re
+import stat
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +19,7 @@ import numpy as np
 from care_bench.data.preparing.fragments import FRAGMENT, fragments, point_clouds
 from care_bench.data.source import Array
 from care_bench.errors import CareBenchError
+from care_bench.files import file_version
 
 if TYPE_CHECKING:
     import gemmi
@@ -25,6 +28,12 @@ FOLDER = "pdb"  # of structure files, in the folder of raw data
 MMCIF, PDB = (".cif", ".mmcif"), (".pdb", ".ent")
 PACKED = ".gz"
 GZIP = b"\x1f\x8b"  # first bytes of a gzip file (RFC 1952)
+PDB_ID = r"[1-9][A-Z0-9]{3}|PDB_[0-9A-Z]{8}"  # of an entry, in capitals
+PLACEHOLDER = 9999.0  # angstrom; programs write it for an unknown coordinate
+SITE = "_atom_site."
+NEEDED: tuple[str, ...] = ("id", "type_symbol", "label_atom_id", "label_alt_id", "label_comp_id", "label_asym_id")
+NEEDED += ("Cartn_x", "Cartn_y", "Cartn_z")
+"""Columns of mmCIF without which gemmi finds no atoms."""
 
 Entry: TypeAlias = tuple[str, list[tuple[str, int]]]
 """Id of an entry, and for each of its chains the sha256 of the sequence of observed residues and the number of
@@ -39,13 +48,14 @@ class StructureFile:
         path: the file.
         name: its path below the folder of raw data.
         size: number of its bytes.
-        mtime_ns: when it was last changed.
+        version: of its content: it changes when the file is written or replaced, even by one of the same size and
+            time of change.
     """
 
     path: Path
     name: str
     size: int
-    mtime_ns: int
+    version: str
 
     def __str__(self) -> str:
         """Return its location, for messages."""
@@ -91,8 +101,8 @@ def read(file: StructureFile) -> tuple[Array, Entry]:
         entry with its chains.
 
     Raises:
-        ValueError: the file cannot be read or unpacked, gemmi refuses it, a C-alpha has no position, or there are no
-            atoms; the message does not name the file.
+        ValueError: the file cannot be read or unpacked, gemmi refuses it, a C-alpha has no position of its own, or
+            there are no atoms; the message does not name the file.
     """
     import gemmi
 
@@ -101,63 +111,124 @@ def read(file: StructureFile) -> tuple[Array, Entry]:
         raise ValueError("it holds no atoms")
     del structure[1:]
     structure.setup_entities()
+    structure.assign_label_seq_id()  # in the PDB format only SEQRES tells the positions in the polymer
     pieces, chains = [np.empty((0, FRAGMENT, 3), dtype=np.float32)], []
     for span in structure[0].subchains():
         if len(span) and span[0].entity_type == gemmi.EntityType.Polymer:
-            sequence, positions = alpha_carbons(span)
-            if not np.isfinite(positions).all():
-                raise ValueError("a C-alpha has no position")
+            sequence, positions, numbers = alpha_carbons(span)
+            _check_positions(positions)
             if sequence:
-                pieces.append(point_clouds(fragments(positions)))
+                pieces.append(point_clouds(fragments(positions, numbers)))
                 chains.append((hashlib.sha256(sequence.encode()).hexdigest(), len(pieces[-1])))
-    entry = entry_id(dict(structure.info).get("_entry.id", "")) or _id_in_name(file.path.name)
+    entry = entry_id(dict(structure.info).get("_entry.id", ""))
+    if not re.fullmatch(PDB_ID, entry):  # a placeholder or a title, which other files may have too
+        entry = _id_in_name(file.name)
     return np.concatenate(pieces), (entry, chains)
 
 
-def alpha_carbons(residues: Iterable[gemmi.Residue]) -> tuple[str, Array]:
+def alpha_carbons(residues: Iterable[gemmi.Residue]) -> tuple[str, Array, Array | None]:
     """Return the sequence of the residues that have a C-alpha, and their C-alphas' positions in angstrom.
 
     Where an atom has several locations, or a position of the chain several residues, the one with the highest
     occupancy counts, or the first of equal ones. A modified residue has the letter of its parent, an unknown one an X.
 
     Returns:
-        One letter per residue, and float64 (n, 3).
+        One letter per residue; float64 (n, 3); and the residues' positions in the polymer (n,), None where not known.
     """
     import gemmi
 
     carbon = gemmi.Element("C")
     letters: list[str] = []
     atoms: list[gemmi.Atom] = []
+    numbers: list[int | None] = []
     last = None
     for residue in residues:
         atom = residue.get_ca()
         if atom is None:
             continue
-        if atom.has_altloc():
-            places = (other for other in residue if other.name == "CA" and other.element == carbon)
-            atom = max(places, key=lambda place: place.occ)
+        places = (other for other in residue if other.name == "CA" and other.element == carbon)
+        atom = max(places, key=lambda place: place.occ)  # its location may be blank beside a B
         letter = gemmi.find_tabulated_residue(residue.name).one_letter_code.strip().upper() or "X"
         if residue.seqid != last:
             letters.append(letter)
             atoms.append(atom)
+            numbers.append(residue.label_seq)
         elif atom.occ > atoms[-1].occ:
             letters[-1], atoms[-1] = letter, atom
         last = residue.seqid
-    return "".join(letters), np.array([atom.pos.tolist() for atom in atoms], dtype=np.float64).reshape(-1, 3)
+    positions = np.array([atom.pos.tolist() for atom in atoms], dtype=np.float64).reshape(-1, 3)
+    return "".join(letters), positions, None if None in numbers else np.array(numbers, dtype=np.int64)
+
+
+def _check_positions(positions: Array) -> None:
+    """Refuse positions that a program has written in place of unknown ones.
+
+    Raises:
+        ValueError: one is not finite, or as far away as 9999; or two neighbours are at one place.
+    """
+    if not np.isfinite(positions).all():
+        raise ValueError("a C-alpha has no position")
+    if (np.abs(positions) >= PLACEHOLDER).any():
+        raise ValueError(f"a C-alpha is at {positions[(np.abs(positions) >= PLACEHOLDER).any(axis=1)][0].tolist()}")
+    if (np.diff(positions, axis=0) == 0).all(axis=1).any():
+        raise ValueError("two neighbouring C-alphas are at one place")
 
 
 def _structure(file: StructureFile) -> gemmi.Structure:
     import gemmi
 
-    form = gemmi.CoorFormat.Mmcif if file.is_mmcif else gemmi.CoorFormat.Pdb
     content = _content(file.path)
     try:
-        return gemmi.read_structure_string(content, format=form)
+        if file.is_mmcif:
+            return _from_mmcif(content)
+        _check_numbers(content)
+        return gemmi.read_pdb_string(content, split_chain_on_ter=True)  # two chains may have one letter
     except IndexError:  # mmCIF without a data block
         raise ValueError("it holds no atoms") from None
-    except (ValueError, RuntimeError) as error:  # of mmCIF: "string:line:column(byte): what is wrong"
-        said = re.sub(r"^string:(\d+)(:\d+\(\d+\))?", r"line \1", str(error)).removeprefix("string: ")
+    except (ValueError, RuntimeError) as error:  # of mmCIF: "data:line:column(byte): what is wrong"
+        said = re.sub(r"^data:(\d+)(:\d+\(\d+\))?", r"line \1", str(error)).removeprefix("data: ")
         raise ValueError(said) from error
+
+
+def _from_mmcif(content: bytes) -> gemmi.Structure:
+    """Read mmCIF with the numbers of the polymer in place of the author's, which may repeat.
+
+    Raises:
+        ValueError: a column that a position needs is missing.
+    """
+    import gemmi
+
+    block = gemmi.cif.read_string(content)[0]
+    atoms = block.find_loop(f"{SITE}id").get_loop() or block.find_loop(f"{SITE}Cartn_x").get_loop()
+    if atoms is not None:
+        missing = [name for name in NEEDED if SITE + name not in atoms.tags]
+        if missing:
+            raise ValueError(f"it lacks the column {SITE}{missing[0]}")
+        if SITE + "label_seq_id" in atoms.tags:
+            names, numbers = (list(block.find_loop(SITE + name)) for name in ("label_atom_id", "label_seq_id"))
+            groups = list(block.find_loop(f"{SITE}group_PDB")) or ["ATOM"] * len(names)
+            sites = zip(names, groups, numbers, strict=True)
+            if all(number.isdecimal() for name, group, number in sites if (name, group) == ("CA", "ATOM")):
+                for name in ("auth_seq_id", "pdbx_PDB_ins_code", "auth_asym_id"):
+                    if SITE + name in atoms.tags:
+                        atoms.remove_column(SITE + name)
+    return gemmi.make_structure_from_block(block)
+
+
+def _check_numbers(content: bytes) -> None:
+    """Refuse a file in the PDB format with a C-alpha whose position is no number; gemmi would take it for 0.
+
+    Raises:
+        ValueError: names what is in place of the number.
+    """
+    first_model = content.partition(b"\nENDMDL")[0]
+    for fields in re.findall(rb"^(?:ATOM  |HETATM)[^\n]{6} CA [^\n]{14}([^\n]{0,24})", first_model, re.MULTILINE):
+        for start in (0, 8, 16):
+            try:
+                float(fields[start : start + 8])
+            except ValueError:
+                found = fields[start : start + 8].decode(errors="replace")
+                raise ValueError(f"a C-alpha has {found!r} in place of a coordinate") from None
 
 
 def _content(path: Path) -> bytes:
@@ -180,7 +251,9 @@ def _content(path: Path) -> bytes:
 
 def _structure_file(path: Path, folder: Path) -> StructureFile:
     status = path.stat()
-    return StructureFile(path, path.relative_to(folder).as_posix(), status.st_size, status.st_mtime_ns)
+    if not stat.S_ISREG(status.st_mode):
+        raise OSError(errno.EINVAL, "it is not a regular file", str(path))
+    return StructureFile(path, path.relative_to(folder).as_posix(), status.st_size, file_version(status))
 
 
 def _unpacked(name: str) -> str:
@@ -188,11 +261,13 @@ def _unpacked(name: str) -> str:
 
 
 def _id_in_name(name: str) -> str:
-    """Return the entry's id according to the name of its file; the archive calls 1ABC pdb1abc.ent."""
-    stem = Path(_unpacked(name)).stem
-    if re.fullmatch(r"pdb[1-9][a-z0-9]{3}", stem):
-        stem = stem.removeprefix("pdb")
-    return entry_id(stem)
+    """Return the entry's id according to the name of its file; the archive calls 1ABC pdb1abc.ent.
+
+    A name that is no id counts with the folders below the folder of raw data, so that it is the file's alone.
+    """
+    path = Path(_unpacked(name))
+    stem = path.stem.removeprefix("pdb") if re.fullmatch(r"pdb[1-9][a-z0-9]{3}", path.stem) else path.stem
+    return entry_id(stem) if re.fullmatch(PDB_ID, entry_id(stem)) else entry_id(path.with_suffix("").as_posix())
 
 
 def _refuse(error: OSError) -> None:

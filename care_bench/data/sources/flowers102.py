@@ -5,6 +5,7 @@ from __future__ import annotations
 from care_bench.data.preparing.originals import Download, Originals
 from care_bench.data.preparing.photographs import INPUTS, Photograph, build_splits
 from care_bench.data.source import Built, DatasetInfo, Raw
+from care_bench.files import file_version
 
 SIZES = {"trnid": 1_020, "valid": 1_020, "tstid": 6_149}  # under the names of setid.mat
 SPLITS = {"trnid": "train", "valid": "train", "tstid": "test"}
@@ -58,7 +59,7 @@ def _photographs(raw: Raw) -> list[Photograph]:
             path = root / paths[number]
             status = path.stat()
             photographs.append(
-                Photograph(split, classes[number - 1] - 1, path.name, path, status.st_size, status.st_mtime_ns)
+                Photograph(split, classes[number - 1] - 1, path.name, path, status.st_size, file_version(status))
             )
     return photographs
 

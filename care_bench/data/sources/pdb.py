@@ -49,7 +49,7 @@ def build(raw: Raw) -> Built:
             f".gz or not: copy them, or run care-bench fetch-pdb IDS.txt --raw {raw.folder}"
         )
     maker = f"pdb {INFO.version}, gemmi {metadata.version('gemmi')}"
-    inputs = [f"{file.name} {file.size} {file.mtime_ns}" for file in files]
+    inputs = [f"{file.name} {file.size} {file.version}" for file in files]
     with locked(raw.workspace):
         shards = Shards(raw.workspace / "shards", maker, inputs, np.float32, CLOUD)
         convert(files, shards.todo, read, shards.write, "pdb: files", raw)
@@ -90,10 +90,11 @@ def select(files: Sequence[StructureFile], finished: Sequence[Finished | None]) 
     for _, found in sorted(read, key=lambda pair: not pair[0].is_mmcif):  # a stable sort: names stay in order
         chosen.setdefault(found.note[0], found)
     once: dict[str, Chain] = {}
-    total = without_protein = 0
+    total = without_protein = too_short = 0
     for entry, found in sorted(chosen.items(), key=lambda item: item[0]):
         _, chains = found.note
         without_protein += not chains
+        too_short += bool(chains) and not any(count for _, count in chains)
         total += len(chains)
         start = found.rows.start
         for sequence, count in chains:
@@ -101,8 +102,8 @@ def select(files: Sequence[StructureFile], finished: Sequence[Finished | None]) 
             start += count
     return list(once.values()), (
         f"{len(chosen)} entries from {len(read)} files; left out: {len(read) - len(chosen)} files of entries that "
-        f"another file holds too, {without_protein} entries without a protein chain, {total - len(once)} chains with "
-        "the sequence of an earlier one"
+        f"another file holds too, {without_protein} entries without a C-alpha of a polymer, {too_short} entries "
+        f"without {FRAGMENT} residues in a row, {total - len(once)} chains with the sequence of an earlier one"
     )
 
 
@@ -131,4 +132,5 @@ INFO = DatasetInfo(
     ),
     labels=("pdb_id",),
     build=build,
+    version=2,
 )

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ FORMS = {"x.cif": mmcif, "x.cif.gz": mmcif, "x.mmcif": mmcif, "x.PDB": pdb, "x.p
 
 def read_file(path: Path) -> tuple[str, list[tuple[str, int]], np.ndarray]:
     """Return the entry, (sha256 of the sequence, number of fragments) of its chains, and all fragments."""
-    found, (entry, chains) = read(StructureFile(path, path.name, path.stat().st_size, path.stat().st_mtime_ns))
+    found, (entry, chains) = read(StructureFile(path, path.name, path.stat().st_size, ""))
     return entry, chains, found
 
 
@@ -224,7 +225,102 @@ def test_files_at_any_depth(tmp_path: Path) -> None:
     assert [file.name for file in found] == sorted([*wanted, "mirror/3abc.cif"])
     assert [file.is_mmcif for file in found] == ["cif" in file.name.lower() for file in found]
     status = [(tmp_path / "pdb" / file.name).stat() for file in found]
-    assert [(file.size, file.mtime_ns) for file in found] == [(s.st_size, s.st_mtime_ns) for s in status]
+    assert [file.size for file in found] == [one.st_size for one in status]
+
+
+def test_the_version_of_a_replaced_file_is_another_even_at_the_same_time_of_change(tmp_path: Path) -> None:
+    path = write_text(tmp_path / "pdb" / "1abc.cif", "text")
+    (before,) = structure_files(tmp_path / "pdb")
+    times = (path.stat().st_atime_ns, path.stat().st_mtime_ns)
+    write_text(tmp_path / "other", "TEXT").replace(path)
+    os.utime(path, ns=times)
+    (after,) = structure_files(tmp_path / "pdb")
+    assert (path.stat().st_mtime_ns, after.size) == (times[1], before.size)
+    assert after.version != before.version
+
+
+def test_a_named_pipe_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "pdb").mkdir()
+    os.mkfifo(tmp_path / "pdb" / "1abc.cif")
+    with pytest.raises(CareBenchError, match=r"cannot read .*1abc.cif: it is not a regular file"):
+        structure_files(tmp_path / "pdb")
+
+
+@pytest.mark.parametrize("number", ["********", "        ", "  -3,749"])
+def test_a_coordinate_that_is_no_number(tmp_path: Path, number: str) -> None:
+    lines = pdb("1ABC", alphas(NAMES[:64], helix(64, 4))).splitlines()
+    row = next(index for index, line in enumerate(lines) if line.startswith("ATOM")) + 7
+    lines[row] = lines[row][:38] + number + lines[row][46:]
+    with pytest.raises(ValueError, match=re.escape(f"a C-alpha has {number!r} in place of a coordinate")):
+        read_file(write_text(tmp_path / "x.pdb", "\n".join(lines)))
+
+
+@pytest.mark.parametrize("name", ["x.cif", "x.pdb"])
+@pytest.mark.parametrize(
+    ("place", "found"),
+    [((0.0, 0.0, 0.0), "two neighbouring C-alphas are at one place"), ((9999.0, 9999.0, 9999.0), "a C-alpha is at")],
+)
+def test_placeholders_of_unknown_positions(
+    tmp_path: Path, name: str, place: tuple[float, float, float], found: str
+) -> None:
+    atoms = alphas(NAMES[:64], helix(64, 4))
+    atoms[5:7] = [replace(atom, position=place) for atom in atoms[5:7]]
+    with pytest.raises(ValueError, match=found):
+        read_file(write_text(tmp_path / name, FORMS[name]("1ABC", atoms)))
+
+
+def test_a_jump_of_the_polymer_numbers_breaks_a_stretch_and_one_of_the_authors_does_not(tmp_path: Path) -> None:
+    atoms = alphas(NAMES[:64], helix(64, 4))
+    gap = [replace(atom, number=atom.number + (20 if atom.number > 32 else 0)) for atom in atoms]
+    text = mmcif("1ABC", gap)
+    assert read_file(write_text(tmp_path / "gap.cif", text))[1] == [(sha(LETTERS[:64]), 0)]
+    assert read_file(write_text(tmp_path / "gap.pdb", pdb("1ABC", gap)))[1] == [(sha(LETTERS[:64]), 1)]
+
+
+def test_a_blank_location_beside_b(tmp_path: Path) -> None:
+    line = helix(64, 4)
+    atoms = alphas(NAMES[:64], line)
+    away = tuple(map(float, np.round(line[10] + 0.4, 3)))
+    atoms[10:11] = [replace(atoms[10], occupancy=0.3), replace(atoms[10], place="B", occupancy=0.7, position=away)]
+    expected = line.copy()
+    expected[10] = away
+    for name in ("x.cif", "x.pdb"):
+        _, _, found = read_file(write_text(tmp_path / name, FORMS[name]("1ABC", atoms)))
+        np.testing.assert_allclose(found, centred(expected, 0), atol=1e-6)
+
+
+def test_two_chains_under_one_letter(tmp_path: Path) -> None:
+    one = pdb("1ABC", alphas(NAMES[:64], helix(64, 4))).split("TER")[0].removesuffix("END\n")
+    other = pdb("", alphas(NAMES[1:65], helix(64, 5)))
+    path = write_text(tmp_path / "x.pdb", f"{one}TER\n{other[other.index('ATOM') :]}")
+    assert read_file(path)[1] == [(sha(LETTERS[:64]), 1), (sha(LETTERS[1:65]), 1)]
+
+
+@pytest.mark.parametrize("said", ["XXXX", "model", "MY PROTEIN"])
+def test_a_placeholder_for_the_id_makes_no_entry(tmp_path: Path, said: str) -> None:
+    text = mmcif("x", alphas(NAMES[:3], helix(3, 0))).replace("_entry.id x", f"_entry.id '{said}'")
+    for name in ("a/model.cif", "b/model.cif"):
+        write_text(tmp_path / "pdb" / name, text)
+    found = [read(file)[1][0] for file in structure_files(tmp_path / "pdb")]
+    assert found == ["A/MODEL", "B/MODEL"]
+
+
+def test_residues_with_one_author_number_are_two(tmp_path: Path) -> None:
+    text = mmcif("1ABC", alphas(["ALA"] * 64, helix(64, 4)))
+    rows = [line.split(" ") if line.startswith("ATOM") else line for line in text.splitlines()]
+    columns = [line.strip().removeprefix("_atom_site.") for line in text.splitlines() if "_atom_site." in line]
+    atoms = [row for row in rows if isinstance(row, list)]
+    atoms[30][columns.index("auth_seq_id")] = atoms[29][columns.index("auth_seq_id")]
+    path = write_text(tmp_path / "x.cif", "\n".join(" ".join(row) if isinstance(row, list) else row for row in rows))
+    assert read_file(path)[1] == [(sha("A" * 64), 1)]
+
+
+def test_a_column_that_is_missing_is_named(tmp_path: Path) -> None:
+    text = mmcif("1ABC", alphas(NAMES[:64], helix(64, 4)))
+    for column in ("Cartn_y", "label_asym_id"):
+        path = write_text(tmp_path / "x.cif", text.replace(f"_atom_site.{column}", f"_atom_site.not_{column}"))
+        with pytest.raises(ValueError, match=f"it lacks the column _atom_site.{column}"):
+            read_file(path)
 
 
 def test_folders_that_cannot_be_listed(tmp_path: Path) -> None:

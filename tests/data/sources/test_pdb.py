@@ -145,7 +145,7 @@ def test_entries_without_protein_are_counted(tmp_path: Path) -> None:
     built = pdb.build(raw(tmp_path))
     assert built.skipped == ()
     assert "6 entries from 6 files" in built.selection
-    assert "1 entries without a protein chain" in built.selection
+    assert "1 entries without a C-alpha of a polymer" in built.selection
 
 
 def test_without_files_the_message_says_where_they_belong(tmp_path: Path) -> None:
