@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def load_encoder_weights(encoder: nn.Module, path: Path, config_sha256: str) -> 
     """
     expected = "expected the safetensors file of an encoder"
     with decoding(path, expected):
-        if path.exists() and not path.is_file():
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would wait
             raise OSError(errno.EINVAL, "it is not a regular file")
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
