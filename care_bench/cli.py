@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from care_bench import __version__
+from care_bench import __version__, names
 from care_bench.errors import CareBenchError, unknown
 from care_bench.terminal import keeps
 
@@ -26,7 +26,7 @@ Runs = Annotated[Path, typer.Argument(metavar="RUNS", help="JSON list of run con
 RunsFolder = Annotated[Path, typer.Option("--runs", help="Folder of all runs.")]
 Logs = Annotated[Path, typer.Option("--logs", help="Folder of the logs of runs.")]
 Summary = Annotated[Path, typer.Option("--out", help="JSON file to write: run -> SHA-256 of its result.")]
-DATA, RAW, RESULTS = Path("results/data"), Path("results/raw"), Path("results")
+DATA, RAW, RESULTS = Path(names.DATA), Path("results/raw"), Path("results")
 
 
 def _say(line: str) -> None:

@@ -8,11 +8,12 @@ waited for.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from care_bench.config import EvaluationConfig, RunConfig, read_runs
@@ -105,10 +106,16 @@ def _says(out: Path, results: dict[str, str]) -> bool:
 
 @contextmanager
 def _output_to(log: Path) -> Iterator[None]:
-    """Send standard output and error to a file, those of child processes too; an error's message is its last line."""
+    """Send standard output and error to a file, those of child processes too; an error's message is its last line.
+
+    The log of an earlier attempt is replaced; lines are appended to one that another process still writes.
+    """
     with writing(log):
         log.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)
+    with suppress(OSError):  # another process has locked it, or the file system has no locks
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as long as this process or a child has it open
+        os.ftruncate(descriptor, 0)
     streams = (sys.stdout, sys.stderr)
     kept = [os.dup(stream.fileno()) for stream in streams]
     try:

@@ -32,3 +32,7 @@ def check_file_name(what: str, name: str) -> None:
     """Raise CareBenchError unless ``name`` can be the name of a folder; ``what`` says what it names."""
     if not FILE_NAME.fullmatch(name):
         raise CareBenchError(f"{what} {name!r} cannot be a folder; expected letters, digits, '.', '_' and '-'")
+
+
+DATA = "results/data"
+"""Default folder of prepared data sets, the default of `--data`."""

@@ -60,9 +60,11 @@ def run(module: str, name: str) -> NoReturn:
     try:
         code = _call(module, name)
         sys.stdout.flush()
+        _ignore_signals()  # done: at its end Python would give them back to the system, which says no line
     except Stopped as stopped:
         code = _say_interrupted(stopped.number)
     except Exception as error:
+        _ignore_signals()
         line = _line(error)
         if line is None:
             raise
@@ -92,6 +94,10 @@ def _call(module: str, name: str) -> int:
     usage: Any = typer.BadParameter.__bases__[0]
     try:
         return app(standalone_mode=False, prog_name=name) or 0
+    except SystemExit as end:
+        if isinstance(end.__context__, BrokenPipeError):  # rich ends the process without a word
+            raise end.__context__ from None
+        raise
     except usage as error:
         raise CareBenchError(f"{error.format_message()} ({name} --help)") from None
     except (KeyboardInterrupt, typer.Abort):
@@ -141,9 +147,13 @@ def _unraisable(unraisable: Any) -> None:
 
 
 def _say_interrupted(number: int) -> int:
-    for other in STOP_SIGNALS:
-        signal.signal(other, signal.SIG_IGN)
+    _ignore_signals()
     return _complain(f"interrupted by {signal.Signals(number).name}: {_Command.kept}", 128 + number)
+
+
+def _ignore_signals() -> None:
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _complain(message: str, code: int) -> int:

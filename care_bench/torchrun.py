@@ -8,7 +8,6 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
 
 from care_bench.errors import CareBenchError
 
@@ -81,7 +80,6 @@ def speaks(code: int) -> bool:
     return True
 
 
-@cache
 def _left_over() -> str | None:
     """Return what shows that torchrun's variables are left over from an earlier command, None if they are in use."""
     for name in RANKS:

@@ -6,6 +6,7 @@ import json
 import os
 import resource
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -174,7 +175,7 @@ def test_unprepared_data_says_how_to_prepare_it(profile: Path, tmp_path: Path) -
     arguments = ("pretrain", str(profile), "--run", RUN, "--data", str(tmp_path / "none"), "--out", str(tmp_path / "o"))
     line = fails(*arguments)
     assert "is missing" in line
-    assert "care-bench prepare proteins" in line
+    assert line.endswith(f"care-bench prepare proteins --data {tmp_path / 'none'}")
 
 
 def test_a_full_results_folder_is_named_and_nothing_is_half_written(
@@ -205,3 +206,68 @@ def test_a_changed_encoder_is_not_evaluated(run: Path, data: Path, tmp_path: Pat
     (copy / "config.json").write_text(json.dumps({**config, "seed": 5}))
     assert "holds a run of config" in fails("evaluate", str(copy), "--data", str(data))
     assert not (copy / "records.jsonl").exists()
+
+
+@pytest.mark.parametrize("command", [("care_bench", "prepare", "digits"), ("care_bench.report", "absent")])
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_interruption_is_one_line_whenever_it_comes(command: tuple[str, ...], name: str, tmp_path: Path) -> None:
+    """The signal comes with an import: at the beginning, halfway in an import that would swallow it, in a command."""
+    meddle = """
+import builtins, os, runpy, signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
+real, at, number = builtins.__import__, sys.argv.pop(1), getattr(signal, sys.argv.pop(1))
+def imported(name, *rest, **named):
+    if name == at:
+        builtins.__import__ = real
+        os.kill(os.getpid(), number)
+    return real(name, *rest, **named)
+builtins.__import__ = imported
+runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
+"""
+    for at in ("typer", "pydantic", "numpy"):
+        begin = [sys.executable, "-c", meddle, at, name, *command]
+        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+        ended = subprocess.run(begin, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+        assert ended.returncode == 128 + getattr(signal, name), (at, ended.stderr)
+        assert len(ended.stderr.splitlines()) == 1, ended.stderr
+        assert f": interrupted by {name}: " in ended.stderr
+        assert "the same command" in ended.stderr
+    assert not list(tmp_path.rglob("*.part"))
+
+
+@pytest.mark.parametrize("option", [("pretrain", "PIPE", "--out", "x"), ("evaluate", "x", "--settings", "PIPE")])
+def test_a_named_pipe_is_refused_at_once(option: tuple[str, ...], tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe.yaml"
+    os.mkfifo(pipe)
+    arguments = [str(pipe) if word == "PIPE" else word for word in option]
+    assert f"cannot read {pipe}: it is not a regular file" in fails(*arguments, cwd=tmp_path, timeout=60)
+
+
+def test_a_closed_output_is_one_line(tmp_path: Path) -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "care_bench", "--version"]
+    ended = subprocess.run(
+        command, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path, check=False
+    )
+    os.close(writer)
+    assert (ended.returncode, ended.stderr) == (2, "care-bench: cannot print: Broken pipe\n")
+
+
+@pytest.mark.parametrize(
+    "variables", [{"SLURM_NTASKS": "4", "SLURM_PROCID": "x"}, {"RANK": "x", "LOCAL_RANK": "1"}], ids=["slurm", "ranks"]
+)
+def test_the_variables_of_a_launcher_are_ignored(
+    variables: dict[str, str], run: Path, profile: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    out = tmp_path / "run"
+    ended = care_bench("pretrain", str(profile), "--run", RUN, "--data", str(data), "--out", str(out))
+    assert ended.returncode == 0, ended.stderr
+    assert (out / "encoder.safetensors").read_bytes() == (run / "encoder.safetensors").read_bytes()
+    settings = tmp_path / "evaluation.json"
+    settings.write_text(json.dumps({"augmentations": 2, "samples": 16}))
+    ended = care_bench("evaluate", str(out), "--data", str(data), "--settings", str(settings))
+    assert ended.returncode == 0, ended.stderr

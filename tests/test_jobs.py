@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +17,12 @@ from care_bench.artifacts import read_records
 from care_bench.config import EvaluationConfig, Profile, RunConfig, parse_profile
 from care_bench.data import prepare
 from care_bench.errors import CareBenchError
-from care_bench.files import sha256_file
-from care_bench.jobs import evaluate_runs, pretrain_runs
+from care_bench.files import locked, sha256_file
+from care_bench.jobs import _output_to, evaluate_runs, pretrain_runs
 from care_bench.runs.folder import RunFolder
 from care_bench.training.interrupts import RunInterruptedError
 
+ROOT = Path(__file__).parents[1]
 SETTINGS = EvaluationConfig(augmentations=2, classifier_seeds=1, samples=32)
 PROFILE: dict[str, Any] = {
     "profile": "small",
@@ -196,3 +200,36 @@ def test_a_damaged_list_of_runs_is_one_line(job: Job) -> None:
     job.file.write_text("{}")
     with pytest.raises(CareBenchError, match="expected a list of run configurations, found dict"):
         job.pretrain()
+
+
+def test_a_run_that_another_process_works_on_is_waited_for_and_found_finished(job: Job) -> None:
+    job.pretrain()
+    before = [path.stat().st_mtime_ns for path in job.runs.rglob("encoder.safetensors")]
+    held = job.runs / job.configs[0].id
+    log = job.logs / f"{job.configs[0].id}.pretrain.log"
+    job.pretrained.unlink()
+    waiting = f"waiting for process {os.getpid()} ("
+    code = "import sys; from pathlib import Path; from care_bench.jobs import pretrain_runs\n"
+    code += "pretrain_runs(*map(Path, sys.argv[1:]))"
+    arguments = [str(path) for path in (job.file, job.runs, job.data, job.logs, job.pretrained)]
+    with locked(held):
+        other = subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL)
+        while waiting not in log.read_text():
+            assert other.poll() is None
+            time.sleep(0.05)
+        assert not job.pretrained.exists()
+    assert other.wait(120) == 0
+    assert waiting in log.read_text()
+    assert [path.stat().st_mtime_ns for path in job.runs.rglob("encoder.safetensors")] == before
+
+
+def test_two_processes_do_not_empty_each_others_log(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    log = tmp_path / "run.log"
+    log.write_text("of an earlier attempt\n")
+    code = "import sys; from pathlib import Path; from care_bench.jobs import _output_to\n"
+    code += "with _output_to(Path(sys.argv[1])): print('two')"
+    with _output_to(log):
+        print("one", flush=True)
+        subprocess.run([sys.executable, "-c", code, str(log)], cwd=ROOT, check=True)
+        print("three", flush=True)
+    assert log.read_text() == "one\ntwo\nthree\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from care_bench.data.registry import DATASETS
 from care_bench.data.source import Array, DatasetInfo
 from care_bench.errors import CareBenchError, unknown
 from care_bench.files import canonical_json, sha256_bytes, sha256_file
-from care_bench.names import Kind
+from care_bench.names import DATA, Kind
 
 FORMAT = 1  # of the folder; raised when it changes, so that older stores are rebuilt
 META = "meta.json"
@@ -119,7 +120,11 @@ def not_finite(arrays: Mapping[str, Array]) -> str | None:
 
 
 def _damaged(info: DatasetInfo, path: Path, found: str) -> CareBenchError:
-    return CareBenchError(f"data set {info.name!r}: {path} {found}; repair it with: care-bench prepare {info.name}")
+    root = next(folder.parent for folder in (path, *path.parents) if folder.name == info.name)
+    where = "" if root == Path(DATA) else f" --data {shlex.quote(str(root))}"
+    return CareBenchError(
+        f"data set {info.name!r}: {path} {found}; repair it with: care-bench prepare {info.name}{where}"
+    )
 
 
 def is_intact(info: DatasetInfo, root: Path) -> bool:

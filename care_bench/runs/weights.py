@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ def load_encoder_weights(encoder: nn.Module, path: Path, config_sha256: str) -> 
     """
     expected = "expected the safetensors file of an encoder"
     with decoding(path, expected):
-        if path.exists() and not path.is_file():
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a named pipe would wait
             raise OSError(errno.EINVAL, "it is not a regular file")
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}
@@ -42,19 +43,21 @@ def load_encoder_weights(encoder: nn.Module, path: Path, config_sha256: str) -> 
     if found != config_sha256:
         whose = f"belongs to config {found[:12]}" if found else "was not written by care_bench"
         raise CareBenchError(f"encoder {path} {whose}; this run has config {config_sha256[:12]}")
-    load_weights(encoder, content, f"encoder {path}")
+    try:
+        load_weights(encoder, content)
+    except ValueError as error:
+        raise CareBenchError(f"encoder {path} does not fit the model of its config: {error}") from None
 
 
-def load_weights(module: nn.Module, content: Mapping[str, Tensor], where: str) -> None:
+def load_weights(module: nn.Module, content: Mapping[str, Tensor]) -> None:
     """Load tensors into a module that has the same names, shapes and types.
 
     Args:
         module: where they go; unchanged if they do not fit.
         content: name -> tensor.
-        where: what holds them, named in the error.
 
     Raises:
-        CareBenchError: a name is missing or unknown, or a tensor has another shape or type.
+        ValueError: a name is missing or unknown, or a tensor has another shape or type.
     """
     expected = module.state_dict()
     wrong = [f"{name} is missing" for name in expected.keys() - content.keys()]
@@ -65,7 +68,7 @@ def load_weights(module: nn.Module, content: Mapping[str, Tensor], where: str) -
             wrong.append(f"size mismatch: {name} is {found}, expected {wanted}")
     if wrong:
         more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
-        raise CareBenchError(f"{where} does not fit the model of its config: {min(wrong)}{more}")
+        raise ValueError(f"{min(wrong)}{more}")
     module.load_state_dict(content)
 
 

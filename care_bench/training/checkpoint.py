@@ -83,13 +83,20 @@ def load_checkpoint(path: Path, config_sha256: str) -> Checkpoint:
             state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except pickle.UnpicklingError:  # its message explains over many lines how to run the code in the file
             raise ValueError("it holds more than tensors and plain values") from None
-        progress = Progress.parse(state.pop("progress"), str(path))
+        progress = _parsed(state.pop("progress"), path)
     if progress.config_sha256 != config_sha256:
         raise CareBenchError(
             f"checkpoint {path} belongs to config {progress.config_sha256[:12]}, this run has config "
             f"{config_sha256[:12]}; {again}"
         )
     return Checkpoint(progress, state)
+
+
+def _parsed(content: Any, path: Path) -> Progress:
+    try:
+        return Progress.parse(content, f"checkpoint {path}")
+    except CareBenchError as error:
+        raise CareBenchError(f"{error}; {how_to_repair(path)}") from None
 
 
 def how_to_repair(checkpoint: Path) -> str:

@@ -198,15 +198,14 @@ class Session:
 
     def _restore(self, saved: Checkpoint) -> None:
         progress = saved.progress
-        reached = [
-            epoch for epoch in self.config.training.snapshot_epochs if epoch <= progress.step // self.batches.per_epoch
-        ]
+        epochs = progress.step // self.batches.per_epoch
+        reached = [epoch for epoch in self.config.training.snapshot_epochs if epoch <= epochs]
         if progress.step > self.total or sorted(map(int, progress.snapshots)) != reached:
             raise ValueError(
                 f"step {progress.step} of {self.total} with snapshots of the epochs {list(progress.snapshots)}; "
                 f"expected those of {reached}"
             )
-        load_weights(self.module, saved.tensors["model"], f"checkpoint {self.checkpoint}")
+        load_weights(self.module, saved.tensors["model"])
         load_optimizer(self.optimizer, saved.tensors["optimizer"])
         self.fabric.strategy.precision.load_state_dict(saved.tensors["precision"])
         self.step, self.seconds, self.resumed = progress.step, progress.seconds, progress.resumed + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,19 @@ from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes, write_bytes, write_json
 from care_bench.runs.folder import RunFolder
 
-WEIGHTS, SNAPSHOT = b"weights after the last step", b"weights after an epoch"
+WEIGHTS, SNAPSHOT, LOG = b"weights after the last step", b"weights after an epoch", b"loss terms of every step"
 
 
 def config_of(seed: int) -> RunConfig:
     identity = {"profile": "tiny", "dataset": "digits", "variant": "tiny", "seed": seed}
     return RunConfig.parse({**identity, "method": {"name": "simclr"}, **load_preset("digits")}, "tiny run")
+
+
+def summary_of(config: RunConfig) -> dict[str, Any]:
+    hashes = {"weights_sha256": sha256_bytes(WEIGHTS), "log_sha256": sha256_bytes(LOG), "data_sha256": "d" * 64}
+    speed = {"steps": 7, "images_per_second": 1.5, "seconds": 2.0, "resumed": 0}
+    named = {"run": config.id, "device": "cpu: x", "torch": "2", "config_sha256": config.sha256()}
+    return {**named, **speed, **hashes, "snapshots": {"3": sha256_bytes(SNAPSHOT)}}
 
 
 @pytest.fixture(scope="module")
@@ -34,13 +42,13 @@ def finished(config: RunConfig, tmp_path: Path) -> RunFolder:
     write_json(folder.config, config.model_dump(mode="json"))
     write_bytes(folder.encoder, WEIGHTS)
     write_bytes(folder.snapshot(3), SNAPSHOT)
-    hashes = {"weights_sha256": sha256_bytes(WEIGHTS), "snapshots": {"3": sha256_bytes(SNAPSHOT)}}
-    write_json(folder.summary, {"config_sha256": config.sha256(), "data_sha256": "d", **hashes})
+    write_bytes(folder.log, LOG)
+    write_json(folder.summary, summary_of(config))
     return folder
 
 
 def test_a_complete_run_passes_the_check(finished: RunFolder, config: RunConfig) -> None:
-    finished.check_unclaimed(config)
+    finished.claim(config)
     summary = finished.check(config)
     assert summary == finished.read_summary()
     assert finished.snapshots(summary) == {3: finished.snapshot(3)}
@@ -50,20 +58,20 @@ def test_a_run_of_another_config_is_refused(finished: RunFolder, config: RunConf
     other = config_of(1)
     expected = f"holds a run of config {config.sha256()[:12]}, expected config {other.sha256()[:12]}"
     with pytest.raises(CareBenchError, match=expected):
-        finished.check_unclaimed(other)
+        finished.claim(other)
     with pytest.raises(CareBenchError, match=expected):
         finished.check(other)
 
 
 def test_an_empty_folder_belongs_to_no_run_and_holds_no_finished_one(config: RunConfig, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
-    folder.check_unclaimed(config)
+    folder.claim(config)
     assert folder.read_summary() is None
     with pytest.raises(CareBenchError, match=r"holds no finished run: pretrain\.json is missing; pretrain it first"):
         folder.check(config)
 
 
-@pytest.mark.parametrize("content", ["", "[1, 2]", '{"steps": 7}'])
+@pytest.mark.parametrize("content", ["", "[1, 2]", '{"steps": 7}', "[" * 100_000])
 def test_a_file_that_is_no_summary_is_named(content: str, finished: RunFolder) -> None:
     finished.summary.write_text(content)
     with pytest.raises(CareBenchError, match=str(finished.summary)) as caught:
@@ -71,29 +79,86 @@ def test_a_file_that_is_no_summary_is_named(content: str, finished: RunFolder) -
     assert "\n" not in str(caught.value)
 
 
-def check_all(folder: RunFolder, config: RunConfig) -> dict[int, Path]:
-    summary: dict[str, Any] = folder.check(config)
-    return folder.snapshots(summary)
+@pytest.mark.parametrize("value", [None, -1, "x", [], {"a": 1}, True, 1.5], ids=repr)
+@pytest.mark.parametrize("key", ["run", "steps", "seconds", "resumed", "weights_sha256", "log_sha256", "snapshots"])
+def test_a_wrong_type_in_the_summary_is_named(key: str, value: object, finished: RunFolder, config: RunConfig) -> None:
+    if isinstance(value, {"run": str, "seconds": float}.get(key, type(None))):
+        value = None  # this type is right
+    write_json(finished.summary, {**summary_of(config), key: value})
+    with pytest.raises(CareBenchError, match=rf"^{finished.summary}: {key}") as caught:
+        finished.check(config)
+    assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("damage", ["changed", "truncated", "missing"])
-@pytest.mark.parametrize("which", ["encoder", "snapshot"])
-def test_weights_that_do_not_match_the_summary_are_named(
+@pytest.mark.parametrize("damage", ["changed", "truncated", "missing", "named pipe"])
+@pytest.mark.parametrize("which", ["encoder", "log", "snapshot"])
+def test_files_that_do_not_match_the_summary_are_named(
     which: str, damage: str, finished: RunFolder, config: RunConfig
 ) -> None:
-    path = finished.encoder if which == "encoder" else finished.snapshot(3)
+    path = {"encoder": finished.encoder, "log": finished.log, "snapshot": finished.snapshot(3)}[which]
     content = path.read_bytes()
     path.unlink()
-    if damage != "missing":
+    if damage == "named pipe":
+        os.mkfifo(path)
+    elif damage != "missing":
         path.write_bytes(content[:-1] if damage == "truncated" else content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(CareBenchError, match=rf"{path}.*pretrain the run again$") as caught:
-        check_all(finished, config)
+        finished.check(config)
     assert "\n" not in str(caught.value)
+
+
+def test_a_configuration_file_that_is_missing_is_written_again_and_a_changed_one_is_named(
+    finished: RunFolder, config: RunConfig
+) -> None:
+    content = finished.config.read_bytes()
+    for changed in (config_of(1).model_dump_json(), "{", "a: [1, 2", "\xff"):
+        finished.config.write_text(changed)
+        for use in (finished.claim, finished.check):
+            with pytest.raises(CareBenchError, match=f"{finished.config}.*delete .*writes it again") as caught:
+                use(config)
+            assert "\n" not in str(caught.value)
+    finished.config.unlink()
+    with pytest.raises(CareBenchError, match="is missing or changed"):
+        finished.check(config)
+    finished.claim(config)
+    finished.check(config)
+    assert finished.config.read_bytes() == content
+
+
+def test_what_killed_processes_left_is_deleted_and_unfinished_runs_are_kept(
+    finished: RunFolder, config: RunConfig
+) -> None:
+    before, other = files(finished), config_of(1)
+    for path in (finished.encoder, finished.snapshot(3), finished.state(config.sha256()) / "checkpoint.pt"):
+        write_bytes(path.with_name(f".{path.name}.part"), b"half")
+    write_bytes(finished.state(config.sha256()) / "checkpoint.pt", b"of the finished run")
+    write_bytes(finished.state(other.sha256()) / "checkpoint.pt", b"of the other run")
+    finished.claim(config)
+    kept = finished.state(other.sha256()) / "checkpoint.pt"
+    assert files(finished) == {**before, str(kept.relative_to(finished.path)): b"of the other run"}
+
+
+def test_a_run_that_was_set_aside_half_way_is_found_by_the_command_that_made_it(
+    finished: RunFolder, config: RunConfig
+) -> None:
+    before = files(finished)
+    aside = finished.path / f"config-{config.sha256()[:12]}"
+    aside.mkdir()
+    for path in (finished.summary, finished.encoder):
+        path.replace(aside / path.name)
+    write_bytes(aside / ".x.part", b"half")
+    finished.claim(config)
+    assert files(finished) == before
+    finished.check(config)
 
 
 def test_only_one_process_may_work_in_a_folder(tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
-    with folder.lock(), pytest.raises(CareBenchError, match="another process is working on"), folder.lock():
+    with (
+        folder.lock(),
+        pytest.raises(CareBenchError, match="; expected one at a time"),
+        folder.lock(),
+    ):
         pass
     with folder.lock():
         assert folder.path.is_dir()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -36,13 +37,15 @@ def test_weights_and_buffers_come_back_and_give_the_same_file(tmp_path: Path) ->
     assert encoder_bytes(target, CONFIG) == path.read_bytes()
 
 
-@pytest.mark.parametrize("damage", ["truncated", "foreign", "missing"])
+@pytest.mark.parametrize("damage", ["truncated", "foreign", "missing", "named pipe"])
 def test_unusable_encoders_are_named(damage: str, encoder: Path) -> None:
     content = encoder.read_bytes()
     encoder.unlink()
-    if damage != "missing":
+    if damage == "named pipe":
+        os.mkfifo(encoder)
+    elif damage != "missing":
         encoder.write_bytes(content[:-40] if damage == "truncated" else b"PNG, perhaps" * 10)
-    with pytest.raises(CareBenchError, match=f"{encoder} cannot be read"):
+    with pytest.raises(CareBenchError, match=f"{encoder}.*; expected the safetensors file of an encoder$"):
         load_encoder_weights(network(), encoder, CONFIG)
 
 
@@ -52,3 +55,5 @@ def test_an_encoder_of_another_config_or_model_is_refused(encoder: Path) -> None
     with pytest.raises(CareBenchError, match=r"does not fit the model of its config: .*size mismatch") as caught:
         load_encoder_weights(network(outputs=2), encoder, CONFIG)
     assert "\n" not in str(caught.value)
+    with pytest.raises(CareBenchError, match=r"size mismatch: 0\.bias is torch\.float32 .*64"):
+        load_encoder_weights(network().double(), encoder, CONFIG)

@@ -33,7 +33,10 @@ LAUNCHERS = {
 }
 """Method -> arguments of Python: the command starts its ranks itself, or torchrun starts it once per rank."""
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "1", "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
+TORCHRUN |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+LEFT_OVER = {**TORCHRUN, "TORCHELASTIC_USE_AGENT_STORE": "True"}  # nobody listens at port 1
 SLURM = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "job", "SLURM_NTASKS": "4", "SLURM_PROCID": "2", "SLURM_LOCALID": "2"}
+ODD = {"RANK": "x", "LOCAL_RANK": "", "WORLD_SIZE": "two", "MASTER_PORT": "?", "LT_DEVICES": "2", "LT_PRECISION": "7"}
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +76,7 @@ def test_two_ranks_compute_the_losses_of_one_process(
     assert json.loads((pairs[name] / "pretrain.json").read_text())["device"].startswith("cpu: 2 x ")
 
 
-@pytest.mark.parametrize("variables", [TORCHRUN, SLURM], ids=["torchrun", "slurm"])
+@pytest.mark.parametrize("variables", [LEFT_OVER, SLURM, ODD], ids=["torchrun", "slurm", "odd"])
 def test_one_device_ignores_the_environment_of_a_launcher(
     variables: dict[str, str], tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -90,11 +93,36 @@ def test_the_rank_is_that_of_torchrun(tiny: Make, monkeypatch: pytest.MonkeyPatc
     assert [current_rank(tiny(devices=devices)) for devices in (1, 2)] == [0, None]
     for name, value in TORCHRUN.items():
         monkeypatch.setenv(name, value)
-    assert [current_rank(tiny(devices=devices)) for devices in (1, 2)] == [0, 1]
+    assert current_rank(tiny(devices=2)) == 1
+    with pytest.raises(CareBenchError, match=r"training\.devices = 1, and torchrun has started 2 ranks"):
+        current_rank(tiny())
     monkeypatch.setattr("care_bench.training.distributed.best_device", lambda: torch.device("cpu"))
     check_devices(tiny(devices=2))
     with pytest.raises(CareBenchError, match="devices = 4, and torchrun says WORLD_SIZE = 2; expected"):
         check_devices(tiny(devices=4))
+
+
+@pytest.mark.parametrize(
+    ("changed", "line"),
+    [
+        ({"RANK": None}, "^RANK is missing, but TORCHELASTIC_RUN_ID says .*: unset TORCHELASTIC_RUN_ID$"),
+        ({"LOCAL_RANK": "x"}, "^LOCAL_RANK is 'x', but "),
+        ({"RANK": "2"}, "^RANK = 2 is not below WORLD_SIZE = 2, but "),
+        ({"TORCHELASTIC_USE_AGENT_STORE": "True"}, "^nobody answers at MASTER_ADDR = 127.0.0.1, MASTER_PORT = 1, but "),
+        ({"TORCHELASTIC_USE_AGENT_STORE": "True", "MASTER_PORT": "99999"}, "^nobody answers at "),
+    ],
+)
+def test_variables_that_torchrun_has_left_over_are_named_at_once(
+    changed: dict[str, str | None], line: str, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {**TORCHRUN, **changed}.items():
+        if value is None:
+            monkeypatch.delenv(name, raising=False)
+        else:
+            monkeypatch.setenv(name, value)
+    with pytest.raises(CareBenchError, match=line):
+        pretrain(tiny(devices=2), tmp_path, tmp_path / "run")
+    assert current_rank(tiny()) == 0
 
 
 def session_of(ranks: Ranks, config: RunConfig, method: Any) -> Any:

@@ -39,10 +39,10 @@ def test_the_summary_describes_the_run(tiny: Make, data: Path, tmp_path: Path) -
     config = tiny()
     folder = pretrain(config, data, tmp_path / "run")
     summary = folder.check(config)
-    assert summary["steps"] == 7
-    assert summary["images_per_second"] == pytest.approx(7 * 32 / summary["seconds"], rel=0.01)
-    assert summary["device"].startswith(("cpu: ", "cuda: "))
-    assert summary["data_sha256"] == load("digits", data).sha256
+    assert summary.steps == 7
+    assert summary.images_per_second == pytest.approx(7 * 32 / summary.seconds, rel=0.01)
+    assert summary.device.startswith(("cpu: ", "cuda: "))
+    assert summary.data_sha256 == load("digits", data).sha256
     assert json.loads(folder.config.read_text()) == config.model_dump(mode="json")
 
 

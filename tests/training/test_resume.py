@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
+import math
+import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -18,7 +20,9 @@ from care_bench.config import RunConfig
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes
 from care_bench.runs.folder import RunFolder
+from care_bench.training import pretrain as module
 from care_bench.training.checkpoint import MAGIC
+from care_bench.training.interrupts import RunInterruptedError
 from care_bench.training.pretrain import pretrain
 
 Make = Callable[..., RunConfig]
@@ -128,7 +132,7 @@ def test_a_foreign_checkpoint_is_named(
     content: object, tiny: Make, data: Path, tmp_path: Path, checkpoint: Path
 ) -> None:
     torch.save(content, checkpoint)
-    with pytest.raises(CareBenchError, match="is not a checkpoint of care_bench"):
+    with pytest.raises(CareBenchError, match="is not a checkpoint of this version of care_bench"):
         pretrain(tiny(), data, tmp_path / "run")
 
 
@@ -137,8 +141,109 @@ def test_a_checkpoint_that_would_run_code_is_refused(tiny: Make, data: Path, tmp
     torch.save({"config_sha256": Path("code")}, hostile)
     digest = sha256_bytes(hostile.getvalue()).encode()
     checkpoint.write_bytes(MAGIC + digest + b"\n" + hostile.getvalue())
-    with pytest.raises(pickle.UnpicklingError, match="weights_only"):
+    with pytest.raises(CareBenchError, match="is damaged: it holds more than tensors and plain values; delete"):
         pretrain(tiny(), data, tmp_path / "run")
+
+
+def drop(state: dict[str, Any], part: str, key: str) -> None:
+    del (state[part] if part else state)[key]
+
+
+FOREIGN: dict[str, Callable[[dict[str, Any]], object]] = {
+    "no progress": lambda state: drop(state, "", "progress"),
+    "no model": lambda state: drop(state, "", "model"),
+    "no optimizer": lambda state: drop(state, "", "optimizer"),
+    "no precision": lambda state: drop(state, "", "precision"),
+    "no step": lambda state: drop(state, "progress", "step"),
+    "step is a string": lambda state: state["progress"].update(step="3"),
+    "step after the end": lambda state: state["progress"].update(step=8),
+    "seconds are not a number": lambda state: state["progress"].update(seconds=math.nan),
+    "progress is a list": lambda state: state.update(progress=[1]),
+    "an unknown snapshot": lambda state: state["progress"].update(snapshots={"1": "a" * 64}),
+    "model is a tensor": lambda state: state.update(model=torch.zeros(3)),
+    "a weight is missing": lambda state: state["model"].popitem(),
+    "a weight is a string": lambda state: state["model"].update({next(iter(state["model"])): "x"}),
+    "a weight of another shape": lambda state: state["model"].update({next(iter(state["model"])): torch.zeros(2)}),
+    "optimizer is None": lambda state: state.update(optimizer=None),
+    "moments of another shape": lambda state: state["optimizer"]["state"][0].update(exp_avg=torch.zeros(2)),
+    "another weight decay": lambda state: state["optimizer"]["param_groups"][0].update(weight_decay=0.5),
+    "no groups": lambda state: state["optimizer"].update(param_groups=[]),
+}
+
+
+@pytest.mark.parametrize("name", FOREIGN)
+def test_a_checkpoint_with_the_right_hash_and_foreign_content_is_named(
+    name: str, tiny: Make, data: Path, tmp_path: Path, checkpoint: Path
+) -> None:
+    state = torch.load(io.BytesIO(checkpoint.read_bytes().partition(b"\n")[2]), weights_only=True)
+    FOREIGN[name](state)
+    content = io.BytesIO()
+    torch.save(state, content)
+    checkpoint.write_bytes(MAGIC + sha256_bytes(content.getvalue()).encode() + b"\n" + content.getvalue())
+    before = {path: path.read_bytes() for path in checkpoint.parent.iterdir()}
+    with pytest.raises(CareBenchError, match=f"{checkpoint}.*; delete {checkpoint.parent} to start") as caught:
+        pretrain(tiny(), data, tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert before[checkpoint] == checkpoint.read_bytes()
+
+
+def test_a_checkpoint_that_is_a_named_pipe_is_named(tiny: Make, data: Path, tmp_path: Path, checkpoint: Path) -> None:
+    checkpoint.unlink()
+    os.mkfifo(checkpoint)
+    with pytest.raises(CareBenchError, match=f"cannot read {checkpoint}: it is not a regular file; delete"):
+        pretrain(tiny(), data, tmp_path / "run")
+
+
+def test_a_log_that_was_changed_is_named_and_what_follows_the_checkpoint_is_cut(
+    tiny: Make, data: Path, tmp_path: Path, checkpoint: Path, whole: tuple[bytes, bytes]
+) -> None:
+    log = checkpoint.with_name("log.jsonl")
+    content = log.read_bytes()
+    for changed in (content.replace(b"1", b"2", 1), content.replace(b"1", b"2", 1) + b"more"):
+        log.write_bytes(changed)
+        with pytest.raises(CareBenchError, match=f"{log} was changed: .*; delete {log.parent} to start"):
+            pretrain(tiny(), data, tmp_path / "run")
+    log.write_bytes(content + b"a line that was not whole")
+    assert bits(pretrain(tiny(), data, tmp_path / "run")) == whole
+
+
+def test_the_log_and_the_state_are_checked_again_before_the_run_is_certified(
+    tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = module.train_step
+
+    def meddled(session: Any) -> None:
+        real(session)
+        if session.step == 5:
+            session.log.path.write_bytes(session.log.path.read_bytes().replace(b"1", b"2", 1))
+
+    monkeypatch.setattr(module, "train_step", meddled)
+    with pytest.raises(CareBenchError, match=r"log\.jsonl was changed by another process"):
+        pretrain(tiny(), data, tmp_path / "run")
+    assert not RunFolder(tmp_path / "run").summary.exists()
+
+
+def test_too_many_threads_for_the_machine_are_refused(tiny: Make, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(CareBenchError, match=r"training\.threads = 1024, and this machine offers \d+ cores; expected"):
+        pretrain(tiny(threads=1024), data, tmp_path / "run")
+    assert list((tmp_path / "run").iterdir()) == []
+
+
+def test_a_signal_during_the_last_step_ends_the_command_with_a_finished_run(
+    tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = module.train_step
+
+    def signalled(session: Any) -> None:
+        real(session)
+        if session.step == session.total:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    monkeypatch.setattr(module, "train_step", signalled)
+    with pytest.raises(RunInterruptedError, match="was at its end when SIGTERM came; it is finished") as caught:
+        pretrain(tiny(), data, tmp_path / "run")
+    assert caught.value.exit_code == 143
+    RunFolder(tmp_path / "run").check(tiny())
 
 
 def test_a_log_that_is_shorter_than_its_checkpoint_says_is_named(
@@ -152,7 +257,7 @@ def test_a_log_that_is_shorter_than_its_checkpoint_says_is_named(
 
 def test_two_processes_do_not_share_a_run(tiny: Make, data: Path, tmp_path: Path) -> None:
     folder = RunFolder(tmp_path / "run")
-    with folder.lock(), pytest.raises(CareBenchError, match="another process is working on"):
+    with folder.lock(), pytest.raises(CareBenchError, match=" is working on "):
         pretrain(tiny(), data, folder.path)
     pretrain(tiny(), data, folder.path)
 

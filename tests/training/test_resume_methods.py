@@ -12,7 +12,7 @@ import torch
 
 from care_bench.config import RunConfig
 from care_bench.runs.folder import RunFolder
-from care_bench.training.checkpoint import load_checkpoint
+from care_bench.training.checkpoint import Checkpoint, load_checkpoint
 from care_bench.training.pretrain import pretrain
 
 Small = Callable[..., dict[str, Any]]
@@ -66,11 +66,12 @@ def test_losing_a_part_of_the_state_changes_the_log(
     cut(config, tmp_path / "run", 2)
     folder = cut(config, tmp_path / "run", 4)
 
-    def forgetful(path: Path, config_sha256: str) -> dict[str, Any]:
+    def forgetful(path: Path, config_sha256: str) -> Checkpoint:
         state = load_checkpoint(path, config_sha256)
-        for name, tensor in state["model"].items():
+        model = state.tensors["model"]
+        for name, tensor in model.items():
             if name.startswith(f"method.{kept}"):
-                state["model"][name] = torch.zeros_like(tensor) + (0.1 if tensor.is_floating_point() else 0)
+                model[name] = torch.zeros_like(tensor) + (0.1 if tensor.is_floating_point() else 0)
         return state
 
     monkeypatch.setattr("care_bench.training.session.load_checkpoint", forgetful)

@@ -47,7 +47,7 @@ def test_the_requested_epochs_are_kept_with_their_hashes(whole: RunFolder, three
     found = whole.snapshots(summary)
     assert found == {1: whole.snapshot(1), 3: whole.snapshot(3)}
     assert sorted(whole.snapshot(1).parent.iterdir()) == [whole.snapshot(1), whole.snapshot(3)]
-    assert summary["snapshots"] == {"1": sha256_file(whole.snapshot(1)), "3": sha256_file(whole.snapshot(3))}
+    assert summary.snapshots == {"1": sha256_file(whole.snapshot(1)), "3": sha256_file(whole.snapshot(3))}
 
 
 def test_the_snapshot_of_the_last_epoch_is_the_encoder_and_the_first_is_not(whole: RunFolder) -> None:
@@ -92,7 +92,7 @@ def test_a_run_of_a_few_steps_has_the_snapshots_that_it_reaches(
 ) -> None:
     folder = pretrain(three_epochs(steps=steps), data, tmp_path / "run")
     summary = folder.check(three_epochs(steps=steps))
-    assert [int(epoch) for epoch in summary["snapshots"]] == epochs
+    assert [int(epoch) for epoch in summary.snapshots] == epochs
     assert list(folder.snapshots(summary)) == epochs
     assert folder.snapshot(1).exists() == bool(epochs)
 
@@ -108,6 +108,18 @@ def test_a_snapshot_lost_before_the_run_has_finished_is_named_at_once(
     with pytest.raises(CareBenchError, match=f"{lost} is missing, but its checkpoint needs it; delete {lost.parent}"):
         pretrain(config, data, folder.path)
     assert len(lost.with_name("log.jsonl").read_bytes()) <= len(log), "it must not train on"
+
+
+@pytest.mark.parametrize("content", [b"", b"foreign"])
+def test_a_snapshot_changed_before_the_run_has_finished_is_named(
+    content: bytes, three_epochs: Make, data: Path, tmp_path: Path, cut: Cut
+) -> None:
+    config = three_epochs()
+    folder = cut(config, tmp_path / "run", 5)
+    changed = folder.state(config.sha256()) / "epoch1.safetensors"
+    changed.write_bytes(content)
+    with pytest.raises(CareBenchError, match=f"{changed} was changed: sha256 .*; delete {changed.parent} to start"):
+        pretrain(config, data, folder.path)
 
 
 @pytest.mark.parametrize(
