@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -62,7 +63,7 @@ def prepare(
             raise unknown("data set", name, DATASETS)
     for name in datasets:
         meta = data / name / "meta.json"
-        before = meta.stat().st_ino if meta.exists() else None
+        before = meta.stat().st_ino if os.path.lexists(meta) else None
         folder = prepare_dataset(name, data, raw, skip_broken)
         dataset = load(name, data)
         sizes = f"{len(dataset.train.inputs)} train, {len(dataset.test.inputs)} test"

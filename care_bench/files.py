@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -136,21 +136,32 @@ def locked(folder: Path, wait: bool = False) -> Iterator[None]:
         CareBenchError: another process holds the lock and ``wait`` is not set; or the folder cannot be made.
     """
     with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
+        descriptor = _lock(folder, wait)
     try:
-        with writing(folder):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = _holder(descriptor)
-                if not wait:
-                    raise CareBenchError(f"{holder} is working on {folder}; expected one at a time") from None
-                print(f"waiting for {holder}, which is working on {folder}", file=sys.stderr, flush=True)  # noqa: T201
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
         yield
     finally:
         os.close(descriptor)
+
+
+@contextmanager
+def removing_empty(folder: Path) -> Iterator[None]:
+    """Remove ``folder`` and those parents that are made by the body, as far as they are empty when it ends."""
+    made = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # the first that is not empty
+            for path in made:
+                with suppress(FileNotFoundError):
+                    path.rmdir()
+
+
+def remove(path: Path) -> None:
+    """Remove whatever is at ``path``: a file, link or named pipe, or a folder with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -196,6 +207,33 @@ def sha256_tree(folder: Path, pattern: str) -> str:
     """Return one hex SHA-256 for all files below a folder whose names match a pattern, with their relative paths."""
     files = {path.relative_to(folder).as_posix(): sha256_file(path) for path in folder.rglob(pattern)}
     return sha256_bytes(canonical_json(files))
+
+
+def _lock(folder: Path, wait: bool) -> int:
+    """Return a descriptor of the folder, which has its lock. The holder before may have removed the folder."""
+    while True:
+        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError:
+            continue
+        try:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                holder = _holder(descriptor)
+                if not wait:
+                    raise CareBenchError(f"{holder} is working on {folder}; expected one at a time") from None
+                print(f"waiting for {holder}, which is working on {folder}", file=sys.stderr, flush=True)  # noqa: T201
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.path.lexists(folder) and os.path.samestat(os.fstat(descriptor), folder.stat()):
+                return descriptor
+        except BaseException as error:
+            os.close(descriptor)
+            if isinstance(error, FileNotFoundError):  # removed between the two looks at it
+                continue
+            raise
+        os.close(descriptor)
 
 
 @contextmanager

@@ -58,6 +58,11 @@ def reason(path: Path | str, error: Exception) -> str:
     return f"{path} is damaged: {said}"
 
 
+def is_damage(error: Exception) -> bool:
+    """Tell whether an error of a decoder means that the content of the file is at fault, not the system."""
+    return not (isinstance(error, OSError) and error.strerror) and not is_memory_short(error)
+
+
 def is_memory_short(error: Exception) -> bool:
     """Tell whether an error means that memory is short."""
     return isinstance(error, MemoryError) or any(words in str(error).lower() for words in NO_MEMORY)
@@ -69,7 +74,7 @@ def read_bytes(path: Path, expected: str) -> bytes:
     Raises:
         CareBenchError: it is missing, unreadable, or not a regular file: a named pipe is refused instead of waited for.
     """
-    with decoding(path, expected), _regular(path) as file:
+    with decoding(path, expected), open_regular(path) as file:
         return file.read()
 
 
@@ -79,7 +84,7 @@ def sha256_of(path: Path, expected: str) -> str:
     Raises:
         CareBenchError: as :func:`read_bytes`.
     """
-    with decoding(path, expected), _regular(path) as file:
+    with decoding(path, expected), open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
@@ -109,7 +114,12 @@ def read_json(path: Path, expected: str) -> Any:
 
 
 @contextmanager
-def _regular(path: Path) -> Iterator[BufferedReader]:
+def open_regular(path: Path) -> Iterator[BufferedReader]:
+    """Open a file for reading.
+
+    Raises:
+        OSError: it cannot be opened or is not a regular file.
+    """
     # O_NONBLOCK: opening a named pipe without a writer would wait for one.
     with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import shlex
 from collections.abc import Mapping
@@ -15,8 +16,9 @@ from care_bench.data.preparing.numbers import first_not_finite
 from care_bench.data.registry import DATASETS
 from care_bench.data.source import Array, DatasetInfo
 from care_bench.errors import CareBenchError, unknown
-from care_bench.files import canonical_json, sha256_bytes, sha256_file
+from care_bench.files import canonical_json, sha256_bytes
 from care_bench.names import DATA, Kind
+from care_bench.untrusted import is_damage, is_memory_short, open_regular, reason
 
 FORMAT = 1  # of the folder; raised when it changes, so that older stores are rebuilt
 META = "meta.json"
@@ -143,37 +145,45 @@ def content_sha256(meta: dict[str, Any]) -> str:
 
 def _read_meta(info: DatasetInfo, path: Path) -> dict[str, Any]:
     try:
-        meta = json.loads(path.read_bytes())
+        with open_regular(path) as file:
+            meta = json.load(file)
         digest = content_sha256(meta)
     except (FileNotFoundError, NotADirectoryError):
         raise _damaged(info, path, "is missing") from None
-    except OSError as error:
-        raise _damaged(info, path, f"cannot be read: {error.strerror}") from error
-    except (ValueError, AttributeError) as error:
-        raise _damaged(info, path, "is truncated or changed: not a JSON object") from error
+    except Exception as error:  # what is nested deeply raises RecursionError
+        raise _failed(info, path, error, "is truncated or changed: not a JSON object") from error
     if meta.get("sha256") != digest:
         raise _damaged(info, path, f"is changed: its content has sha256 {digest}, it says {meta.get('sha256')}")
     expected = {"format": FORMAT, "name": info.name, "version": info.version}
     for key, value in expected.items():
         if meta.get(key) != value:
             raise _damaged(info, path, f"has {key} {meta.get(key)!r}, expected {value!r}")
-    if set(files := meta.get("files", {})) != file_names(info):
-        raise _damaged(info, path, f"lists {sorted(files)}, expected {sorted(file_names(info))}")
+    files = meta.get("files")
+    if not isinstance(files, dict) or set(files) != file_names(info):
+        listed = sorted(files) if isinstance(files, dict) else files
+        raise _damaged(info, path, f"lists {listed}, expected {sorted(file_names(info))}")
     return meta  # type: ignore[no-any-return]
 
 
 def _open(info: DatasetInfo, path: Path, entry: dict[str, Any]) -> Array:
     try:
-        size = path.stat().st_size
-        if size < entry["bytes"]:
-            raise _damaged(info, path, f"is truncated: {size} bytes, expected {entry['bytes']}")
-        if (digest := sha256_file(path)) != entry["sha256"]:
-            raise _damaged(info, path, f"is changed: sha256 {digest}, expected {entry['sha256']}")
-        array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
+        with open_regular(path) as file:
+            size = path.stat().st_size
+            if size < entry["bytes"]:
+                raise _damaged(info, path, f"is truncated: {size} bytes, expected {entry['bytes']}")
+            if (digest := hashlib.file_digest(file, "sha256").hexdigest()) != entry["sha256"]:
+                raise _damaged(info, path, f"is changed: sha256 {digest}, expected {entry['sha256']}")
+            return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+    except CareBenchError:
+        raise
     except (FileNotFoundError, NotADirectoryError):
         raise _damaged(info, path, "is missing") from None
-    except OSError as error:
-        raise _damaged(info, path, f"cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise _damaged(info, path, f"is not an array numpy may open: {error}") from error
-    return array
+    except Exception as error:  # numpy raises several kinds
+        raise _failed(info, path, error, f"is not an array numpy may open: {error}") from error
+
+
+def _failed(info: DatasetInfo, path: Path, error: Exception, found: str) -> CareBenchError:
+    """Build the error for a file that could not be read; ``found`` is what is said of a damaged one."""
+    if is_memory_short(error):
+        return CareBenchError(f"data set {info.name!r}: {reason(path, error)}")
+    return _damaged(info, path, found if is_damage(error) else f"cannot be read: {getattr(error, 'strerror', error)}")

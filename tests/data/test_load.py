@@ -5,6 +5,7 @@ import io
 import json
 import os
 import pickle
+import random
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,6 +19,7 @@ from care_bench.data import DATASETS, DatasetInfo, load, prepare
 from care_bench.errors import CareBenchError
 from tests.data.conftest import RAW, TINY_FILES
 from tests.data.formats import tree
+from tests.faults.damage import REPLACEMENTS, damage
 
 pytestmark = pytest.mark.usefixtures("tiny")
 
@@ -178,3 +180,23 @@ def test_a_registry_entry_describes_its_data_set(store: Path, name: str) -> None
     assert info.how_to_get
     prepared = load(name, store)
     assert set(prepared.train.labels) == set(prepared.test.labels) == set(info.labels)
+
+
+@pytest.mark.parametrize("file", ["meta.json", "train_inputs.npy"])
+@pytest.mark.parametrize("kind", [*REPLACEMENTS, "nested deeply"])
+def test_what_cannot_be_a_file_of_the_store_is_named_and_replaced(tmp_path: Path, file: str, kind: str) -> None:
+    folder = prepare("digits", tmp_path)
+    damage(folder / file, kind, random.Random(0))
+    assert f"data set 'digits': {folder / file} " in message("digits", tmp_path)
+    prepare("digits", tmp_path)
+    load("digits", tmp_path)
+
+
+def test_short_memory_is_not_called_damage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    prepare("digits", tmp_path)
+
+    def starve(*_: object, **__: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(np, "load", starve)
+    assert message("digits", tmp_path).endswith(".npy: not enough memory")

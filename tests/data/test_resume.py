@@ -47,11 +47,12 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_killed_preparing_continues_to_the_same_files(killed: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     folder = killed / name
     formats.allow(monkeypatch, name, folder / "raw")
-    assert [path.name for path in (folder / "store").iterdir()] == [f".{name}.partial"]
+    assert {path.name for path in (folder / "store").iterdir()} == {f".{name}.partial", f".{name}.part"}
     parts: list[int] = []
     watch(monkeypatch, parts.append)
     prepare(name, folder / "store", folder / "raw")
     assert len(parts) == TASKS[name] - 1
     prepare(name, folder / "whole", folder / "raw")
     assert len(parts) == 2 * TASKS[name] - 1
+    assert [path.name for path in (folder / "store").iterdir()] == [name]
     assert formats.tree(folder / "store") == formats.tree(folder / "whole")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
@@ -19,10 +20,12 @@ from care_bench.data.source import Raw
 from care_bench.errors import CareBenchError
 from care_bench.files import write_text
 from care_bench.progress import progress
+from care_bench.untrusted import is_memory_short
 
 MAX_WORKERS = 16
 TASK = 32  # files per task; results are kept task by task
 
+MAIN = ("__spec__", "__file__")  # of the main module: from these a worker imports it again
 BROKEN = "broken.txt"  # lists every unreadable file with the reason, one per line
 SHOWN = 5  # unreadable files in a message
 
@@ -62,14 +65,13 @@ def convert(
     done = len(files) - len(todo)
     with _pool(workers) as pool, progress(title, len(files), done) as advance:
         work = [[files[index] for index in task] for task in tasks]
-        results = _in_order(pool, partial(_read, read), work, ahead=2 * workers)
+        results = _in_order(pool, read, work, ahead=2 * workers)
         for task in tasks:
             try:
                 found, unreadable = next(results)
             except (BrokenProcessPool, MemoryError) as error:
                 raise CareBenchError(
-                    f"a worker process died at or soon after {files[task[0]]}: it ran out of memory, or a file "
-                    "crashed its reader; start again to continue"
+                    f"a worker process died at or soon after {files[task[0]]}: {_cause(read, error)}"
                 ) from error
             keep({task[place]: result for place, result in found.items()})
             broken |= {task[place]: reason for place, reason in unreadable.items()}
@@ -100,23 +102,56 @@ def _read(read: Callable[[File], Found], files: Sequence[File]) -> Task[Found]:
     for place, file in enumerate(files):
         try:
             found[place] = read(file)
-        except MemoryError:
-            raise
         except Exception as error:  # decoders raise anything on damaged files
+            if is_memory_short(error):
+                raise MemoryError from None
             broken[place] = " ".join(f"{error}".split()) or type(error).__name__
     return found, broken
 
 
 def _in_order(
-    pool: Executor, work: Callable[[Sequence[File]], Task[Found]], tasks: Sequence[Sequence[File]], ahead: int
+    pool: Executor, read: Callable[[File], Found], tasks: Sequence[Sequence[File]], ahead: int
 ) -> Iterator[Task[Found]]:
     """Yield results in the order of the tasks; at most ``ahead`` tasks are in flight."""
-    waiting = deque(pool.submit(work, task) for task in tasks[:ahead])
+
+    def submit(task: Sequence[File]) -> Future[Task[Found]]:
+        with _main_aside(read):  # this starts workers
+            return pool.submit(partial(_read, read), task)
+
+    waiting = deque(map(submit, tasks[:ahead]))
     for task in tasks[ahead:]:
         yield waiting.popleft().result()
-        waiting.append(pool.submit(work, task))
+        waiting.append(submit(task))
     while waiting:
         yield waiting.popleft().result()
+
+
+@contextmanager
+def _main_aside(read: Callable[[File], Found]) -> Iterator[None]:
+    """Hide what the main module was started from, so that workers do not run it again.
+
+    A script that calls ``prepare`` without a main guard would start workers in its workers. If ``read`` itself is
+    defined in the script, workers need it.
+    """
+    main = sys.modules["__main__"]
+    hidden = {} if read.__module__ == "__main__" else {name: getattr(main, name, None) for name in MAIN}
+    kept = {name: value for name, value in hidden.items() if hasattr(main, name)}
+    try:
+        for name in kept:
+            setattr(main, name, None)
+        yield
+    finally:
+        for name, value in kept.items():
+            setattr(main, name, value)
+
+
+def _cause(read: Callable[[File], Found], error: Exception) -> str:
+    if read.__module__ == "__main__" and not isinstance(error, MemoryError):
+        return (
+            "it ran out of memory, or a file crashed its reader, or the script with the reader does not guard its "
+            'work by if __name__ == "__main__"'
+        )
+    return "it ran out of memory, or a file crashed its reader; start again to continue"
 
 
 @contextmanager

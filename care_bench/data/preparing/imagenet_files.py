@@ -6,14 +6,15 @@ import io
 import os
 import re
 import tarfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from care_bench.data.preparing.photographs import Photograph
 from care_bench.errors import CareBenchError
 from care_bench.files import file_version
 from care_bench.progress import progress
+from care_bench.untrusted import absent, decoding, open_regular
 
 TRAIN_FOLDER, VAL_FOLDER = Path("imagenet/train"), Path("imagenet/val")
 TRAIN_TAR, VAL_TAR = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
@@ -38,7 +39,7 @@ def train_images(folder: Path, synsets: Sequence[str]) -> list[Photograph]:
     """
     if images := _class_folders(folder / TRAIN_FOLDER, "train", synsets):
         return images
-    if not (folder / TRAIN_TAR).is_file():
+    if absent(folder / TRAIN_TAR):
         raise CareBenchError(f"{folder} holds no ImageNet training images; expected {FORMS}")
     return _train_archive(folder / TRAIN_TAR, synsets)
 
@@ -51,7 +52,7 @@ def validation_images(folder: Path, synsets: Sequence[str]) -> list[Photograph]:
     if images := _class_folders(folder / VAL_FOLDER, "test", synsets):
         return images
     for name in (VAL_TAR, DEVKIT):
-        if not (folder / name).is_file():
+        if absent(folder / name):
             raise CareBenchError(f"{folder} holds no labelled ImageNet validation images; expected {FORMS}")
     return _validation_archive(folder / VAL_TAR, folder / DEVKIT, synsets)
 
@@ -69,7 +70,7 @@ def _class_folders(folder: Path, split: str, synsets: Sequence[str]) -> list[Pho
     for label, synset in enumerate(synsets):
         try:
             with os.scandir(folder / synset) as entries:
-                found = sorted((entry.name, entry.stat()) for entry in entries if entry.name.endswith(SUFFIX))
+                found = sorted((entry.name, _status(entry)) for entry in entries if entry.name.endswith(SUFFIX))
         except OSError as error:
             raise CareBenchError(f"cannot read {folder / synset}: {error.strerror}; expected a folder") from error
         images += [
@@ -77,6 +78,13 @@ def _class_folders(folder: Path, split: str, synsets: Sequence[str]) -> list[Pho
             for name, status in found
         ]
     return images
+
+
+def _status(entry: os.DirEntry[str]) -> os.stat_result:
+    """Return the status of a file, or of a link that leads nowhere: reading that names it."""
+    with suppress(OSError):
+        return entry.stat()
+    return entry.stat(follow_symlinks=False)
 
 
 def _train_archive(path: Path, synsets: Sequence[str]) -> list[Photograph]:
@@ -129,21 +137,18 @@ def _sorted(
 
 def _members(path: Path, start: int = 0) -> Iterator[tarfile.TarInfo]:
     """Yield the members of the plain tar file at byte ``start`` of a file; offsets count from the file's start."""
-    try:
-        with path.open("rb") as file:
-            file.seek(start)
-            with tarfile.open(fileobj=file, mode="r:") as archive:
-                yield from archive
-    except (OSError, tarfile.TarError) as error:
-        raise CareBenchError(f"{path} cannot be read: {error}; expected the whole archive, get it again") from error
+    with decoding(path, "expected the whole archive, get it again"), open_regular(path) as file:
+        file.seek(start)
+        with tarfile.open(fileobj=file, mode="r:") as archive:
+            yield from archive
 
 
 def _validation_synsets(devkit: Path) -> list[str]:
     """Return the synset of every validation image, by its number, from the development kit."""
     from scipy.io import loadmat
 
-    try:
-        with tarfile.open(devkit) as archive:
+    with decoding(devkit, "expected the ILSVRC2012 development kit"), open_regular(devkit) as packed:
+        with tarfile.open(fileobj=packed) as archive:
             files = {Path(member.name).name: member for member in archive if member.isfile()}
             meta, truth = (
                 archive.extractfile(files[name]).read()  # type: ignore[union-attr]  # it is a regular file
@@ -153,7 +158,3 @@ def _validation_synsets(devkit: Path) -> list[str]:
         leaves = synsets[synsets["num_children"] == 0]  # the others are groups of classes
         names = dict(zip(leaves["ILSVRC2012_ID"].tolist(), leaves["WNID"].tolist(), strict=True))
         return [names[int(line)] for line in truth.split()]
-    except (OSError, EOFError, tarfile.TarError, zlib.error, KeyError, ValueError, IndexError) as error:
-        raise CareBenchError(
-            f"{devkit} cannot be read: {' '.join(str(error).split())}; expected the ILSVRC2012 development kit"
-        ) from error

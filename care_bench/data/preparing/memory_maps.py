@@ -1,8 +1,8 @@
 """Arrays of known size as .npy memory maps, filled block by block; finished blocks survive a killed process.
 
-Next to the maps, ``done.npy`` has a mark for every block: zero, or a hash of the maker and the block's input. A mark
-is written after the rows of the block were flushed to the disk, and cleared before they change. So a mark always means
-that the rows are complete, and identifies their input. A half-written mark matches no hash and counts as none.
+Next to the maps, ``done.npy`` has a mark for every block: zero, or a hash of the maker, the block's input and its rows.
+A mark is written after the rows of the block were flushed to the disk. So a mark that matches means that the rows are
+complete and unchanged, and identifies their input. A half-written mark matches no hash and counts as none.
 """
 
 from __future__ import annotations
@@ -18,10 +18,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from care_bench.data.preparing.npy import write_npy
+from care_bench.data.preparing.npy import map_npy, write_npy
 from care_bench.data.source import Array
 from care_bench.errors import CareBenchError
-from care_bench.files import writing
+from care_bench.files import remove, writing
+from care_bench.progress import progress
+from care_bench.untrusted import is_damage, reason
 
 DONE = "done.npy"
 COPIED = 1 << 26  # bytes per copy
@@ -48,17 +50,19 @@ class Block:
         """The rows as a slice of the array."""
         return slice(self.start, self.start + self.count)
 
-    def mark(self, maker: str) -> int:
-        """Return a hash of maker, block and input; never zero."""
-        content = f"{maker}\n{self.array} {self.start} {self.count} {self.source}"
-        return int.from_bytes(hashlib.sha256(content.encode(errors="surrogateescape")).digest()[:8]) or 1
+    def mark(self, maker: str, rows: Array) -> int:
+        """Return a hash of maker, block, input and rows; never zero."""
+        content = f"{maker}\n{self.array} {self.start} {self.count} {self.source}\n"
+        digest = hashlib.blake2b(content.encode(errors="surrogateescape"), digest_size=8)
+        digest.update(np.ascontiguousarray(rows).reshape(-1).view(np.uint8).data)
+        return int.from_bytes(digest.digest()) or 1
 
 
 class MemoryMaps:
     """The memory maps in a folder.
 
-    Blocks that an earlier attempt finished are kept if maker, block and input are the same. If the dtype or shape of
-    an array or the number of blocks has changed, all are made again.
+    Blocks that an earlier attempt finished are kept if maker, block, input and rows are the same. If the dtype or shape
+    of an array or the number of blocks has changed, all are made again.
 
     Attributes:
         blocks: all blocks; together they cover every row of every array.
@@ -85,18 +89,19 @@ class MemoryMaps:
         self.blocks = blocks
         self._folder = folder
         self._arrays = {name: (np.dtype(dtype), shape) for name, (dtype, shape) in arrays.items()}
-        self._marks = np.array([block.mark(maker) for block in blocks], dtype="<u8")
+        self._maker = maker
         with writing(folder):
             marks = self._read_marks()
             if marks is None:
                 for name in (DONE, *(f"{name}.npy" for name in arrays)):  # the marks first
-                    (folder / name).unlink(missing_ok=True)
-            self._done = np.zeros(len(blocks), dtype=bool) if marks is None else marks == self._marks
+                    remove(folder / name)
+            self._done = np.zeros(len(blocks), dtype=bool) if marks is None else self._matching(marks)
             self._check_room()
             if marks is None:
                 self._allocate()
-            if marks is None or (marks[~self._done] != 0).any():
-                write_npy(folder / DONE, "<u8", self._marks.shape, [np.where(self._done, self._marks, 0)])
+                write_npy(folder / DONE, "<u8", (len(blocks),), [np.zeros(len(blocks), "<u8")])
+            elif (marks[~self._done] != 0).any():
+                write_npy(folder / DONE, "<u8", marks.shape, [np.where(self._done, marks, 0)])
 
     @property
     def todo(self) -> list[int]:
@@ -125,7 +130,8 @@ class MemoryMaps:
         with writing(self._folder):
             for name, found_at in places.items():
                 _write_rows(self._folder / f"{name}.npy", found_at)
-            _write_rows(self._folder / DONE, {index: self._marks[index : index + 1] for index in rows})
+            marks = {index: self.blocks[index].mark(self._maker, found) for index, found in rows.items()}
+            _write_rows(self._folder / DONE, {index: np.array([mark], "<u8") for index, mark in marks.items()})
         self._done[list(rows)] = True
 
     def finish(self) -> dict[str, Array]:
@@ -153,13 +159,32 @@ class MemoryMaps:
 
     def _read_marks(self) -> Array | None:
         """Return the marks in the folder, or None where a file is missing or damaged or has another dtype or shape."""
-        try:
-            marks = np.load(self._folder / DONE, allow_pickle=False)
-            there = {name: self._open(name) for name in self._arrays}
-        except (FileNotFoundError, ValueError, EOFError):
-            return None
-        fits = {name: (array.dtype, array.shape) for name, array in there.items()} == self._arrays
-        return marks if fits and (marks.dtype, marks.shape) == (self._marks.dtype, self._marks.shape) else None
+        there = {}
+        for name in (DONE, *(f"{name}.npy" for name in self._arrays)):
+            path = self._folder / name
+            try:
+                if not path.is_file():
+                    return None
+                there[name] = map_npy(path)
+            except Exception as error:  # numpy raises several kinds for damaged files
+                if is_damage(error):
+                    return None
+                raise CareBenchError(f"{reason(path, error)}; expected a file of an earlier attempt") from error
+        marks = np.array(there.pop(DONE))
+        fits = {Path(name).stem: (array.dtype, array.shape) for name, array in there.items()} == self._arrays
+        return marks if fits and (marks.dtype, marks.shape) == (np.dtype("<u8"), (len(self.blocks),)) else None
+
+    def _matching(self, marks: Array) -> Array:
+        """Tell for every block whether its mark is that of its input and of the rows that are there."""
+        maps = {name: self._open(name) for name in self._arrays}
+        found = np.zeros(len(marks), dtype=bool)
+        marked = np.flatnonzero(marks).tolist()
+        with progress(f"{self._maker.split()[0]}: finished blocks checked", len(marked)) as advance:
+            for number, index in enumerate(marked, 1):
+                block = self.blocks[index]
+                found[index] = marks[index] == block.mark(self._maker, maps[block.array][block.rows])
+                advance(number, "")
+        return found
 
     def _allocate(self) -> None:
         """Make sparse files of the final size; they take space on the disk as rows are written."""

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from care_bench.data.source import Array
 from care_bench.files import write_atomic
+from care_bench.untrusted import open_regular
 
 
 def write_npy(path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...], blocks: Iterable[Array]) -> Array:
@@ -39,3 +40,14 @@ def write_npy(path: Path, dtype: npt.DTypeLike, shape: tuple[int, ...], blocks: 
 
     write_atomic(path, write)
     return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]
+
+
+def map_npy(path: Path) -> Array:
+    """Return the array of a .npy file as a read-only memory map.
+
+    Raises:
+        OSError: it cannot be opened or is not a regular file.
+        Exception: it is damaged; numpy raises several kinds.
+    """
+    with open_regular(path):
+        return np.load(path, mmap_mode="r", allow_pickle=False)  # type: ignore[no-any-return]

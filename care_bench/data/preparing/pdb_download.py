@@ -9,7 +9,6 @@ import re
 import threading
 import urllib.error
 import urllib.request
-import zlib
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from care_bench.data.preparing.structures import FOLDER, entry_id
 from care_bench.errors import CareBenchError
 from care_bench.files import write_bytes
 from care_bench.progress import progress
+from care_bench.untrusted import absent, decoding, is_damage, read_bytes, reason
 
 BASE_URL = "https://files.rcsb.org/download"
 """Where <ID>.cif.gz is served: RCSB PDB, a founder of the wwPDB (www.rcsb.org/docs/programmatic-access)."""
@@ -71,7 +71,7 @@ def fetch(ids: Path, raw: Path, skip_broken: bool = False, base_url: str = BASE_
     if unknown and not skip_broken:
         more = f" and {len(unknown) - SHOWN} more" if len(unknown) > SHOWN else ""
         raise CareBenchError(
-            f"{base_url} does not know {len(unknown)} of the {len(wanted)} entries in {ids}: "
+            f"pdb: {base_url} does not know {len(unknown)} of the {len(wanted)} entries in {ids}: "
             f"{', '.join(unknown[:SHOWN])}{more}; the others are in {raw / FOLDER}; --skip-broken accepts that"
         )
     found = list(outcomes.values())
@@ -84,10 +84,9 @@ def read_ids(path: Path) -> list[str]:
     Raises:
         CareBenchError: the list cannot be read or is empty, or a line is not a four-character id.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise CareBenchError(f"cannot read {path}: {error}; expected PDB ids, one per line") from error
+    content = read_bytes(path, "expected PDB ids, one per line")
+    with decoding(path, "expected PDB ids, one per line"):
+        lines = content.decode().splitlines()
     ids: dict[str, None] = {}
     for number, line in enumerate(lines, 1):
         if text := line.partition("#")[0].strip():
@@ -105,7 +104,7 @@ def read_ids(path: Path) -> list[str]:
 
 def _fetch(url: str, path: Path, stop: threading.Event) -> str:
     """Download a file unless it is there; return "downloaded", "kept", or "unknown" where the server has none."""
-    if path.exists() and is_whole(path.read_bytes()):
+    if not absent(path) and is_whole(read_bytes(path, f"expected a gzip file, or none, to download {url}")):
         return "kept"
     content = _download(url, stop)
     if content is None:
@@ -134,7 +133,7 @@ def _download(url: str, stop: threading.Event) -> bytes | None:
             fault = str(error) or type(error).__name__
         if pause is None or stop.wait(pause):
             break
-    raise CareBenchError(f"cannot download {url}: {fault}; start again to continue")
+    raise CareBenchError(f"pdb: cannot download {url}: {fault}; start again to continue")
 
 
 def is_whole(content: bytes) -> bool:
@@ -143,6 +142,8 @@ def is_whole(content: bytes) -> bool:
         with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
             while file.read(1 << 20):
                 pass
-    except (OSError, EOFError, zlib.error):
-        return False
+    except Exception as error:  # damaged files raise several kinds
+        if is_damage(error):
+            return False
+        raise CareBenchError(f"{reason('a downloaded entry', error)}; expected less than the memory") from error
     return bool(content)

@@ -17,6 +17,7 @@ from care_bench.data.preparing.conversion import convert
 from care_bench.data.preparing.memory_maps import Block, MemoryMaps
 from care_bench.data.source import Array, Raw, SplitArrays
 from care_bench.files import locked
+from care_bench.untrusted import open_regular
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -60,8 +61,9 @@ class Photograph:
 
         Raises:
             EOFError: the file ends before it.
+            OSError: the file cannot be opened or is not a regular file.
         """
-        with self.path.open("rb") as file:
+        with open_regular(self.path) as file:
             file.seek(self.offset)
             content = file.read(self.size)
         if len(content) < self.size:

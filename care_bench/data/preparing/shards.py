@@ -1,8 +1,9 @@
 """Rows of inputs that give an unknown number of rows each: one shard per task.
 
-A shard is a .npy file with the rows of some inputs, and a .json file that names these inputs. Both are written
-atomically, the .json file last: a shard without it does not count. The name of a shard is a hash of its maker and its
-inputs. So the rows of an unchanged input are found again, even if other inputs were added, removed or repaired.
+A shard is a .npy file with the rows of some inputs, and a .json file that names these inputs, with a sha256 of both.
+Both are written atomically, the .json file last: a shard without it does not count, nor one that was changed since. The
+name of a shard is a hash of its maker and its inputs. So the rows of an unchanged input are found again, even if other
+inputs were added, removed or repaired.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from care_bench.data.preparing.npy import write_npy
+from care_bench.data.preparing.npy import map_npy, write_npy
 from care_bench.data.source import Array
-from care_bench.files import canonical_json, sha256_bytes, write_json
+from care_bench.errors import CareBenchError
+from care_bench.files import canonical_json, remove, sha256_bytes, sha256_file, write_json
+from care_bench.untrusted import is_damage, reason
 
 OPEN = 64  # shards open at a time
 
@@ -92,32 +95,46 @@ class Shards:
             return
         inputs = [[self._inputs[index], len(rows), note] for index, (rows, note) in found.items()]
         path = self.folder / f"{self._name(inputs)}.json"
+        for part in (path, path.with_suffix(".npy")):  # a folder in its place would be in the way
+            if part.is_dir():
+                remove(part)
         shape = (sum(count for _, count, _ in inputs), *self._shape)
         write_npy(path.with_suffix(".npy"), self._dtype, shape, (rows for rows, _ in found.values()))
-        write_json(path, inputs)
+        write_json(path, {"inputs": inputs, "sha256": _sha256(path, inputs)})
         there = self._read(path)
         for index in found:
             self.finished[index] = there[self._inputs[index]]
 
     def _read(self, path: Path) -> dict[str, Finished]:
         """Return the results in a shard by input; none if it is damaged or has another maker."""
+        rows_path = path.with_suffix(".npy")
         try:
-            inputs = json.loads(path.read_bytes())
-            if self._name(inputs) != path.stem:
+            if not path.is_file() or not rows_path.is_file():
                 return {}
-            rows = np.load(path.with_suffix(".npy"), mmap_mode="r", allow_pickle=False)
+            content = json.loads(path.read_bytes())
+            inputs = content["inputs"]
+            if self._name(inputs) != path.stem or _sha256(path, inputs) != content["sha256"]:
+                return {}
+            rows = map_npy(rows_path)
             fits = (rows.dtype, rows.shape) == (self._dtype, (sum(count for _, count, _ in inputs), *self._shape))
-        except (FileNotFoundError, ValueError, TypeError, EOFError):
-            return {}
+        except Exception as error:  # decoders raise several kinds for damaged files
+            if is_damage(error):
+                return {}
+            raise CareBenchError(f"{reason(path, error)}; expected a file of an earlier attempt") from error
         found: dict[str, Finished] = {}
         start = 0
         for line, count, note in inputs if fits else ():
-            found[line] = Finished(Rows(path.with_suffix(".npy"), start, count), note)
+            found[line] = Finished(Rows(rows_path, start, count), note)
             start += count
         return found
 
     def _name(self, inputs: Iterable[Sequence[Any]]) -> str:
         return sha256_bytes(canonical_json([self._maker, [line for line, *_ in inputs]]))[:32]
+
+
+def _sha256(path: Path, inputs: Sequence[Sequence[Any]]) -> str:
+    """Return one sha256 for the rows of a shard and for what is said of its inputs."""
+    return sha256_bytes(canonical_json([sha256_file(path.with_suffix(".npy")), inputs]))
 
 
 def join(path: Path, pieces: Sequence[Rows], dtype: npt.DTypeLike, shape: tuple[int, ...]) -> Array:

@@ -1,6 +1,8 @@
 """The store: prepared arrays in ``root/<name>/``, and a ``meta.json`` with the sha256 of each of them.
 
 A folder of the store is complete or absent: it is made under a temporary name, and renamed when it is finished.
+Beside it, `.NAME.part` holds the new and the old folder while one process prepares the data set, which has its lock.
+What a killed process has left there is removed by the next.
 """
 
 from __future__ import annotations
@@ -8,9 +10,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,7 @@ from care_bench.data.preparing.npy import write_npy
 from care_bench.data.preparing.numbers import channel_statistics
 from care_bench.data.source import Array, Built, DatasetInfo, Raw, check_layout
 from care_bench.errors import CareBenchError
-from care_bench.files import sha256_file, write_atomic, write_json, writing
+from care_bench.files import locked, remove, removing_empty, sha256_file, write_atomic, write_json, writing
 
 RAW = Path("results/raw")
 """The folder of raw data, unless the user names another one."""
@@ -32,6 +34,8 @@ OURS = re.compile(rf"{re.escape(META)}|(train|test)_(inputs|label_\w+)\.npy")  #
 
 def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -> Path:
     """Write a data set to the store, unless an intact one is there.
+
+    If another process prepares it, this one waits, after a line on standard error.
 
     Args:
         name: a data set of the registry.
@@ -49,21 +53,69 @@ def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -
             continues.
     """
     info = find(name)
-    folder = root / name
-    if is_intact(info, root):
-        if not skip_broken:
-            _refuse_left_out(folder)
-    else:
-        _refuse_foreign(info, folder)
-        workspace = root / f".{name}.partial"
-        built = info.build(Raw(raw, workspace, skip_broken))
-        _refuse_emptied(info, built)
-        check_layout(info, built)
-        if found := not_finite(dict(_arrays(built))):
-            raise CareBenchError(f"data set {name!r}: its source holds {found}")
-        _write(info, built, root, workspace)
-    shutil.rmtree(root / f".{name}.partial", ignore_errors=True)
+    folder, workspace = root / name, root / f".{name}.partial"
+    place = _place(folder)
+    if not is_intact(info, root) or _aside(place).exists() or workspace.exists():
+        with _alone(place) as aside:
+            if not is_intact(info, root):  # another process may have been faster
+                _refuse_foreign(info, folder)
+                _write(info, _build(info, Raw(raw, workspace, skip_broken)), place, aside, workspace)
+            shutil.rmtree(workspace, ignore_errors=True)
+    if not skip_broken:
+        _refuse_left_out(folder)
     return folder
+
+
+def _place(folder: Path) -> Path:
+    """Return where a folder of the store is, through a link, so that the link stays."""
+    try:
+        return folder.resolve() if folder.is_symlink() else folder
+    except (OSError, RuntimeError):  # RuntimeError is pathlib's word for a loop of links
+        raise CareBenchError(f"cannot write {folder}: it is a link that leads in a circle") from None
+
+
+def _aside(place: Path) -> Path:
+    return place.with_name(f".{place.name}.part")
+
+
+@contextmanager
+def _alone(place: Path) -> Iterator[Path]:
+    """Wait until no other process prepares the data set, and yield the folder aside, without what was left in it."""
+    aside = _aside(place)
+    with removing_empty(place.parent):
+        with writing(place):
+            aside.mkdir(parents=True, exist_ok=True)
+        with locked(aside, wait=True):
+            try:
+                _clean(place, aside)
+                yield aside
+            finally:
+                _clean(place, aside)
+                shutil.rmtree(aside, ignore_errors=True)
+
+
+def _clean(place: Path, aside: Path) -> None:
+    """Put the old folder back if there is no new one, and remove what else is in the folder aside."""
+    with writing(place):
+        if (aside / "old").exists() and not place.exists():
+            (aside / "old").rename(place)
+        for left in aside.iterdir():
+            remove(left)
+
+
+def _build(info: DatasetInfo, raw: Raw) -> Built:
+    """Build the arrays and check them; an error names the data set first."""
+    try:
+        built = info.build(raw)
+    except CareBenchError as error:
+        if str(error).startswith(f"{info.name}: "):
+            raise
+        raise CareBenchError(f"{info.name}: {error}") from error
+    _refuse_emptied(info, built)
+    check_layout(info, built)
+    if found := not_finite(dict(_arrays(built))):
+        raise CareBenchError(f"data set {info.name!r}: its source holds {found}")
+    return built
 
 
 def _refuse_left_out(folder: Path) -> None:
@@ -96,20 +148,14 @@ def _refuse_emptied(info: DatasetInfo, built: Built) -> None:
             )
 
 
-def _write(info: DatasetInfo, built: Built, root: Path, workspace: Path) -> None:
-    place = (root / info.name).resolve()  # through a link, so that the link stays
-    aside = place.parent / f".{info.name}.{secrets.token_hex(4)}.part"
-    try:
-        with writing(place):
-            new, old = aside / "new", aside / "old"
-            new.mkdir(parents=True)
-            _write_files(info, built, new, workspace)
-            if not is_intact(info, root):  # another process may have been faster
-                if place.exists():
-                    place.rename(old)
-                new.rename(place)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+def _write(info: DatasetInfo, built: Built, place: Path, aside: Path, workspace: Path) -> None:
+    with writing(place):
+        new = aside / "new"
+        new.mkdir()
+        _write_files(info, built, new, workspace)
+        if place.exists():
+            place.rename(aside / "old")
+        new.rename(place)
 
 
 def _write_files(info: DatasetInfo, built: Built, folder: Path, workspace: Path) -> None:

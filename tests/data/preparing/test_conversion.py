@@ -15,6 +15,7 @@ from care_bench.data.preparing import conversion
 from care_bench.data.preparing.shards import Shards
 from care_bench.data.source import Array
 from care_bench.errors import CareBenchError
+from tests.data.killing import python
 
 Given = tuple[Array, Any]
 
@@ -144,3 +145,41 @@ def test_number_of_workers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert conversion.worker_count() == 16
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 5})
     assert conversion.worker_count() == 2
+
+
+UNGUARDED = """
+import sys
+from pathlib import Path
+from care_bench.data import Raw
+from care_bench.data.preparing import conversion
+{reader}
+conversion.worker_count = lambda: 2
+conversion.TASK = 1
+kept = {{}}
+conversion.convert(range(4), range(4), read_now, kept.update, "numbers", Raw(Path(sys.argv[1]), Path(sys.argv[1])))
+print(len(kept))
+"""
+
+
+def test_a_script_without_a_main_guard_works(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED.format(reader="from tests.data.preparing.test_conversion import read_now"))
+    ran = python(script, tmp_path)
+    assert (ran.returncode, ran.stdout) == (0, "4\n"), ran.stderr
+
+
+def test_a_reader_in_a_script_without_a_main_guard_is_named(tmp_path: Path) -> None:
+    script = tmp_path / "script.py"
+    script.write_text(UNGUARDED.format(reader="def read_now(number): return number"))
+    ran = python(script, tmp_path)
+    assert ran.returncode == 1
+    assert "or the script with the reader does not guard its work" in ran.stderr.splitlines()[-1]
+
+
+def test_a_decoder_that_runs_out_of_memory_does_not_make_a_file_broken(tmp_path: Path) -> None:
+    with pytest.raises(CareBenchError, match="a worker process died at or soon after 0: it ran out of memory"):
+        convert(tmp_path, skip_broken=True, function=starve_in_words)
+
+
+def starve_in_words(number: int) -> Given:
+    raise ValueError("realloc failed")

@@ -14,6 +14,7 @@ from care_bench.data.preparing import memory_maps
 from care_bench.data.preparing.memory_maps import DONE, Block, MemoryMaps
 from care_bench.errors import CareBenchError
 from tests.data.killing import python
+from tests.faults.damage import REPLACEMENTS
 
 PAIRS = np.arange(1, 41, dtype=np.float32).reshape(20, 2)
 MARKS = np.arange(1, 11, dtype=np.uint8)
@@ -179,6 +180,23 @@ def test_missing_or_damaged_files_are_made_again(tmp_path: Path, file: str, dama
     work(tmp_path)
     damage(tmp_path / file)  # type: ignore[operator]
     assert len(MemoryMaps(tmp_path, "m1", ARRAYS, BLOCKS).todo) == len(BLOCKS)
+    assert is_finished(tmp_path)
+
+
+def test_rows_that_were_changed_are_made_again(tmp_path: Path) -> None:
+    work(tmp_path)
+    rows = np.load(tmp_path / "pairs.npy", mmap_mode="r+")
+    rows[7, 1] += 1
+    rows.flush()
+    assert MemoryMaps(tmp_path, "m1", ARRAYS, BLOCKS).todo == [3]
+    assert is_finished(tmp_path)
+
+
+@pytest.mark.parametrize("file", ["pairs.npy", DONE])
+@pytest.mark.parametrize("kind", REPLACEMENTS)
+def test_what_is_not_a_regular_file_is_replaced(tmp_path: Path, file: str, kind: str) -> None:
+    work(tmp_path)
+    REPLACEMENTS[kind](tmp_path / file)
     assert is_finished(tmp_path)
 
 

@@ -91,6 +91,24 @@ def test_a_download_with_another_checksum_is_refused(
     assert tree(raw) == {}
 
 
+def test_a_failed_download_leaves_no_empty_folders(tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    formats.cut_network(monkeypatch)
+    for name in formats.COUNTS:
+        failure(name, tmp_path)
+        assert not raw.exists()
+
+
+def test_the_rest_of_a_killed_download_is_replaced(
+    tmp_path: Path, raw: Path, server: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    formats.written_set(monkeypatch, "flowers102", raw)
+    files = serve("flowers102", raw, server, monkeypatch)
+    raw.joinpath("flowers-102").mkdir(exist_ok=True)
+    raw.joinpath("flowers-102/.102flowers.tgz.part").write_bytes(b"half")
+    prepare("flowers102", tmp_path / "store", raw)
+    assert tree(raw) == files
+
+
 def test_interrupted_download_leaves_nothing(
     tmp_path: Path, raw: Path, server: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -124,5 +142,7 @@ def test_a_server_that_stops_sending_is_one_line(tmp_path: Path, raw: Path, monk
 
 def test_file_in_the_place_of_the_raw_folder(tmp_path: Path, raw: Path, server: Path) -> None:
     raw.write_text("mine")
-    assert f"failed: [Errno 17] File exists: '{raw}'" in failure("cifar10", tmp_path)
+    assert f"cifar10: cannot read {raw}/cifar-10-batches-py/data_batch_1: Not a directory" in failure(
+        "cifar10", tmp_path
+    )
     assert raw.read_text() == "mine"

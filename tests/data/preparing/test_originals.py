@@ -10,9 +10,11 @@ import pytest
 import torchvision.datasets.utils
 
 from care_bench.data import DATASETS, prepare
+from care_bench.data.preparing import store
 from care_bench.errors import CareBenchError
 from tests.data import formats
 from tests.data.formats import failure, tree
+from tests.faults.damage import REPLACEMENTS
 
 NEEDED = {  # a file that the data set needs
     "cifar10": "cifar-10-batches-py/data_batch_3",
@@ -168,6 +170,68 @@ def test_meta_describes_the_source(tmp_path: Path, raw: Path, monkeypatch: pytes
     assert meta["licence"] == ("MIT" if "fashion" in name else "not stated by its authors")
     assert "skipped" not in meta
     assert str(tmp_path) not in json.dumps(meta)
+
+
+@pytest.mark.parametrize("name", sorted(NEEDED))
+@pytest.mark.parametrize("kind", ["a named pipe", "a folder", "a dangling link"])
+def test_what_is_not_a_regular_file_is_one_line(
+    tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str
+) -> None:
+    formats.written_set(monkeypatch, name, raw)
+    REPLACEMENTS[kind](raw / NEEDED[name])
+    assert f"{raw / NEEDED[name]}: " in failure(name, tmp_path)
+
+
+@pytest.mark.parametrize("name", PACKED)
+@pytest.mark.parametrize("kind", ["flipped", "cut", "missing", "a named pipe", "a folder", "a dangling link"])
+def test_a_damaged_unpacked_file_alone_is_unpacked_again(
+    tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, name: str, kind: str
+) -> None:
+    formats.written_set(monkeypatch, name, raw)
+    whole = prepare(name, tmp_path / "whole", raw)
+    formats.pack(monkeypatch, name, raw)
+    stop_before_storing(monkeypatch, name, tmp_path / "store", raw)
+    unpacked = tmp_path / "store" / f".{name}.partial" / "unpacked"
+    files = sorted(path for path in unpacked.rglob("*") if path.is_file() and "README" not in path.name)
+    path, content = files[0], files[0].read_bytes()
+    before = {other: other.stat().st_mtime_ns for other in files[1:]}
+    if kind in ("flipped", "cut"):
+        path.write_bytes(content[:-1] + (bytes([content[-1] ^ 1]) if kind == "flipped" else b""))
+    elif kind == "missing":
+        path.unlink()
+    else:
+        REPLACEMENTS[kind](path)
+    stop_before_storing(monkeypatch, name, tmp_path / "store", raw)
+    assert path.read_bytes() == content
+    assert {other: other.stat().st_mtime_ns for other in files[1:]} == before
+    prepare(name, tmp_path / "store", raw)
+    assert tree(tmp_path / "store" / name) == tree(whole)
+
+
+@pytest.mark.parametrize("notes", [b"", b"[]", b"[" * 100_000, b'{"flowers-102/jpg/image_00001.jpg": 7}'])
+def test_damaged_notes_on_unpacked_files_are_made_again(
+    tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, notes: bytes
+) -> None:
+    formats.written_set(monkeypatch, "flowers102", raw)
+    formats.pack(monkeypatch, "flowers102", raw)
+    stop_before_storing(monkeypatch, "flowers102", tmp_path / "store", raw)
+    path = tmp_path / "store/.flowers102.partial/unpacked.json"
+    content = path.read_bytes()
+    path.write_bytes(notes)
+    stop_before_storing(monkeypatch, "flowers102", tmp_path / "store", raw)
+    assert path.read_bytes() == content
+
+
+def stop_before_storing(monkeypatch: pytest.MonkeyPatch, name: str, root: Path, raw: Path) -> None:
+    """Prepare a data set, and interrupt it when the source has built it."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "_write_files", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            prepare(name, root, raw)
 
 
 @pytest.mark.parametrize("name", PACKED)

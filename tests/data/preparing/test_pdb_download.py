@@ -140,7 +140,7 @@ def test_permanent_faults_leave_nothing_half_written(
     server.faults = {"2ABC": [fault] * 3}
     ids = listed(tmp_path, "1ABC\n2ABC\n3ABC")
     found = complaint(ids, tmp_path, server)
-    assert found.startswith(f"cannot download {server.url}/2ABC.cif.gz: ")
+    assert found.startswith(f"pdb: cannot download {server.url}/2ABC.cif.gz: ")
     assert reason in found
     assert found.endswith("; start again to continue")
     assert server.asked["2ABC"] == 3
@@ -165,7 +165,7 @@ def test_server_that_cannot_be_reached(tmp_path: Path, server: Server) -> None:
 def test_unknown_entries_are_listed_at_the_end(tmp_path: Path, server: Server) -> None:
     ids = listed(tmp_path, "9XYZ\n1ABC\n8XYZ\n2ABC")
     assert complaint(ids, tmp_path, server) == (
-        f"{server.url} does not know 2 of the 4 entries in {ids}: 9XYZ, 8XYZ; the others are in {tmp_path}/raw/pdb; "
+        f"pdb: {server.url} does not know 2 of the 4 entries in {ids}: 9XYZ, 8XYZ; the others are in {tmp_path}/raw/pdb; "
         "--skip-broken accepts that"
     )
     assert sorted(there(tmp_path)) == ["1ABC.cif.gz", "2ABC.cif.gz"]
@@ -204,5 +204,5 @@ def test_list_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(CareBenchError, match=r"cannot read .*none\.txt: .*expected PDB ids"):
         read_ids(tmp_path / "none.txt")
     (tmp_path / "ids.txt").write_bytes(b"\xff\xfe1")
-    with pytest.raises(CareBenchError, match=r"cannot read .*ids\.txt: .*expected PDB ids"):
+    with pytest.raises(CareBenchError, match=r"ids\.txt is damaged: byte 0 is not UTF-8; expected PDB ids"):
         read_ids(tmp_path / "ids.txt")

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import random
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from care_bench.data.preparing.shards import Rows, Shards, join
 from care_bench.errors import CareBenchError
 from tests.data.killing import python
+from tests.faults.damage import REPLACEMENTS, damage
 
 INPUTS = [f"file{i} 10" for i in range(10)]
 COUNTS = [2, 0, 3, 1, 4, 1, 0, 2, 1, 3]
@@ -102,6 +104,26 @@ def test_damaged_shard_is_made_again(tmp_path: Path, suffix: str, damage: str) -
     else:
         path.write_bytes({"cut": path.read_bytes()[:-8], "empty": b"", "other": other.read_bytes()}[damage])
     assert len(shards_in(tmp_path).todo) in (1, 3)  # the inputs of one shard
+    assert is_finished(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+def test_a_shard_that_was_changed_is_made_again(tmp_path: Path, suffix: str) -> None:
+    work(tmp_path)
+    for path in (tmp_path / "shards").glob(f"*{suffix}"):
+        content = path.read_bytes()
+        flipped = content[:-1] + bytes([content[-1] ^ 1])
+        path.write_bytes(content.replace(b'"name"', b'"mane"') if suffix == ".json" else flipped)
+    assert shards_in(tmp_path).todo == [*range(10)]
+    assert is_finished(tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".npy", ".json"])
+@pytest.mark.parametrize("kind", [*REPLACEMENTS, "nested deeply"])
+def test_a_shard_that_is_no_file_is_made_again(tmp_path: Path, suffix: str, kind: str) -> None:
+    work(tmp_path)
+    for path in (tmp_path / "shards").glob(f"*{suffix}"):
+        damage(path, kind, random.Random(0))
     assert is_finished(tmp_path)
 
 

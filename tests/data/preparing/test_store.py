@@ -4,6 +4,7 @@ import hashlib
 import json
 import resource
 import shutil
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from care_bench import files
 from care_bench.data import DATASETS, Built, DatasetInfo, Raw, SplitArrays, load, prepare
 from care_bench.data.preparing import store as store_module
 from care_bench.errors import CareBenchError
@@ -142,21 +144,64 @@ def test_interrupted_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_processes_may_prepare_the_same_data_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: DatasetInfo
+def test_a_second_process_waits_and_finds_the_data_set_prepared(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: DatasetInfo, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    inodes: list[int] = []
+    """A thread stands for the second process: a lock on a folder belongs to whoever has opened it."""
+    waits = threading.Event()
+    real = files._holder
+    monkeypatch.setattr(files, "_holder", lambda descriptor: waits.set() or real(descriptor))
+    second = threading.Thread(target=prepare, args=("tiny", tmp_path))
+    built: list[int] = []
 
     def build(raw: Raw) -> Built:
-        if not inodes:  # a second process prepares the same data set while the first builds it
-            inodes.append(0)
-            inodes.append((prepare("tiny", tmp_path) / "meta.json").stat().st_ino)
+        built.append(len(built))
+        second.start()
+        assert waits.wait(30)
         return tiny.build(RAW)
 
     monkeypatch.setitem(DATASETS, "tiny", replace(tiny, build=build))
-    folder = prepare("tiny", tmp_path)
-    assert (folder / "meta.json").stat().st_ino == inodes[1]
+    prepare("tiny", tmp_path)
+    second.join()
+    assert built == [0]
+    assert capsys.readouterr().err.startswith("waiting for process ")
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+@pytest.mark.parametrize("there", ["whole", "damaged", "moved aside"])
+def test_what_a_killed_process_has_left_is_removed(tmp_path: Path, there: str) -> None:
+    folder = prepare("tiny", tmp_path)
+    before = tree(folder)
+    aside = tmp_path / ".tiny.part"
+    (aside / "new").mkdir(parents=True)
+    (aside / "new/train_inputs.npy").write_bytes(b"half")
+    (tmp_path / ".tiny.partial").mkdir()
+    if there == "damaged":
+        (folder / "meta.json").unlink()
+        shutil.copytree(folder, aside / "old")
+    elif there == "moved aside":
+        folder.rename(aside / "old")
+    prepare("tiny", tmp_path)
+    assert tree(folder) == before
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
+
+
+def test_a_data_set_that_was_moved_aside_is_put_back_if_the_next_attempt_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: DatasetInfo
+) -> None:
+    folder = prepare("tiny", tmp_path)
+    (folder / "meta.json").unlink()
+    before = tree(folder)
+    (tmp_path / ".tiny.part").mkdir()
+    folder.rename(tmp_path / ".tiny.part/old")
+
+    def fail(raw: Raw) -> Built:
+        raise CareBenchError("no raw data")
+
+    monkeypatch.setitem(DATASETS, "tiny", replace(tiny, build=fail))
+    with pytest.raises(CareBenchError, match="^tiny: no raw data$"):
+        prepare("tiny", tmp_path)
+    assert tree(tmp_path) == {f"tiny/{name}": content for name, content in before.items()}
 
 
 def test_a_store_without_broken_files_does_not_count_as_complete(
