@@ -21,7 +21,7 @@ import numpy.typing as npt
 from care_bench.data.preparing.npy import map_npy, write_npy
 from care_bench.data.source import Array
 from care_bench.errors import CareBenchError
-from care_bench.files import canonical_json, remove, sha256_bytes, sha256_file, write_json
+from care_bench.files import canonical_json, remove, sha256_bytes, sha256_file, write_json, writing
 from care_bench.untrusted import is_damage, reason
 
 OPEN = 64  # shards open at a time
@@ -95,9 +95,10 @@ class Shards:
             return
         inputs = [[self._inputs[index], len(rows), note] for index, (rows, note) in found.items()]
         path = self.folder / f"{self._name(inputs)}.json"
-        for part in (path, path.with_suffix(".npy")):  # a folder in its place would be in the way
-            if part.is_dir():
-                remove(part)
+        with writing(path):
+            for part in (path, path.with_suffix(".npy")):
+                if part.exists() and not part.is_file():  # something else in its place
+                    remove(part)
         shape = (sum(count for _, count, _ in inputs), *self._shape)
         write_npy(path.with_suffix(".npy"), self._dtype, shape, (rows for rows, _ in found.values()))
         write_json(path, {"inputs": inputs, "sha256": _sha256(path, inputs)})

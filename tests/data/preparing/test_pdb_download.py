@@ -165,8 +165,8 @@ def test_server_that_cannot_be_reached(tmp_path: Path, server: Server) -> None:
 def test_unknown_entries_are_listed_at_the_end(tmp_path: Path, server: Server) -> None:
     ids = listed(tmp_path, "9XYZ\n1ABC\n8XYZ\n2ABC")
     assert complaint(ids, tmp_path, server) == (
-        f"pdb: {server.url} does not know 2 of the 4 entries in {ids}: 9XYZ, 8XYZ; the others are in {tmp_path}/raw/pdb; "
-        "--skip-broken accepts that"
+        f"pdb: {server.url} does not know 2 of the 4 entries in {ids}: 9XYZ, 8XYZ; the others are in "
+        f"{tmp_path}/raw/pdb; --skip-broken accepts that"
     )
     assert sorted(there(tmp_path)) == ["1ABC.cif.gz", "2ABC.cif.gz"]
     assert fetch(ids, tmp_path / "raw", skip_broken=True, base_url=server.url) == Fetched(0, 2, ("9XYZ", "8XYZ"))

@@ -150,7 +150,13 @@ def test_a_second_process_waits_and_finds_the_data_set_prepared(
     """A thread stands for the second process: a lock on a folder belongs to whoever has opened it."""
     waits = threading.Event()
     real = files._holder
-    monkeypatch.setattr(files, "_holder", lambda descriptor: waits.set() or real(descriptor))
+
+    def holder(descriptor: int) -> str:
+        found = real(descriptor)
+        waits.set()
+        return found
+
+    monkeypatch.setattr(files, "_holder", holder)
     second = threading.Thread(target=prepare, args=("tiny", tmp_path))
     built: list[int] = []
 
@@ -199,7 +205,7 @@ def test_a_data_set_that_was_moved_aside_is_put_back_if_the_next_attempt_fails(
         raise CareBenchError("no raw data")
 
     monkeypatch.setitem(DATASETS, "tiny", replace(tiny, build=fail))
-    with pytest.raises(CareBenchError, match="^tiny: no raw data$"):
+    with pytest.raises(CareBenchError, match=r"^tiny: no raw data$"):
         prepare("tiny", tmp_path)
     assert tree(tmp_path) == {f"tiny/{name}": content for name, content in before.items()}
 
