@@ -148,7 +148,7 @@ def _validation_synsets(devkit: Path) -> list[str]:
     from scipy.io import loadmat
 
     with decoding(devkit, "expected the ILSVRC2012 development kit"), open_regular(devkit) as packed:
-        with tarfile.open(fileobj=packed) as archive:
+        with tarfile.open(fileobj=packed, mode="r:gz") as archive:
             files = {Path(member.name).name: member for member in archive if member.isfile()}
             meta, truth = (
                 archive.extractfile(files[name]).read()  # type: ignore[union-attr]  # it is a regular file
