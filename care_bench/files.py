@@ -135,22 +135,25 @@ def locked(folder: Path, wait: bool = False) -> Iterator[None]:
     Raises:
         CareBenchError: another process holds the lock and ``wait`` is not set; or the folder cannot be made.
     """
-    with writing(folder):
-        folder.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(folder, os.O_RDONLY)
-    try:
+    while True:
         with writing(folder):
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = _holder(descriptor)
-                if not wait:
-                    raise CareBenchError(f"{holder} is working on {folder}; expected one at a time") from None
-                print(f"waiting for {holder}, which is working on {folder}", file=sys.stderr, flush=True)  # noqa: T201
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
+            folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            with writing(folder):
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except BlockingIOError:
+                    holder = _holder(descriptor)
+                    if not wait:
+                        raise CareBenchError(f"{holder} is working on {folder}; expected one at a time") from None
+                    print(f"waiting for {holder}, which is working on {folder}", file=sys.stderr, flush=True)  # noqa: T201
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if _is_open(folder, descriptor):  # else the process before has deleted or moved it
+                yield
+                return
+        finally:
+            os.close(descriptor)
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -204,11 +207,7 @@ def _open_alone(path: Path) -> Iterator[BinaryIO]:
     while True:
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "w+b", closefd=True) as file:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX)
-            try:
-                same = os.path.samestat(os.fstat(file.fileno()), path.stat())
-            except FileNotFoundError:
-                same = False
-            if same:  # else the process before has renamed the file that we opened
+            if _is_open(path, file.fileno()):  # else the process before has renamed the file that we opened
                 file.truncate(0)
                 yield file
                 return
@@ -233,6 +232,14 @@ def _real_folder(folder: Path) -> Path:
     if not real.name or (real.exists() and not real.is_dir()):
         raise CareBenchError(f"cannot write {folder}: it is not a folder that can be replaced")
     return real
+
+
+def _is_open(path: Path, descriptor: int) -> bool:
+    """Whether a path still names the file or folder that was opened."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
 
 
 def _holder(descriptor: int) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,8 +14,9 @@ from care_bench.data.preparing.numbers import first_not_finite
 from care_bench.data.registry import DATASETS
 from care_bench.data.source import Array, DatasetInfo
 from care_bench.errors import CareBenchError, unknown
-from care_bench.files import canonical_json, sha256_bytes, sha256_file
+from care_bench.files import canonical_json, sha256_bytes
 from care_bench.names import DATA, Kind
+from care_bench.untrusted import decoding, read_json, sha256_of
 
 FORMAT = 1  # of the folder; raised when it changes, so that older stores are rebuilt
 META = "meta.json"
@@ -120,11 +120,13 @@ def not_finite(arrays: Mapping[str, Array]) -> str | None:
 
 
 def _damaged(info: DatasetInfo, path: Path, found: str) -> CareBenchError:
+    return CareBenchError(f"data set {info.name!r}: {path} {found}; {_repair(info, path)}")
+
+
+def _repair(info: DatasetInfo, path: Path) -> str:
     root = next(folder.parent for folder in (path, *path.parents) if folder.name == info.name)
     where = "" if root == Path(DATA) else f" --data {shlex.quote(str(root))}"
-    return CareBenchError(
-        f"data set {info.name!r}: {path} {found}; repair it with: care-bench prepare {info.name}{where}"
-    )
+    return f"repair it with: care-bench prepare {info.name}{where}"
 
 
 def is_intact(info: DatasetInfo, root: Path) -> bool:
@@ -142,15 +144,13 @@ def content_sha256(meta: dict[str, Any]) -> str:
 
 
 def _read_meta(info: DatasetInfo, path: Path) -> dict[str, Any]:
-    try:
-        meta = json.loads(path.read_bytes())
+    if not path.exists():
+        raise _damaged(info, path, "is missing")
+    meta = read_json(path, _repair(info, path))
+    if not isinstance(meta, dict):
+        raise _damaged(info, path, "is truncated or changed: not a JSON object")
+    with decoding(path, _repair(info, path)):
         digest = content_sha256(meta)
-    except (FileNotFoundError, NotADirectoryError):
-        raise _damaged(info, path, "is missing") from None
-    except OSError as error:
-        raise _damaged(info, path, f"cannot be read: {error.strerror}") from error
-    except (ValueError, AttributeError) as error:
-        raise _damaged(info, path, "is truncated or changed: not a JSON object") from error
     if meta.get("sha256") != digest:
         raise _damaged(info, path, f"is changed: its content has sha256 {digest}, it says {meta.get('sha256')}")
     expected = {"format": FORMAT, "name": info.name, "version": info.version}
@@ -159,21 +159,17 @@ def _read_meta(info: DatasetInfo, path: Path) -> dict[str, Any]:
             raise _damaged(info, path, f"has {key} {meta.get(key)!r}, expected {value!r}")
     if set(files := meta.get("files", {})) != file_names(info):
         raise _damaged(info, path, f"lists {sorted(files)}, expected {sorted(file_names(info))}")
-    return meta  # type: ignore[no-any-return]
+    return meta
 
 
 def _open(info: DatasetInfo, path: Path, entry: dict[str, Any]) -> Array:
-    try:
+    if not path.exists():
+        raise _damaged(info, path, "is missing")
+    with decoding(path, _repair(info, path)):
         size = path.stat().st_size
-        if size < entry["bytes"]:
+        if path.is_file() and size < entry["bytes"]:
             raise _damaged(info, path, f"is truncated: {size} bytes, expected {entry['bytes']}")
-        if (digest := sha256_file(path)) != entry["sha256"]:
+        if (digest := sha256_of(path, _repair(info, path))) != entry["sha256"]:
             raise _damaged(info, path, f"is changed: sha256 {digest}, expected {entry['sha256']}")
         array: Array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except (FileNotFoundError, NotADirectoryError):
-        raise _damaged(info, path, "is missing") from None
-    except OSError as error:
-        raise _damaged(info, path, f"cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise _damaged(info, path, f"is not an array numpy may open: {error}") from error
     return array

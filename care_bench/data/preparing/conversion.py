@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -13,12 +14,13 @@ from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from care_bench.data.source import Raw
 from care_bench.errors import CareBenchError
 from care_bench.files import write_text
 from care_bench.progress import progress
+from care_bench.untrusted import is_memory_short
 
 MAX_WORKERS = 16
 TASK = 32  # files per task; results are kept task by task
@@ -100,9 +102,9 @@ def _read(read: Callable[[File], Found], files: Sequence[File]) -> Task[Found]:
     for place, file in enumerate(files):
         try:
             found[place] = read(file)
-        except MemoryError:
-            raise
         except Exception as error:  # decoders raise anything on damaged files
+            if is_memory_short(error):
+                raise MemoryError from error
             broken[place] = " ".join(f"{error}".split()) or type(error).__name__
     return found, broken
 
@@ -125,9 +127,22 @@ def _pool(workers: int) -> Iterator[Executor]:
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker)
     try:
-        yield pool
+        with _main_hidden():
+            yield pool
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _main_hidden() -> Iterator[None]:
+    """Keep workers from importing the script of the caller again, which would prepare a data set in each of them."""
+    main = sys.modules["__main__"]
+    kept: dict[str, Any] = {name: vars(main).pop(name) for name in ("__file__", "__spec__") if name in vars(main)}
+    main.__spec__ = None
+    try:
+        yield
+    finally:
+        vars(main).update(kept)
 
 
 def _start_worker() -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import re
+import stat
 import tarfile
-import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from care_bench.data.preparing.photographs import Photograph
 from care_bench.errors import CareBenchError
 from care_bench.files import file_version
 from care_bench.progress import progress
+from care_bench.untrusted import decoding
 
 TRAIN_FOLDER, VAL_FOLDER = Path("imagenet/train"), Path("imagenet/val")
 TRAIN_TAR, VAL_TAR = "ILSVRC2012_img_train.tar", "ILSVRC2012_img_val.tar"
@@ -70,6 +72,8 @@ def _class_folders(folder: Path, split: str, synsets: Sequence[str]) -> list[Pho
         try:
             with os.scandir(folder / synset) as entries:
                 found = sorted((entry.name, entry.stat()) for entry in entries if entry.name.endswith(SUFFIX))
+                if odd := [name for name, status in found if not stat.S_ISREG(status.st_mode)]:
+                    raise OSError(errno.EINVAL, f"{odd[0]} is not a regular file")
         except OSError as error:
             raise CareBenchError(f"cannot read {folder / synset}: {error.strerror}; expected a folder") from error
         images += [
@@ -129,20 +133,17 @@ def _sorted(
 
 def _members(path: Path, start: int = 0) -> Iterator[tarfile.TarInfo]:
     """Yield the members of the plain tar file at byte ``start`` of a file; offsets count from the file's start."""
-    try:
-        with path.open("rb") as file:
-            file.seek(start)
-            with tarfile.open(fileobj=file, mode="r:") as archive:
-                yield from archive
-    except (OSError, tarfile.TarError) as error:
-        raise CareBenchError(f"{path} cannot be read: {error}; expected the whole archive, get it again") from error
+    with decoding(path, "expected the whole archive, get it again"), path.open("rb") as file:
+        file.seek(start)
+        with tarfile.open(fileobj=file, mode="r:") as archive:
+            yield from archive
 
 
 def _validation_synsets(devkit: Path) -> list[str]:
     """Return the synset of every validation image, by its number, from the development kit."""
     from scipy.io import loadmat
 
-    try:
+    with decoding(devkit, "expected the ILSVRC2012 development kit"):
         with tarfile.open(devkit) as archive:
             files = {Path(member.name).name: member for member in archive if member.isfile()}
             meta, truth = (
@@ -153,7 +154,3 @@ def _validation_synsets(devkit: Path) -> list[str]:
         leaves = synsets[synsets["num_children"] == 0]  # the others are groups of classes
         names = dict(zip(leaves["ILSVRC2012_ID"].tolist(), leaves["WNID"].tolist(), strict=True))
         return [names[int(line)] for line in truth.split()]
-    except (OSError, EOFError, tarfile.TarError, zlib.error, KeyError, ValueError, IndexError) as error:
-        raise CareBenchError(
-            f"{devkit} cannot be read: {' '.join(str(error).split())}; expected the ILSVRC2012 development kit"
-        ) from error

@@ -5,21 +5,25 @@ Existing raw files are never changed: archives are unpacked elsewhere, and a dam
 
 from __future__ import annotations
 
+import errno
 import secrets
+import shutil
 import socket
+import stat
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from urllib.error import HTTPError
 
 from care_bench.data.source import Raw
 from care_bench.errors import CareBenchError
-from care_bench.files import writing
+from care_bench.files import sha256_file, write_json, writing
+from care_bench.untrusted import decoding, read_json, sha256_of
 
+UNPACKED = "unpacked.json"  # beside unpacked files: their sha256
 TIMEOUT = 60.0  # seconds to wait for a server to send something
 
 
@@ -66,8 +70,10 @@ class Originals:
 
         place = self.raw.folder / path
         try:
-            size = place.stat().st_size
-            found = md5 and calculate_md5(place)
+            status = place.stat()
+            if md5 and not stat.S_ISREG(status.st_mode):  # reading a named pipe would wait for a writer
+                raise OSError(errno.EINVAL, "it is not a regular file")
+            size, found = status.st_size, md5 and calculate_md5(place)
         except (FileNotFoundError, NotADirectoryError):
             return False
         except OSError as error:
@@ -116,16 +122,31 @@ class Originals:
         if not missing:
             return self.raw.folder
         self.fetch([archive], missing[0])
-        root = self.raw.workspace / "unpacked"
-        if not root.exists():
+        root, part = self.raw.workspace / "unpacked", self.raw.workspace / "unpacked.part"
+        if not self._is_unpacked(root, archive, files):
             with writing(self.raw.workspace):
-                self.raw.workspace.mkdir(parents=True, exist_ok=True)
-                with TemporaryDirectory(dir=self.raw.workspace) as part:
-                    target = (Path(part) / root.name / archive.path).parent
-                    target.mkdir(parents=True)
+                for left in (root, part):
+                    shutil.rmtree(left, ignore_errors=True)
+                target = (part / archive.path).parent
+                target.mkdir(parents=True)
+                with decoding(self.raw.folder / archive.path, f"get {archive.path} again from {self.page}"):
                     extract_archive(self.raw.folder / archive.path, target)
-                    (Path(part) / root.name).rename(root)
+                absent = [path for path in files if not (part / path).is_file()]
+                if absent:
+                    raise self.damaged(self.raw.folder / archive.path, f"it has no {absent[0]}")
+                write_json(part / UNPACKED, {path: sha256_file(part / path) for path in files})
+                part.rename(root)
         return root
+
+    def _is_unpacked(self, root: Path, archive: Download, files: Mapping[str, str | None]) -> bool:
+        """Whether an earlier attempt has unpacked the files, and nobody has changed them since."""
+        try:
+            known = read_json(root / UNPACKED, f"unpack {archive.path} again")
+            return set(known) == set(files) and all(
+                sha256_of(root / path, f"unpack {archive.path} again") == known[path] for path in files
+            )
+        except (CareBenchError, TypeError):
+            return False
 
     def expect(self, what: str, found: int, expected: int) -> None:
         """Compare a number of images or labels with the published one.

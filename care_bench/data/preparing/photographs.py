@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import warnings
 from collections import Counter
 from collections.abc import Sequence
@@ -16,7 +17,6 @@ import numpy as np
 from care_bench.data.preparing.conversion import convert
 from care_bench.data.preparing.memory_maps import Block, MemoryMaps
 from care_bench.data.source import Array, Raw, SplitArrays
-from care_bench.files import locked
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -61,7 +61,8 @@ class Photograph:
         Raises:
             EOFError: the file ends before it.
         """
-        with self.path.open("rb") as file:
+        # O_NONBLOCK: a file may have become a named pipe, which nobody writes to
+        with os.fdopen(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             file.seek(self.offset)
             content = file.read(self.size)
         if len(content) < self.size:
@@ -95,10 +96,10 @@ def build_splits(
         rows[photo.split] += 1
     arrays = {f"{split}_inputs": (np.uint8, (rows[split], 3, PIXELS, PIXELS)) for split in ("train", "test")}
     maker = f"{name} {version}, Pillow {metadata.version('pillow')}"
-    with locked(raw.workspace):
-        maps = MemoryMaps(raw.workspace, maker, arrays, blocks)
-        convert(photographs, maps.todo, read, maps.write, f"{name}: images", raw)
-        images, left_out = maps.finish(), set(maps.todo)
+    raw.workspace.mkdir(parents=True, exist_ok=True)
+    maps = MemoryMaps(raw.workspace, maker, arrays, blocks)
+    convert(photographs, maps.todo, read, maps.write, f"{name}: images", raw)
+    images, left_out = maps.finish(), set(maps.todo)
     kept = [photo for index, photo in enumerate(photographs) if index not in left_out]
     train, test = (
         SplitArrays(

@@ -8,9 +8,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import secrets
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +22,7 @@ from care_bench.data.preparing.npy import write_npy
 from care_bench.data.preparing.numbers import channel_statistics
 from care_bench.data.source import Array, Built, DatasetInfo, Raw, check_layout
 from care_bench.errors import CareBenchError
-from care_bench.files import sha256_file, write_atomic, write_json, writing
+from care_bench.files import locked, sha256_file, write_atomic, write_json, writing
 
 RAW = Path("results/raw")
 """The folder of raw data, unless the user names another one."""
@@ -46,23 +46,29 @@ def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -
         CareBenchError: the name is unknown, raw data is missing or broken, the source has a NaN or infinity, the
             folder cannot be written or holds other files, or the data set there lacks broken files and ``skip_broken``
             is not set. Nothing half-written is left except the source's workspace, where the next attempt
-            continues.
+            continues. Another process that prepares the same set is waited for.
     """
     info = find(name)
-    folder = root / name
-    if is_intact(info, root):
-        if not skip_broken:
-            _refuse_left_out(folder)
-    else:
-        _refuse_foreign(info, folder)
-        workspace = root / f".{name}.partial"
-        built = info.build(Raw(raw, workspace, skip_broken))
-        _refuse_emptied(info, built)
-        check_layout(info, built)
-        if found := not_finite(dict(_arrays(built))):
-            raise CareBenchError(f"data set {name!r}: its source holds {found}")
-        _write(info, built, root, workspace)
-    shutil.rmtree(root / f".{name}.partial", ignore_errors=True)
+    folder, workspace = root / name, root / f".{name}.partial"
+    with locked(workspace, wait=True):
+        try:
+            if is_intact(info, root):
+                if not skip_broken:
+                    _refuse_left_out(folder)
+            else:
+                _refuse_foreign(info, folder)
+                built = info.build(Raw(raw, workspace, skip_broken))
+                _refuse_emptied(info, built)
+                check_layout(info, built)
+                if found := not_finite(dict(_arrays(built))):
+                    raise CareBenchError(f"data set {name!r}: its source holds {found}")
+                _write(info, built, root, workspace)
+        except BaseException:
+            with suppress(OSError):
+                workspace.rmdir()  # unless there is work in it to be continued
+            raise
+        shutil.rmtree(_aside(info, root), ignore_errors=True)
+        shutil.rmtree(workspace, ignore_errors=True)
     return folder
 
 
@@ -97,19 +103,24 @@ def _refuse_emptied(info: DatasetInfo, built: Built) -> None:
 
 
 def _write(info: DatasetInfo, built: Built, root: Path, workspace: Path) -> None:
-    place = (root / info.name).resolve()  # through a link, so that the link stays
-    aside = place.parent / f".{info.name}.{secrets.token_hex(4)}.part"
+    place, aside = (root / info.name).resolve(), _aside(info, root)  # through a link, so that the link stays
     try:
         with writing(place):
+            shutil.rmtree(aside, ignore_errors=True)
             new, old = aside / "new", aside / "old"
             new.mkdir(parents=True)
             _write_files(info, built, new, workspace)
-            if not is_intact(info, root):  # another process may have been faster
-                if place.exists():
-                    place.rename(old)
-                new.rename(place)
+            if place.exists():
+                place.rename(old)
+            new.rename(place)
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _aside(info: DatasetInfo, root: Path) -> Path:
+    """Return the folder beside a data set in which it is made; the next call cleans up what a killed one has left."""
+    place = (root / info.name).resolve()
+    return place.parent / f".{place.name}.part"
 
 
 def _write_files(info: DatasetInfo, built: Built, folder: Path, workspace: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 
 from care_bench.data.preparing.originals import Download, Originals
 from care_bench.data.source import Built, DatasetInfo, Raw, SplitArrays
+from care_bench.untrusted import decoding
 
 SIZES = {"train": 50_000, "test": 10_000}
 PAGE = "https://www.cs.toronto.edu/~kriz/cifar.html"
@@ -34,7 +35,8 @@ def build(raw: Raw, name: str) -> Built:
     )
     splits = {}
     for split, size in SIZES.items():
-        batch = reader(root, train=split == "train")
+        with decoding(root / reader.base_folder, f"expected the batches of {PAGE}"):
+            batch = reader(root, train=split == "train")
         originals.expect(f"{split} images", len(batch.data), size)
         classes = np.array(batch.targets, dtype=np.int64)
         splits[split] = SplitArrays(batch.data.transpose(0, 3, 1, 2), {"class": classes})

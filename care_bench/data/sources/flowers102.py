@@ -6,6 +6,7 @@ from care_bench.data.preparing.originals import Download, Originals
 from care_bench.data.preparing.photographs import INPUTS, Photograph, build_splits
 from care_bench.data.source import Built, DatasetInfo, Raw
 from care_bench.files import file_version
+from care_bench.untrusted import decoding
 
 SIZES = {"trnid": 1_020, "valid": 1_020, "tstid": 6_149}  # under the names of setid.mat
 SPLITS = {"trnid": "train", "valid": "train", "tstid": "test"}
@@ -45,9 +46,10 @@ def _photographs(raw: Raw) -> list[Photograph]:
     archive, labels, setid = (Download(f"{FOLDER}/{file}", f"{PAGE}{file}", md5) for file, md5 in MD5.items())
     unpacked = originals.has(f"{FOLDER}/jpg", md5=None)
     originals.fetch([labels, setid] if unpacked else [archive, labels, setid])
-    classes = loadmat(raw.folder / labels.path)["labels"].ravel().tolist()  # of image 1, 2, ..., counted from 1
-    sets = loadmat(raw.folder / setid.path)
-    numbers = {part: sets[part].ravel().tolist() for part in SIZES}
+    with decoding(raw.folder / FOLDER, f"expected the files of {PAGE}"):
+        classes = loadmat(raw.folder / labels.path)["labels"].ravel().tolist()  # of image 1, 2, ..., counted from 1
+        sets = loadmat(raw.folder / setid.path)
+        numbers = {part: sets[part].ravel().tolist() for part in SIZES}
     for part, size in SIZES.items():
         originals.expect(f"{part} images", len(numbers[part]), size)
     originals.expect("labels", len(classes), sum(SIZES.values()))
