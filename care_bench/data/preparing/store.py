@@ -49,7 +49,11 @@ def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -
             continues. Another process that prepares the same set is waited for.
     """
     info = find(name)
-    folder, workspace = root / name, root / f".{name}.partial"
+    folder, workspace, there = root / name, root / f".{name}.partial", root.exists()
+    if there and not root.is_dir():
+        raise CareBenchError(f"cannot write {folder}: {root} is a file; expected a writable folder")
+    with writing(folder):
+        root.mkdir(parents=True, exist_ok=True)
     with locked(workspace, wait=True):
         try:
             if is_intact(info, root):
@@ -66,6 +70,8 @@ def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -
         except BaseException:
             with suppress(OSError):
                 workspace.rmdir()  # unless there is work in it to be continued
+                if not there:
+                    root.rmdir()
             raise
         shutil.rmtree(_aside(info, root), ignore_errors=True)
         shutil.rmtree(workspace, ignore_errors=True)

@@ -129,7 +129,7 @@ def test_damaged_archive(tmp_path: Path, images: list[WrittenImage], damage: str
         last = max(member.offset_data for member in archive)
     path.write_bytes(path.read_bytes()[: last + 9] if damage == "cut in an image" else b"text" * 300)
     found = complaint(train_images if folder == "train" else validation_images, tmp_path)
-    assert found.startswith(f"{path} cannot be read: ")
+    assert found.startswith(f"{path} is damaged: ")
     assert found.endswith("; expected the whole archive, get it again")
 
 
@@ -140,7 +140,7 @@ def test_damaged_development_kit(tmp_path: Path, images: list[WrittenImage], con
     for damaged in (content, kit.read_bytes()[:-200]):
         kit.write_bytes(damaged)
         found = complaint(validation_images, tmp_path)
-        assert found.startswith(f"{kit} cannot be read: ")
+        assert found.startswith(f"{kit} is damaged: ")
         assert found.endswith("; expected the ILSVRC2012 development kit")
 
 

@@ -4,6 +4,8 @@ import hashlib
 import json
 import resource
 import shutil
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -142,20 +144,25 @@ def test_interrupted_build_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
     assert list(tmp_path.iterdir()) == []
 
 
-def test_two_processes_may_prepare_the_same_data_set(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: DatasetInfo
+def test_the_second_of_two_that_prepare_the_same_data_set_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny: DatasetInfo, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    inodes: list[int] = []
+    builds: list[Raw] = []
+    second = threading.Thread(target=prepare, args=("tiny", tmp_path))
 
     def build(raw: Raw) -> Built:
-        if not inodes:  # a second process prepares the same data set while the first builds it
-            inodes.append(0)
-            inodes.append((prepare("tiny", tmp_path) / "meta.json").stat().st_ino)
+        builds.append(raw)
+        second.start()
+        said = ""
+        while "waiting for process" not in said:
+            said += capfd.readouterr().err
+            time.sleep(0.01)
         return tiny.build(RAW)
 
     monkeypatch.setitem(DATASETS, "tiny", replace(tiny, build=build))
-    folder = prepare("tiny", tmp_path)
-    assert (folder / "meta.json").stat().st_ino == inodes[1]
+    prepare("tiny", tmp_path)
+    second.join()
+    assert len(builds) == 1
     assert [path.name for path in tmp_path.iterdir()] == ["tiny"]
 
 
@@ -212,7 +219,7 @@ def test_some_rows_of_a_memory_map_are_stored_without_the_others(
     whole = tiny.build(RAW)
 
     def build(raw: Raw) -> Built:
-        raw.workspace.mkdir(parents=True)
+        raw.workspace.mkdir(parents=True, exist_ok=True)
         np.save(raw.workspace / "all.npy", whole.train.inputs)
         inputs = np.load(raw.workspace / "all.npy", mmap_mode="r")[rows]
         labels = {name: label[rows] for name, label in whole.train.labels.items()}
