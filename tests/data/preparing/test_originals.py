@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import torchvision.datasets.utils
 
-from care_bench.data import DATASETS, prepare
+from care_bench.data import DATASETS, Built, Raw, prepare
 from care_bench.errors import CareBenchError
 from tests.data import formats
 from tests.data.formats import failure, tree
@@ -180,3 +180,26 @@ def test_workspace_that_cannot_be_written(
     with pytest.raises(CareBenchError, match=r"cannot write .*: .*; expected a writable folder"):
         prepare(name, tmp_path / "store", raw)
     assert (tmp_path / "store").read_text() == "mine"
+
+
+@pytest.mark.parametrize("name", PACKED)
+def test_a_file_damaged_after_it_was_unpacked_is_unpacked_again(
+    tmp_path: Path, raw: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    formats.written_set(monkeypatch, name, raw)
+    expected = tree(prepare(name, tmp_path / "undisturbed", raw))
+    formats.pack(monkeypatch, name, raw)
+    info = DATASETS[name]
+
+    def interrupted(raw: Raw) -> Built:
+        info.build(raw)
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(DATASETS, name, replace(info, build=interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        prepare(name, tmp_path / "store", raw)
+    unpacked = tmp_path / "store" / f".{name}.partial" / "unpacked"
+    damaged = sorted(path for path in unpacked.rglob("*") if path.is_file() and path.name != "unpacked.json")[-1]
+    damaged.write_bytes(bytes(damaged.stat().st_size))
+    monkeypatch.setitem(DATASETS, name, info)
+    assert tree(prepare(name, tmp_path / "store", raw)) == expected
