@@ -210,7 +210,7 @@ def sha256_tree(folder: Path, pattern: str) -> str:
 
 
 def _lock(folder: Path, wait: bool) -> int:
-    """Return a descriptor of the folder, which has its lock. The holder before may have removed the folder."""
+    """Return a descriptor of the folder, which has its lock. The holder before may have deleted or moved the folder."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
         try:
@@ -226,12 +226,10 @@ def _lock(folder: Path, wait: bool) -> int:
                     raise CareBenchError(f"{holder} is working on {folder}; expected one at a time") from None
                 print(f"waiting for {holder}, which is working on {folder}", file=sys.stderr, flush=True)  # noqa: T201
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if os.path.lexists(folder) and os.path.samestat(os.fstat(descriptor), folder.stat()):
+            if _is_open(folder, descriptor):
                 return descriptor
-        except BaseException as error:
+        except BaseException:
             os.close(descriptor)
-            if isinstance(error, FileNotFoundError):  # removed between the two looks at it
-                continue
             raise
         os.close(descriptor)
 
@@ -242,11 +240,7 @@ def _open_alone(path: Path) -> Iterator[BinaryIO]:
     while True:
         with os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT, 0o666), "w+b", closefd=True) as file:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX)
-            try:
-                same = os.path.samestat(os.fstat(file.fileno()), path.stat())
-            except FileNotFoundError:
-                same = False
-            if same:  # else the process before has renamed the file that we opened
+            if _is_open(path, file.fileno()):  # else the process before has renamed the file that we opened
                 file.truncate(0)
                 yield file
                 return
@@ -271,6 +265,14 @@ def _real_folder(folder: Path) -> Path:
     if not real.name or (real.exists() and not real.is_dir()):
         raise CareBenchError(f"cannot write {folder}: it is not a folder that can be replaced")
     return real
+
+
+def _is_open(path: Path, descriptor: int) -> bool:
+    """Whether a path still names the file or folder that was opened."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except OSError:
+        return False
 
 
 def _holder(descriptor: int) -> str:

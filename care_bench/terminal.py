@@ -16,7 +16,7 @@ from types import FrameType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from care_bench.errors import CareBenchError
-from care_bench.torchrun import speaks
+from care_bench.torchrun import rank_to_speak, speaks
 from care_bench.untrusted import is_memory_short
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
@@ -36,11 +36,12 @@ class Stopped(BaseException):
 
 
 class _Command:
-    """The command of this process: its name, what an interruption leaves, and the process that handles signals."""
+    """The command of this process: its name, what an interruption leaves, its process and rank."""
 
     name = "care-bench"
     kept = "nothing was begun; the same command starts it"
     pid = 0
+    rank = 0
 
 
 def run(module: str, name: str) -> NoReturn:
@@ -58,6 +59,7 @@ def run(module: str, name: str) -> NoReturn:
         if signal.getsignal(number) is not signal.SIG_IGN:  # nohup, or a job in the background of a script
             signal.signal(number, _stop)
     try:
+        _Command.rank = rank_to_speak()
         code = _call(module, name)
         sys.stdout.flush()
         _ignore_signals()  # done: at its end Python would give them back to the system, which says no line
@@ -157,6 +159,6 @@ def _ignore_signals() -> None:
 
 
 def _complain(message: str, code: int) -> int:
-    if speaks(code):
+    if speaks(code, _Command.rank):
         print(f"{_Command.name}: {' '.join(message.split())}", file=sys.stderr, flush=True)  # noqa: T201
     return code

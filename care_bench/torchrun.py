@@ -64,13 +64,20 @@ def torchrun_world_size() -> int:
     return int(os.environ["WORLD_SIZE"])
 
 
-def speaks(code: int) -> bool:
-    """Tell whether this process says why it ends with an exit code.
+def rank_to_speak() -> int:
+    """Return the rank of this process among those that torchrun has started, 0 without it.
+
+    To be asked at the beginning: at its end torchrun does not answer any more.
+    """
+    return 0 if STARTED not in os.environ or _left_over() else int(os.environ["RANK"])
+
+
+def speaks(code: int, rank: int) -> bool:
+    """Tell whether this process, of a rank as :func:`rank_to_speak` gives it, says why it ends with an exit code.
 
     Every rank that torchrun has started meets most errors, and the lowest one says it. A higher rank waits: if a lower
     one has failed too, torchrun ends this process meanwhile.
     """
-    rank = 0 if STARTED not in os.environ or _left_over() else int(os.environ["RANK"])
     if rank == 0:
         return True
     if code > 128:  # interrupted, as all ranks are

@@ -24,8 +24,9 @@ class Raw:
 
     Attributes:
         folder: the user's folder of raw data; downloads go there too.
-        workspace: a folder for the source alone, on the file system of the store. The source makes it when it needs
-            it. It survives a stopped attempt, and is removed once the data set is in the store.
+        workspace: a folder for the source alone, on the file system of the store, in which no other process works. The
+            source makes it when it needs it. It survives a stopped attempt, and is removed once the data set is in the
+            store.
         skip_broken: leave unreadable files out and name them, instead of raising an error.
     """
 

@@ -142,9 +142,9 @@ def test_records_carry_identity_and_provenance(
         assert (record.profile, record.dataset, record.variant, record.seed) == ("tiny", "digits", "tiny", 3)
         assert (record.method, record.base, record.fidelity) == ("care", "simclr", "released-code")
         assert record.backbone == "convnet"
-        assert record.config_sha256 == summary["config_sha256"]
+        assert record.config_sha256 == summary.config_sha256
         assert record.data_sha256 == load("digits", data).sha256
-        assert record.weights_sha256 == summary["weights_sha256"]
+        assert record.weights_sha256 == summary.weights_sha256
         assert record.device.startswith(("cpu: ", "cuda: "))
         assert record.environment["torch"]
     assert len({record.id for record in records}) == len(records)

@@ -16,7 +16,6 @@ import numpy as np
 from care_bench.data.preparing.conversion import convert
 from care_bench.data.preparing.memory_maps import Block, MemoryMaps
 from care_bench.data.source import Array, Raw, SplitArrays
-from care_bench.files import locked
 from care_bench.untrusted import open_regular
 
 if TYPE_CHECKING:
@@ -97,10 +96,10 @@ def build_splits(
         rows[photo.split] += 1
     arrays = {f"{split}_inputs": (np.uint8, (rows[split], 3, PIXELS, PIXELS)) for split in ("train", "test")}
     maker = f"{name} {version}, Pillow {metadata.version('pillow')}"
-    with locked(raw.workspace):
-        maps = MemoryMaps(raw.workspace, maker, arrays, blocks)
-        convert(photographs, maps.todo, read, maps.write, f"{name}: images", raw)
-        images, left_out = maps.finish(), set(maps.todo)
+    raw.workspace.mkdir(parents=True, exist_ok=True)
+    maps = MemoryMaps(raw.workspace, maker, arrays, blocks)
+    convert(photographs, maps.todo, read, maps.write, f"{name}: images", raw)
+    images, left_out = maps.finish(), set(maps.todo)
     kept = [photo for index, photo in enumerate(photographs) if index not in left_out]
     train, test = (
         SplitArrays(

@@ -16,7 +16,6 @@ from care_bench.data.preparing.shards import Finished, Rows, Shards, join
 from care_bench.data.preparing.structures import FOLDER, StructureFile, read, structure_files
 from care_bench.data.source import Built, DatasetInfo, Raw, SplitArrays
 from care_bench.errors import CareBenchError
-from care_bench.files import locked
 
 CLOUD = (FRAGMENT, 3)
 TEST_SHARE = 10  # one entry in so many is in the test split
@@ -50,15 +49,15 @@ def build(raw: Raw) -> Built:
         )
     maker = f"pdb {INFO.version}, gemmi {metadata.version('gemmi')}"
     inputs = [f"{file.name} {file.size} {file.version}" for file in files]
-    with locked(raw.workspace):
-        shards = Shards(raw.workspace / "shards", maker, inputs, np.float32, CLOUD)
-        convert(files, shards.todo, read, shards.write, "pdb: files", raw)
-        chains, selection = select(files, shards.finished)
-        for_train = [chain for chain in chains if not is_test(chain.entry)]
-        for_test = [chain for chain in chains if is_test(chain.entry)]
-        _check_splits(folder, for_train, for_test)
-        train = _join(for_train, raw.workspace / "train_inputs.npy")
-        test = _join(for_test, raw.workspace / "test_inputs.npy")
+    raw.workspace.mkdir(parents=True, exist_ok=True)
+    shards = Shards(raw.workspace / "shards", maker, inputs, np.float32, CLOUD)
+    convert(files, shards.todo, read, shards.write, "pdb: files", raw)
+    chains, selection = select(files, shards.finished)
+    for_train = [chain for chain in chains if not is_test(chain.entry)]
+    for_test = [chain for chain in chains if is_test(chain.entry)]
+    _check_splits(folder, for_train, for_test)
+    train = _join(for_train, raw.workspace / "train_inputs.npy")
+    test = _join(for_test, raw.workspace / "test_inputs.npy")
     return Built(
         train=train,
         test=test,

@@ -9,7 +9,6 @@ import numpy as np
 from care_bench.data.preparing.memory_maps import Block, MemoryMaps
 from care_bench.data.preparing.originals import Download, Originals
 from care_bench.data.source import UNLABELLED, Array, Built, DatasetInfo, Raw, SplitArrays
-from care_bench.files import locked
 from care_bench.progress import progress
 
 SIZES = {"train": 5_000, "unlabeled": 100_000, "test": 8_000}
@@ -70,17 +69,17 @@ def _copy(workspace: Path, folder: Path, maker: str) -> dict[str, Array]:
             blocks.append(Block(f"{split}_inputs", rows[split], count, f"{part} {start}"))
             rows[split] += count
     arrays = {f"{split}_inputs": (np.uint8, (n, *SHAPE)) for split, n in rows.items()}
-    with locked(workspace):
-        maps = MemoryMaps(workspace, maker, arrays, blocks)
-        done = sum(rows.values()) - sum(blocks[index].count for index in maps.todo)
-        with progress("stl10: images", sum(rows.values()), done) as advance:
-            for index in maps.todo:
-                (part, start), count = parts[index], blocks[index].count
-                flat = np.fromfile(folder / f"{part}_X.bin", np.uint8, count * IMAGE, offset=start * IMAGE)
-                maps.write({index: flat.reshape(count, *SHAPE).swapaxes(2, 3)})
-                done += count
-                advance(done, "")
-        return maps.finish()
+    workspace.mkdir(parents=True, exist_ok=True)
+    maps = MemoryMaps(workspace, maker, arrays, blocks)
+    done = sum(rows.values()) - sum(blocks[index].count for index in maps.todo)
+    with progress("stl10: images", sum(rows.values()), done) as advance:
+        for index in maps.todo:
+            (part, start), count = parts[index], blocks[index].count
+            flat = np.fromfile(folder / f"{part}_X.bin", np.uint8, count * IMAGE, offset=start * IMAGE)
+            maps.write({index: flat.reshape(count, *SHAPE).swapaxes(2, 3)})
+            done += count
+            advance(done, "")
+    return maps.finish()
 
 
 INFO = DatasetInfo(

@@ -161,13 +161,6 @@ print(len(kept))
 """
 
 
-def test_a_script_without_a_main_guard_works(tmp_path: Path) -> None:
-    script = tmp_path / "script.py"
-    script.write_text(UNGUARDED.format(reader="from tests.data.preparing.test_conversion import read_now"))
-    ran = python(script, tmp_path)
-    assert (ran.returncode, ran.stdout) == (0, "4\n"), ran.stderr
-
-
 def test_a_reader_in_a_script_without_a_main_guard_is_named(tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(UNGUARDED.format(reader="def read_now(number): return number"))

@@ -263,7 +263,7 @@ def test_some_rows_of_a_memory_map_are_stored_without_the_others(
     whole = tiny.build(RAW)
 
     def build(raw: Raw) -> Built:
-        raw.workspace.mkdir(parents=True)
+        raw.workspace.mkdir(parents=True, exist_ok=True)
         np.save(raw.workspace / "all.npy", whole.train.inputs)
         inputs = np.load(raw.workspace / "all.npy", mmap_mode="r")[rows]
         labels = {name: label[rows] for name, label in whole.train.labels.items()}
