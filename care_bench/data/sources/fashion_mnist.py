@@ -11,7 +11,7 @@ import numpy as np
 
 from care_bench.data.preparing.originals import Download, Originals
 from care_bench.data.source import Built, DatasetInfo, Raw, SplitArrays
-from care_bench.errors import CareBenchError
+from care_bench.untrusted import read_bytes
 
 SIZES = {"train": 60_000, "test": 10_000}
 MD5 = {  # of the unpacked content: Debian's package dataset-fashion-mnist has packed it again
@@ -77,14 +77,12 @@ def _place(originals: Originals, file: str) -> Path | None:
 
 def _content(originals: Originals, file: str, md5: str) -> bytes:
     place = _place(originals, file) or originals.raw.folder / FOLDER / file
+    content = read_bytes(place, f"expected a file of {PAGE}")
     try:
-        content = place.read_bytes()
         if place.suffix == ".gz":
             content = gzip.decompress(content)
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise originals.damaged(place, f"not a whole gzip file ({error})") from error
-    except OSError as error:
-        raise CareBenchError(f"{originals.name}: cannot read {place}: {error.strerror}; expected a file") from error
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != md5:
         raise originals.damaged(place, f"{len(content)} bytes with md5 {found} when unpacked, expected md5 {md5}")
