@@ -39,8 +39,9 @@ class Command:
 
     @property
     def in_one_line(self) -> bool:
-        """Whether it ended with one line on standard error and exit code 2."""
-        return self.code == 2 and len(self.stderr.splitlines()) == 1 and "Traceback" not in self.stderr
+        """Whether it ended with one line on standard error and exit code 2; progress may come before the line."""
+        lines = [line for line in self.stderr.splitlines() if line.startswith("care-bench: ")]
+        return self.code == 2 and lines == self.stderr.splitlines()[-1:] and "Traceback" not in self.stderr
 
 
 class Server:

@@ -80,7 +80,9 @@ def go_on(prepare):
     def prepare_and_go_on(*arguments, **options):
         settings = workflow.dag_settings
         settings.force_incomplete = True
-        if not settings.targets:  # forced outputs would be targets beside those asked for
+        if (
+            not settings.targets
+        ):  # forced outputs would be targets beside those asked for
             settings.forcerun = {*settings.forcerun, *lost()}
         return prepare(*arguments, **options)
 

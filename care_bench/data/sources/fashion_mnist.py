@@ -77,14 +77,14 @@ def _place(originals: Originals, file: str) -> Path | None:
 
 def _content(originals: Originals, file: str, md5: str) -> bytes:
     place = _place(originals, file) or originals.raw.folder / FOLDER / file
-    content = read_bytes(place, "expected a file")
+    content = read_bytes(place, f"expected a file of {PAGE}")
     try:
         if place.suffix == ".gz":
             content = gzip.decompress(content)
     except Exception as error:  # damaged files raise several kinds
         if is_damage(error):
             raise originals.damaged(place, f"not a whole gzip file ({error})") from error
-        raise CareBenchError(f"{reason(place, error)}; expected a file") from error
+        raise CareBenchError(f"{reason(place, error)}; expected a file of {PAGE}") from error
     found = hashlib.md5(content, usedforsecurity=False).hexdigest()
     if found != md5:
         raise originals.damaged(place, f"{len(content)} bytes with md5 {found} when unpacked, expected md5 {md5}")
