@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -150,3 +151,18 @@ def test_more_images_than_labels(tmp_path: Path, images: list[WrittenImage]) -> 
     write_validation_archive(tmp_path / "one", images[3:4])
     (tmp_path / "one" / KIT).replace(tmp_path / "ILSVRC2012_devkit_t12.tar.gz")
     assert complaint(validation_images, tmp_path).endswith("has labels for 1 images")
+
+
+@pytest.mark.parametrize("form", ["folders", "archives"])
+def test_a_file_replaced_by_one_of_the_same_size_and_time_is_another(
+    tmp_path: Path, images: list[WrittenImage], form: str
+) -> None:
+    (write_class_folders if form == "folders" else write_train_archive)(tmp_path, images)
+    before = train_images(tmp_path, SYNSETS)
+    path, status = before[0].path, before[0].path.stat()
+    path.rename(tmp_path / "old")
+    path.write_bytes((tmp_path / "old").read_bytes())
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    after = train_images(tmp_path, SYNSETS)
+    assert before[0].version != after[0].version
+    assert (after[1] == before[1]) == (form == "folders")

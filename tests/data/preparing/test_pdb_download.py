@@ -12,6 +12,7 @@ import pytest
 from care_bench.data.preparing import pdb_download
 from care_bench.data.preparing.pdb_download import Fetched, fetch, read_ids
 from care_bench.errors import CareBenchError
+from tests.faults.damage import REPLACEMENTS
 
 ENTRIES = {f"{n}ABC": gzip.compress(f"data_{n}ABC\n".encode() * 500, mtime=0) for n in range(1, 10)}
 
@@ -206,3 +207,14 @@ def test_list_that_cannot_be_read(tmp_path: Path) -> None:
     (tmp_path / "ids.txt").write_bytes(b"\xff\xfe1")
     with pytest.raises(CareBenchError, match=r"ids\.txt is damaged: byte 0 is not UTF-8; expected PDB ids"):
         read_ids(tmp_path / "ids.txt")
+
+
+@pytest.mark.parametrize("kind", REPLACEMENTS)
+@pytest.mark.parametrize("place", ["entry", "list"])
+def test_what_is_not_a_regular_file_is_one_line(tmp_path: Path, server: Server, kind: str, place: str) -> None:
+    ids = listed(tmp_path, "1ABC")
+    path = ids if place == "list" else tmp_path / "raw/pdb/1ABC.cif.gz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    REPLACEMENTS[kind](path)
+    assert complaint(ids, tmp_path, server).startswith(f"cannot read {path}: ")
