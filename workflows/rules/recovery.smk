@@ -1,7 +1,7 @@
 """After a kill the same command goes on: stale locks are removed, and unfinished or lost outputs are made again.
 
-No finished work is in the outputs of a rule that snakemake deletes: runs are no outputs, and the files of data sets,
-collections and reports, which their commands replace whole, are flagged as updated in place.
+Snakemake deletes no finished work: runs are not outputs, and the files of data sets, collections and reports, which their
+commands replace whole, are flagged as updated in place.
 """
 
 import fcntl
@@ -41,10 +41,8 @@ def lost():
             made = content(output)
             if made and any(current(run) != digest for run, digest in made.items()):
                 yield str(output)
-    made, manifest = Path(JOBS, "collected.json"), Path(COLLECTED, "MANIFEST.json")
-    if made.exists() and not (
-        manifest.exists() and manifest.read_bytes() == made.read_bytes()
-    ):
+    made = Path(JOBS, "collected.json")
+    if made.exists() and made_from(Path(COLLECTED)) != sha256_file(made):
         yield str(made)
 
 
