@@ -15,6 +15,8 @@ from care_bench.data.sources import stl10
 from tests.data import formats
 from tests.data.killing import python
 
+pytestmark = pytest.mark.faults
+
 TASKS = {"imagenet100": 5, "flowers102": 3, "stl10": 8, "pdb": 10}
 """Number of parts that the small data sets are kept in; a part is four files, or two blocks of STL-10."""
 

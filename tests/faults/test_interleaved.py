@@ -89,7 +89,7 @@ def written(place: Path, folders: tuple[str, ...]) -> dict[str, object]:
 
 
 @pytest.mark.parametrize(
-    ("pair", "every"), [*((pair, 12) for pair in PAIRS), *(pytest.param(p, 1, marks=pytest.mark.faults) for p in PAIRS)]
+    ("pair", "every"), [*((pair, 30) for pair in PAIRS), *(pytest.param(p, 1, marks=pytest.mark.faults) for p in PAIRS)]
 )
 def test_interleaved(pair: str, every: int, sample: Path, server: Server, counting: Counting, tmp_path: Path) -> None:
     """``every``: stop the first command at each, or at every so many-th of its file operations."""
