@@ -88,8 +88,11 @@ def written(place: Path, folders: tuple[str, ...]) -> dict[str, object]:
     return {f"{name}/{file}": content for name in found for file, content in found[name].items() if file not in timed}
 
 
+QUICK = [(pair, 12) for pair in PAIRS if pair.startswith(("pin", "collect"))]
+
+
 @pytest.mark.parametrize(
-    ("pair", "every"), [*((pair, 30) for pair in PAIRS), *(pytest.param(p, 1, marks=pytest.mark.faults) for p in PAIRS)]
+    ("pair", "every"), [*QUICK, *(pytest.param(pair, 1, marks=pytest.mark.faults) for pair in PAIRS)]
 )
 def test_interleaved(pair: str, every: int, sample: Path, server: Server, counting: Counting, tmp_path: Path) -> None:
     """``every``: stop the first command at each, or at every so many-th of its file operations."""
