@@ -9,7 +9,6 @@ waited for.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -21,6 +20,7 @@ from care_bench.errors import CareBenchError
 from care_bench.files import sha256_file, write_json, writing
 from care_bench.runs.folder import RunFolder
 from care_bench.training.interrupts import RunInterruptedError
+from care_bench.untrusted import read_json
 
 Work = Callable[[RunConfig, Path], tuple[str, str]]
 """Takes a run and its folder; returns the hash of the result, and a line about it."""
@@ -99,8 +99,8 @@ def _work_through(file: Path, runs: Path, logs: Path, stage: str, out: Path, wor
 def _says(out: Path, results: dict[str, str]) -> bool:
     """Whether a file of results has this content already."""
     try:
-        return bool(json.loads(out.read_bytes()) == results)
-    except (OSError, ValueError):
+        return bool(read_json(out, "expected the results of a job") == results)
+    except CareBenchError:  # missing, damaged or no regular file: it is written again
         return False
 
 

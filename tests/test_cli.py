@@ -235,6 +235,22 @@ runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
     assert not list(tmp_path.rglob("*.part"))
 
 
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM"])
+def test_an_import_that_catches_everything_does_not_swallow_a_signal(name: str, tmp_path: Path) -> None:
+    (tmp_path / "inner.py").write_text(f"import os, signal\nos.kill(os.getpid(), signal.{name})\n")
+    (tmp_path / "outer.py").write_text(
+        "try:\n    import inner\nexcept BaseException:\n    pass\ndef app(**options): return 0\n"
+    )
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+    code += "from care_bench.terminal import run; run('outer', 'outer')"
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
+    ended = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+    )
+    line = f"outer: interrupted by {name}: nothing was begun; the same command starts it\n"
+    assert (ended.returncode, ended.stderr) == (128 + getattr(signal, name), line)
+
+
 @pytest.mark.parametrize("option", [("pretrain", "PIPE", "--out", "x"), ("evaluate", "x", "--settings", "PIPE")])
 def test_a_named_pipe_is_refused_at_once(option: tuple[str, ...], tmp_path: Path) -> None:
     pipe = tmp_path / "pipe.yaml"

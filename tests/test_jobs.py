@@ -139,6 +139,21 @@ def test_finished_runs_are_skipped(job: Job, capfd: pytest.CaptureFixture[str]) 
     assert capfd.readouterr().out.count("its records are current") == 3
 
 
+def test_results_that_say_the_same_keep_their_time_and_damaged_ones_are_written_again(job: Job) -> None:
+    job.pretrain()
+    content, written = job.pretrained.read_bytes(), job.pretrained.stat().st_mtime_ns
+    job.pretrain()
+    assert job.pretrained.stat().st_mtime_ns == written
+    for damaged in ("", "{}", "[" * 100_000):
+        job.pretrained.write_text(damaged)
+        job.pretrain()
+        assert job.pretrained.read_bytes() == content
+    job.pretrained.unlink()
+    os.mkfifo(job.pretrained)
+    with pytest.raises(CareBenchError, match=f"cannot write {job.pretrained}: it is not a regular file"):
+        job.pretrain()
+
+
 def test_one_changed_run_is_trained_again_and_the_others_are_left_alone(job: Job) -> None:
     job.pretrain()
     job.evaluate()

@@ -179,6 +179,12 @@ def test_the_launcher_raises_the_error_of_a_rank(tmp_path: Path) -> None:
     assert (str(found), found.exit_code) == ("stopped", 130)
 
 
+def test_the_ranks_are_read_in_the_order_of_their_numbers(tmp_path: Path) -> None:
+    for rank in (10, 2):
+        write_json(tmp_path / f"rank{rank}.json", {"message": f"rank {rank}", "exit_code": 2})
+    assert str(launcher._reported(tmp_path)) == "rank 2"
+
+
 def test_a_second_signal_does_not_interrupt_the_shutdown() -> None:
     before = signal.getsignal(signal.SIGINT)
     with handle_stop_signals(launcher._stop_once):
