@@ -20,7 +20,7 @@ def fragments(coordinates: Array, numbers: Array | None = None) -> Array:
 
     Args:
         coordinates: (n, 3), C-alpha positions in angstrom.
-        numbers: (n,), positions of the residues in the polymer; None where they are not known.
+        numbers: (n,), positions of the residues in the polymer, nan where one is not known; None where none is.
 
     Returns:
         (k, 64, 3) of the same dtype; k may be 0. What is left at the end of a stretch is dropped.
@@ -28,7 +28,8 @@ def fragments(coordinates: Array, numbers: Array | None = None) -> Array:
     steps = np.linalg.norm(np.diff(coordinates.astype(np.float64), axis=0), axis=1)
     broken = (steps >= CHAIN_BREAK) | (steps < NEAREST)
     if numbers is not None:
-        broken |= np.diff(numbers) != 1
+        jumps = np.diff(numbers.astype(np.float64))
+        broken |= ~np.isnan(jumps) & (jumps != 1)
     stretches = np.split(coordinates, np.flatnonzero(broken) + 1)
     pieces = [stretch[: len(stretch) // FRAGMENT * FRAGMENT].reshape(-1, FRAGMENT, 3) for stretch in stretches]
     return np.concatenate(pieces)

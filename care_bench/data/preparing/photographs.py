@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 PIXELS = 256  # of the shorter side, and of the square cut out of the middle
+FORMATS = ("JPEG", "PNG")  # one image of ImageNet is a PNG; for others Pillow may start a program, as for EPS
 INPUTS = (
     f"RGB images, the shorter side scaled to {PIXELS} pixels (bilinear, antialiased), the middle "
     f"{PIXELS}x{PIXELS}, 0..255"
@@ -115,17 +116,17 @@ def read(photo: Photograph) -> Array:
     """Decode a photograph to one row, uint8 (1, 3, 256, 256).
 
     Raises:
-        ValueError: it is not an image; the decoder raises other errors for damaged ones.
+        ValueError: it is not a JPEG or PNG image; the decoder raises other errors for damaged ones.
     """
     from PIL import Image, UnidentifiedImageError
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # about metadata on which no pixel depends
         try:
-            with Image.open(io.BytesIO(photo.read_bytes())) as image:
+            with Image.open(io.BytesIO(photo.read_bytes()), formats=FORMATS) as image:
                 return square(image)[None]
         except UnidentifiedImageError:  # its own message shows an address in memory
-            raise ValueError("it is not an image") from None
+            raise ValueError("it is not a JPEG or PNG image") from None
 
 
 def square(image: Image.Image) -> Array:

@@ -5,17 +5,19 @@ from __future__ import annotations
 import errno
 import gzip
 import hashlib
+import math
 import os
 import re
 import stat
 import zlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from care_bench.data.preparing.alpha_sites import checked_mmcif, checked_pdb
 from care_bench.data.preparing.fragments import FRAGMENT, fragments, point_clouds
 from care_bench.data.source import Array
 from care_bench.errors import CareBenchError
@@ -30,10 +32,6 @@ PACKED = ".gz"
 GZIP = b"\x1f\x8b"  # first bytes of a gzip file (RFC 1952)
 PDB_ID = r"[1-9][A-Z0-9]{3}|PDB_[0-9A-Z]{8}"  # of an entry, in capitals
 PLACEHOLDER = 9999.0  # angstrom; programs write it for an unknown coordinate
-SITE = "_atom_site."
-NEEDED: tuple[str, ...] = ("id", "type_symbol", "label_atom_id", "label_alt_id", "label_comp_id", "label_asym_id")
-NEEDED += ("Cartn_x", "Cartn_y", "Cartn_z")
-"""Columns of mmCIF without which gemmi finds no atoms."""
 
 Entry: TypeAlias = tuple[str, list[tuple[str, int]]]
 """Id of an entry, and for each of its chains the sha256 of the sequence of observed residues and the number of
@@ -68,14 +66,15 @@ class StructureFile:
 
 
 def structure_files(folder: Path) -> list[StructureFile]:
-    """Return the structure files at any depth below a folder, ordered by name; links to folders are followed.
+    """Return the structure files at any depth below a folder, ordered by name.
+
+    Links to folders are followed, and every folder is listed once, however many links lead to it.
 
     Raises:
         CareBenchError: something below the folder cannot be listed.
     """
     try:
-        walk = os.walk(folder, onerror=_refuse, followlinks=True)
-        paths = [Path(place) / name for place, _, names in walk for name in names]
+        paths = [place / name for place, names in _folders(folder) for name in names]
         found = [path for path in paths if _unpacked(path.name).endswith(MMCIF + PDB) and not path.name.startswith(".")]
         files = [_structure_file(path, folder) for path in found]
     except FileNotFoundError as error:
@@ -102,7 +101,7 @@ def read(file: StructureFile) -> tuple[Array, Entry]:
 
     Raises:
         ValueError: the file cannot be read or unpacked, gemmi refuses it, a C-alpha has no position of its own, or
-            there are no atoms; the message does not name the file.
+            there are no atoms, or amino acids without a C-alpha; the message does not name the file.
     """
     import gemmi
 
@@ -120,27 +119,30 @@ def read(file: StructureFile) -> tuple[Array, Entry]:
             if sequence:
                 pieces.append(point_clouds(fragments(positions, numbers)))
                 chains.append((hashlib.sha256(sequence.encode()).hexdigest(), len(pieces[-1])))
+    if not chains and any(_lacks_alpha(residue) for chain in structure[0] for residue in chain):
+        raise ValueError("it has amino acids, but no C-alpha")
     entry = entry_id(dict(structure.info).get("_entry.id", ""))
     if not re.fullmatch(PDB_ID, entry):  # a placeholder or a title, which other files may have too
         entry = _id_in_name(file.name)
     return np.concatenate(pieces), (entry, chains)
 
 
-def alpha_carbons(residues: Iterable[gemmi.Residue]) -> tuple[str, Array, Array | None]:
+def alpha_carbons(residues: Iterable[gemmi.Residue]) -> tuple[str, Array, Array]:
     """Return the sequence of the residues that have a C-alpha, and their C-alphas' positions in angstrom.
 
     Where an atom has several locations, or a position of the chain several residues, the one with the highest
     occupancy counts, or the first of equal ones. A modified residue has the letter of its parent, an unknown one an X.
 
     Returns:
-        One letter per residue; float64 (n, 3); and the residues' positions in the polymer (n,), None where not known.
+        One letter per residue; float64 (n, 3); and the residues' positions in the polymer, float64 (n,), nan where
+        not known.
     """
     import gemmi
 
     carbon = gemmi.Element("C")
     letters: list[str] = []
     atoms: list[gemmi.Atom] = []
-    numbers: list[int | None] = []
+    numbers: list[float] = []
     last = None
     for residue in residues:
         atom = residue.get_ca()
@@ -152,12 +154,12 @@ def alpha_carbons(residues: Iterable[gemmi.Residue]) -> tuple[str, Array, Array 
         if residue.seqid != last:
             letters.append(letter)
             atoms.append(atom)
-            numbers.append(residue.label_seq)
+            numbers.append(math.nan if residue.label_seq is None else residue.label_seq)
         elif atom.occ > atoms[-1].occ:
             letters[-1], atoms[-1] = letter, atom
         last = residue.seqid
     positions = np.array([atom.pos.tolist() for atom in atoms], dtype=np.float64).reshape(-1, 3)
-    return "".join(letters), positions, None if None in numbers else np.array(numbers, dtype=np.int64)
+    return "".join(letters), positions, np.array(numbers, dtype=np.float64)
 
 
 def _check_positions(positions: Array) -> None:
@@ -180,55 +182,13 @@ def _structure(file: StructureFile) -> gemmi.Structure:
     content = _content(file.path)
     try:
         if file.is_mmcif:
-            return _from_mmcif(content)
-        _check_numbers(content)
-        return gemmi.read_pdb_string(content, split_chain_on_ter=True)  # two chains may have one letter
+            return gemmi.make_structure_from_block(checked_mmcif(gemmi.cif.read_string(content)))
+        return gemmi.read_pdb_string(checked_pdb(content), split_chain_on_ter=True)  # two chains may have one letter
     except IndexError:  # mmCIF without a data block
         raise ValueError("it holds no atoms") from None
     except (ValueError, RuntimeError) as error:  # of mmCIF: "data:line:column(byte): what is wrong"
         said = re.sub(r"^data:(\d+)(:\d+\(\d+\))?", r"line \1", str(error)).removeprefix("data: ")
         raise ValueError(said) from error
-
-
-def _from_mmcif(content: bytes) -> gemmi.Structure:
-    """Read mmCIF with the numbers of the polymer in place of the author's, which may repeat.
-
-    Raises:
-        ValueError: a column that a position needs is missing.
-    """
-    import gemmi
-
-    block = gemmi.cif.read_string(content)[0]
-    atoms = block.find_loop(f"{SITE}id").get_loop() or block.find_loop(f"{SITE}Cartn_x").get_loop()
-    if atoms is not None:
-        missing = [name for name in NEEDED if SITE + name not in atoms.tags]
-        if missing:
-            raise ValueError(f"it lacks the column {SITE}{missing[0]}")
-        if SITE + "label_seq_id" in atoms.tags:
-            names, numbers = (list(block.find_loop(SITE + name)) for name in ("label_atom_id", "label_seq_id"))
-            groups = list(block.find_loop(f"{SITE}group_PDB")) or ["ATOM"] * len(names)
-            sites = zip(names, groups, numbers, strict=True)
-            if all(number.isdecimal() for name, group, number in sites if (name, group) == ("CA", "ATOM")):
-                for name in ("auth_seq_id", "pdbx_PDB_ins_code", "auth_asym_id"):
-                    if SITE + name in atoms.tags:
-                        atoms.remove_column(SITE + name)
-    return gemmi.make_structure_from_block(block)
-
-
-def _check_numbers(content: bytes) -> None:
-    """Refuse a file in the PDB format with a C-alpha whose position is no number; gemmi would take it for 0.
-
-    Raises:
-        ValueError: names what is in place of the number.
-    """
-    first_model = content.partition(b"\nENDMDL")[0]
-    for fields in re.findall(rb"^(?:ATOM  |HETATM)[^\n]{6} CA [^\n]{14}([^\n]{0,24})", first_model, re.MULTILINE):
-        for start in (0, 8, 16):
-            try:
-                float(fields[start : start + 8])
-            except ValueError:
-                found = fields[start : start + 8].decode(errors="replace")
-                raise ValueError(f"a C-alpha has {found!r} in place of a coordinate") from None
 
 
 def _content(path: Path) -> bytes:
@@ -247,6 +207,13 @@ def _content(path: Path) -> bytes:
         raise ValueError("it is cut off") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise ValueError(f"its gzip data is damaged: {error}") from error
+
+
+def _lacks_alpha(residue: gemmi.Residue) -> bool:
+    """Tell whether this is an amino acid without a C-alpha; a free one with it is not part of a protein."""
+    import gemmi
+
+    return gemmi.find_tabulated_residue(residue.name.upper()).is_amino_acid() and residue.get_ca() is None
 
 
 def _structure_file(path: Path, folder: Path) -> StructureFile:
@@ -268,6 +235,19 @@ def _id_in_name(name: str) -> str:
     path = Path(_unpacked(name))
     stem = path.stem.removeprefix("pdb") if re.fullmatch(r"pdb[1-9][a-z0-9]{3}", path.stem) else path.stem
     return entry_id(stem) if re.fullmatch(PDB_ID, entry_id(stem)) else entry_id(path.with_suffix("").as_posix())
+
+
+def _folders(top: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield every folder once, with the names of its files."""
+    seen: set[tuple[int, int]] = set()
+    for place, folders, names in os.walk(top, onerror=_refuse, followlinks=True):
+        status = Path(place).stat()
+        if (status.st_dev, status.st_ino) in seen:
+            folders.clear()
+            continue
+        seen.add((status.st_dev, status.st_ino))
+        folders.sort()
+        yield Path(place), names
 
 
 def _refuse(error: OSError) -> None:

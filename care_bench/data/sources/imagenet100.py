@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 
 from care_bench.data.preparing.imagenet_files import FORMS, train_images, validation_images
 from care_bench.data.preparing.photographs import INPUTS, Photograph, build_splits
@@ -59,6 +60,7 @@ def build(raw: Raw) -> Built:
     """
     names = synsets()
     photographs = train_images(raw.folder, names) + validation_images(raw.folder, names)
+    _check_names(photographs, names)
     _check_counts(photographs, names)
     train, test, skipped = build_splits(raw, "imagenet100", INFO.version, photographs)
     return Built(
@@ -70,6 +72,20 @@ def build(raw: Raw) -> Built:
         split_rule="the challenge's training images train, its validation images test",
         skipped=skipped,
     )
+
+
+def _check_names(photographs: Sequence[Photograph], names: Sequence[str]) -> None:
+    """Refuse an image that is there twice, which hides in the counts one that is missing, and one in a foreign class.
+
+    The name of a training image starts with the WordNet id of its class.
+    """
+    seen: dict[tuple[str, str], Photograph] = {}
+    for photo in photographs:
+        file = Path(photo.name).name
+        if (other := seen.setdefault((photo.split, file), photo)) is not photo:
+            raise CareBenchError(f"{file} is there twice: as {other.path} and as {photo.path}; expected it once")
+        if photo.split == "train" and (synset := re.match(r"n\d{8}(?=_)", file)) and synset[0] != names[photo.label]:
+            raise CareBenchError(f"{photo} is among the images of {names[photo.label]}; expected it in {synset[0]}")
 
 
 def _check_counts(photographs: Sequence[Photograph], names: Sequence[str]) -> None:

@@ -131,5 +131,5 @@ INFO = DatasetInfo(
     ),
     labels=("pdb_id",),
     build=build,
-    version=2,
+    version=3,
 )

@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from torchvision.transforms import v2
 
-from care_bench.data.preparing.photographs import square
+from care_bench.data.preparing.photographs import Photograph, read, square
 from tests.data.large_formats import encode
 
 
@@ -35,3 +36,14 @@ def test_pixels_by_hand() -> None:
         for column in range(4):
             inside = found[:, 64 * row + 2 : 64 * row + 62, 64 * column + 2 : 64 * column + 62]
             assert (inside == coarse[row, column + 1][:, None, None]).all()
+
+
+@pytest.mark.parametrize("content", [b"", b"<html>404</html>", b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n"])
+def test_what_is_no_image_is_said_and_no_program_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes
+) -> None:
+    monkeypatch.setattr("subprocess.Popen", lambda *args, **rest: pytest.fail(f"started {args}"))
+    path = tmp_path / "x.JPEG"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match=r"^it is not a JPEG or PNG image$"):
+        read(Photograph("train", 0, "x.JPEG", path, len(content), ""))

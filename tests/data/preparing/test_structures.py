@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import gzip
-import hashlib
 import os
 import re
 from dataclasses import replace
@@ -10,29 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from care_bench.data.preparing.structures import StructureFile, entry_id, read, structure_files
+from care_bench.data.preparing.structures import entry_id, read, structure_files
 from care_bench.errors import CareBenchError
 from tests.data.large_formats import Atom, alphas, helix, mmcif, pdb, write_text
+from tests.data.preparing.structure_files import LETTERS, NAMES, centred, read_file, sha
 
-NAMES = ["ALA", "GLY", "MSE", "TRP", "SEP"] * 40  # selenomethionine is M, phosphoserine S
-LETTERS = "AGMWS" * 40
 FORMS = {"x.cif": mmcif, "x.cif.gz": mmcif, "x.mmcif": mmcif, "x.PDB": pdb, "x.pdb": pdb, "x.pdb.gz": pdb, "x.ent": pdb}
-
-
-def read_file(path: Path) -> tuple[str, list[tuple[str, int]], np.ndarray]:
-    """Return the entry, (sha256 of the sequence, number of fragments) of its chains, and all fragments."""
-    found, (entry, chains) = read(StructureFile(path, path.name, path.stat().st_size, ""))
-    return entry, chains, found
-
-
-def sha(sequence: str) -> str:
-    return hashlib.sha256(sequence.encode()).hexdigest()
-
-
-def centred(positions: np.ndarray, *starts: int) -> np.ndarray:
-    """Return the fragments of 64 residues that start at these residues, centred, in nanometres."""
-    pieces = [positions[start : start + 64] for start in starts]
-    return np.stack([(piece - piece.mean(axis=0)) / 10 for piece in pieces])
 
 
 @pytest.mark.parametrize("name", FORMS)
@@ -207,12 +189,6 @@ def test_file_cut_off_in_a_row(tmp_path: Path) -> None:
         read_file(write_text(tmp_path / "x.cif", content[: len(content) * 2 // 3]))
 
 
-def test_position_that_is_missing(tmp_path: Path) -> None:
-    content = mmcif("1ABC", alphas(NAMES[:3], np.array([[0, 0, 0], [3.8, 0, 0], [77.125, 0, 0]])))
-    with pytest.raises(ValueError, match="a C-alpha has no position"):
-        read_file(write_text(tmp_path / "x.cif", content.replace("77.125", "?")))
-
-
 def test_files_at_any_depth(tmp_path: Path) -> None:
     wanted = ["a/b/c/2xyz.pdb.gz", "ab/pdb1abc.ent.gz", "hh/4HHB.cif.gz", "1ubq.CIF", "z.mmcif", "z.ent"]
     others = ["notes.txt", "a/1abc.cif.gz.part", ".1ubq.cif", "1abc.xml.gz", "cif"]
@@ -221,6 +197,7 @@ def test_files_at_any_depth(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     write_text(tmp_path / "elsewhere" / "3abc.cif", "text")
     (tmp_path / "pdb" / "mirror").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "elsewhere" / "loop").symlink_to(tmp_path / "pdb")
     found = structure_files(tmp_path / "pdb")
     assert [file.name for file in found] == sorted([*wanted, "mirror/3abc.cif"])
     assert [file.is_mmcif for file in found] == ["cif" in file.name.lower() for file in found]
@@ -246,54 +223,12 @@ def test_a_named_pipe_is_refused(tmp_path: Path) -> None:
         structure_files(tmp_path / "pdb")
 
 
-@pytest.mark.parametrize("number", ["********", "        ", "  -3,749"])
-def test_a_coordinate_that_is_no_number(tmp_path: Path, number: str) -> None:
-    lines = pdb("1ABC", alphas(NAMES[:64], helix(64, 4))).splitlines()
-    row = next(index for index, line in enumerate(lines) if line.startswith("ATOM")) + 7
-    lines[row] = lines[row][:38] + number + lines[row][46:]
-    with pytest.raises(ValueError, match=re.escape(f"a C-alpha has {number!r} in place of a coordinate")):
-        read_file(write_text(tmp_path / "x.pdb", "\n".join(lines)))
-
-
-@pytest.mark.parametrize("name", ["x.cif", "x.pdb"])
-@pytest.mark.parametrize(
-    ("place", "found"),
-    [((0.0, 0.0, 0.0), "two neighbouring C-alphas are at one place"), ((9999.0, 9999.0, 9999.0), "a C-alpha is at")],
-)
-def test_placeholders_of_unknown_positions(
-    tmp_path: Path, name: str, place: tuple[float, float, float], found: str
-) -> None:
-    atoms = alphas(NAMES[:64], helix(64, 4))
-    atoms[5:7] = [replace(atom, position=place) for atom in atoms[5:7]]
-    with pytest.raises(ValueError, match=found):
-        read_file(write_text(tmp_path / name, FORMS[name]("1ABC", atoms)))
-
-
 def test_a_jump_of_the_polymer_numbers_breaks_a_stretch_and_one_of_the_authors_does_not(tmp_path: Path) -> None:
     atoms = alphas(NAMES[:64], helix(64, 4))
     gap = [replace(atom, number=atom.number + (20 if atom.number > 32 else 0)) for atom in atoms]
     text = mmcif("1ABC", gap)
     assert read_file(write_text(tmp_path / "gap.cif", text))[1] == [(sha(LETTERS[:64]), 0)]
     assert read_file(write_text(tmp_path / "gap.pdb", pdb("1ABC", gap)))[1] == [(sha(LETTERS[:64]), 1)]
-
-
-def test_a_blank_location_beside_b(tmp_path: Path) -> None:
-    line = helix(64, 4)
-    atoms = alphas(NAMES[:64], line)
-    away = tuple(map(float, np.round(line[10] + 0.4, 3)))
-    atoms[10:11] = [replace(atoms[10], occupancy=0.3), replace(atoms[10], place="B", occupancy=0.7, position=away)]
-    expected = line.copy()
-    expected[10] = away
-    for name in ("x.cif", "x.pdb"):
-        _, _, found = read_file(write_text(tmp_path / name, FORMS[name]("1ABC", atoms)))
-        np.testing.assert_allclose(found, centred(expected, 0), atol=1e-6)
-
-
-def test_two_chains_under_one_letter(tmp_path: Path) -> None:
-    one = pdb("1ABC", alphas(NAMES[:64], helix(64, 4))).split("TER")[0].removesuffix("END\n")
-    other = pdb("", alphas(NAMES[1:65], helix(64, 5)))
-    path = write_text(tmp_path / "x.pdb", f"{one}TER\n{other[other.index('ATOM') :]}")
-    assert read_file(path)[1] == [(sha(LETTERS[:64]), 1), (sha(LETTERS[1:65]), 1)]
 
 
 @pytest.mark.parametrize("said", ["XXXX", "model", "MY PROTEIN"])
@@ -303,24 +238,6 @@ def test_a_placeholder_for_the_id_makes_no_entry(tmp_path: Path, said: str) -> N
         write_text(tmp_path / "pdb" / name, text)
     found = [read(file)[1][0] for file in structure_files(tmp_path / "pdb")]
     assert found == ["A/MODEL", "B/MODEL"]
-
-
-def test_residues_with_one_author_number_are_two(tmp_path: Path) -> None:
-    text = mmcif("1ABC", alphas(["ALA"] * 64, helix(64, 4)))
-    rows = [line.split(" ") if line.startswith("ATOM") else line for line in text.splitlines()]
-    columns = [line.strip().removeprefix("_atom_site.") for line in text.splitlines() if "_atom_site." in line]
-    atoms = [row for row in rows if isinstance(row, list)]
-    atoms[30][columns.index("auth_seq_id")] = atoms[29][columns.index("auth_seq_id")]
-    path = write_text(tmp_path / "x.cif", "\n".join(" ".join(row) if isinstance(row, list) else row for row in rows))
-    assert read_file(path)[1] == [(sha("A" * 64), 1)]
-
-
-def test_a_column_that_is_missing_is_named(tmp_path: Path) -> None:
-    text = mmcif("1ABC", alphas(NAMES[:64], helix(64, 4)))
-    for column in ("Cartn_y", "label_asym_id"):
-        path = write_text(tmp_path / "x.cif", text.replace(f"_atom_site.{column}", f"_atom_site.not_{column}"))
-        with pytest.raises(ValueError, match=f"it lacks the column _atom_site.{column}"):
-            read_file(path)
 
 
 def test_folders_that_cannot_be_listed(tmp_path: Path) -> None:

@@ -233,3 +233,22 @@ def test_no_room_on_the_disk(tmp_path: Path, images: list[WrittenImage], monkeyp
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: shutil._ntuple_diskusage(0, 0, 0))
     needed = 21 * 3 * 256 * 256
     assert f"has 0 bytes free, expected {needed} for the remaining rows" in complaint(raw(tmp_path))
+
+
+def test_an_image_that_is_there_twice_hides_none_that_is_missing(tmp_path: Path, images: list[WrittenImage]) -> None:
+    train, val = in_order(images), in_order(images, "val")
+    twice = [replace(val[2], synset=SYNSETS[0]), *val[1:]]
+    write_class_folders(tmp_path / "raw", train + twice)
+    assert f"{val[2].name} is there twice" in complaint(raw(tmp_path))
+    write_class_folders(tmp_path / "other" / "raw", val)
+    write_train_archive(tmp_path / "other" / "raw", [train[1], *train[1:]])
+    assert f"{train[1].name} is there twice" in complaint(raw(tmp_path / "other"))
+
+
+def test_an_image_in_the_folder_of_another_class(tmp_path: Path, images: list[WrittenImage]) -> None:
+    train = in_order(images)
+    moved = [image for image in images if image not in (train[0], train[5])]
+    write_class_folders(
+        tmp_path / "raw", [*moved, replace(train[0], synset=SYNSETS[1]), replace(train[5], synset=SYNSETS[0])]
+    )
+    assert f"is among the images of {SYNSETS[0]}; expected it in {SYNSETS[1]}" in complaint(raw(tmp_path))
