@@ -83,6 +83,7 @@ def checkpoint_time(config: RunConfig, folder: RunFolder) -> int | None:
         return None
 
 
+@pytest.mark.faults
 @pytest.mark.usefixtures("leftovers")
 def test_a_killed_and_stopped_run_ends_in_the_same_bits(
     config: RunConfig, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
