@@ -1,5 +1,6 @@
 """Metrics on embeddings: pure functions on tensors that know no files and no configuration."""
 
+from care_bench.metrics.certificate import Certificate, certificate
 from care_bench.metrics.composition import Composition, composition_error
 from care_bench.metrics.cosines import CosineStatistics, PositiveCosines, cosine_statistics, positive_cosines
 from care_bench.metrics.knn import Knn, knn, knn_predict
@@ -19,6 +20,7 @@ from care_bench.metrics.trajectories import Regularity, axis_rotations, regulari
 from care_bench.metrics.wahba import Wahba, wahba
 
 __all__ = [
+    "Certificate",
     "Composition",
     "CosineStatistics",
     "Knn",
@@ -31,6 +33,7 @@ __all__ = [
     "Wahba",
     "axis_rotations",
     "cached_linear_probe",
+    "certificate",
     "composition_error",
     "cosine_statistics",
     "factor_distance",
