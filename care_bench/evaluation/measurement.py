@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from care_bench.evaluation.embedded import Embedded
 
 Family: TypeAlias = Literal[
-    "probe", "equivariance", "positive pairs", "composition", "retrieval", "point clouds", "other"
+    "probe", "equivariance", "positive pairs", "composition", "certificate", "retrieval", "point clouds", "other"
 ]
 """Which tables of a report show a protocol."""
 

@@ -84,6 +84,14 @@ _PER_DATA_SET = Spec(
 )
 POSITIVE_PAIRS = replace(_PER_DATA_SET, title="Positive pairs", family="positive pairs")
 COMPOSITION = replace(_PER_DATA_SET, title="Composition", family="composition")
+CERTIFICATE = replace(
+    EQUIVARIANCE,
+    title="Certificate",
+    family="certificate",
+    caption="How far the theory explains the {representation} of {data}: the error of the best orthogonal map, and "
+    "what inner products guarantee of it.",
+    names_absent=False,
+)
 RETRIEVAL = replace(_PER_DATA_SET, title="Retrieval", family="retrieval")
 ABLATION = replace(
     _PER_DATA_SET,
@@ -112,7 +120,7 @@ OTHERS = Spec(
     order=("protocol", "metric"),
     caption="Metrics that no other table shows.",
 )
-TABLES = (PROBES, EQUIVARIANCE, POSITIVE_PAIRS, COMPOSITION, RETRIEVAL, ABLATION, POINT_CLOUDS)
+TABLES = (PROBES, EQUIVARIANCE, POSITIVE_PAIRS, COMPOSITION, CERTIFICATE, RETRIEVAL, ABLATION, POINT_CLOUDS)
 """In the order of the report; the comparison with the paper and the other measurements follow."""
 SNAPSHOT_TABLES = (EQUIVARIANCE, POSITIVE_PAIRS)
 """Tables of encoders before the end of training; other measurements follow."""

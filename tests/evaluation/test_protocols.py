@@ -50,6 +50,7 @@ def test_ids_and_versions_are_fixed() -> None:
         ("positive-cosine-v1", 1),
         ("alignment-uniformity-v1", 1),
         ("composition-v1", 1),
+        ("certificate-v1", 1),
         ("retrieval-v1", 1),
         ("first-pc-v1", 1),
         ("trajectories-v1", 1),

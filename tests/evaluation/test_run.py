@@ -22,6 +22,7 @@ from care_bench.data import load
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.measurement import Measurement, Metric, Protocol
 from care_bench.evaluation.protocols import PROTOCOLS
+from care_bench.evaluation.protocols.certificate import NO_SPAN
 from care_bench.evaluation.run import evaluate, evaluate_unless_current
 from care_bench.files import sha256_file
 from care_bench.models import Encoder
@@ -86,6 +87,7 @@ def test_a_metric_that_does_not_apply_is_a_blank_with_a_reason(evaluations: dict
     assert reasons["proteins"] == {
         "top1": "proteins has no class labels",
         "retrieval_tint_distance": f"proteins {tint}",
+        **dict.fromkeys(("certificate_condition", "certificate_printed_bound"), NO_SPAN),  # hardly trained at all
     }
 
 
@@ -111,6 +113,10 @@ def test_repeats_are_kept_if_the_value_is_their_mean(evaluations: dict[str, list
             *(("cosine-v1", f"cosine_{name}") for name in ("mean", "variance", "opposed")),
             *(("positive-cosine-v1", "positive_cosine_mean"), ("alignment-uniformity-v1", "alignment")),
             *(("composition-v1", "composition_error"), ("retrieval-v1", "retrieval_overlap")),
+            *(("certificate-v1", f"certificate_{name}") for name in ("loss", "admissible", "bound", "rank")),
+            *(("certificate-v1", f"certificate_{name}") for name in ("error", "held_out_error")),
+            *[("certificate-v1", f"certificate_{name}") for name in ("condition", "printed_bound")]
+            * (dataset == "digits"),
             *[("trajectories-v1", f"trajectory_{name}") for name in ("planarity", "step_variation")]
             * (dataset == "proteins"),
         }

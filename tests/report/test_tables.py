@@ -32,6 +32,7 @@ def test_a_table_that_cannot_be_filled_is_one_line(record: Make) -> None:
         "Equivariance: nothing measured in this collection of profile small.",
         "Positive pairs: nothing measured in this collection of profile small.",
         "Composition: nothing measured in this collection of profile small.",
+        "Certificate: nothing measured in this collection of profile small.",
         "Retrieval: nothing measured in this collection of profile small.",
         "Loss ablation: nothing measured in this collection of profile small.",
         "Rotated point clouds: nothing measured in this collection of profile small.",

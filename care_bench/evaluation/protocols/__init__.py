@@ -9,6 +9,7 @@ from care_bench import plugins
 from care_bench.evaluation.measurement import Metric, Protocol
 from care_bench.evaluation.protocols import (
     alignment_uniformity,
+    certificate,
     composition,
     cosines,
     knn,
@@ -30,6 +31,7 @@ OURS = (
     cosines.POSITIVE_PAIRS,
     alignment_uniformity.PROTOCOL,
     composition.PROTOCOL,
+    certificate.PROTOCOL,
     retrieval.PROTOCOL,
     point_clouds.FIRST_COMPONENT,
     point_clouds.TRAJECTORIES,
