@@ -18,6 +18,9 @@ Representation: TypeAlias = Literal["projection", "features"]
 
 REPRESENTATIONS: tuple[Representation, ...] = ("projection", "features")
 
+GRADIENT_RATIO = "gradient_ratio"
+"""Of a term that a method adds: its name in the log of a run, and that of the metric."""
+
 Kind: TypeAlias = Literal["image", "point_cloud"]
 """What the samples of a data set are."""
 

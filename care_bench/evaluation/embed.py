@@ -57,6 +57,7 @@ class Embedder:
         settings: numbers of augmentations and samples, and the batch size.
         device: where to embed; the embeddings stay there.
         where: names the encoder in errors, such as the id of its run.
+        gradient_ratios: as :class:`Embedded` hands them to protocols.
 
     Attributes:
         seconds: time spent on embedding so far.
@@ -70,6 +71,7 @@ class Embedder:
         settings: EvaluationConfig,
         device: torch.device,
         where: str = "encoder",
+        gradient_ratios: tuple[float, ...] = (),
     ) -> None:
         most = settings.samples
         if dataset.kind == "point_cloud":
@@ -80,6 +82,7 @@ class Embedder:
         self.settings = settings
         self.device = device
         self.where = where
+        self.gradient_ratios = gradient_ratios
         self.seconds = 0.0
         self._parts: dict[str, Both] = {}
         self._makers: dict[str, Callable[[], Both]] = {
@@ -95,7 +98,7 @@ class Embedder:
 
     def embedded(self, representation: Representation) -> Embedded:
         """Return one representation; its parts are embedded on first use."""
-        return Embedded(self.dataset, self.settings, lambda name: self.part(name)[representation])
+        return Embedded(self.dataset, self.settings, lambda name: self.part(name)[representation], self.gradient_ratios)
 
     def part(self, name: str) -> Both:
         """Return a part in both representations.

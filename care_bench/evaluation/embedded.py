@@ -22,6 +22,7 @@ class Embedded:
     Attributes:
         dataset: the data set, cut to the samples that are embedded.
         settings: the evaluation's settings.
+        gradient_ratios: the ratios in the log of the run's training, of a method that adds a term to another.
         part: returns the tensor of a property below by its name; embeds it on first use. Row i of every part of a
             split is sample i of that split.
     """
@@ -29,6 +30,7 @@ class Embedded:
     dataset: PreparedDataset
     settings: EvaluationConfig
     part: Callable[[str], Tensor]
+    gradient_ratios: tuple[float, ...] = ()
 
     @property
     def test(self) -> Tensor:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from care_bench.data import PreparedDataset
-from care_bench.names import Unit
+from care_bench.names import REPRESENTATIONS, Representation, Unit
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,7 +16,15 @@ if TYPE_CHECKING:
     from care_bench.evaluation.embedded import Embedded
 
 Family: TypeAlias = Literal[
-    "probe", "equivariance", "positive pairs", "composition", "certificate", "retrieval", "point clouds", "other"
+    "probe",
+    "equivariance",
+    "positive pairs",
+    "composition",
+    "certificate",
+    "retrieval",
+    "point clouds",
+    "training",
+    "other",
 ]
 """Which tables of a report show a protocol."""
 
@@ -71,6 +79,7 @@ class Protocol:
         skip: returns the reason why a data set cannot be measured this way, or None.
         measure: returns one measurement per metric. A part of the data set is embedded when a protocol first uses it.
         over_training: whether the snapshots of a run are measured too.
+        representations: which of the two are measured.
         family: which tables of a report show it.
     """
 
@@ -80,6 +89,7 @@ class Protocol:
     skip: Callable[[PreparedDataset], str | None]
     measure: Callable[[Embedded], tuple[Measurement, ...]]
     over_training: bool = False
+    representations: tuple[Representation, ...] = REPRESENTATIONS
     family: Family = "other"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,13 +24,13 @@ from care_bench.evaluation.embedded import Embedded
 from care_bench.evaluation.measurement import Measurement, Protocol
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.files import canonical_json, locked, sha256_file, sha256_tree, write_json
-from care_bench.names import REPRESENTATIONS
+from care_bench.names import GRADIENT_RATIO, REPRESENTATIONS
 from care_bench.runs.build import build_augmentation, build_run_encoder
 from care_bench.runs.device import best_device, describe_device, reproducible
 from care_bench.runs.folder import RunFolder
 from care_bench.runs.summary import Summary
 from care_bench.runs.weights import load_encoder_weights
-from care_bench.untrusted import read_json
+from care_bench.untrusted import decoding, read_json
 
 
 @dataclass(frozen=True)
@@ -190,7 +191,7 @@ def _records(task: _Task) -> Iterator[Record]:
         "environment": environment(),
         "device": describe_device(device),
     }
-    all_weights = _weights(task)
+    all_weights, ratios = _weights(task), _gradient_ratios(task.folder)
     encoder = build_run_encoder(config, dataset)
     augmentation = build_augmentation(settings.augmentation_of(config), dataset, f"run {config.id}")
     with reproducible(config.training.deterministic, config.training.threads, device):
@@ -198,8 +199,15 @@ def _records(task: _Task) -> Iterator[Record]:
             load_encoder_weights(encoder, weights.path, config.sha256())
             where = f"run {config.id}" + ("" if weights.epoch is None else f", epoch {weights.epoch}")
             # A new embedder for each encoder: the embeddings of the one before are freed first.
-            embedder = Embedder(encoder, augmentation, dataset, settings, device, where)
+            embedder = Embedder(encoder, augmentation, dataset, settings, device, where, ratios)
             yield from _measure_encoder(embedder, task.protocols, weights, shared)
+
+
+def _gradient_ratios(folder: RunFolder) -> tuple[float, ...]:
+    """Return the ratios in the log of a finished run, which was checked against its hash."""
+    with decoding(folder.log, "expected the log of a run"):
+        lines = (json.loads(line) for line in folder.log.read_text().splitlines())
+        return tuple(float(line[GRADIENT_RATIO]) for line in lines if GRADIENT_RATIO in line)
 
 
 def _weights(task: _Task) -> list[_Weights]:
@@ -217,7 +225,8 @@ def _measure_encoder(
     for protocol in protocols:
         if weights.epoch is not None and not protocol.over_training:
             continue
-        for representation, embedded in both.items():
+        for representation in protocol.representations:
+            embedded = both[representation]
             began = time.perf_counter() - embedder.seconds
             measurements = measure(protocol, embedded)
             seconds = time.perf_counter() - embedder.seconds - began

@@ -37,6 +37,7 @@ class AugSelf(SiameseMethod):
         self.vector = vector
         self.predictor = predictor
         self.weights = {**base.weights, "augself": weight}
+        self.added = ("augself",)
 
     @classmethod
     def from_settings(cls, settings: AugSelfSettings, context: Context) -> Self:

@@ -82,6 +82,9 @@ class Method(nn.Module, ABC):
     weights: Mapping[str, float]
     """Term -> weight; the loss is the weighted sum of the terms."""
 
+    added: Collection[str] = ()
+    """Terms that a wrapper adds to its base method; the gradient of these is compared with that of the others."""
+
     shuffled: Collection[int] = ()
     """Views whose samples are shuffled before they are sharded (MoCo's shuffled BatchNorm)."""
 

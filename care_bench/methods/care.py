@@ -32,6 +32,7 @@ class Care(Method):
         self.base = base
         self.equivariance = equivariance
         self.weights = {**base.weights, "equivariance": weight}
+        self.added = ("equivariance",)
         self.shuffled = base.shuffled
 
     @classmethod

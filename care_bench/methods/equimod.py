@@ -62,6 +62,7 @@ class EquiMod(Method):
         )
         self.loss = loss
         self.weights = {**base.weights, "equimod": weight}
+        self.added = ("equimod",)
 
     @classmethod
     def from_settings(cls, settings: EquiModSettings, context: Context) -> Self:

@@ -120,7 +120,14 @@ OTHERS = Spec(
     order=("protocol", "metric"),
     caption="Metrics that no other table shows.",
 )
-TABLES = (PROBES, EQUIVARIANCE, POSITIVE_PAIRS, COMPOSITION, CERTIFICATE, RETRIEVAL, ABLATION, POINT_CLOUDS)
+TRAINING = Spec(
+    title="Strength of the added term",
+    family="training",
+    each=("protocol",),
+    group="data",
+    order=("data", "metric"),
+)
+TABLES = (PROBES, EQUIVARIANCE, POSITIVE_PAIRS, COMPOSITION, CERTIFICATE, RETRIEVAL, ABLATION, POINT_CLOUDS, TRAINING)
 """In the order of the report; the comparison with the paper and the other measurements follow."""
 SNAPSHOT_TABLES = (EQUIVARIANCE, POSITIVE_PAIRS)
 """Tables of encoders before the end of training; other measurements follow."""

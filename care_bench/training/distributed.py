@@ -71,6 +71,13 @@ class Ranks:
         gathered: Tensor = _AllGather.apply(rows)
         return gathered
 
+    def average(self, values: Tensor) -> Tensor:
+        """Return the mean of a tensor over the ranks."""
+        if self.world_size > 1:
+            distributed.all_reduce(values)
+            values /= self.world_size
+        return values
+
     def stop_signal(self, received: int | None, step: int, device: torch.device) -> int | None:
         """Return the signal that asks the run to stop: the same in every rank, whichever rank received one.
 

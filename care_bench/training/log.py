@@ -17,11 +17,12 @@ from torch import Tensor
 
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes, writing
+from care_bench.names import GRADIENT_RATIO
 from care_bench.untrusted import read_bytes
 
 
 class TermLog:
-    """Appends one JSON line per step: step, learning rate, weighted loss, unweighted terms.
+    """Appends one JSON line per step: step, learning rate, weighted loss, unweighted terms, at some more.
 
     Values stay on the device until :meth:`flush`, so that a step does not wait for it. The log has no times, so two
     runs of the same config and seed write the same bytes.
@@ -63,10 +64,18 @@ class TermLog:
         """Hash of all that was written, and of what was kept of an existing log."""
         return self._hash.hexdigest()
 
-    def add(self, step: int, learning_rate: float, loss: Tensor, terms: Mapping[str, Tensor]) -> None:
-        """Take the values of one step, numbered from 1."""
-        values = torch.stack([loss.detach(), *(term.detach() for term in terms.values())])
-        self._waiting.append((step, learning_rate, ("loss", *terms), values))
+    def add(
+        self,
+        step: int,
+        learning_rate: float,
+        loss: Tensor,
+        terms: Mapping[str, Tensor],
+        ratio: Mapping[str, Tensor] | None = None,
+    ) -> None:
+        """Take the values of one step, numbered from 1; a ratio that is not finite is left out."""
+        named = {"loss": loss, **terms, **(ratio or {})}
+        values = torch.stack([value.detach() for value in named.values()])
+        self._waiting.append((step, learning_rate, tuple(named), values))
         if len(self._waiting) >= self.every:
             self.flush()
 
@@ -79,8 +88,10 @@ class TermLog:
         lines, diverged = [], None
         for (step, learning_rate, names, _), values in zip(self._waiting, self._fetch(), strict=True):
             record = dict(zip(names, values, strict=True))
+            if not math.isfinite(record.get(GRADIENT_RATIO, 0.0)):
+                del record[GRADIENT_RATIO]
             # The terms first: one that is not finite explains the loss, which is their sum.
-            wrong = [name for name in (*names[1:], names[0]) if not math.isfinite(record[name])]
+            wrong = [name for name in (*names[1:], names[0]) if not math.isfinite(record.get(name, 0.0))]
             if wrong:
                 diverged = f"step {step} of {self.run}: {wrong[0]} is {record[wrong[0]]}"
                 break
@@ -120,8 +131,9 @@ class TermLog:
     def _fetch(self) -> list[list[float]]:
         if not self._waiting:
             return []
-        rows: list[list[float]] = torch.stack([values for *_, values in self._waiting]).cpu().tolist()
-        return rows
+        tensors = [values for *_, values in self._waiting]
+        rows = torch.split(torch.cat(tensors).cpu(), [len(values) for values in tensors])  # one transfer
+        return [row.tolist() for row in rows]
 
     @contextmanager
     def closed_on_error(self) -> Iterator[None]:

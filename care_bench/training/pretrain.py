@@ -21,6 +21,7 @@ from care_bench.runs.randomness import generator
 from care_bench.runs.summary import Summary
 from care_bench.runs.weights import encoder_bytes
 from care_bench.training.distributed import check_devices, current_rank, leave
+from care_bench.training.gradients import is_measured
 from care_bench.training.interrupts import RunInterruptedError, StopSignal, stop_signals
 from care_bench.training.optimiser import learning_rate_factor
 from care_bench.training.progress import training_progress
@@ -100,7 +101,9 @@ def train_step(session: Session) -> None:
     learning_rate = training.optimizer.learning_rate * factor
     for group in session.optimizer.param_groups:
         group["lr"] = learning_rate
-    loss, terms = session.model(views)
+    # float16 gradients vanish without the scale that the optimizer's have
+    measured = is_measured(session.step, session.total) and training.precision != "16-mixed"
+    loss, terms, ratio = session.model(views, measured)
     # The device has work now; meanwhile the next batch can be read from the disk.
     session.batches.prefetch(session.ranks.shard(session.batches.rows(session.step + 1)))
     session.fabric.backward(loss)
@@ -109,7 +112,7 @@ def train_step(session: Session) -> None:
 
     session.step += 1
     session.module.method.after_step(session.module.encoder, session.step, session.total)
-    session.log.add(session.step, learning_rate, loss, terms)
+    session.log.add(session.step, learning_rate, loss, terms, ratio)
 
 
 def make_views(session: Session) -> list[View]:

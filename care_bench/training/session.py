@@ -24,6 +24,7 @@ from care_bench.runs.weights import encoder_bytes, load_weights
 from care_bench.training.batches import Batches
 from care_bench.training.checkpoint import Checkpoint, Progress, how_to_repair, load_checkpoint, save_checkpoint
 from care_bench.training.distributed import Ranks, build_fabric, shard_batches
+from care_bench.training.gradients import gradient_ratio
 from care_bench.training.log import TermLog
 from care_bench.training.optimiser import build_optimizer, load_optimizer
 from care_bench.untrusted import decoding, read_bytes
@@ -38,20 +39,23 @@ FLUSH_EVERY = 50
 class Pretraining(nn.Module):
     """Encoder and method as one module: a step is one forward call, and DistributedDataParallel sees all parameters."""
 
-    def __init__(self, encoder: Encoder, method: Method) -> None:
+    def __init__(self, encoder: Encoder, method: Method, ranks: Ranks | None = None) -> None:
         super().__init__()
         self.encoder = encoder
         self.method = method
+        self.ranks = ranks or Ranks()
 
-    def forward(self, views: list[View]) -> tuple[Tensor, dict[str, Tensor]]:
-        """Return the loss and its unweighted terms."""
+    def forward(self, views: list[View], measured: bool = False) -> tuple[Tensor, dict[str, Tensor], dict[str, Tensor]]:
+        """Return the loss, its unweighted terms, and if it is asked for, the ratio of their gradients."""
         terms = self.method(self.encoder, views)
         if terms.keys() != self.method.weights.keys():
             raise CareBenchError(
                 f"method {type(self.method).__name__} returns the terms {sorted(terms)} and has weights for "
                 f"{sorted(self.method.weights)}; expected the same names"
             )
-        return weighted_sum(terms, self.method.weights), terms
+        # Here and not in the training loop: outside of it, DistributedDataParallel follows every backward pass.
+        ratio = gradient_ratio(self.method, terms, self.encoder, self.ranks.average) if measured else {}
+        return weighted_sum(terms, self.method.weights), terms, ratio
 
 
 def weighted_sum(terms: Mapping[str, Tensor], weights: Mapping[str, float]) -> Tensor:
@@ -105,7 +109,7 @@ class Session:
         encoder = build_run_encoder(config, dataset)
         shard_batches(encoder, config, ranks)
         seed = derive_seed(config.dataset, config.seed, "initial weights of the method")
-        module = Pretraining(encoder, build_method(config.method, encoder, augmentation, seed))
+        module = Pretraining(encoder, build_method(config.method, encoder, augmentation, seed), ranks)
         optimizer = build_optimizer(training.optimizer, module)
         batches = Batches(dataset.train, training.batch_size, config.dataset, config.seed, fabric.device)
         total = training.epochs * batches.per_epoch

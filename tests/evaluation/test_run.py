@@ -64,7 +64,7 @@ def test_every_metric_of_both_representations_has_one_record(evaluations: dict[s
         (protocol.id, metric.name, representation)
         for protocol in PROTOCOLS.values()
         for metric in protocol.metrics
-        for representation in ("projection", "features")
+        for representation in protocol.representations
     )
     for records in evaluations.values():
         assert sorted((r.protocol, r.metric, r.representation) for r in records) == expected
@@ -117,6 +117,7 @@ def test_repeats_are_kept_if_the_value_is_their_mean(evaluations: dict[str, list
             *(("certificate-v1", f"certificate_{name}") for name in ("error", "held_out_error")),
             *[("certificate-v1", f"certificate_{name}") for name in ("condition", "printed_bound")]
             * (dataset == "digits"),
+            ("gradient-ratio-v1", "gradient_ratio"),
             *[("trajectories-v1", f"trajectory_{name}") for name in ("planarity", "step_variation")]
             * (dataset == "proteins"),
         }

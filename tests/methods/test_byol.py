@@ -92,7 +92,7 @@ def test_gradients_reach_encoder_and_predictor_alone(build: Build, linear: Encod
     optimized = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
     trained = [*linear.parameters(), *method.get_submodule("predictor").parameters()]
     assert optimized == {id(weight) for weight in trained}
-    loss, _ = module(draw_views(method, 8))
+    loss, *_ = module(draw_views(method, 8))
     loss.backward()
     assert all(weight.grad is not None for weight in trained)
     frozen = list(method.get_submodule("momentum_encoder").parameters())

@@ -108,6 +108,6 @@ def test_projector_and_predictor_are_trained(build: Build, linear: Encoder, draw
     optimizer = build_optimizer(AdamConfig(name="adam"), module)
     optimized = {id(weight) for group in optimizer.param_groups for weight in group["params"]}
     assert optimized == {id(weight) for weight in module.parameters()}
-    loss, _ = module(draw_views(method, 8))
+    loss, *_ = module(draw_views(method, 8))
     loss.backward()
     assert all(weight.grad is not None for weight in module.parameters())

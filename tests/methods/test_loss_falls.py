@@ -33,7 +33,7 @@ def test_the_loss_of_every_method_falls(name: str, build: Callable[..., Method])
     optimizer = torch.optim.SGD(trained.values(), lr=0.02)
     losses = []
     for step in range(1, 4):
-        loss, _ = module(fixed)
+        loss, *_ = module(fixed)
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()

@@ -32,6 +32,20 @@ def test_the_log_names_the_first_term_that_went_wrong(tmp_path: Path) -> None:
     assert [line["step"] for line in log_lines(tmp_path / "log.jsonl")] == [1]
 
 
+def test_a_ratio_that_is_not_finite_is_left_out(tmp_path: Path) -> None:
+    one, bad = torch.tensor(1.0), torch.tensor(math.inf)
+    with TermLog(tmp_path / "log.jsonl", length=0, sha256=EMPTY, every=3, run="r") as log:
+        log.add(1, 0.1, one, {"a": one}, {"gradient_ratio": bad})
+        log.add(2, 0.1, one, {"a": one}, {"gradient_ratio": one / 2})
+        log.add(3, 0.1, one, {"a": one})
+    shared = {"learning_rate": 0.1, "loss": 1.0, "a": 1.0}
+    assert log_lines(tmp_path / "log.jsonl") == [
+        {"step": 1, **shared},
+        {"step": 2, **shared, "gradient_ratio": 0.5},
+        {"step": 3, **shared},
+    ]
+
+
 def test_a_log_is_written_when_flushed_and_cut_back_to_the_checkpoint(tmp_path: Path) -> None:
     path = tmp_path / "log.jsonl"
     with TermLog(path, length=0, sha256=EMPTY, every=2, run="r") as log:
