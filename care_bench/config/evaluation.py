@@ -20,6 +20,9 @@ class EvaluationPlan(Settings):
     """Seed of these augmentations: every run of a data set is measured under the same ones."""
     classifier_seeds: PositiveInt = 3
     """Initialisations of the linear classifier in protocol paper-small-v1."""
+    augmented_probe: bool = False
+    """Train linear classifiers on augmented training images too, as the released codes do: released-small-v1, and
+    augmented-imagenet100-v1. It embeds the training split 100 or 60 times."""
     samples: PositiveInt | None = None
     """Evaluate at most this many samples of each split, evenly spaced, to check a profile end to end; records
     and tables say so. None: all of them."""

@@ -132,6 +132,8 @@ class TrainingConfig(Settings):
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup_epochs: NonNegativeInt = 0
     """Epochs over which the learning rate rises linearly from 0."""
+    warmup_steps: NonNegativeInt = 0
+    """Steps over which it rises, instead of ``warmup_epochs``."""
     steps: PositiveInt | None = None
     """Stop after this many steps, to check a profile end to end; the schedule is cut to the same length."""
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
@@ -154,6 +156,11 @@ class TrainingConfig(Settings):
             raise ValueError(
                 f"warmup_epochs = {self.warmup_epochs} (from the preset, unless set beside epochs): "
                 f"expected at most the {self.epochs} epochs of the run"
+            )
+        if self.warmup_steps and self.warmup_epochs:
+            raise ValueError(
+                f"warmup_steps = {self.warmup_steps} and warmup_epochs = {self.warmup_epochs} (from the preset, unless "
+                "set beside it): expected one of them to be 0"
             )
         return self
 

@@ -19,6 +19,8 @@ from care_bench.config import EvaluationConfig
 from care_bench.data import UNLABELLED, PreparedDataset, Split
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.embedded import Embedded
+from care_bench.evaluation.probe_stream import ProbeStream
+from care_bench.metrics.linear_probe import RECIPES
 from care_bench.metrics.trajectories import CLOUDS, axis_rotations
 from care_bench.models import Encoder
 from care_bench.names import REPRESENTATIONS, Representation
@@ -58,6 +60,7 @@ class Embedder:
         device: where to embed; the embeddings stay there.
         where: names the encoder in errors, such as the id of its run.
         gradient_ratios: as :class:`Embedded` hands them to protocols.
+        pretraining: the augmentation of the training, where it differs.
 
     Attributes:
         seconds: time spent on embedding so far.
@@ -72,6 +75,7 @@ class Embedder:
         device: torch.device,
         where: str = "encoder",
         gradient_ratios: tuple[float, ...] = (),
+        pretraining: Augmentation[Any] | None = None,
     ) -> None:
         most = settings.samples
         if dataset.kind == "point_cloud":
@@ -83,6 +87,7 @@ class Embedder:
         self.device = device
         self.where = where
         self.gradient_ratios = gradient_ratios
+        self.pretraining = pretraining or augmentation
         self.seconds = 0.0
         self._parts: dict[str, Both] = {}
         self._makers: dict[str, Callable[[], Both]] = {
@@ -98,7 +103,15 @@ class Embedder:
 
     def embedded(self, representation: Representation) -> Embedded:
         """Return one representation; its parts are embedded on first use."""
-        return Embedded(self.dataset, self.settings, lambda name: self.part(name)[representation], self.gradient_ratios)
+        part: Callable[[str], Tensor] = lambda name: self.part(name)[representation]  # noqa: E731
+        return Embedded(self.dataset, self.settings, part, self.gradient_ratios, self._probe_stream)
+
+    def _probe_stream(self, protocol: str) -> ProbeStream:
+        """Return training images as CARE's release augments them on small images, or MoCo's on ImageNet."""
+        released = protocol == "released-small-v1"
+        augmentation = self.pretraining if released else _crop_and_flip(self.pretraining)
+        seed, batch = self.settings.augmentation_seed, RECIPES[protocol].batch
+        return ProbeStream.of(self.encoder, augmentation, self.dataset, batch, released, seed, self.device)
 
     def part(self, name: str) -> Both:
         """Return a part in both representations.
@@ -205,6 +218,19 @@ class Embedder:
 
 def _apply(augmentation: Augmentation[Any], samples: Tensor, one: Parameters) -> Tensor:
     return augmentation.apply(samples, one.repeat_interleave(len(samples)))
+
+
+def _crop_and_flip(augmentation: Augmentation[Any]) -> Augmentation[Any]:
+    """Return random resized crops of 8 % to all of the image and flips, as torchvision's classifiers are trained."""
+    assert isinstance(augmentation, ImageAugmentation)
+    return replace(
+        augmentation,
+        crop_scale=(0.08, 1.0),
+        flip_probability=0.5,
+        jitter_probability=0.0,
+        grayscale_probability=0.0,
+        blur_probability=0.0,
+    )
 
 
 def _composable(augmentation: Augmentation[Any]) -> tuple[Augmentation[Any], Augmentation[Any]]:

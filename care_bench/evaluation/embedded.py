@@ -13,6 +13,11 @@ from torch.nn import functional
 
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
+from care_bench.evaluation.probe_stream import ProbeStream
+
+
+def _no_stream(protocol: str) -> ProbeStream:
+    raise ValueError(f"these embeddings come without images, which {protocol} needs")
 
 
 @dataclass(frozen=True)
@@ -23,6 +28,7 @@ class Embedded:
         dataset: the data set, cut to the samples that are embedded.
         settings: the evaluation's settings.
         gradient_ratios: the ratios in the log of the run's training, of a method that adds a term to another.
+        probe_stream: returns the augmented training images of a protocol.
         part: returns the tensor of a property below by its name; embeds it on first use. Row i of every part of a
             split is sample i of that split.
     """
@@ -31,6 +37,7 @@ class Embedded:
     settings: EvaluationConfig
     part: Callable[[str], Tensor]
     gradient_ratios: tuple[float, ...] = ()
+    probe_stream: Callable[[str], ProbeStream] = _no_stream
 
     @property
     def test(self) -> Tensor:

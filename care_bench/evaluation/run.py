@@ -194,12 +194,13 @@ def _records(task: _Task) -> Iterator[Record]:
     all_weights, ratios = _weights(task), _gradient_ratios(task.folder)
     encoder = build_run_encoder(config, dataset)
     augmentation = build_augmentation(settings.augmentation_of(config), dataset, f"run {config.id}")
+    pretraining = build_augmentation(config.augmentation, dataset, f"run {config.id}")
     with reproducible(config.training.deterministic, config.training.threads, device):
         for weights in all_weights:
             load_encoder_weights(encoder, weights.path, config.sha256())
             where = f"run {config.id}" + ("" if weights.epoch is None else f", epoch {weights.epoch}")
             # A new embedder for each encoder: the embeddings of the one before are freed first.
-            embedder = Embedder(encoder, augmentation, dataset, settings, device, where, ratios)
+            embedder = Embedder(encoder, augmentation, dataset, settings, device, where, ratios, pretraining)
             yield from _measure_encoder(embedder, task.protocols, weights, shared)
 
 

@@ -42,7 +42,9 @@ RECIPES = {
     # learning rate 10, and its main_lincls.py the same initial weights.
     "paper-imagenet100-v1": Recipe(60, 128, partial(torch.optim.SGD, lr=30.0, momentum=0.9), (30, 40, 50), 0.01),
 }
-"""Protocol -> recipe. No recipe standardises or normalises the features."""
+RECIPES["released-small-v1"] = RECIPES["paper-small-v1"]
+RECIPES["augmented-imagenet100-v1"] = RECIPES["paper-imagenet100-v1"]
+"""Protocol -> recipe. No recipe standardises or normalises the features. The last two are on augmented images."""
 
 INVERSE_REGULARISATION = 1.0
 """The C of protocol cached-v1: its loss is the sum over samples plus ||W||^2 / (2 C), the biases not penalised."""
@@ -106,13 +108,24 @@ def linear_probe(
     """
     test_features = _check(train_features, train_labels, test_features, test_labels, num_classes)
     weight, bias = train_classifiers(train_features, train_labels, num_classes, seeds, protocol)
+    return LinearProbe(protocol, accuracy(weight, bias, test_features, test_labels, seeds, protocol))
+
+
+def accuracy(
+    weight: Tensor, bias: Tensor, features: Tensor, labels: Tensor, seeds: Sequence[int], protocol: str
+) -> tuple[float, ...]:
+    """Return the accuracy of each seed's classifier in %.
+
+    Raises:
+        ValueError: a classifier has diverged.
+    """
     finite = weight.isfinite().flatten(1).all(dim=1) & bias.isfinite().all(dim=1)
     if not finite.all():
         diverged = ", ".join(str(seed) for seed, whole in zip(seeds, finite.tolist(), strict=True) if not whole)
         raise ValueError(f"the classifiers of seeds {diverged} have diverged under {protocol}: their weights overflow")
-    predicted = (test_features.to(weight.dtype) @ weight + bias[:, None]).argmax(dim=2)
-    correct = (predicted == test_labels).double().mean(dim=1)
-    return LinearProbe(protocol, tuple(100 * share for share in correct.tolist()))
+    predicted = (features.to(weight.dtype) @ weight + bias[:, None]).argmax(dim=2)
+    correct = (predicted == labels).double().mean(dim=1)
+    return tuple(100 * share for share in correct.tolist())
 
 
 @torch.enable_grad()
@@ -135,7 +148,8 @@ def train_classifiers(
     recipe = RECIPES[protocol]
     features = labelled(features, labels, num_classes, "train")
     generators = [torch.Generator().manual_seed(seed) for seed in seeds]
-    weight, bias = _initial(features, num_classes, generators, recipe.weight_std)
+    weight, bias = initial_classifiers(features.shape[1], num_classes, generators, recipe.weight_std, features.dtype)
+    weight, bias = (part.to(features.device).requires_grad_() for part in (weight, bias))
     optimizer = recipe.optimizer([weight, bias])
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, list(recipe.milestones), gamma=0.1)
     for _ in range(recipe.epochs):
@@ -193,19 +207,22 @@ def _check(
     return test_features
 
 
-def _initial(
-    features: Tensor, num_classes: int, generators: Sequence[torch.Generator], weight_std: float | None
+def initial_classifiers(
+    d: int,
+    num_classes: int,
+    generators: Sequence[torch.Generator],
+    weight_std: float | None,
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[Tensor, Tensor]:
-    """Return weight (S, d, C) and bias (S, C), each seed from its own generator.
+    """Return weight (S, d, C) and bias (S, C) on the CPU, each seed from its own generator.
 
     Weight, then bias, are drawn from U(-1/sqrt(d), 1/sqrt(d)); with a ``weight_std`` the weight is drawn from the
     normal distribution around zero, and the bias is zero.
     """
-    d = features.shape[1]
     weights, biases = [], []
     for generator in generators:
-        weight = torch.empty(num_classes, d, dtype=features.dtype)
-        bias = torch.zeros(num_classes, dtype=features.dtype)
+        weight = torch.empty(num_classes, d, dtype=dtype)
+        bias = torch.zeros(num_classes, dtype=dtype)
         if weight_std is None:
             weight.uniform_(-(d**-0.5), d**-0.5, generator=generator)
             bias.uniform_(-(d**-0.5), d**-0.5, generator=generator)
@@ -213,5 +230,4 @@ def _initial(
             weight.normal_(0.0, weight_std, generator=generator)
         weights.append(weight)
         biases.append(bias)
-    weight, bias = torch.stack(weights).to(features.device), torch.stack(biases).to(features.device)
-    return weight.mT.contiguous().requires_grad_(), bias.requires_grad_()
+    return torch.stack(weights).mT.contiguous(), torch.stack(biases)

@@ -143,7 +143,7 @@ class Session:
             checkpoint=checkpoint,
             data_sha256=dataset.sha256,
             total=total,
-            warmup=min(training.warmup_epochs * batches.per_epoch, total),
+            warmup=min(training.warmup_steps or training.warmup_epochs * batches.per_epoch, total),
         )
         if saved is not None:
             with log.closed_on_error(), decoding(checkpoint, how_to_repair(checkpoint)):

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
-from tests.config.paper_values import ADAM, AUGMENTATION, EQUIMOD, VARIANTS, Values
+from tests.config.paper_values import (
+    ADAM,
+    AUGMENTATION,
+    BYOL_ALONE,
+    EQUIMOD,
+    EQUIMOD_TERM,
+    VARIANTS,
+    Values,
+)
+from tests.config.paper_values import CIFAR as CARES_CIFAR
 
 FREE = {"training.deterministic", "training.threads", "training.checkpoint_every"}
 """Keys that change the measured numbers by rounding only."""
 THROUGH = [1, 10, 25, 50, 100, 150, 200, 250, 300, 350, 400]
-RUN: Values = {"training.steps": None, "training.precision": "32-true", "training.snapshot_epochs": []}
+RUN: Values = {
+    "training.steps": None,
+    "training.warmup_steps": 0,
+    "training.precision": "32-true",
+    "training.snapshot_epochs": [],
+}
 ON_ONE_GPU: Values = {**RUN, "training.devices": 1, "training.batchnorm": "per-device"}
 SMALL: Values = {**ON_ONE_GPU, "augmentation.test_view": "resize"}
+STL10: Values = {key: value for key, value in SMALL.items() if key != "training.warmup_steps"}
 CIFAR: Values = {**SMALL, "training.warmup_epochs": 0}
 EQUIMOD_RECIPE: Values = {**SMALL, "augmentation.blur_sigma": [0.1, 2.0]}
 BOTH_VIEWS_OF_BYOL: Values = {
@@ -28,19 +43,24 @@ TERM: Values = {"method.representation": "projection", "method.loss": "gram"}
 WEIGHTS = (0.001, 0.003, 0.03, 0.1, 0.3, 1, 3, 10)
 
 
-def table1(small: Values) -> dict[str, Values]:
-    """The variants that CIFAR10, CIFAR100 and STL10 share."""
+def table1(small: Values, weight: float) -> dict[str, Values]:
+    """The variants that CIFAR10, CIFAR100 and STL10 share; ``weight`` is that of CARE's script for SimCLR."""
+    of_script = {"method.weight": weight}
     return {
         "simclr": {**small, **SIMCLR},
         "moco_v2": {**small, **MOCO},
         "barlow_twins": {**small, **BARLOW},
         "equimod-simclr": {**EQUIMOD_RECIPE, **ON_SIMCLR},
         **{f"care{fidelity}": {**small, **ON_SIMCLR} for fidelity in ("", "-released-code")},
-        **{f"care-moco_v2{fidelity}": {**small, **ON_MOCO} for fidelity in ("", "-released-code")},
-        **{f"care-barlow_twins{fidelity}": {**small, **BARLOW} for fidelity in ("", "-released-code")},
+        "care-moco_v2": {**small, **ON_MOCO},
+        "care-moco_v2-released-code": {**small, **ON_MOCO, **of_script},
+        "care-barlow_twins": {**small, **BARLOW},
+        "care-barlow_twins-released-code": {**small, **BARLOW, **of_script},
     }
 
 
+EQUIMOD_ELSEWHERE: Values = {**EQUIMOD, **EQUIMOD_TERM, **ON_SIMCLR, "method.base.temperature": 0.5}
+"""EquiMod's release has a recipe for CIFAR10 alone; on CIFAR100 and STL10 it is our choice."""
 CARE: Values = {**CIFAR, **ON_SIMCLR}
 FLOWERS: Values = {
     **ON_ONE_GPU,
@@ -85,15 +105,18 @@ def clouds(invariance: float, weight: float) -> Values:
 
 CHOICES: dict[str, dict[str, Values]] = {
     "cifar10": {
-        **table1(CIFAR),
+        **table1(CIFAR, 0.03),
         "simclr": {**CIFAR, **SIMCLR, **MEASURED_THROUGH},
         "care": {**CARE, **MEASURED_THROUGH},
         "care-released-code": {**CARE, **MEASURED_THROUGH},
         "byol": BOTH_VIEWS_OF_BYOL,
         "equimod-byol": BOTH_VIEWS_OF_BYOL,
         "simclr-equimod-recipe": {**EQUIMOD, **EQUIMOD_RECIPE, **SIMCLR},
+        "care-equimod-recipe": {**EQUIMOD, **EQUIMOD_RECIPE, **ON_SIMCLR, "method.splits": 32},
+        "care-equimod-recipe-released-code": {**EQUIMOD, **EQUIMOD_RECIPE, **ON_SIMCLR, "method.splits": 32},
+        "equimod-simclr-care-recipe": {**CARES_CIFAR, **CARE, **EQUIMOD_TERM, "method.base.temperature": 0.5},
         "care-byol": BOTH_VIEWS_OF_BYOL,
-        "care-byol-released-code": BOTH_VIEWS_OF_BYOL,
+        "care-byol-released-code": {**BOTH_VIEWS_OF_BYOL, "method.weight": 0.03},
         "care-features": {**CARE, "method.representation": "features"},
         "care-features-released-code": {**CARE, "method.representation": "features"},
         "care-wahba": {**CARE, "method.loss": "wahba"},
@@ -108,7 +131,7 @@ CHOICES: dict[str, dict[str, Values]] = {
         "uniformity": {**CIFAR, **MEASURED_THROUGH},
         "equivariance": {**CIFAR, **TERM, **MEASURED_THROUGH},
         "uniformity_equivariance": {**CIFAR, **TERM, **MEASURED_THROUGH},
-        "uniformity_equivariance-released-code": {**CIFAR, **TERM, **MEASURED_THROUGH},
+        "uniformity_equivariance-released-code": {**CIFAR, **TERM, **MEASURED_THROUGH, "method.weight": 0.03},
         "care-one-draw": {**CARE, **MEASURED_THROUGH},
         "care-draw-per-chunk-released-code": {**CARE, **MEASURED_THROUGH, "method.sharing": "chunk"},
         "simclr-resnet18": {**CIFAR, **SIMCLR, **MEASURED_THROUGH},
@@ -118,8 +141,12 @@ CHOICES: dict[str, dict[str, Values]] = {
         "care-circle": CARE,
         "care-circle-released-code": CARE,
     },
-    "cifar100": {**table1(CIFAR), "byol": BOTH_VIEWS_OF_BYOL},
-    "stl10": table1(SMALL),
+    "cifar100": {
+        **table1(CIFAR, 0.001),
+        "byol": {**BYOL_ALONE, **BOTH_VIEWS_OF_BYOL},
+        "equimod-simclr": {**EQUIMOD_ELSEWHERE, **EQUIMOD_RECIPE},
+    },
+    "stl10": {**table1(STL10, 0.01), "equimod-simclr": {**EQUIMOD_ELSEWHERE, **EQUIMOD_RECIPE}},
     "imagenet100": {
         "simclr": {**IMAGENET100, **SIMCLR},
         "simclr-synchronised": {**IMAGENET100, **SIMCLR, **SYNCHRONISED},
@@ -134,6 +161,15 @@ CHOICES: dict[str, dict[str, Values]] = {
         "simclr": {**FLOWERS, **SIMCLR, "method.temperature": 0.5},
         "care": {**FLOWERS_CARE, "method.weight": 0.01},
         "care-released-code": {**FLOWERS_CARE, "method.weight": 0.03},
+        "equimod-simclr": {
+            **FLOWERS,
+            **ON_SIMCLR,
+            "method.base.temperature": 0.5,
+            "method.temperature": 0.2,
+            "method.weight": 1.0,
+            "method.projector_hidden": [2048, 2048],
+            "method.projector_output": 128,
+        },
     },
     "pdb": {
         "simclr": {**CLOUDS, **SIMCLR, "method.temperature": 0.5},
@@ -150,7 +186,9 @@ CHOICES: dict[str, dict[str, Values]] = {
 """Data set -> variant -> settings that are added to the known ones or replace them."""
 
 BYOL = {"byol", "equimod-byol", "care-byol", "care-byol-released-code"}
-RECIPE = {"equimod-simclr", "simclr-equimod-recipe"}
+EQUIMODS_RECIPE = {"simclr-equimod-recipe", "care-equimod-recipe", "care-equimod-recipe-released-code"}
+CARES_RECIPE = {"equimod-simclr-care-recipe"}
+OTHER_RELEASED = {f"care-{base}-released-code" for base in ("barlow_twins", "byol", "moco_v2")}
 RELEASED_IMAGENET = {"care-released-code", "care-moco_v2-released-code"}
 
 
@@ -158,35 +196,42 @@ RECIPE_KEYS = (
     *("training.epochs", "training.batch_size", "training.optimizer.name", "training.optimizer.learning_rate"),
     "encoder.projector.hidden",
 )
-EQUIMOD_ALONE = {key: {"equimod-simclr"} for key in RECIPE_KEYS}
+BYOLS_RECIPE = {"byol", "equimod-simclr"}
 
 DIFFERENCES: dict[str, dict[str, set[str]]] = {
     "cifar10": {
-        **dict.fromkeys(RECIPE_KEYS, RECIPE),
+        **dict.fromkeys(RECIPE_KEYS, EQUIMODS_RECIPE | {"equimod-simclr"}),
+        "encoder.projector.hidden": EQUIMODS_RECIPE | CARES_RECIPE,
+        "method.splits": EQUIMODS_RECIPE - {"simclr-equimod-recipe"},
+        "method.weight": OTHER_RELEASED | {"uniformity_equivariance-released-code"},
         "method.sharing": {"care-draw-per-chunk-released-code"},
         "method.representation": {"care-features", "care-features-released-code"},
         "method.loss": {"care-wahba"},
         "encoder.backbone.name": {"byol", "equimod-byol"},
-        "augmentation.crop_scale": {"simclr-equimod-recipe"},
+        "augmentation.crop_scale": EQUIMODS_RECIPE | CARES_RECIPE,
         "augmentation.jitter": BYOL,
-        "augmentation.blur_probability": BYOL | RECIPE,
-        "training.schedule": {"simclr-equimod-recipe"},
-        "training.precision": BYOL | {"equimod-simclr"},
+        "augmentation.blur_probability": BYOL | EQUIMODS_RECIPE | CARES_RECIPE,
+        "training.schedule": EQUIMODS_RECIPE | CARES_RECIPE,
+        "training.warmup_epochs": CARES_RECIPE,
+        "training.precision": BYOL | {"equimod-simclr"} | CARES_RECIPE,
         "training.devices": set(VARIANTS["cifar10"]),
     },
     "cifar100": {
-        **EQUIMOD_ALONE,
-        "encoder.backbone.name": {"byol"},
-        "augmentation.jitter": {"byol"},
-        "augmentation.blur_probability": {"byol", "equimod-simclr"},
-        "training.precision": {"byol", "equimod-simclr"},
+        **dict.fromkeys(RECIPE_KEYS, BYOLS_RECIPE),
+        "encoder.projector.output": {"byol"},
+        "augmentation.crop_scale": BYOLS_RECIPE,
+        "augmentation.blur_probability": BYOLS_RECIPE,
+        "training.schedule": BYOLS_RECIPE,
         "training.devices": set(VARIANTS["cifar100"]),
     },
     "stl10": {
-        **EQUIMOD_ALONE,
+        **{key: {"equimod-simclr"} for key in RECIPE_KEYS},
+        "augmentation.crop_scale": {"equimod-simclr"},
         "augmentation.blur_probability": {"equimod-simclr"},
-        "training.precision": {"equimod-simclr"},
         "training.optimizer.weight_decay": {"equimod-simclr"},
+        "training.optimizer.momentum": {"equimod-simclr"},
+        "training.warmup_epochs": {"equimod-simclr"},
+        "training.warmup_steps": {"equimod-simclr"},
         "training.devices": set(VARIANTS["stl10"]),
     },
     "imagenet100": {

@@ -43,7 +43,8 @@ STL10 = {
     "training.optimizer.momentum": 0.0,
     "training.optimizer.weight_decay": 5e-4,
     "training.schedule": "cosine",
-    "training.warmup_epochs": 10,
+    "training.warmup_epochs": 0,
+    "training.warmup_steps": 10,
     "augmentation.test_view": "resize",
 }
 IMAGENET100 = {
@@ -134,9 +135,19 @@ def released(weight: float, splits: int, **more: Any) -> Values:
     return care(weight, splits, fidelity="released-code", sharing="batch", **more)
 
 
+def without(values: Values, *keys: str) -> Values:
+    """Leave out settings."""
+    return {key: value for key, value in values.items() if key not in keys}
+
+
+def no_weight(values: Values) -> Values:
+    """Leave out the weight: CARE's release has a script for SimCLR alone."""
+    return without(values, "method.weight")
+
+
 def barlow(values: Values) -> Values:
     """Leave out the projection head, which is not printed for Barlow Twins."""
-    return {key: value for key, value in values.items() if key not in NO_HEAD}
+    return without(values, *NO_HEAD)
 
 
 def table1(small: Values, splits: int, weight: float, released_weight: float) -> dict[str, Values]:
@@ -155,7 +166,8 @@ def table1(small: Values, splits: int, weight: float, released_weight: float) ->
     for name, base in bases.items():
         values = barlow(small) if "barlow" in name else small
         variants[name] = {**values, **care(weight, splits, **base)}
-        variants[f"{name}-released-code"] = {**values, **released(released_weight, splits, **base)}
+        term = released(released_weight, splits, **base)
+        variants[f"{name}-released-code"] = {**values, **(term if name == "care" else no_weight(term))}
     return variants
 
 
@@ -171,14 +183,24 @@ DEFINITION = {"method.representation": "projection", "method.loss": "gram"}
 TERM_OF_CARE = {**DEFINITION, "method.fidelity": "paper", "method.sharing": "chunk"}
 TERM_OF_RELEASE = {**DEFINITION, "method.fidelity": "released-code", "method.sharing": "batch"}
 
+RELEASED_ON_STL10 = {
+    name: {**values, "training.warmup_epochs": 10, "training.warmup_steps": 0}
+    for name, values in table1(STL10, 8, 0.01, 0.01).items()
+    if name.endswith("released-code")
+}
+"""The text prints ten warm-up steps, and the released code takes ten epochs."""
+
 VARIANTS: dict[str, dict[str, Values]] = {
     "cifar10": {
         **table1(CIFAR, 16, 0.01, 0.03),
         "byol": BYOL_ALONE,
         "equimod-byol": {**BYOL, **EQUIMOD_TERM, **BYOL_INSIDE},
         "simclr-equimod-recipe": {**CIFAR, "method.temperature": 0.5},
+        "care-equimod-recipe": {**CIFAR, **CARE},
+        "care-equimod-recipe-released-code": {**CIFAR, **CARE_RELEASED},
+        "equimod-simclr-care-recipe": {},
         "care-byol": {**BYOL, **RESNET50, **care(0.01, 16, **BYOL_BASE)},
-        "care-byol-released-code": {**BYOL, **RESNET50, **released(0.03, 16, **BYOL_BASE)},
+        "care-byol-released-code": {**BYOL, **RESNET50, **no_weight(released(0.03, 16, **BYOL_BASE))},
         "care-features": {**CIFAR, **CARE},
         "care-features-released-code": {**CIFAR, **CARE_RELEASED},
         "care-wahba": {**CIFAR, **CARE},
@@ -188,7 +210,7 @@ VARIANTS: dict[str, dict[str, Values]] = {
         "uniformity": CIFAR,
         "equivariance": {**CIFAR, **TERM},
         "uniformity_equivariance": {**CIFAR, **TERM, "method.weight": 0.01},
-        "uniformity_equivariance-released-code": {**CIFAR, **TERM_RELEASED, "method.weight": 0.03},
+        "uniformity_equivariance-released-code": {**CIFAR, **TERM_RELEASED},
         "care-one-draw": {**CIFAR, **CARE, "method.sharing": "batch"},
         "care-draw-per-chunk-released-code": {**CIFAR, **CARE_RELEASED},
         "simclr-resnet18": {**CIFAR, **RESNET18, "method.temperature": 0.5},
@@ -198,8 +220,8 @@ VARIANTS: dict[str, dict[str, Values]] = {
         "care-circle": {**CIFAR, **CIRCLE, **CARE},
         "care-circle-released-code": {**CIFAR, **CIRCLE, **CARE_RELEASED},
     },
-    "cifar100": {**table1(CIFAR, 4, 0.001, 0.001), "byol": BYOL_ALONE},
-    "stl10": table1(STL10, 8, 0.01, 0.01),
+    "cifar100": {**table1(CIFAR, 4, 0.001, 0.001), "byol": {}, "equimod-simclr": {}},
+    "stl10": {**table1(STL10, 8, 0.01, 0.01), **RELEASED_ON_STL10, "equimod-simclr": {}},
     "imagenet100": {
         "simclr": {**IMAGENET100, **PER_DEVICE, "method.temperature": 0.2},
         "simclr-synchronised": {**IMAGENET100, **PER_DEVICE, "method.temperature": 0.2},
@@ -221,6 +243,7 @@ VARIANTS: dict[str, dict[str, Values]] = {
         "simclr": {},
         "care": TERM_OF_CARE,
         "care-released-code": TERM_OF_RELEASE,
+        "equimod-simclr": {},
     },
     "pdb": {
         "simclr": PROTEINS,

@@ -145,8 +145,8 @@ def test_every_figure_has_its_variants(runs: dict[tuple[str, str], RunConfig]) -
     sweep = of(runs, "cifar10", **CARE_BY_THE_TEXT)
     weights = sorted({flat(run.model_dump())["method.weight"] for run in sweep})
     assert weights == [0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1, 3, 10]
-    # Fig. 9.
-    assert {run.method.name for run in of(runs, "flowers102")} == {"simclr", "care"}
+    # Fig. 9 and 21.
+    assert {run.method.name for run in of(runs, "flowers102")} == {"simclr", "care", "equimod"}
     # Fig. 10; `simclr` is invariance and uniformity together.
     parts = {"invariance", "uniformity", "equivariance", "uniformity_equivariance", "simclr", "care"}
     assert parts <= {run.method.name for run in of(runs, "cifar10", encoder__backbone__name="resnet50")}
@@ -157,7 +157,7 @@ def test_every_figure_has_its_variants(runs: dict[tuple[str, str], RunConfig]) -
     # Fig. 11 to 16: the same, measured over training.
     for name in parts:
         assert runs["cifar10", name].training.snapshot_epochs == tuple(THROUGH)
-    # Fig. 21, Appendix E: on either scale, only the sharing of the draw differs.
+    # Appendix E: on either scale, only the sharing of the draw differs.
     for fidelity, draw, plain in (("paper", "batch", "care"), ("released-code", "chunk", "care-released-code")):
         (changed,) = of(runs, "cifar10", method__name="care", method__fidelity=fidelity, method__sharing=draw)
         assert changed.training.snapshot_epochs == tuple(THROUGH)

@@ -101,6 +101,11 @@ MISTAKES = [
         {"epochs": 2},
         "training: warmup_epochs = 5 (from the preset, unless set beside epochs): expected at most the 2 epochs of the",
     ),
+    (
+        "datasets.proteins.training",
+        {"warmup_steps": 10},
+        "warmup_steps = 10 and warmup_epochs = 5 (from the preset, unless set beside it): expected one of them to be 0",
+    ),
     ("datasets.digits.training.batch_size", 1, "batch_size = 1: Input should be greater than or equal to 2"),
     ("datasets.digits.training.threads", 10**8, "threads = 100000000: Input should be less than or equal to 1024"),
     (

@@ -43,6 +43,8 @@ def test_ids_and_versions_are_fixed() -> None:
         ("cached-v1", 1),
         ("paper-small-v1", 1),
         ("paper-imagenet100-v1", 2),
+        ("released-small-v1", 1),
+        ("augmented-imagenet100-v1", 1),
         ("knn-v1", 1),
         ("wahba-v1", 1),
         ("relative-equivariance-v1", 1),

@@ -83,7 +83,10 @@ def test_a_metric_that_does_not_apply_is_a_blank_with_a_reason(evaluations: dict
         **dict.fromkeys(("trajectory_planarity", "trajectory_step_variation"), clouds),
     }
     blank = {record.protocol for record in evaluations["digits"] if record.value is None}
-    assert blank == {"paper-imagenet100-v1", "retrieval-v1", "first-pc-v1", "trajectories-v1"}
+    released = [record for record in evaluations["digits"] if record.protocol == "released-small-v1"]
+    assert [record.reason for record in released] == ["not asked for: evaluation.augmented_probe is false"]
+    probes = {"paper-imagenet100-v1", "released-small-v1", "augmented-imagenet100-v1"}
+    assert blank == {*probes, "retrieval-v1", "first-pc-v1", "trajectories-v1"}
     assert reasons["proteins"] == {
         "top1": "proteins has no class labels",
         "retrieval_tint_distance": f"proteins {tint}",

@@ -43,6 +43,17 @@ def test_every_term_of_every_step_is_logged_and_the_loss_is_their_weighted_sum(
         assert line["loss"] == pytest.approx(expected, rel=1e-5)
 
 
+def test_the_warm_up_takes_steps_or_epochs(tiny: Make, data: Path, tmp_path: Path) -> None:
+    adam = {"name": "adam", "learning_rate": 0.8}
+    steps = tiny(warmup_steps=4, optimizer=adam, schedule="constant")
+    rates = [line["learning_rate"] for line in log_lines(pretrain(steps, data, tmp_path / "steps").log)]
+    assert rates == pytest.approx([0.2, 0.4, 0.6, 0.8, 0.8, 0.8, 0.8])
+    epochs = tiny(warmup_epochs=1, steps=3, batch_size=400, optimizer=adam, schedule="constant")
+    per_epoch = len(load("digits", data).train) // 400  # the last, smaller batch is dropped
+    rates = [line["learning_rate"] for line in log_lines(pretrain(epochs, data, tmp_path / "epochs").log)]
+    assert rates == pytest.approx([0.8 * min(1, step / per_epoch) for step in (1, 2, 3)])
+
+
 def test_the_summary_describes_the_run(tiny: Make, data: Path, tmp_path: Path) -> None:
     config = tiny()
     folder = pretrain(config, data, tmp_path / "run")

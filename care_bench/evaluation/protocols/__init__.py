@@ -18,6 +18,7 @@ from care_bench.evaluation.protocols import (
     point_clouds,
     relative_equivariance,
     retrieval,
+    streamed_probes,
     wahba,
 )
 
@@ -25,6 +26,8 @@ OURS = (
     linear_probes.CACHED,
     linear_probes.PAPER_SMALL,
     linear_probes.PAPER_IMAGENET100,
+    streamed_probes.RELEASED_SMALL,
+    streamed_probes.AUGMENTED_IMAGENET100,
     knn.PROTOCOL,
     wahba.PROTOCOL,
     relative_equivariance.PROTOCOL,

@@ -17,19 +17,22 @@ IMAGENET_RECIPE = frozenset({"imagenet100"})
 TOP1 = Metric("top1", "%", True, "top-1", "Top-1 accuracy on the test split of a classifier on the frozen encoder.")
 
 
-def _needs_small_images(dataset: PreparedDataset) -> str | None:
+def needs_small_images(dataset: PreparedDataset) -> str | None:
+    """Skip ImageNet100, which has a recipe of its own, and data sets without class labels."""
     if dataset.name in IMAGENET_RECIPE:
         return f"{dataset.name} is probed under paper-imagenet100-v1"
     return needs_classes(dataset)
 
 
-def _needs_imagenet(dataset: PreparedDataset) -> str | None:
+def needs_imagenet(dataset: PreparedDataset) -> str | None:
+    """Skip all other data sets."""
     if dataset.name not in IMAGENET_RECIPE:
         return f"this recipe is for {', '.join(sorted(IMAGENET_RECIPE))}, not for {dataset.name}"
     return needs_classes(dataset)
 
 
-def _measured(probe: LinearProbe) -> tuple[Measurement, ...]:
+def measured(probe: LinearProbe) -> tuple[Measurement, ...]:
+    """Return the accuracy of a probe, mean over its classifiers."""
     values = probe.top1 if len(probe.top1) > 1 else None
     return (Measurement(probe.mean, len(probe.top1), probe.spread, values=values),)
 
@@ -38,13 +41,13 @@ def _measure_paper_probe(protocol: str, embedded: Embedded) -> tuple[Measurement
     from care_bench.metrics import linear_probe
 
     seeds = range(embedded.settings.classifier_seeds)
-    return _measured(linear_probe(*embedded.classification, seeds=seeds, protocol=protocol))
+    return measured(linear_probe(*embedded.classification, seeds=seeds, protocol=protocol))
 
 
 def _measure_cached_probe(embedded: Embedded) -> tuple[Measurement, ...]:
     from care_bench.metrics import cached_linear_probe
 
-    return _measured(cached_linear_probe(*embedded.classification))
+    return measured(cached_linear_probe(*embedded.classification))
 
 
 CACHED = Protocol("cached-v1", 1, (TOP1,), needs_classes, _measure_cached_probe, family="probe")
@@ -52,7 +55,7 @@ PAPER_SMALL = Protocol(
     "paper-small-v1",
     1,
     (TOP1,),
-    _needs_small_images,
+    needs_small_images,
     partial(_measure_paper_probe, "paper-small-v1"),
     family="probe",
 )
@@ -60,7 +63,7 @@ PAPER_IMAGENET100 = Protocol(
     "paper-imagenet100-v1",
     2,
     (TOP1,),
-    _needs_imagenet,
+    needs_imagenet,
     partial(_measure_paper_probe, "paper-imagenet100-v1"),
     family="probe",
 )
