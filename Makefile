@@ -55,7 +55,7 @@ lock: $(VENV)/dev.stamp
 	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
 		--all-extras pyproject.toml -o requirements/dev.lock
 	@$(UV) pip compile -q --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
-		--extra workflow --extra build -c requirements/dev.lock pyproject.toml -o requirements/run.lock
+		--extra report --extra workflow --extra build -c requirements/dev.lock pyproject.toml -o requirements/run.lock
 
 clean:
 	rm -rf $(VENV) .snakemake
