@@ -44,6 +44,10 @@ PROTOCOLS = {
     "positive_cosine_mean": ("positive-cosine-v1", "1", None),
     "positive_cosine_05": ("positive-cosine-v1", "1", None),
     "composition_error": ("composition-v1", "1", None),
+    "certificate_error": ("certificate-v1", "1", None),
+    "certificate_bound": ("certificate-v1", "1", None),
+    "certificate_printed_bound": ("certificate-v1", "1", None),
+    "certificate_admissible": ("certificate-v1", "%", None),
     "effective_rank": ("effective-rank-v1", "1", False),
 }
 
