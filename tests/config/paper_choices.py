@@ -8,6 +8,7 @@ from tests.config.paper_values import (
     BYOL_ALONE,
     EQUIMOD,
     EQUIMOD_TERM,
+    RELEASED_SPLITS,
     VARIANTS,
     Values,
 )
@@ -93,7 +94,7 @@ CLOUDS: Values = {
     "training.warmup_epochs": 1,
 }
 IMAGENET100: Values = {**RUN, "training.warmup_epochs": 0, "augmentation.blur_kernel": 23}
-IMAGENET100_RELEASED: Values = {**RUN, "training.warmup_epochs": 0}
+IMAGENET100_RELEASED: Values = {**RUN, "training.warmup_epochs": 0, "method.splits": RELEASED_SPLITS}
 SYNCHRONISED: Values = {"training.batchnorm": "synchronised"}
 
 
@@ -236,6 +237,7 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
     },
     "imagenet100": {
         "augmentation.blur_kernel": set(VARIANTS["imagenet100"]) - RELEASED_IMAGENET,
+        "method.splits": RELEASED_IMAGENET,
         "training.batchnorm": {"simclr-synchronised", "moco_v2-synchronised"},
     },
     "flowers102": {"training.devices": set(VARIANTS["flowers102"])},

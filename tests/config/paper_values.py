@@ -228,7 +228,10 @@ VARIANTS: dict[str, dict[str, Values]] = {
         "moco_v2": {**IMAGENET100, **PER_DEVICE, **MOCO_IMAGENET100},
         "moco_v2-synchronised": {**IMAGENET100, **PER_DEVICE, **MOCO_IMAGENET100},
         "care": {**IMAGENET100, **SYNCHRONISED, **care(0.005, 4, base_temperature=0.2)},
-        "care-released-code": {**IMAGENET100_RELEASED, **released(0.005, RELEASED_SPLITS, base_temperature=0.2)},
+        "care-released-code": {
+            **IMAGENET100_RELEASED,
+            **without(released(0.005, 0, base_temperature=0.2), "method.splits"),
+        },
         "care-moco_v2": {
             **IMAGENET100,
             **SYNCHRONISED,
@@ -236,7 +239,7 @@ VARIANTS: dict[str, dict[str, Values]] = {
         },
         "care-moco_v2-released-code": {
             **IMAGENET100_RELEASED,
-            **released(0.005, RELEASED_SPLITS, base_temperature=0.2, base_queue=65536, base_momentum=0.99),
+            **without(released(0.005, 0, base_temperature=0.2, base_queue=65536, base_momentum=0.99), "method.splits"),
         },
     },
     "flowers102": {
