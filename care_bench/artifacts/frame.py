@@ -56,7 +56,9 @@ def read_parquet(path: Path) -> list[Record]:
     expected = "expected the records of a collection"
     content = read_bytes(path, expected)
     with decoding(path, expected):
-        rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(content), use_threads=False).to_pylist()
+        # No reading ahead: its threads may outlive a damaged file, and then abort the process at its end.
+        table = pq.read_table(io.BytesIO(content), use_threads=False, pre_buffer=False)
+        rows: list[dict[str, Any]] = table.to_pylist()
     return [_record(row, f"{path} row {number}") for number, row in enumerate(rows, start=1)]
 
 

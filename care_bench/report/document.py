@@ -36,7 +36,7 @@ def build_section(collection: Collection, paper: list[PaperValue] | str) -> Sect
     if snapshots:
         epochs = ", ".join(map(str, sorted(set(snapshots))))
         absent.append(f"Snapshots after epochs {epochs}: {len(snapshots)} records, whose rows are in report.csv.")
-    figure = certificate_figure(collection.records)
+    figure = certificate_figure(sorted(collection.records, key=lambda record: grid.order.dataset(record.dataset)))
     absent += [figure] if isinstance(figure, str) else []
     cited = {name for table in tables for row in table.cells for cell in row for name in cell.ids}
     records = sorted((record for record in collection.records if record.id in cited), key=lambda record: record.id)

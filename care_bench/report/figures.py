@@ -77,7 +77,7 @@ def certificate_figure(records: Sequence[Record]) -> Figure | str | None:
     canvas.supxlabel("error of the best orthogonal map, root mean square", fontsize=9)
     canvas.supylabel("guaranteed bound", fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
-    canvas.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=7, frameon=False)
+    canvas.legend(handles, labels, loc="outside upper center", ncols=3, fontsize=7, frameon=False)
     told = sum(point.rank_k_bound < TRIVIAL / 2 for point in points)
     ratio = sorted(point.rank_k_bound / point.error for point in points if point.error > 0)
     applies = sum(point.admissible_percent > 0 for point in points)

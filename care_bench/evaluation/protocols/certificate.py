@@ -22,15 +22,15 @@ def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
     found = certificate(*embedded.directions)
     admissible = (found.condition <= MOST).double() * 100
     return (
-        over_repeats(found.loss),
-        single(float(found.smallest_singular_value[0])),
-        _finite(found.condition),
-        over_repeats(admissible),
-        _finite(found.printed_bound),
-        over_repeats(found.bound),
-        over_repeats(found.rank),
         over_repeats(found.error),
         over_repeats(found.held_out_error),
+        over_repeats(found.bound),
+        over_repeats(found.rank),
+        _finite(found.printed_bound),
+        over_repeats(admissible),
+        _finite(found.condition),
+        single(float(found.smallest_singular_value[0])),
+        over_repeats(found.loss),
     )
 
 
@@ -45,32 +45,14 @@ PROTOCOL = Protocol(
     1,
     (
         Metric(
-            "certificate_loss",
+            "certificate_error",
             "1",
             None,
-            "loss",
-            "Loss: the ideal equivariance loss on the test split, (f(a(x)).f(a(x')) - f(x).f(x'))^2, mean over pairs "
-            "and augmentations; 0 also where all embeddings are one.",
+            "error",
+            "Error: that of the best orthogonal map, in O(d), root mean square over the samples; it is at most the "
+            "rank-k bound. Held out: the map is fitted on the other half of the samples.",
         ),
-        Metric("certificate_sigma_min", "1", None, "σ_min", "σ_min: smallest singular value of the embeddings."),
-        Metric(
-            "certificate_condition",
-            "1",
-            None,
-            "‖A†‖ε",
-            "‖A†‖ε: ε² is the Frobenius norm of the difference of the Gram matrices, and ‖A†‖ = 1/σ_min; Prop. 3 "
-            "applies up to 1/√2.",
-        ),
-        Metric(
-            "certificate_admissible", "%", None, "admissible", "Admissible: augmentations to which Prop. 3 applies."
-        ),
-        Metric(
-            "certificate_printed_bound",
-            "1",
-            None,
-            "Prop. 3 bound",
-            "Prop. 3 bound: (1 + √2) ‖A†‖ε² / √n, guaranteed for admissible augmentations only; √2 is trivial.",
-        ),
+        Metric("certificate_held_out_error", "1", None, "error, held out"),
         Metric(
             "certificate_bound",
             "1",
@@ -81,14 +63,32 @@ PROTOCOL = Protocol(
         ),
         Metric("certificate_rank", "1", None, "k"),
         Metric(
-            "certificate_error",
+            "certificate_printed_bound",
             "1",
             None,
-            "error",
-            "Error: that of the best orthogonal map, in O(d), root mean square over the samples; it is at most the "
-            "rank-k bound. Held out: the map is fitted on the other half of the samples.",
+            "Prop. 3 bound",
+            "Prop. 3 bound: (1 + √2) ‖A†‖ε² / √n, guaranteed for admissible augmentations only; √2 is trivial.",
         ),
-        Metric("certificate_held_out_error", "1", None, "error, held out"),
+        Metric(
+            "certificate_admissible", "%", None, "admissible", "Admissible: augmentations to which Prop. 3 applies."
+        ),
+        Metric(
+            "certificate_condition",
+            "1",
+            None,
+            "‖A†‖ε",
+            "‖A†‖ε: ε² is the Frobenius norm of the difference of the Gram matrices, and ‖A†‖ = 1/σ_min; Prop. 3 "
+            "applies up to 1/√2.",
+        ),
+        Metric("certificate_sigma_min", "1", None, "σ_min", "σ_min: smallest singular value of the embeddings."),
+        Metric(
+            "certificate_loss",
+            "1",
+            None,
+            "loss",
+            "Loss: the ideal equivariance loss on the test split, (f(a(x)).f(a(x')) - f(x).f(x'))^2, mean over pairs "
+            "and augmentations; 0 also where all embeddings are one.",
+        ),
     ),
     never_skipped,
     _measure,
