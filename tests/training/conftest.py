@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 Make = Callable[..., RunConfig]
 
 SMALL: dict[str, dict[str, Any]] = {
-    "moco_v2": {"queue": 64, "momentum": 0.9},
+    "moco_v2": {"queue": 64, "momentum": 0.9, "split_batchnorm": 4},
     "byol": {"predictor_hidden": 8, "momentum": 0.9},
     "equimod": {"base": {"name": "simclr"}, "projector_hidden": [8], "projector_output": 4},
     "augself": {"base": {"name": "simclr"}, "predictor_hidden": [8]},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
@@ -46,8 +46,17 @@ class MethodSettings(Settings):
         """Which reading of the equivariance term a result uses; None for methods without the term."""
         return None
 
+    @property
+    def batchnorm_groups(self) -> int:
+        """Groups of a batch whose BatchNorm statistics in the encoder are taken apart; 1: the batch is not divided."""
+        return 1
+
     def check_batch(self, batch_size: int) -> None:
         """Raise ValueError where the method cannot work on batches of this size."""
+
+    def shortened(self, batch_size: int) -> Self:
+        """Return the settings for a check with a smaller batch, in which a batch is divided into fewer parts."""
+        return self
 
 
 def settings_class(name: str, found: Any) -> type[MethodSettings]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, Self
 
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from care_bench.config.methods.base import AnyBaseSettings, MethodSettings, Weight, Width, method
 from care_bench.names import Fidelity, Representation
+
+SHORT_SPLITS = 4
+"""Largest number of splits in a check; it divides a batch of 8 into chunks of two."""
 
 
 class EquivarianceTerm(MethodSettings):
@@ -55,6 +59,10 @@ class EquivarianceTerm(MethodSettings):
                 f"expected at most {batch_size // 2}, since the loss compares pairs"
             )
 
+    def shortened(self, batch_size: int) -> Self:
+        """Return the settings with at most ``SHORT_SPLITS`` splits, which divide every batch of a check."""
+        return self.model_copy(update={"splits": math.gcd(self.splits, SHORT_SPLITS)})
+
 
 class SiameseWrapper(MethodSettings):
     """A base method and another term on the features of its two views."""
@@ -80,9 +88,18 @@ class SiameseWrapper(MethodSettings):
         """Name of the wrapped method."""
         return self.base.name
 
+    @property
+    def batchnorm_groups(self) -> int:
+        """Groups of a batch that the base method asks for."""
+        return self.base.batchnorm_groups
+
     def check_batch(self, batch_size: int) -> None:
         """Raise ValueError where the base method cannot work on batches of this size."""
         self.base.check_batch(batch_size)
+
+    def shortened(self, batch_size: int) -> Self:
+        """Return the settings with the base method's shortened."""
+        return self.model_copy(update={"base": self.base.shortened(batch_size)})
 
 
 @method
@@ -128,7 +145,16 @@ class CareSettings(EquivarianceTerm):
         """Name of the wrapped method."""
         return self.base.name
 
+    @property
+    def batchnorm_groups(self) -> int:
+        """Groups of a batch that the base method asks for."""
+        return self.base.batchnorm_groups
+
     def check_batch(self, batch_size: int) -> None:
         """Raise ValueError unless both the chunks and the base method go with the batch."""
         super().check_batch(batch_size)
         self.base.check_batch(batch_size)
+
+    def shortened(self, batch_size: int) -> Self:
+        """Return the settings with fewer splits and the base method's shortened."""
+        return super().shortened(batch_size).model_copy(update={"base": self.base.shortened(batch_size)})
