@@ -7,7 +7,12 @@ from tests.config.paper_values import ADAM, AUGMENTATION, EQUIMOD, VARIANTS, Val
 FREE = {"training.deterministic", "training.threads", "training.checkpoint_every"}
 """Keys that change the measured numbers by rounding only."""
 THROUGH = [1, 10, 25, 50, 100, 150, 200, 250, 300, 350, 400]
-RUN: Values = {"training.steps": None, "training.precision": "32-true", "training.snapshot_epochs": []}
+RUN: Values = {
+    "training.steps": None,
+    "training.precision": "32-true",
+    "training.batchnorm_rows": None,
+    "training.snapshot_epochs": [],
+}
 ON_ONE_GPU: Values = {**RUN, "training.devices": 1, "training.batchnorm": "per-device"}
 SMALL: Values = {**ON_ONE_GPU, "augmentation.test_view": "resize"}
 CIFAR: Values = {**SMALL, "training.warmup_epochs": 0}
@@ -22,22 +27,32 @@ MEASURED_THROUGH: Values = {"training.snapshot_epochs": THROUGH}
 BARLOW: Values = {"encoder.projector.hidden": [2048, 2048], "encoder.projector.output": 2048}
 SIMCLR: Values = {"method.invariance_weight": 1.0}
 ON_SIMCLR: Values = {"method.base.invariance_weight": 1.0}
-MOCO: Values = {"method.queue": 4096, "method.momentum": 0.99, "method.symmetric": False}
-ON_MOCO: Values = {"method.base.queue": 4096, "method.base.momentum": 0.99, "method.base.symmetric": False}
+MOCO: Values = {
+    "method.queue": 4096,
+    "method.momentum": 0.99,
+    "method.symmetric": False,
+    "method.split_batchnorm": 8,
+}
+ON_MOCO: Values = {key.replace("method.", "method.base."): value for key, value in MOCO.items()}
+MOCO_DEFAULTS: Values = {"method.symmetric": False, "method.split_batchnorm": 1}
+ON_MOCO_DEFAULTS: Values = {key.replace("method.", "method.base."): value for key, value in MOCO_DEFAULTS.items()}
+REPLICAS: Values = {"training.batchnorm_rows": 128}
 TERM: Values = {"method.representation": "projection", "method.loss": "gram"}
 WEIGHTS = (0.001, 0.003, 0.03, 0.1, 0.3, 1, 3, 10)
 
 
-def table1(small: Values) -> dict[str, Values]:
-    """The variants that CIFAR10, CIFAR100 and STL10 share."""
+def table1(small: Values, released: Values) -> dict[str, Values]:
+    """The variants that CIFAR10, CIFAR100 and STL10 share; ``released`` is what else the released code's rows have."""
     return {
         "simclr": {**small, **SIMCLR},
         "moco_v2": {**small, **MOCO},
         "barlow_twins": {**small, **BARLOW},
         "equimod-simclr": {**EQUIMOD_RECIPE, **ON_SIMCLR},
-        **{f"care{fidelity}": {**small, **ON_SIMCLR} for fidelity in ("", "-released-code")},
+        "care": {**small, **ON_SIMCLR},
+        "care-released-code": {**small, **ON_SIMCLR, **released},
         **{f"care-moco_v2{fidelity}": {**small, **ON_MOCO} for fidelity in ("", "-released-code")},
-        **{f"care-barlow_twins{fidelity}": {**small, **BARLOW} for fidelity in ("", "-released-code")},
+        "care-barlow_twins": {**small, **BARLOW},
+        "care-barlow_twins-released-code": {**small, **BARLOW, **released},
     }
 
 
@@ -85,17 +100,17 @@ def clouds(invariance: float, weight: float) -> Values:
 
 CHOICES: dict[str, dict[str, Values]] = {
     "cifar10": {
-        **table1(CIFAR),
+        **table1(CIFAR, REPLICAS),
         "simclr": {**CIFAR, **SIMCLR, **MEASURED_THROUGH},
         "care": {**CARE, **MEASURED_THROUGH},
-        "care-released-code": {**CARE, **MEASURED_THROUGH},
+        "care-released-code": {**CARE, **MEASURED_THROUGH, **REPLICAS},
         "byol": BOTH_VIEWS_OF_BYOL,
         "equimod-byol": BOTH_VIEWS_OF_BYOL,
         "simclr-equimod-recipe": {**EQUIMOD, **EQUIMOD_RECIPE, **SIMCLR},
         "care-byol": BOTH_VIEWS_OF_BYOL,
         "care-byol-released-code": BOTH_VIEWS_OF_BYOL,
         "care-features": {**CARE, "method.representation": "features"},
-        "care-features-released-code": {**CARE, "method.representation": "features"},
+        "care-features-released-code": {**CARE, **REPLICAS, "method.representation": "features"},
         "care-wahba": {**CARE, "method.loss": "wahba"},
         "augself": {
             **CARE,
@@ -108,27 +123,27 @@ CHOICES: dict[str, dict[str, Values]] = {
         "uniformity": {**CIFAR, **MEASURED_THROUGH},
         "equivariance": {**CIFAR, **TERM, **MEASURED_THROUGH},
         "uniformity_equivariance": {**CIFAR, **TERM, **MEASURED_THROUGH},
-        "uniformity_equivariance-released-code": {**CIFAR, **TERM, **MEASURED_THROUGH},
+        "uniformity_equivariance-released-code": {**CIFAR, **TERM, **MEASURED_THROUGH, **REPLICAS},
         "care-one-draw": {**CARE, **MEASURED_THROUGH},
-        "care-draw-per-chunk-released-code": {**CARE, **MEASURED_THROUGH, "method.sharing": "chunk"},
+        "care-draw-per-chunk-released-code": {**CARE, **MEASURED_THROUGH, **REPLICAS, "method.sharing": "chunk"},
         "simclr-resnet18": {**CIFAR, **SIMCLR, **MEASURED_THROUGH},
         "care-resnet18": {**CARE, **MEASURED_THROUGH},
-        "care-resnet18-released-code": {**CARE, **MEASURED_THROUGH},
+        "care-resnet18-released-code": {**CARE, **MEASURED_THROUGH, **REPLICAS},
         "simclr-circle": {**CIFAR, **SIMCLR},
         "care-circle": CARE,
-        "care-circle-released-code": CARE,
+        "care-circle-released-code": {**CARE, **REPLICAS},
     },
-    "cifar100": {**table1(CIFAR), "byol": BOTH_VIEWS_OF_BYOL},
-    "stl10": table1(SMALL),
+    "cifar100": {**table1(CIFAR, REPLICAS), "byol": BOTH_VIEWS_OF_BYOL},
+    "stl10": table1(SMALL, {}),
     "imagenet100": {
         "simclr": {**IMAGENET100, **SIMCLR},
         "simclr-synchronised": {**IMAGENET100, **SIMCLR, **SYNCHRONISED},
-        "moco_v2": {**IMAGENET100, "method.symmetric": False},
-        "moco_v2-synchronised": {**IMAGENET100, "method.symmetric": False, **SYNCHRONISED},
+        "moco_v2": {**IMAGENET100, **MOCO_DEFAULTS},
+        "moco_v2-synchronised": {**IMAGENET100, **MOCO_DEFAULTS, **SYNCHRONISED},
         "care": {**IMAGENET100, **ON_SIMCLR},
         "care-released-code": {**IMAGENET100_RELEASED, **ON_SIMCLR},
-        "care-moco_v2": {**IMAGENET100, "method.base.symmetric": False},
-        "care-moco_v2-released-code": {**IMAGENET100_RELEASED, "method.base.symmetric": False},
+        "care-moco_v2": {**IMAGENET100, **ON_MOCO_DEFAULTS},
+        "care-moco_v2-released-code": {**IMAGENET100_RELEASED, **ON_MOCO_DEFAULTS},
     },
     "flowers102": {
         "simclr": {**FLOWERS, **SIMCLR, "method.temperature": 0.5},
@@ -151,6 +166,14 @@ CHOICES: dict[str, dict[str, Values]] = {
 
 BYOL = {"byol", "equimod-byol", "care-byol", "care-byol-released-code"}
 RECIPE = {"equimod-simclr", "simclr-equimod-recipe"}
+ONE_BATCH = {
+    dataset: {
+        name
+        for name, choices in CHOICES[dataset].items()
+        if choices["training.batchnorm_rows"] is None and name not in BYOL | {"equimod-simclr"}
+    }
+    for dataset in ("cifar10", "cifar100")
+}
 RELEASED_IMAGENET = {"care-released-code", "care-moco_v2-released-code"}
 
 
@@ -173,6 +196,7 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
         "training.schedule": {"simclr-equimod-recipe"},
         "training.precision": BYOL | {"equimod-simclr"},
         "training.devices": set(VARIANTS["cifar10"]),
+        "training.batchnorm_rows": ONE_BATCH["cifar10"],
     },
     "cifar100": {
         **EQUIMOD_ALONE,
@@ -181,6 +205,7 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
         "augmentation.blur_probability": {"byol", "equimod-simclr"},
         "training.precision": {"byol", "equimod-simclr"},
         "training.devices": set(VARIANTS["cifar100"]),
+        "training.batchnorm_rows": ONE_BATCH["cifar100"],
     },
     "stl10": {
         **EQUIMOD_ALONE,
