@@ -115,7 +115,8 @@ CHOICES: dict[str, dict[str, Values]] = {
         "augself": {
             **CARE,
             "method.base.temperature": 0.5,
-            "method.weight": 1.0,
+            "method.crop_weight": 1.0,
+            "method.colour_weight": 1.0,
             "method.predictor_hidden": [512, 512],
         },
         **{f"care-weight-{weight}": {**CARE, "method.weight": weight} for weight in WEIGHTS},

@@ -25,6 +25,7 @@ SMALL: dict[str, dict[str, Any]] = {
     "byol": {"predictor_hidden": 8, "momentum": 0.9},
     "equimod": {"base": {"name": "simclr"}, "projector_hidden": [8], "projector_output": 4},
     "augself": {"base": {"name": "simclr"}, "predictor_hidden": [8]},
+    "parameter_prediction": {"base": {"name": "simclr"}, "predictor_hidden": [8]},
     "care": {"base": {"name": "simclr"}, "splits": 4, "weight": 0.3},
     "equivariance": {"splits": 4},
     "uniformity_equivariance": {"splits": 4, "weight": 0.3},

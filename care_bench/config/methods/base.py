@@ -25,7 +25,7 @@ class MethodSettings(Settings):
     """Its label in tables; its name where empty."""
 
     siamese: ClassVar[bool] = False
-    """Whether the method's terms follow from the features of two views, so that EquiMod and AugSelf can wrap it."""
+    """Whether the method's terms follow from the features of two views, so that EquiMod and others can wrap it."""
 
     wrapper: ClassVar[bool] = False
     """Whether it adds a term of its own to a base method, so that no other method wraps it."""
@@ -53,6 +53,9 @@ class MethodSettings(Settings):
 
     def check_batch(self, batch_size: int) -> None:
         """Raise ValueError where the method cannot work on batches of this size."""
+
+    def check_augmentation(self, kind: str) -> None:
+        """Raise ValueError where the method cannot work with an augmentation of this kind."""
 
     def shortened(self, batch_size: int) -> Self:
         """Return the settings for a check with a smaller batch, in which a batch is divided into fewer parts."""

@@ -65,14 +65,12 @@ class EquivarianceTerm(MethodSettings):
 
 
 class SiameseWrapper(MethodSettings):
-    """A base method and another term on the features of its two views."""
+    """A base method and other terms on the features of its two views."""
 
     wrapper = True
 
     base: AnyBaseSettings
     """Settings of the wrapped method, one of two views: simclr, byol, barlow_twins or invariance."""
-    weight: Weight = 1.0
-    """Weight of the added term."""
 
     @model_validator(mode="after")
     def _base_is_siamese(self) -> Self:
@@ -109,6 +107,8 @@ class EquiModSettings(SiameseWrapper):
     implementation = "care_bench.methods.equimod:EquiMod"
     label = "EquiMod"
     name: Literal["equimod"]
+    weight: Weight = 1.0
+    """Weight of the added term."""
     temperature: PositiveFloat = 0.2
     """Temperature of the NT-Xent between predicted and actual embedding."""
     projector_hidden: tuple[Width, ...] = (2048, 2048)
@@ -119,11 +119,36 @@ class EquiModSettings(SiameseWrapper):
 
 @method
 class AugSelfSettings(SiameseWrapper):
-    """The difference of the two views' augmentation parameters is predicted from their features."""
+    """The two views' differences in crop and in colour are predicted from their features, by a head each."""
 
     implementation = "care_bench.methods.augself:AugSelf"
     label = "AugSelf"
     name: Literal["augself"]
+    crop_weight: Weight = 1.0
+    """Weight of the crop's term; 1 in the release for STL10, 0.5 for ImageNet100."""
+    colour_weight: Weight = 1.0
+    """Weight of the colour's term; 1 in the release for STL10, 0.5 for ImageNet100."""
+    predictor_hidden: tuple[Width, ...] = (512, 512)
+    """Hidden widths of each head."""
+
+    def check_augmentation(self, kind: str) -> None:
+        """Raise ValueError unless the views are cropped images."""
+        if kind != "image":
+            raise ValueError(
+                f"augself predicts crop and colour, which an augmentation of kind {kind!r} does not have; expected "
+                "images, or the method parameter_prediction"
+            )
+
+
+@method
+class ParameterPredictionSettings(SiameseWrapper):
+    """The difference of the two views' augmentation parameters, all of them, is predicted from their features."""
+
+    implementation = "care_bench.methods.parameter_prediction:ParameterPrediction"
+    label = "parameter prediction"
+    name: Literal["parameter_prediction"]
+    weight: Weight = 1.0
+    """Weight of the added term."""
     predictor_hidden: tuple[Width, ...] = (512, 512)
     """Hidden widths of the predictor."""
 
