@@ -135,6 +135,8 @@ class TrainingConfig(Settings):
     steps: PositiveInt | None = None
     """Stop after this many steps, to check a profile end to end; the schedule is cut to the same length."""
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    tf32: bool = False
+    """Let a GPU multiply float32 numbers as TF32, which keeps about three digits; in the evaluation too."""
     devices: Annotated[int, Field(ge=1, le=64)] = 1
     """Ranks that share every batch: one process per GPU, or that many on the CPU; it has to divide `batch_size`."""
     batchnorm: Literal["per-device", "synchronised"] = "per-device"
