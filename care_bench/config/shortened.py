@@ -8,7 +8,7 @@ from contextlib import suppress
 from care_bench.config.run import RunConfig, TrainingConfig
 
 BATCHES = (8, 16, 32)
-"""Batch sizes to try; the first that the method accepts is taken."""
+"""Batch sizes to try; the first that the method accepts is taken, else the run's own."""
 EVALUATION = {"samples": 64, "augmentations": 2}
 """Upper limits of the evaluation of such a run."""
 
@@ -17,7 +17,7 @@ def shortened(run: RunConfig, steps: int) -> RunConfig:
     """Return the run cut to so many steps with a small batch on one device."""
     batch = run.training.batch_size
     for size in (*(size for size in BATCHES if size < batch), batch):
-        method = run.method.shortened(size)
+        method = run.method.shortened(size) if size < batch else run.method
         with suppress(ValueError):
             method.check_batch(size)
             break

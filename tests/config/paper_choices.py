@@ -10,6 +10,7 @@ THROUGH = [1, 10, 25, 50, 100, 150, 200, 250, 300, 350, 400]
 RUN: Values = {
     "training.steps": None,
     "training.precision": "32-true",
+    "training.tf32": False,
     "training.batchnorm_rows": None,
     "training.snapshot_epochs": [],
 }
@@ -25,8 +26,8 @@ BOTH_VIEWS_OF_BYOL: Values = {
 }
 MEASURED_THROUGH: Values = {"training.snapshot_epochs": THROUGH}
 BARLOW: Values = {"encoder.projector.hidden": [2048, 2048], "encoder.projector.output": 2048}
-SIMCLR: Values = {"method.invariance_weight": 1.0}
-ON_SIMCLR: Values = {"method.base.invariance_weight": 1.0}
+SIMCLR: Values = {"method.invariance_weight": 1.0, "method.negatives_per": None}
+ON_SIMCLR: Values = {"method.base.invariance_weight": 1.0, "method.base.negatives_per": None}
 MOCO: Values = {
     "method.queue": 4096,
     "method.momentum": 0.99,
@@ -94,7 +95,7 @@ SYNCHRONISED: Values = {"training.batchnorm": "synchronised"}
 
 def clouds(invariance: float, weight: float) -> Values:
     """CARE on protein fragments."""
-    base = {"method.base.temperature": 0.5, "method.base.invariance_weight": invariance}
+    base = {**ON_SIMCLR, "method.base.temperature": 0.5, "method.base.invariance_weight": invariance}
     return {**CLOUDS, **base, "method.splits": 4, "method.weight": weight}
 
 
@@ -142,7 +143,7 @@ CHOICES: dict[str, dict[str, Values]] = {
         "moco_v2": {**IMAGENET100, **MOCO_DEFAULTS},
         "moco_v2-synchronised": {**IMAGENET100, **MOCO_DEFAULTS, **SYNCHRONISED},
         "care": {**IMAGENET100, **ON_SIMCLR},
-        "care-released-code": {**IMAGENET100_RELEASED, **ON_SIMCLR},
+        "care-released-code": {**IMAGENET100_RELEASED, **ON_SIMCLR, "method.base.negatives_per": 64},
         "care-moco_v2": {**IMAGENET100, **ON_MOCO_DEFAULTS},
         "care-moco_v2-released-code": {**IMAGENET100_RELEASED, **ON_MOCO_DEFAULTS},
     },
@@ -153,7 +154,7 @@ CHOICES: dict[str, dict[str, Values]] = {
     },
     "pdb": {
         "simclr": {**CLOUDS, **SIMCLR, "method.temperature": 0.5},
-        "simclr-weak-invariance": {**CLOUDS, "method.invariance_weight": 0.1, "method.temperature": 0.5},
+        "simclr-weak-invariance": {**CLOUDS, **SIMCLR, "method.invariance_weight": 0.1, "method.temperature": 0.5},
         "invariance": CLOUDS,
         "uniformity": CLOUDS,
         "care-weight-1": clouds(0.1, 1.0),
@@ -218,6 +219,8 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
     "imagenet100": {
         "augmentation.blur_kernel": set(VARIANTS["imagenet100"]) - RELEASED_IMAGENET,
         "training.batchnorm": {"simclr-synchronised", "moco_v2-synchronised"},
+        "method.negatives_per": {"simclr", "simclr-synchronised"},
+        "method.base.negatives_per": {"care"},
     },
     "flowers102": {"training.devices": set(VARIANTS["flowers102"])},
     "pdb": {"training.devices": set(VARIANTS["pdb"])},

@@ -38,6 +38,15 @@ def test_groups_of_batchnorm_come_from_the_training_or_the_method(
     assert make(method, **training).batchnorm_groups == groups
 
 
+def test_groups_of_negatives_divide_the_batch() -> None:
+    simclr = {**SIMCLR, "negatives_per": 24}
+    for method in (simclr, {"name": "care", "base": simclr, "splits": 4, "weight": 1}):
+        with pytest.raises(CareBenchError) as caught:
+            make(method)
+        assert "negatives_per = 24 does not divide batch_size = 64; expected a divisor" in str(caught.value)
+        assert "\n" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("method", "training", "line"),
     [

@@ -16,6 +16,15 @@ from tests.config.test_run import MOCO, SIMCLR, make
         (SIMCLR, {"batchnorm_rows": 32}, 8, {"training.batchnorm_rows": 4}),
         (SIMCLR, {"batchnorm_rows": 30, "batch_size": 90}, 8, {"training.batchnorm_rows": 2}),
         (SIMCLR, {"batchnorm_rows": 3, "batch_size": 6}, 6, {"training.batchnorm_rows": 3}),
+        ({**SIMCLR, "negatives_per": 16}, {}, 8, {"method.negatives_per": 4}),
+        ({**SIMCLR, "negatives_per": 9}, {"batch_size": 90}, 8, {"method.negatives_per": 2}),
+        ({**SIMCLR, "negatives_per": 3}, {"batch_size": 6}, 6, {"method.negatives_per": 3}),
+        (
+            {"name": "equimod", "base": {**SIMCLR, "negatives_per": 16}},
+            {},
+            8,
+            {"method.base.negatives_per": 4},
+        ),
         ({**MOCO, "split_batchnorm": 8}, {}, 8, {"method.split_batchnorm": 4}),
         ({**MOCO, "queue": 48, "split_batchnorm": 3}, {"batch_size": 48}, 8, {"method.split_batchnorm": 1}),
         (

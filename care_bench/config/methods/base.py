@@ -58,7 +58,7 @@ class MethodSettings(Settings):
         """Raise ValueError where the method cannot work with an augmentation of this kind."""
 
     def shortened(self, batch_size: int) -> Self:
-        """Return the settings for a check with a smaller batch, in which a batch is divided into fewer parts."""
+        """Return the settings for a check with a smaller batch, a power of two, whose parts are smaller or fewer."""
         return self
 
 

@@ -22,6 +22,21 @@ class SimCLRSettings(MethodSettings):
     """Temperature of InfoNCE."""
     invariance_weight: Weight = 1.0
     """Weight of InfoNCE's invariance term; 1 is InfoNCE itself."""
+    negatives_per: Annotated[int, Field(ge=2)] | None = None
+    """Images of a batch whose views are each other's negatives, whatever the number of devices; None: all of them."""
+
+    def check_batch(self, batch_size: int) -> None:
+        """Raise ValueError unless the batch divides into groups of negatives."""
+        if self.negatives_per is not None and batch_size % self.negatives_per:
+            raise ValueError(
+                f"negatives_per = {self.negatives_per} does not divide batch_size = {batch_size}; expected a divisor"
+            )
+
+    def shortened(self, batch_size: int) -> Self:
+        """Return the settings with groups of at most half of the batch."""
+        if self.negatives_per is None:
+            return self
+        return self.model_copy(update={"negatives_per": max(2, math.gcd(self.negatives_per, batch_size // 2))})
 
 
 @method
