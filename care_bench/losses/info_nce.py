@@ -87,8 +87,8 @@ def _logits(z1: Tensor, z2: Tensor, temperature: float, groups: int) -> Tensor:
     """
     positive_temperature(temperature)
     z1, z2 = paired_rows(z1, z2, at_least=2)
-    inputs, rest = divmod(len(z1), groups)
-    if rest or inputs < 2:
+    inputs = len(z1) // max(groups, 1)
+    if inputs * groups != len(z1) or inputs < 2:
         raise ValueError(f"a batch of {len(z1)} rows in {groups} groups; expected a multiple with at least 2 rows each")
     with autocast_off(z1):
         views = torch.cat([z.reshape(groups, inputs, -1) for z in (z1, z2)], dim=1)

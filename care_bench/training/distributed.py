@@ -185,8 +185,9 @@ def shard_batches(encoder: Encoder, config: RunConfig, ranks: Ranks) -> None:
 def group_rows(encoder: Encoder, config: RunConfig, ranks: Ranks) -> None:
     """Let BatchNorm take the rows of an encoder in the groups that the run asks for.
 
-    The backbone sees the groups of this rank's shard, the projection head those of the whole batch. MoCo's groups share
-    their running statistics; those of ``training.batchnorm_rows`` keep the first group's, as DataParallel does.
+    The backbone sees the groups of this rank's shard, the projection head those of the whole batch. Running statistics
+    are the mean of the groups that a rank sees where the method asks for groups, as in MoCo's example, and those of the
+    first group where ``training.batchnorm_rows`` does, as with DataParallel. Rank 0 writes its own.
     """
     groups = config.batchnorm_groups
     if groups == 1:

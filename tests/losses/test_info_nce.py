@@ -138,7 +138,7 @@ def test_groups_are_infonce_run_group_by_group(unit_rows, groups):
     assert uniformity.item() < info_nce_terms(z1, z2, 0.3)[1].item() - 0.1, "fewer negatives"
 
 
-@pytest.mark.parametrize("groups", [5, 16])
+@pytest.mark.parametrize("groups", [0, 5, 16])
 def test_groups_that_do_not_divide_the_batch_are_refused(unit_rows, groups):
     with pytest.raises(ValueError, match=f"a batch of 16 rows in {groups} groups; expected a multiple with at least 2"):
         info_nce_terms(unit_rows(16, 5, 0), unit_rows(16, 5, 1), 0.3, groups)
