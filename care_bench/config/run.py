@@ -137,10 +137,15 @@ class TrainingConfig(Settings):
     steps: PositiveInt | None = None
     """Stop after this many steps, to check a profile end to end; the schedule is cut to the same length."""
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    tf32: bool = False
+    """Let a GPU multiply float32 numbers as TF32, which keeps about three digits; in the evaluation too."""
     devices: Annotated[int, Field(ge=1, le=64)] = 1
     """Ranks that share every batch: one process per GPU, or that many on the CPU; it has to divide `batch_size`."""
     batchnorm: Literal["per-device", "synchronised"] = "per-device"
     """With several devices: statistics of each device's shard of the batch, or of the whole batch (GPUs only)."""
+    batchnorm_rows: Annotated[int, Field(ge=2)] | None = None
+    """Rows of a batch whose BatchNorm statistics in the encoder are taken together, whatever the number of devices;
+    running statistics follow the first of them. None: all rows of a device."""
     deterministic: bool = True
     """Deterministic kernels: bit-identical weights for the same config, seed and device."""
     threads: Annotated[int, Field(ge=1, le=1024)] = 1
@@ -173,6 +178,22 @@ class TrainingConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _rows_divide_the_shard(self) -> Self:
+        rows = self.batchnorm_rows
+        if rows is None:
+            return self
+        if self.batchnorm == "synchronised":
+            raise ValueError(
+                f"batchnorm_rows = {rows} and batchnorm = 'synchronised', which takes all rows together; expected one "
+                "of them"
+            )
+        shard = self.batch_size // self.devices
+        if shard % rows:
+            of = f" of each of {self.devices} devices" if self.devices > 1 else ""
+            raise ValueError(f"batchnorm_rows = {rows} does not divide the {shard} rows{of}; expected a divisor")
+        return self
+
+    @model_validator(mode="after")
     def _snapshots_rise(self) -> Self:
         if list(self.snapshot_epochs) != sorted(set(self.snapshot_epochs)):
             raise ValueError(f"snapshot_epochs = {list(self.snapshot_epochs)}; expected rising epochs")
@@ -201,13 +222,41 @@ class RunConfig(Settings):
         """`dataset/variant/seedN`: the run within its profile, and its folder."""
         return f"{self.dataset}/{self.variant}/seed{self.seed}"
 
+    @property
+    def batchnorm_groups(self) -> int:
+        """Groups of a batch, over all devices, whose BatchNorm statistics in the encoder are taken apart; 1: none."""
+        rows = self.training.batchnorm_rows
+        return self.method.batchnorm_groups if rows is None else self.training.batch_size // rows
+
     @model_validator(mode="after")
     def _parts_fit(self) -> Self:
         self.method.check_batch(self.training.batch_size)
+        self._check_groups(self.method.batchnorm_groups)
         backbone, kind = self.encoder.backbone, self.augmentation.kind
+        self.method.check_augmentation(kind)
         if KINDS[backbone.inputs] != kind:
             raise ValueError(
                 f"backbone {backbone.name!r} does not take the inputs of augmentation {kind!r}; expected augmentation "
                 f"{KINDS[backbone.inputs]!r}, or a backbone for it"
             )
         return self
+
+    def _check_groups(self, groups: int) -> None:
+        """Raise ValueError where the training leaves no room for the groups that the method asks for."""
+        training = self.training
+        if groups == 1:
+            return
+        if training.batchnorm_rows is not None:
+            raise ValueError(
+                f"split_batchnorm = {groups} and training.batchnorm_rows = {training.batchnorm_rows}; expected one of "
+                "them"
+            )
+        if training.batchnorm == "synchronised":
+            raise ValueError(
+                f"split_batchnorm = {groups} and training.batchnorm = 'synchronised', which takes all rows together; "
+                "expected one of them"
+            )
+        if groups % training.devices:
+            raise ValueError(
+                f"split_batchnorm = {groups} on training.devices = {training.devices}; expected a multiple of it"
+            )

@@ -26,7 +26,7 @@ from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.files import canonical_json, locked, sha256_file, sha256_tree, write_json
 from care_bench.names import GRADIENT_RATIO, REPRESENTATIONS
 from care_bench.runs.build import build_augmentation, build_run_encoder
-from care_bench.runs.device import best_device, describe_device, reproducible
+from care_bench.runs.device import best_device, describe_device, reproducible, tf32_allowed
 from care_bench.runs.folder import RunFolder
 from care_bench.runs.summary import Summary
 from care_bench.runs.weights import load_encoder_weights
@@ -188,20 +188,21 @@ def _records(task: _Task) -> Iterator[Record]:
         "config_sha256": task.summary.config_sha256,
         "data_sha256": task.summary.data_sha256,
         "code_version": code_version(),
-        "environment": environment(),
         "device": describe_device(device),
     }
     all_weights, ratios = _weights(task), _gradient_ratios(task.folder)
     encoder = build_run_encoder(config, dataset)
     augmentation = build_augmentation(settings.augmentation_of(config), dataset, f"run {config.id}")
     pretraining = build_augmentation(config.augmentation, dataset, f"run {config.id}")
-    with reproducible(config.training.deterministic, config.training.threads, device):
+    training = config.training
+    with reproducible(training.deterministic, training.threads, device, tf32=training.tf32):
+        used = {**shared, "environment": {**environment(), "tf32": "on" if tf32_allowed(device) else "off"}}
         for weights in all_weights:
             load_encoder_weights(encoder, weights.path, config.sha256())
             where = f"run {config.id}" + ("" if weights.epoch is None else f", epoch {weights.epoch}")
             # A new embedder for each encoder: the embeddings of the one before are freed first.
             embedder = Embedder(encoder, augmentation, dataset, settings, device, where, ratios, pretraining)
-            yield from _measure_encoder(embedder, task.protocols, weights, shared)
+            yield from _measure_encoder(embedder, task.protocols, weights, used)
 
 
 def _gradient_ratios(folder: RunFolder) -> tuple[float, ...]:

@@ -49,12 +49,12 @@ class InfoNCE(nn.Module):
 
 def info_nce(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
     """Return what :class:`InfoNCE` returns."""
-    logits = _logits(z1, z2, temperature)
+    (logits,) = _logits(z1, z2, temperature, groups=1)
     partner = torch.arange(len(logits), device=logits.device).roll(len(logits) // 2)
     return functional.cross_entropy(logits, partner)
 
 
-def info_nce_terms(z1: Tensor, z2: Tensor, temperature: float) -> tuple[Tensor, Tensor]:
+def info_nce_terms(z1: Tensor, z2: Tensor, temperature: float, groups: int = 1) -> tuple[Tensor, Tensor]:
     """Return InfoNCE's two halves, invariance and uniformity; their sum is the loss.
 
     Wang and Isola (arXiv 2005.10242) call the first alignment. The second is the exact other half of InfoNCE because
@@ -65,24 +65,33 @@ def info_nce_terms(z1: Tensor, z2: Tensor, temperature: float) -> tuple[Tensor, 
         z1: (B, d) unit rows, first views; B >= 2.
         z2: (B, d) unit rows, second views.
         temperature: positive.
+        groups: number of equal groups of consecutive inputs, at least two each; the views of one group are each other's
+            negatives, as where every device has its own. The result is the mean over the groups.
 
     Returns:
         invariance: minus the mean similarity of the positives over the temperature.
-        uniformity: mean over the 2B views of the logsumexp over all other views, the positive among them.
+        uniformity: mean over the 2B views of the logsumexp over all other views of the group, the positive among them.
 
     Raises:
-        ValueError: as :class:`InfoNCE`.
+        ValueError: as :class:`InfoNCE`, or the groups do not divide B into at least two inputs each.
     """
-    logits = _logits(z1, z2, temperature)
-    return -logits.diagonal(len(z1)).mean(), logits.logsumexp(dim=1).mean()
+    logits = _logits(z1, z2, temperature, groups)
+    return -logits.diagonal(len(z1) // groups, dim1=1, dim2=2).mean(), logits.logsumexp(dim=2).mean()
 
 
-def _logits(z1: Tensor, z2: Tensor, temperature: float) -> Tensor:
-    """Return the (2B, 2B) similarities over the temperature, minus infinity where a view meets itself."""
+def _logits(z1: Tensor, z2: Tensor, temperature: float, groups: int) -> Tensor:
+    """Return the similarities of each group over the temperature, minus infinity where a view meets itself.
+
+    Returns:
+        (groups, 2R, 2R), R = B / groups inputs: their first views, then their second.
+    """
     positive_temperature(temperature)
     z1, z2 = paired_rows(z1, z2, at_least=2)
+    inputs = len(z1) // max(groups, 1)
+    if inputs * groups != len(z1) or inputs < 2:
+        raise ValueError(f"a batch of {len(z1)} rows in {groups} groups; expected a multiple with at least 2 rows each")
     with autocast_off(z1):
-        views = torch.cat([z1, z2])
+        views = torch.cat([z.reshape(groups, inputs, -1) for z in (z1, z2)], dim=1)
         logits = views @ views.mT / temperature
-        itself = torch.eye(len(views), dtype=torch.bool, device=views.device)
+        itself = torch.eye(2 * inputs, dtype=torch.bool, device=views.device)
         return logits.masked_fill(itself, -torch.inf)

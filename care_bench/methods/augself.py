@@ -1,4 +1,4 @@
-"""AugSelf (Lee et al. 2021): the difference of two views' augmentation parameters is predicted from their features."""
+"""AugSelf (Lee et al. 2021): two views' differences in crop and in colour are predicted from their features."""
 
 from __future__ import annotations
 
@@ -9,60 +9,83 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from care_bench.augmentations import ImageAugmentation, ImageParameters
+from care_bench.augmentations.differences import crop_difference, jitter_strengths
+from care_bench.augmentations.transfer import to_device
 from care_bench.config.methods.equivariant import AugSelfSettings
 from care_bench.methods.base import Context, SiameseMethod, View
-from care_bench.methods.parameter_vector import ParameterVector
 from care_bench.models import Encoder, projection_head
 
 
 class AugSelf(SiameseMethod):
-    """The base method's terms plus a regression that keeps information on the augmentations in the features.
+    """The base method's terms plus two regressions that keep information on crop and colour in the features.
 
-    The predictor sees the backbone's features of both views and regresses the difference of their standardised
-    parameter vectors; the term is the squared error, mean over the numbers and the batch. The original predicts crop
-    and colour with a loss each; here every number of the vector counts alike.
+    Each of two heads sees the backbone's features of both views, in one order and in the other, and predicts the
+    difference of the views' parameters in the same order: through a tanh, under the squared error, mean over the four
+    numbers, both orders and the batch. Targets and heads are those of the released code for crop and colour, its two
+    terms by default. That code synchronises BatchNorm; here too the heads see the whole batch.
 
     Args:
         base: the wrapped method.
-        vector: standardises the parameters.
-        predictor: module (n, 2 features) -> (n, parameters).
-        weight: weight of the added term.
+        crop_head: module (n, 2 features) -> (n, 4).
+        colour_head: module of the same shape.
+        jitter: strengths of the colour jitter that the views are drawn with.
+        crop_weight: weight of the term `crop`.
+        colour_weight: weight of the term `colour`.
     """
 
     Settings = AugSelfSettings
 
-    def __init__(self, base: SiameseMethod, vector: ParameterVector, predictor: nn.Module, weight: float) -> None:
+    def __init__(
+        self,
+        base: SiameseMethod,
+        crop_head: nn.Module,
+        colour_head: nn.Module,
+        jitter: tuple[float, float, float, float],
+        crop_weight: float,
+        colour_weight: float,
+    ) -> None:
         super().__init__()
         self.base = base
-        self.vector = vector
-        self.predictor = predictor
-        self.weights = {**base.weights, "augself": weight}
-        self.added = ("augself",)
+        self.crop_head = crop_head
+        self.colour_head = colour_head
+        self.jitter = jitter
+        self.weights = {**base.weights, "crop": crop_weight, "colour": colour_weight}
+        self.added = ("crop", "colour")
 
     @classmethod
     def from_settings(cls, settings: AugSelfSettings, context: Context) -> Self:
         """Build from settings."""
-        base = context.build(settings.base)
+        base, augmentation = context.build(settings.base), context.augmentation
         assert isinstance(base, SiameseMethod)
-        vector = ParameterVector(context.augmentation, torch.Generator().manual_seed(context.seed))
+        assert isinstance(augmentation, ImageAugmentation)
         with context.initial_weights(settings.name):
-            features = 2 * context.encoder.feature_dimension
-            predictor = projection_head(features, settings.predictor_hidden, vector.dimension)
-        return cls(base, vector, predictor, settings.weight)
+            features, hidden = 2 * context.encoder.feature_dimension, settings.predictor_hidden
+            heads = projection_head(features, hidden, 4), projection_head(features, hidden, 4)
+        return cls(base, *heads, augmentation.jitter, settings.crop_weight, settings.colour_weight)
 
     def terms(self, encoder: Encoder, features: Sequence[Tensor], views: Sequence[View]) -> dict[str, Tensor]:
-        """Return the base method's terms and `augself`."""
-        first, second = (self._vector(view) for view in views)
-        predicted = self.predictor(torch.cat(list(features), dim=1)).float()
-        error = functional.mse_loss(predicted, first - second)
-        return {**self.base.terms(encoder, features, views), "augself": error}
-
-    def _vector(self, view: View) -> Tensor:
-        assert view.parameters is not None
-        vector: Tensor = self.vector(view.parameters)
-        return vector
+        """Return the base method's terms, `crop` and `colour`."""
+        first, second = (_parameters(view) for view in views)
+        crop = torch.cat([crop_difference(first, second), crop_difference(second, first)])
+        colour = jitter_strengths(first, self.jitter) - jitter_strengths(second, self.jitter)
+        both_orders = torch.cat([torch.cat(list(pair), dim=1) for pair in (features, features[::-1])])
+        return {
+            **self.base.terms(encoder, features, views),
+            "crop": _error(self.crop_head(both_orders), crop),
+            "colour": _error(self.colour_head(both_orders), torch.cat([colour, -colour])),
+        }
 
     @torch.no_grad()
     def after_step(self, encoder: Encoder, step: int, total: int) -> None:
         """Let the base method update its state."""
         self.base.after_step(encoder, step, total)
+
+
+def _parameters(view: View) -> ImageParameters:
+    assert isinstance(view.parameters, ImageParameters)
+    return view.parameters
+
+
+def _error(predicted: Tensor, target: Tensor) -> Tensor:
+    return functional.mse_loss(predicted.float().tanh(), to_device(target, predicted.device))

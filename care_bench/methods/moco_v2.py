@@ -22,9 +22,8 @@ class MoCoV2(Method):
     The momentum encoder moves and the queue takes the keys after the optimizer's step. The original moves it before
     the next step's keys are computed, which is the same.
 
-    Where several ranks share a batch and BatchNorm is per device, the samples of the key view are shuffled over the
-    ranks, so that a query and its key do not share batch statistics. The symmetric form does not shuffle, since each of
-    its views is also a query.
+    Where BatchNorm takes parts of a batch apart, per device or in groups (``split_batchnorm``), the samples of the
+    second view are shuffled over the parts, so that a query and its key do not share batch statistics.
 
     Args:
         encoder: the encoder with its initial weights, to copy.
@@ -35,6 +34,7 @@ class MoCoV2(Method):
     """
 
     Settings = MoCoV2Settings
+    shuffled = (1,)
     queue: Tensor
     position: Tensor
 
@@ -44,7 +44,6 @@ class MoCoV2(Method):
         self.loss = MoCoInfoNCE(temperature)
         self.momentum = momentum
         self.symmetric = symmetric
-        self.shuffled = () if symmetric else (1,)
         self.weights = {"info_nce": 1.0}
         self.register_buffer("queue", queue)
         self.register_buffer("position", torch.zeros((), dtype=torch.int64))
@@ -66,7 +65,7 @@ class MoCoV2(Method):
         first, second = views
         pairs = [(first, second), (second, first)] if self.symmetric else [(first, second)]
         self._keys = [key.in_batch_order(self.momentum_encoder.embed(key.inputs)) for _, key in pairs]
-        queries = [encoder.embed(query.inputs) for query, _ in pairs]
+        queries = [query.in_batch_order(encoder.embed(query.inputs)) for query, _ in pairs]
         losses = [self.loss(query, key, self.queue) for query, key in zip(queries, self._keys, strict=True)]
         return {"info_nce": torch.stack(losses).sum()}
 

@@ -25,6 +25,7 @@ class Encoder(nn.Module):
     Attributes:
         gather: applied to the backbone's features. Where several ranks share a batch, it joins their rows, with
             gradients, so that heads and losses see the whole batch in every rank. Otherwise the identity.
+        groups: groups of consecutive rows whose BatchNorm statistics the backbone takes apart; 1: all rows together.
     """
 
     def __init__(self, backbone: nn.Module, projector: nn.Module, feature_dimension: int, dimension: int) -> None:
@@ -34,15 +35,21 @@ class Encoder(nn.Module):
         self.feature_dimension = feature_dimension
         self.dimension = dimension
         self.gather: Callable[[Tensor], Tensor] = _identity
+        self.groups = 1
 
     def features(self, inputs: Tensor) -> Tensor:
         """Return the backbone's features (n, features), on which linear probes are trained."""
         return self.gather(self.backbone(inputs))
 
     def features_together(self, views: Sequence[Tensor]) -> list[Tensor]:
-        """Return the features of several views of one batch from one pass: BatchNorm sees them together."""
-        features: Tensor = self.backbone(torch.cat(list(views)))
-        return [self.gather(view) for view in features.chunk(len(views))]
+        """Return the features of several views of one batch from one pass: BatchNorm sees them together.
+
+        Where it takes groups of rows apart, it sees the views of one group together.
+        """
+        groups = zip(*(view.chunk(self.groups) for view in views), strict=True)
+        features: Tensor = self.backbone(torch.cat([rows for group in groups for rows in group]))
+        parts = features.chunk(self.groups * len(views))
+        return [self.gather(torch.cat(parts[view :: len(views)])) for view in range(len(views))]
 
     def head(self, features: Tensor) -> Tensor:
         """Return the projection head's output (n, d) in float32, not normalised."""

@@ -1,9 +1,10 @@
-"""The device a run uses: its name for the records, and deterministic kernels on it."""
+"""The device a run uses: its name for the records, and deterministic kernels and full float32 products on it."""
 
 from __future__ import annotations
 
 import os
 import platform
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -27,13 +28,19 @@ def describe_device(device: torch.device, number: int = 1) -> str:
     return f"{device.type}: {name}" if number == 1 else f"{device.type}: {number} x {name}"
 
 
+def tf32_allowed(device: torch.device) -> bool:
+    """Return whether matrix products or convolutions of float32 may keep only the ten bits of TF32 on a device."""
+    return device.type == "cuda" and (torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32)
+
+
 @contextmanager
-def reproducible(deterministic: bool, threads: int, device: torch.device) -> Iterator[None]:
-    """Set the number of threads and, on an accelerator, deterministic kernels; restore both at the end.
+def reproducible(deterministic: bool, threads: int, device: torch.device, *, tf32: bool) -> Iterator[None]:
+    """Set the number of threads and, on an accelerator, deterministic kernels and TF32; restore all at the end.
 
     Args:
         deterministic: refuse kernels whose results vary from run to run.
         threads: CPU threads per operation.
+        tf32: allow TF32 in matrix products and convolutions. torch's own default allows it in convolutions alone.
         device: where the work is done. On the CPU nothing is switched: the kernels used here are deterministic, and the
             switch imports torch's compiler.
 
@@ -41,7 +48,12 @@ def reproducible(deterministic: bool, threads: int, device: torch.device) -> Ite
         CareBenchError: so many threads that the machine may not be able to start them.
     """
     _check_threads(threads)
-    with _threads(threads), _deterministic_kernels() if deterministic and device.type != "cpu" else nullcontext():
+    on_accelerator = device.type != "cpu"
+    with (
+        _threads(threads),
+        _deterministic_kernels() if deterministic and on_accelerator else nullcontext(),
+        _tf32(tf32) if on_accelerator else nullcontext(),
+    ):
         yield
 
 
@@ -74,6 +86,25 @@ def _deterministic_kernels() -> Iterator[None]:
         yield
     finally:
         torch.use_deterministic_algorithms(before)
+
+
+@contextmanager
+def _tf32(allowed: bool) -> Iterator[None]:
+    before = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    _set_tf32(allowed, allowed)
+    try:
+        yield
+    finally:
+        _set_tf32(*before)
+
+
+def _set_tf32(products: bool, convolutions: bool) -> None:
+    # torch's newer `fp32_precision` leaves these flags and torch.get_float32_matmul_precision() in conflict, and then
+    # both raise an error where they are read, which lightning-fabric does. These flags set the newer names as well.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Please use the new API settings to control TF32")
+        torch.backends.cuda.matmul.allow_tf32 = products
+        torch.backends.cudnn.allow_tf32 = convolutions
 
 
 def _processor() -> str:

@@ -17,7 +17,7 @@ Measured = Annotated[float, Field(ge=0)]
 
 
 class Summary(Settings):
-    """Steps, speed, device, version of torch, and the hashes of the other files of a run."""
+    """Steps, speed, device, torch, precision of its products, and the hashes of the other files of a run."""
 
     run: str
     """`dataset/variant/seedN`."""
@@ -29,6 +29,8 @@ class Summary(Settings):
     """Number of resumes."""
     device: str
     torch: str
+    tf32: bool
+    """Whether float32 products on the GPU might be TF32."""
     config_sha256: Sha256
     data_sha256: Sha256
     weights_sha256: Sha256

@@ -12,7 +12,8 @@ from torch import Tensor, autograd, distributed, nn
 
 from care_bench.config import RunConfig
 from care_bench.errors import CareBenchError
-from care_bench.models import Encoder
+from care_bench.models import Encoder, group_batchnorm
+from care_bench.models.batchnorm import RunningStatistics
 from care_bench.runs.device import best_device
 from care_bench.runs.randomness import generator
 from care_bench.torchrun import hidden, torchrun_rank, torchrun_world_size
@@ -35,7 +36,7 @@ class Ranks:
         rank: this process, from 0.
         world_size: number of ranks; it divides the batch size.
         shuffle: whether the views that a method asks to shuffle are shuffled (MoCo's shuffled BatchNorm). That is
-            pointless where BatchNorm sees the whole batch.
+            pointless where BatchNorm sees the whole batch, and wanted where it sees groups of it, also on one device.
     """
 
     rank: int = 0
@@ -45,7 +46,8 @@ class Ranks:
     @classmethod
     def of(cls, fabric: Fabric, config: RunConfig) -> Ranks:
         """Return the ranks of a run from the ``fabric`` of one of them."""
-        shuffle = fabric.world_size > 1 and config.training.batchnorm == "per-device"
+        apart = fabric.world_size > 1 or config.batchnorm_groups > 1
+        shuffle = apart and config.training.batchnorm == "per-device"
         return cls(fabric.global_rank, fabric.world_size, shuffle)
 
     @property
@@ -185,6 +187,22 @@ def shard_batches(encoder: Encoder, config: RunConfig, ranks: Ranks) -> None:
     if config.training.batchnorm == "synchronised":
         convert = nn.SyncBatchNorm.convert_sync_batchnorm
         encoder.backbone = convert(encoder.backbone)  # type: ignore[no-untyped-call]
+
+
+def group_rows(encoder: Encoder, config: RunConfig, ranks: Ranks) -> None:
+    """Let BatchNorm take the rows of an encoder in the groups that the run asks for.
+
+    The backbone sees the groups of this rank's shard, the projection head those of the whole batch. Running statistics
+    are the mean of the groups that a rank sees where the method asks for groups, as in MoCo's example, and those of the
+    first group where ``training.batchnorm_rows`` does, as with DataParallel. Rank 0 writes its own.
+    """
+    groups = config.batchnorm_groups
+    if groups == 1:
+        return
+    running: RunningStatistics = "mean" if config.training.batchnorm_rows is None else "first"
+    encoder.groups = groups // ranks.world_size
+    encoder.backbone = group_batchnorm(encoder.backbone, encoder.groups, running)
+    encoder.projector = group_batchnorm(encoder.projector, groups, running)
 
 
 def leave(fabric: Fabric) -> None:

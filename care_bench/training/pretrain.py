@@ -15,7 +15,7 @@ from care_bench.data import load
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes, write_bytes, write_json
 from care_bench.methods import PLAIN, View
-from care_bench.runs.device import best_device, describe_device, reproducible
+from care_bench.runs.device import best_device, describe_device, reproducible, tf32_allowed
 from care_bench.runs.folder import RunFolder
 from care_bench.runs.randomness import generator
 from care_bench.runs.summary import Summary
@@ -76,7 +76,7 @@ def _pretrain(config: RunConfig, data: Path, folder: RunFolder) -> None:
             f"training.batch_size = {training.batch_size} exceeds the {samples} training samples of "
             f"{config.dataset!r}; expected at most that many"
         )
-    with reproducible(training.deterministic, training.threads, best_device()):
+    with reproducible(training.deterministic, training.threads, best_device(), tf32=training.tf32):
         session = Session.open(config, dataset, folder)
         if session.ranks.writes and not folder.config.exists():
             write_json(folder.config, config.model_dump(mode="json"))
@@ -186,6 +186,7 @@ def _finish(session: Session, folder: RunFolder) -> None:
         resumed=session.resumed,
         device=describe_device(session.fabric.device, session.fabric.world_size),
         torch=torch.__version__,
+        tf32=tf32_allowed(session.fabric.device),
         config_sha256=config.sha256(),
         data_sha256=session.data_sha256,
         weights_sha256=sha256_bytes(weights),

@@ -23,7 +23,7 @@ from care_bench.runs.randomness import derive_seed
 from care_bench.runs.weights import encoder_bytes, load_weights
 from care_bench.training.batches import Batches
 from care_bench.training.checkpoint import Checkpoint, Progress, how_to_repair, load_checkpoint, save_checkpoint
-from care_bench.training.distributed import Ranks, build_fabric, shard_batches
+from care_bench.training.distributed import Ranks, build_fabric, group_rows, shard_batches
 from care_bench.training.gradients import gradient_ratio
 from care_bench.training.log import TermLog
 from care_bench.training.optimiser import build_optimizer, load_optimizer
@@ -108,6 +108,7 @@ class Session:
         ranks = Ranks.of(fabric, config)
         encoder = build_run_encoder(config, dataset)
         shard_batches(encoder, config, ranks)
+        group_rows(encoder, config, ranks)
         seed = derive_seed(config.dataset, config.seed, "initial weights of the method")
         module = Pretraining(encoder, build_method(config.method, encoder, augmentation, seed), ranks)
         optimizer = build_optimizer(training.optimizer, module)

@@ -21,6 +21,8 @@ RUN: Values = {
     "training.steps": None,
     "training.warmup_steps": 0,
     "training.precision": "32-true",
+    "training.tf32": False,
+    "training.batchnorm_rows": None,
     "training.snapshot_epochs": [],
 }
 ON_ONE_GPU: Values = {**RUN, "training.devices": 1, "training.batchnorm": "per-device"}
@@ -36,27 +38,42 @@ BOTH_VIEWS_OF_BYOL: Values = {
 }
 MEASURED_THROUGH: Values = {"training.snapshot_epochs": THROUGH}
 BARLOW: Values = {"encoder.projector.hidden": [2048, 2048], "encoder.projector.output": 2048}
-SIMCLR: Values = {"method.invariance_weight": 1.0}
-ON_SIMCLR: Values = {"method.base.invariance_weight": 1.0}
-MOCO: Values = {"method.queue": 4096, "method.momentum": 0.99, "method.symmetric": False}
-ON_MOCO: Values = {"method.base.queue": 4096, "method.base.momentum": 0.99, "method.base.symmetric": False}
+SIMCLR: Values = {"method.invariance_weight": 1.0, "method.negatives_per": None}
+ON_SIMCLR: Values = {"method.base.invariance_weight": 1.0, "method.base.negatives_per": None}
+MOCO: Values = {
+    "method.queue": 4096,
+    "method.momentum": 0.99,
+    "method.symmetric": False,
+    "method.split_batchnorm": 8,
+}
+ON_MOCO: Values = {key.replace("method.", "method.base."): value for key, value in MOCO.items()}
+MOCO_DEFAULTS: Values = {"method.symmetric": False, "method.split_batchnorm": 1}
+ON_MOCO_DEFAULTS: Values = {key.replace("method.", "method.base."): value for key, value in MOCO_DEFAULTS.items()}
+REPLICAS: Values = {"training.batchnorm_rows": 128}
 TERM: Values = {"method.representation": "projection", "method.loss": "gram"}
 WEIGHTS = (0.001, 0.003, 0.03, 0.1, 0.3, 1, 3, 10)
 
 
-def table1(small: Values, weight: float) -> dict[str, Values]:
-    """The variants that CIFAR10, CIFAR100 and STL10 share; ``weight`` is that of CARE's script for SimCLR."""
+def table1(small: Values, weight: float, released: Values) -> dict[str, Values]:
+    """The variants that CIFAR10, CIFAR100 and STL10 share.
+
+    Args:
+        small: what all have.
+        weight: that of CARE's script for SimCLR.
+        released: what else the released code's rows have.
+    """
     of_script = {"method.weight": weight}
     return {
         "simclr": {**small, **SIMCLR},
         "moco_v2": {**small, **MOCO},
         "barlow_twins": {**small, **BARLOW},
         "equimod-simclr": {**EQUIMOD_RECIPE, **ON_SIMCLR},
-        **{f"care{fidelity}": {**small, **ON_SIMCLR} for fidelity in ("", "-released-code")},
+        "care": {**small, **ON_SIMCLR},
+        "care-released-code": {**small, **ON_SIMCLR, **released},
         "care-moco_v2": {**small, **ON_MOCO},
         "care-moco_v2-released-code": {**small, **ON_MOCO, **of_script},
         "care-barlow_twins": {**small, **BARLOW},
-        "care-barlow_twins-released-code": {**small, **BARLOW, **of_script},
+        "care-barlow_twins-released-code": {**small, **BARLOW, **of_script, **released},
     }
 
 
@@ -100,16 +117,16 @@ SYNCHRONISED: Values = {"training.batchnorm": "synchronised"}
 
 def clouds(invariance: float, weight: float) -> Values:
     """CARE on protein fragments."""
-    base = {"method.base.temperature": 0.5, "method.base.invariance_weight": invariance}
+    base = {**ON_SIMCLR, "method.base.temperature": 0.5, "method.base.invariance_weight": invariance}
     return {**CLOUDS, **base, "method.splits": 4, "method.weight": weight}
 
 
 CHOICES: dict[str, dict[str, Values]] = {
     "cifar10": {
-        **table1(CIFAR, 0.03),
+        **table1(CIFAR, 0.03, REPLICAS),
         "simclr": {**CIFAR, **SIMCLR, **MEASURED_THROUGH},
         "care": {**CARE, **MEASURED_THROUGH},
-        "care-released-code": {**CARE, **MEASURED_THROUGH},
+        "care-released-code": {**CARE, **MEASURED_THROUGH, **REPLICAS},
         "byol": BOTH_VIEWS_OF_BYOL,
         "equimod-byol": BOTH_VIEWS_OF_BYOL,
         "simclr-equimod-recipe": {**EQUIMOD, **EQUIMOD_RECIPE, **SIMCLR},
@@ -119,12 +136,13 @@ CHOICES: dict[str, dict[str, Values]] = {
         "care-byol": BOTH_VIEWS_OF_BYOL,
         "care-byol-released-code": {**BOTH_VIEWS_OF_BYOL, "method.weight": 0.03},
         "care-features": {**CARE, "method.representation": "features"},
-        "care-features-released-code": {**CARE, "method.representation": "features"},
+        "care-features-released-code": {**CARE, **REPLICAS, "method.representation": "features"},
         "care-wahba": {**CARE, "method.loss": "wahba"},
         "augself": {
             **CARE,
             "method.base.temperature": 0.5,
-            "method.weight": 1.0,
+            "method.crop_weight": 1.0,
+            "method.colour_weight": 1.0,
             "method.predictor_hidden": [512, 512],
         },
         **{f"care-weight-{weight}": {**CARE, "method.weight": weight} for weight in WEIGHTS},
@@ -132,31 +150,37 @@ CHOICES: dict[str, dict[str, Values]] = {
         "uniformity": {**CIFAR, **MEASURED_THROUGH},
         "equivariance": {**CIFAR, **TERM, **MEASURED_THROUGH},
         "uniformity_equivariance": {**CIFAR, **TERM, **MEASURED_THROUGH},
-        "uniformity_equivariance-released-code": {**CIFAR, **TERM, **MEASURED_THROUGH, "method.weight": 0.03},
+        "uniformity_equivariance-released-code": {
+            **CIFAR,
+            **TERM,
+            **MEASURED_THROUGH,
+            **REPLICAS,
+            "method.weight": 0.03,
+        },
         "care-one-draw": {**CARE, **MEASURED_THROUGH},
-        "care-draw-per-chunk-released-code": {**CARE, **MEASURED_THROUGH, "method.sharing": "chunk"},
+        "care-draw-per-chunk-released-code": {**CARE, **MEASURED_THROUGH, **REPLICAS, "method.sharing": "chunk"},
         "simclr-resnet18": {**CIFAR, **SIMCLR, **MEASURED_THROUGH},
         "care-resnet18": {**CARE, **MEASURED_THROUGH},
-        "care-resnet18-released-code": {**CARE, **MEASURED_THROUGH},
+        "care-resnet18-released-code": {**CARE, **MEASURED_THROUGH, **REPLICAS},
         "simclr-circle": {**CIFAR, **SIMCLR},
         "care-circle": CARE,
-        "care-circle-released-code": CARE,
+        "care-circle-released-code": {**CARE, **REPLICAS},
     },
     "cifar100": {
-        **table1(CIFAR, 0.001),
+        **table1(CIFAR, 0.001, REPLICAS),
         "byol": {**BYOL_ALONE, **BOTH_VIEWS_OF_BYOL},
         "equimod-simclr": {**EQUIMOD_ELSEWHERE, **EQUIMOD_RECIPE},
     },
-    "stl10": {**table1(STL10, 0.01), "equimod-simclr": {**EQUIMOD_ELSEWHERE, **EQUIMOD_RECIPE}},
+    "stl10": {**table1(STL10, 0.01, REPLICAS), "equimod-simclr": {**EQUIMOD_ELSEWHERE, **EQUIMOD_RECIPE}},
     "imagenet100": {
         "simclr": {**IMAGENET100, **SIMCLR},
         "simclr-synchronised": {**IMAGENET100, **SIMCLR, **SYNCHRONISED},
-        "moco_v2": {**IMAGENET100, "method.symmetric": False},
-        "moco_v2-synchronised": {**IMAGENET100, "method.symmetric": False, **SYNCHRONISED},
+        "moco_v2": {**IMAGENET100, **MOCO_DEFAULTS},
+        "moco_v2-synchronised": {**IMAGENET100, **MOCO_DEFAULTS, **SYNCHRONISED},
         "care": {**IMAGENET100, **ON_SIMCLR},
-        "care-released-code": {**IMAGENET100_RELEASED, **ON_SIMCLR},
-        "care-moco_v2": {**IMAGENET100, "method.base.symmetric": False},
-        "care-moco_v2-released-code": {**IMAGENET100_RELEASED, "method.base.symmetric": False},
+        "care-released-code": {**IMAGENET100_RELEASED, **ON_SIMCLR, "method.base.negatives_per": 64},
+        "care-moco_v2": {**IMAGENET100, **ON_MOCO_DEFAULTS},
+        "care-moco_v2-released-code": {**IMAGENET100_RELEASED, **ON_MOCO_DEFAULTS},
     },
     "flowers102": {
         "simclr": {**FLOWERS, **SIMCLR, "method.temperature": 0.5},
@@ -174,7 +198,7 @@ CHOICES: dict[str, dict[str, Values]] = {
     },
     "pdb": {
         "simclr": {**CLOUDS, **SIMCLR, "method.temperature": 0.5},
-        "simclr-weak-invariance": {**CLOUDS, "method.invariance_weight": 0.1, "method.temperature": 0.5},
+        "simclr-weak-invariance": {**CLOUDS, **SIMCLR, "method.invariance_weight": 0.1, "method.temperature": 0.5},
         "invariance": CLOUDS,
         "uniformity": CLOUDS,
         "care-weight-1": clouds(0.1, 1.0),
@@ -190,6 +214,15 @@ BYOL = {"byol", "equimod-byol", "care-byol", "care-byol-released-code"}
 EQUIMODS_RECIPE = {"simclr-equimod-recipe", "care-equimod-recipe", "care-equimod-recipe-released-code"}
 CARES_RECIPE = {"equimod-simclr-care-recipe"}
 OTHER_RELEASED = {f"care-{base}-released-code" for base in ("barlow_twins", "byol", "moco_v2")}
+OF_EQUIMODS_RELEASE = BYOL | {"equimod-simclr"} | CARES_RECIPE
+ONE_BATCH = {
+    dataset: {
+        name
+        for name, choices in CHOICES[dataset].items()
+        if choices["training.batchnorm_rows"] is None and (dataset != "cifar10" or name not in OF_EQUIMODS_RELEASE)
+    }
+    for dataset in ("cifar10", "cifar100", "stl10")
+}
 RELEASED_IMAGENET = {"care-released-code", "care-moco_v2-released-code"}
 
 
@@ -216,6 +249,7 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
         "training.warmup_epochs": CARES_RECIPE,
         "training.precision": BYOL | {"equimod-simclr"} | CARES_RECIPE,
         "training.devices": set(VARIANTS["cifar10"]),
+        "training.batchnorm_rows": ONE_BATCH["cifar10"],
     },
     "cifar100": {
         **dict.fromkeys(RECIPE_KEYS, BYOLS_RECIPE),
@@ -224,6 +258,7 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
         "augmentation.blur_probability": BYOLS_RECIPE,
         "training.schedule": BYOLS_RECIPE,
         "training.devices": set(VARIANTS["cifar100"]),
+        "training.batchnorm_rows": ONE_BATCH["cifar100"],
     },
     "stl10": {
         **{key: {"equimod-simclr"} for key in RECIPE_KEYS},
@@ -233,12 +268,15 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
         "training.optimizer.momentum": {"equimod-simclr"},
         "training.warmup_epochs": {"equimod-simclr"},
         "training.warmup_steps": {"equimod-simclr"},
+        "training.batchnorm_rows": ONE_BATCH["stl10"],
         "training.devices": set(VARIANTS["stl10"]),
     },
     "imagenet100": {
         "augmentation.blur_kernel": set(VARIANTS["imagenet100"]) - RELEASED_IMAGENET,
         "method.splits": RELEASED_IMAGENET,
         "training.batchnorm": {"simclr-synchronised", "moco_v2-synchronised"},
+        "method.negatives_per": {"simclr", "simclr-synchronised"},
+        "method.base.negatives_per": {"care"},
     },
     "flowers102": {"training.devices": set(VARIANTS["flowers102"])},
     "pdb": {"training.devices": set(VARIANTS["pdb"])},

@@ -157,6 +157,7 @@ def test_records_carry_identity_and_provenance(
         assert record.weights_sha256 == summary.weights_sha256
         assert record.device.startswith(("cpu: ", "cuda: "))
         assert record.environment["torch"]
+        assert record.environment["tf32"] == "off"
     assert len({record.id for record in records}) == len(records)
     behind = {record.metric: record for record in records if record.protocol in ("wahba-v1", "paper-small-v1")}
     assert [len(behind[name].values or ()) for name in ("wahba_error", "top1", "wahba_error_worst")] == [4, 2, 0]

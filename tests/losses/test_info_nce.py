@@ -94,6 +94,7 @@ def test_gradients(unit_rows, temperature):
     assert torch.autograd.gradcheck(lambda a, b: info_nce(a, b, temperature), views)
     assert torch.autograd.gradgradcheck(lambda a, b: info_nce(a, b, temperature), views)
     assert torch.autograd.gradcheck(lambda a, b: info_nce_terms(a, b, temperature), views)
+    assert torch.autograd.gradcheck(lambda a, b: info_nce_terms(a, b, temperature, groups=2), views)
 
 
 def test_stable_at_a_low_temperature_in_single_precision(unit_rows):
@@ -122,3 +123,22 @@ def test_widens_half_precision_inputs(unit_rows):
     expected = by_definition(z1.double().numpy(), z2.double().numpy(), 0.1)
     assert loss.dtype == torch.float32
     assert loss.item() == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("groups", [2, 4, 8])
+def test_groups_are_infonce_run_group_by_group(unit_rows, groups):
+    z1, z2 = unit_rows(16, 5, 0), unit_rows(16, 5, 1)
+    parts = list(zip(z1.chunk(groups), z2.chunk(groups), strict=True))
+    alone = [info_nce(first, second, 0.3).item() for first, second in parts]
+    by_loop = [by_definition(first.numpy(), second.numpy(), 0.3) for first, second in parts]
+    invariance, uniformity = info_nce_terms(z1, z2, 0.3, groups)
+    assert (invariance + uniformity).item() == pytest.approx(np.mean(alone), abs=1e-12)
+    assert (invariance + uniformity).item() == pytest.approx(np.mean(by_loop), abs=1e-12)
+    assert invariance.item() == pytest.approx(info_nce_terms(z1, z2, 0.3)[0].item(), abs=1e-12)
+    assert uniformity.item() < info_nce_terms(z1, z2, 0.3)[1].item() - 0.1, "fewer negatives"
+
+
+@pytest.mark.parametrize("groups", [0, 5, 16])
+def test_groups_that_do_not_divide_the_batch_are_refused(unit_rows, groups):
+    with pytest.raises(ValueError, match=f"a batch of 16 rows in {groups} groups; expected a multiple with at least 2"):
+        info_nce_terms(unit_rows(16, 5, 0), unit_rows(16, 5, 1), 0.3, groups)

@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from care_bench.augmentations import Augmentation, RandomRotation3D
+from care_bench.augmentations import Augmentation, ImageAugmentation, RandomRotation3D
 from care_bench.config import METHOD_SETTINGS, MethodSettings
 from care_bench.methods import PLAIN, Method, View, build_method
+from care_bench.methods.augself import AugSelf
 from care_bench.models import Encoder
 
 Array = np.ndarray[Any, Any]
@@ -26,13 +27,20 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "byol": {"predictor_hidden": 6, "momentum": 0.9},
     "barlow_twins": {"off_diagonal_weight": 0.1},
     "equimod": {"base": SIMCLR, "weight": 0.5, "projector_hidden": [7], "projector_output": 4},
-    "augself": {"base": SIMCLR, "weight": 0.4, "predictor_hidden": [6]},
+    "augself": {"base": SIMCLR, "crop_weight": 0.4, "colour_weight": 0.6, "predictor_hidden": [6]},
+    "parameter_prediction": {"base": SIMCLR, "weight": 0.4, "predictor_hidden": [6]},
     "care": {"base": SIMCLR, "splits": 4, "weight": 0.7},
     "invariance": {},
     "uniformity": {},
     "equivariance": {"splits": 4, "fidelity": "released-code"},
     "uniformity_equivariance": {"splits": 2, "weight": 0.3, "sharing": "batch"},
 }
+IMAGES = ImageAugmentation(input_size=(8, 10), size=(8, 8), mean=(0.5,), std=(0.25,))
+
+
+def augmentation_for(name: str) -> Augmentation[Any]:
+    """Return rotations, or an augmentation of images for the method that only images have."""
+    return IMAGES if name == "augself" else RandomRotation3D()
 
 
 @pytest.fixture(scope="session")
@@ -47,7 +55,7 @@ def settings() -> Callable[..., MethodSettings]:
 
 @pytest.fixture(scope="session")
 def build(settings: Callable[..., MethodSettings], same: Encoder) -> Callable[..., Method]:
-    """A function that builds a method; its defaults are the encoder ``same`` and rotations."""
+    """A function that builds a method; its defaults are the encoder ``same`` and rotations, or crops for AugSelf."""
 
     def make(
         name: str,
@@ -56,7 +64,7 @@ def build(settings: Callable[..., MethodSettings], same: Encoder) -> Callable[..
         seed: int = 0,
         **more: Any,
     ) -> Method:
-        return build_method(settings(name, **more), encoder, augmentation or RandomRotation3D(), seed)
+        return build_method(settings(name, **more), encoder, augmentation or augmentation_for(name), seed)
 
     return make
 
@@ -76,14 +84,15 @@ def linear() -> Encoder:
 
 @pytest.fixture(scope="session")
 def draw_views() -> Callable[..., list[View]]:
-    """A function that draws the views that a method needs: n random vectors and n rotations each."""
+    """A function that draws the views that a method needs: n random vectors and n augmentations each."""
 
     def make(method: Method, n: int, d: int = 5, seed: int = 0) -> list[View]:
         generator = torch.Generator().manual_seed(seed)
+        augmentation = augmentation_for("augself" if isinstance(method, AugSelf) else "")
         return [
             View(
                 torch.randn(n, d, generator=generator),
-                None if draws == PLAIN else RandomRotation3D().sample(n, generator),
+                None if draws == PLAIN else augmentation.sample(n, generator),
             )
             for draws in method.draws(n)
         ]

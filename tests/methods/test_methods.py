@@ -19,7 +19,7 @@ Build = Callable[..., Method]
 Settings = Callable[..., MethodSettings]
 
 NAMES = sorted(METHODS)
-RANDOM = ("moco_v2", "byol", "equimod", "augself")
+RANDOM = ("moco_v2", "byol", "equimod", "augself", "parameter_prediction")
 """Methods with a random initial state: a queue or a predictor."""
 
 
@@ -47,6 +47,7 @@ def test_methods_and_settings_have_the_same_names(build: Build) -> None:
         ("equimod", {}, (0, 16, 16)),
         ("equimod", {"base": {"name": "byol"}}, (0, 16, 16)),
         ("augself", {}, (16, 16)),
+        ("parameter_prediction", {}, (16, 16)),
         ("invariance", {}, (16, 16)),
         ("uniformity", {}, (16,)),
         ("care", {}, (16, 16, 4, 4)),
@@ -108,13 +109,15 @@ def refused(name: str, settings: Settings, **more: Any) -> str:
     return str(caught.value)
 
 
-@pytest.mark.parametrize("wrapper", ["care", "equimod", "augself"])
-@pytest.mark.parametrize("base", ["care", "equimod", "augself", "equivariance", "uniformity_equivariance"])
+@pytest.mark.parametrize("wrapper", ["care", "equimod", "augself", "parameter_prediction"])
+@pytest.mark.parametrize(
+    "base", ["care", "equimod", "augself", "parameter_prediction", "equivariance", "uniformity_equivariance"]
+)
 def test_a_wrapper_is_refused_as_base(wrapper: str, base: str, settings: Settings) -> None:
     assert f"unknown base method '{base}'" in refused(wrapper, settings, base={"name": base})
 
 
-@pytest.mark.parametrize("wrapper", ["equimod", "augself"])
+@pytest.mark.parametrize("wrapper", ["equimod", "augself", "parameter_prediction"])
 @pytest.mark.parametrize("base", ["moco_v2", "uniformity"])
 def test_a_siamese_wrapper_refuses_a_base_that_is_not_siamese(wrapper: str, base: str, settings: Settings) -> None:
     assert f"{wrapper} cannot wrap '{base}'; expected a method on the features of two views" in refused(

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from care_bench.config.run import SGDConfig
 from care_bench.methods import Method, View
-from care_bench.models import Encoder
+from care_bench.models import Encoder, group_batchnorm
 from care_bench.training.optimiser import build_optimizer
 from care_bench.training.session import Pretraining
 
@@ -84,6 +86,32 @@ def test_three_steps_of_sgd_by_hand(
         for found, expected in zip(matrices(method.get_submodule("momentum_encoder.encoder")), slow, strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
     assert method.get_buffer("position").item() == end
+
+
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_groups_of_batchnorm_with_shuffled_keys_by_hand(
+    symmetric: bool, build: Build, draw_views: Views, rows_of: Rows, by_numpy: Callable[..., Array], unit: Unit
+) -> None:
+    """Three groups of 4 rows: each is its own batch to BatchNorm, and the second view's rows are dealt to them."""
+    torch.manual_seed(6)
+    plain = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3))
+    encoder = Encoder(group_batchnorm(copy.deepcopy(plain), 3, "mean"), nn.Identity(), 3, 3).train()
+    method = build("moco_v2", encoder, queue=24, symmetric=symmetric, temperature=TEMPERATURE)
+    first, second = draw_views(method, 12)
+    order = torch.randperm(12, generator=torch.Generator().manual_seed(1))
+    dealt = View(second.inputs[order], second.parameters, order)
+
+    def embedded(rows: Array, order: Array) -> Array:
+        parts = [by_numpy(plain, part) for part in np.split(rows[order], 3)]
+        return unit(np.concatenate(parts)[np.argsort(order)])
+
+    one, other = embedded(rows_of(first), np.arange(12)), embedded(rows_of(second), order.numpy())
+    ring = method.get_buffer("queue").double().numpy()
+    expected = info_nce(one, other, ring) + (info_nce(other, one, ring) if symmetric else 0)
+    assert method(encoder, [first, dealt])["info_nce"].item() == pytest.approx(expected, rel=1e-5)
+    assert method.shuffled == (1,)
+    together = unit(by_numpy(plain, rows_of(first))), unit(by_numpy(plain, rows_of(second)))
+    assert info_nce(*together, ring) != pytest.approx(info_nce(one, other, ring), rel=1e-2)
 
 
 def test_gradients_reach_the_trained_encoder_alone(build: Build, linear: Encoder, draw_views: Views) -> None:

@@ -57,6 +57,21 @@ def test_simclr_is_infonce_and_its_weight_acts_on_the_invariance_term(
     assert weighted_sum(terms, method.weights).item() == pytest.approx(expected, rel=1e-5)
 
 
+def test_simclr_takes_negatives_from_groups_of_the_batch(
+    build: Build, same: Encoder, draw_views: Views, rows_of: Rows, unit: Unit, nt_xent: Callable[..., float]
+) -> None:
+    """Twelve images, negatives from four at a time: the mean of three losses."""
+    method, care = build("simclr", negatives_per=4), build("care", base={"name": "simclr", "negatives_per": 4})
+    pair = draw_views(method, 12)
+    first, second = (unit(rows_of(view)) for view in pair)
+    parts = [slice(0, 4), slice(4, 8), slice(8, 12)]
+    expected = np.mean([nt_xent([first[rows], second[rows]], 0.2) for rows in parts])
+    assert weighted_sum(method(same, pair), method.weights).item() == pytest.approx(expected, rel=1e-5)
+    terms = care(same, draw_views(care, 12))
+    half = np.mean([nt_xent([first[rows], second[rows]], 0.5) for rows in parts])
+    assert (terms["invariance"] + terms["uniformity"]).item() == pytest.approx(half, rel=1e-5)
+
+
 @pytest.mark.parametrize("fidelity", ["paper", "released-code"])
 @pytest.mark.parametrize("base", BASES)
 def test_care_is_its_base_plus_the_weighted_equivariance_of_its_own_views(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from care_bench.runs.device import best_device, describe_device, reproducible
+from care_bench.runs.device import best_device, describe_device, reproducible, tf32_allowed
 
-CPU = torch.device("cpu")
+CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
 
 def test_a_gpu_without_float64_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -29,8 +29,37 @@ def test_threads_and_deterministic_kernels_are_set_and_restored(
 ) -> None:
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
     threads = torch.get_num_threads()
-    with reproducible(deterministic, threads + 1, torch.device("cuda")):
+    with reproducible(deterministic, threads + 1, GPU, tf32=False):
         assert torch.get_num_threads() == threads + 1
         assert torch.are_deterministic_algorithms_enabled() == switched
     assert torch.get_num_threads() == threads
     assert not torch.are_deterministic_algorithms_enabled()
+
+
+def flags() -> tuple[bool, bool]:
+    return torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+
+
+@pytest.mark.parametrize("tf32", [False, True])
+@pytest.mark.parametrize("before", [(False, True), (True, True), (False, False)])
+def test_tf32_is_set_for_products_and_convolutions_and_restored(before: tuple[bool, bool], tf32: bool) -> None:
+    """(False, True) is torch's default. Its newer names agree, and lightning-fabric can read the third."""
+    default = flags()
+    try:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = before
+        with reproducible(False, 1, GPU, tf32=tf32):
+            assert flags() == (tf32, tf32)
+            assert (torch.backends.cuda.matmul.fp32_precision == "tf32") == tf32
+            assert (torch.backends.cudnn.conv.fp32_precision == "tf32") == tf32
+            assert (torch.get_float32_matmul_precision() == "highest") != tf32
+            assert tf32_allowed(GPU) == tf32
+        assert flags() == before
+    finally:
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = default
+
+
+def test_the_cpu_has_no_tf32() -> None:
+    before = flags()
+    with reproducible(True, 1, CPU, tf32=True):
+        assert flags() == before
+        assert not tf32_allowed(CPU)

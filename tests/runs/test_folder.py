@@ -26,7 +26,7 @@ def config_of(seed: int) -> RunConfig:
 def summary_of(config: RunConfig) -> dict[str, Any]:
     hashes = {"weights_sha256": sha256_bytes(WEIGHTS), "log_sha256": sha256_bytes(LOG), "data_sha256": "d" * 64}
     speed = {"steps": 7, "images_per_second": 1.5, "seconds": 2.0, "resumed": 0}
-    named = {"run": config.id, "device": "cpu: x", "torch": "2", "config_sha256": config.sha256()}
+    named = {"run": config.id, "device": "cpu: x", "torch": "2", "tf32": False, "config_sha256": config.sha256()}
     return {**named, **speed, **hashes, "snapshots": {"3": sha256_bytes(SNAPSHOT)}}
 
 

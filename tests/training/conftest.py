@@ -21,10 +21,11 @@ ROOT = Path(__file__).parents[2]
 Make = Callable[..., RunConfig]
 
 SMALL: dict[str, dict[str, Any]] = {
-    "moco_v2": {"queue": 64, "momentum": 0.9},
+    "moco_v2": {"queue": 64, "momentum": 0.9, "split_batchnorm": 4},
     "byol": {"predictor_hidden": 8, "momentum": 0.9},
     "equimod": {"base": {"name": "simclr"}, "projector_hidden": [8], "projector_output": 4},
     "augself": {"base": {"name": "simclr"}, "predictor_hidden": [8]},
+    "parameter_prediction": {"base": {"name": "simclr"}, "predictor_hidden": [8]},
     "care": {"base": {"name": "simclr"}, "splits": 4, "weight": 0.3},
     "equivariance": {"splits": 4},
     "uniformity_equivariance": {"splits": 4, "weight": 0.3},

@@ -23,7 +23,7 @@ CASES: dict[str, tuple[str, ...]] = {
     **{f"care-{base}": ("care", base) for base in ("moco_v2", "barlow_twins", "byol")},
     **{f"{wrapper}-byol": (wrapper, "byol") for wrapper in ("equimod", "augself")},
 }
-CLOUDS = ("simclr", "care", "equimod", "augself")
+CLOUDS = ("simclr", "care", "equimod", "parameter_prediction")
 """Methods that are also run on point clouds: with terms of the views alone, and with terms of the rotations."""
 VARIANTS: dict[str, dict[str, Any]] = {
     "care on features": {"representation": "features"},

@@ -11,20 +11,27 @@ from typing import Any
 
 import pytest
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from care_bench.augmentations import ImageAugmentation
 from care_bench.config import RunConfig
 from care_bench.errors import CareBenchError
 from care_bench.files import write_json
 from care_bench.methods import View
-from care_bench.training.distributed import Ranks, check_devices, current_rank
+from care_bench.models import build_encoder
+from care_bench.training.distributed import Ranks, check_devices, current_rank, group_rows
 from care_bench.training.pretrain import make_views, pretrain
 
 from .conftest import Make
 
 SGD = {"name": "sgd", "learning_rate": 0.05, "momentum": 0.0, "weight_decay": 0.0}
 METHODS: dict[str, dict[str, Any]] = {
-    "moco_v2": {"name": "care", "base": {"name": "moco_v2", "queue": 128}, "splits": 4, "weight": 10},
+    "moco_v2": {
+        "name": "care",
+        "base": {"name": "moco_v2", "queue": 128, "split_batchnorm": 4},
+        "splits": 4,
+        "weight": 10,
+    },
     "equimod": {"name": "equimod", "base": {"name": "byol", "predictor_hidden": 16}, "projector_hidden": [16]},
 }
 LAUNCHERS = {
@@ -65,7 +72,8 @@ def pairs(
 def test_two_ranks_compute_the_losses_of_one_process(
     name: str, pairs: dict[str, Path], tiny: Make, data: Path, tmp_path: Path
 ) -> None:
-    # A DeepSet has no BatchNorm, and everything after it sees the whole batch, so only rounding may differ.
+    # A DeepSet has no BatchNorm, and everything after it sees the whole batch, so only rounding may differ. MoCo's keys
+    # are shuffled alike, over groups of the projection head's BatchNorm that are the same in both.
     folder = pretrain(tiny(METHODS[name], "proteins", optimizer=SGD), data, tmp_path / "one")
     one, two = (
         [json.loads(line) for line in path.read_text().splitlines()] for path in (folder.log, pairs[name] / "log.jsonl")
@@ -158,16 +166,50 @@ def test_ranks_share_one_draw_and_shuffled_views_return_to_batch_order(tiny: Mak
 
 
 @pytest.mark.parametrize(
-    ("world_size", "batchnorm", "shuffle"),
-    [(1, "per-device", False), (2, "per-device", True), (2, "synchronised", False)],
+    ("world_size", "training", "split", "shuffle"),
+    [
+        (1, {}, 1, False),
+        (1, {}, 4, True),
+        (1, {"batchnorm_rows": 8}, 1, True),
+        (1, {"batchnorm_rows": 32}, 1, False),
+        (2, {}, 1, True),
+        (2, {"batchnorm": "synchronised"}, 1, False),
+    ],
 )
-def test_views_are_shuffled_if_batchnorm_is_per_device(
-    world_size: int, batchnorm: str, shuffle: bool, tiny: Make
+def test_views_are_shuffled_if_batchnorm_sees_parts_of_the_batch(
+    world_size: int, training: dict[str, Any], split: int, shuffle: bool, tiny: Make
 ) -> None:
     fabric: Any = SimpleNamespace(global_rank=0, world_size=world_size)
-    ranks = Ranks.of(fabric, tiny(devices=world_size, batchnorm=batchnorm))
+    method = {"name": "moco_v2", "queue": 64, "split_batchnorm": split}
+    ranks = Ranks.of(fabric, tiny(method, devices=world_size, **training))
     assert ranks == Ranks(0, world_size, shuffle)
     assert (ranks.permutation(8, "digits", 0) is not None) == shuffle
+
+
+@pytest.mark.parametrize(
+    ("split", "rows", "groups", "of_shard", "running"),
+    [
+        (4, None, 4, 2, "mean"),
+        (2, None, 2, 1, "mean"),
+        (1, 8, 4, 2, "first"),
+        (1, 16, 2, 1, "first"),
+        (1, None, 1, 1, "mean"),
+    ],
+)
+def test_the_groups_of_two_devices_are_those_of_one(
+    split: int, rows: int | None, groups: int, of_shard: int, running: str, tiny: Make
+) -> None:
+    """32 rows: the backbone sees half of the groups in half of the rows, the projection head sees all of both."""
+
+    def found(devices: int) -> tuple[list[tuple[Any, Any]], int]:
+        config = tiny({"name": "moco_v2", "queue": 64, "split_batchnorm": split}, devices=devices, batchnorm_rows=rows)
+        encoder = build_encoder(config.encoder, 1, 0)
+        group_rows(encoder, config, Ranks(world_size=devices))
+        layers = [layer for layer in encoder.modules() if isinstance(layer, _BatchNorm)]
+        return [(getattr(layer, "groups", 1), getattr(layer, "running", running)) for layer in layers], encoder.groups
+
+    assert found(1) == ([(groups, running)] * 4, groups)
+    assert found(2) == ([*[(of_shard, running)] * 3, (groups, running)], of_shard)
 
 
 def test_shards_are_consecutive_rows() -> None:

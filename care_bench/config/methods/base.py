@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, TypeVar, get_args
+from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
@@ -25,7 +25,7 @@ class MethodSettings(Settings):
     """Its label in tables; its name where empty."""
 
     siamese: ClassVar[bool] = False
-    """Whether the method's terms follow from the features of two views, so that EquiMod and AugSelf can wrap it."""
+    """Whether the method's terms follow from the features of two views, so that EquiMod and others can wrap it."""
 
     wrapper: ClassVar[bool] = False
     """Whether it adds a term of its own to a base method, so that no other method wraps it."""
@@ -46,8 +46,20 @@ class MethodSettings(Settings):
         """Which reading of the equivariance term a result uses; None for methods without the term."""
         return None
 
+    @property
+    def batchnorm_groups(self) -> int:
+        """Groups of a batch whose BatchNorm statistics in the encoder are taken apart; 1: the batch is not divided."""
+        return 1
+
     def check_batch(self, batch_size: int) -> None:
         """Raise ValueError where the method cannot work on batches of this size."""
+
+    def check_augmentation(self, kind: str) -> None:
+        """Raise ValueError where the method cannot work with an augmentation of this kind."""
+
+    def shortened(self, batch_size: int) -> Self:
+        """Return the settings for a check with a smaller batch, a power of two, whose parts are smaller or fewer."""
+        return self
 
 
 def settings_class(name: str, found: Any) -> type[MethodSettings]:

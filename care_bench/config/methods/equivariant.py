@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, Literal, Self
 
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from care_bench.config.methods.base import AnyBaseSettings, MethodSettings, Weight, Width, method
 from care_bench.names import Fidelity, Representation
+
+SHORT_SPLITS = 4
+"""Largest number of splits in a check; it divides a batch of 8 into chunks of two."""
 
 
 class EquivarianceTerm(MethodSettings):
@@ -55,16 +59,18 @@ class EquivarianceTerm(MethodSettings):
                 f"expected at most {batch_size // 2}, since the loss compares pairs"
             )
 
+    def shortened(self, batch_size: int) -> Self:
+        """Return the settings with at most ``SHORT_SPLITS`` splits, which divide every batch of a check."""
+        return self.model_copy(update={"splits": math.gcd(self.splits, SHORT_SPLITS)})
+
 
 class SiameseWrapper(MethodSettings):
-    """A base method and another term on the features of its two views."""
+    """A base method and other terms on the features of its two views."""
 
     wrapper = True
 
     base: AnyBaseSettings
     """Settings of the wrapped method, one of two views: simclr, byol, barlow_twins or invariance."""
-    weight: Weight = 1.0
-    """Weight of the added term."""
 
     @model_validator(mode="after")
     def _base_is_siamese(self) -> Self:
@@ -80,9 +86,18 @@ class SiameseWrapper(MethodSettings):
         """Name of the wrapped method."""
         return self.base.name
 
+    @property
+    def batchnorm_groups(self) -> int:
+        """Groups of a batch that the base method asks for."""
+        return self.base.batchnorm_groups
+
     def check_batch(self, batch_size: int) -> None:
         """Raise ValueError where the base method cannot work on batches of this size."""
         self.base.check_batch(batch_size)
+
+    def shortened(self, batch_size: int) -> Self:
+        """Return the settings with the base method's shortened."""
+        return self.model_copy(update={"base": self.base.shortened(batch_size)})
 
 
 @method
@@ -92,6 +107,8 @@ class EquiModSettings(SiameseWrapper):
     implementation = "care_bench.methods.equimod:EquiMod"
     label = "EquiMod"
     name: Literal["equimod"]
+    weight: Weight = 1.0
+    """Weight of the added term."""
     temperature: PositiveFloat = 0.2
     """Temperature of the NT-Xent between predicted and actual embedding."""
     projector_hidden: tuple[Width, ...] = (2048, 2048)
@@ -102,11 +119,36 @@ class EquiModSettings(SiameseWrapper):
 
 @method
 class AugSelfSettings(SiameseWrapper):
-    """The difference of the two views' augmentation parameters is predicted from their features."""
+    """The two views' differences in crop and in colour are predicted from their features, by a head each."""
 
     implementation = "care_bench.methods.augself:AugSelf"
     label = "AugSelf"
     name: Literal["augself"]
+    crop_weight: Weight = 1.0
+    """Weight of the crop's term; 1 in the release for STL10, 0.5 for ImageNet100."""
+    colour_weight: Weight = 1.0
+    """Weight of the colour's term; 1 in the release for STL10, 0.5 for ImageNet100."""
+    predictor_hidden: tuple[Width, ...] = (512, 512)
+    """Hidden widths of each head."""
+
+    def check_augmentation(self, kind: str) -> None:
+        """Raise ValueError unless the views are cropped images."""
+        if kind != "image":
+            raise ValueError(
+                f"augself predicts crop and colour, which an augmentation of kind {kind!r} does not have; expected "
+                "images, or the method parameter_prediction"
+            )
+
+
+@method
+class ParameterPredictionSettings(SiameseWrapper):
+    """The difference of the two views' augmentation parameters, all of them, is predicted from their features."""
+
+    implementation = "care_bench.methods.parameter_prediction:ParameterPrediction"
+    label = "parameter prediction"
+    name: Literal["parameter_prediction"]
+    weight: Weight = 1.0
+    """Weight of the added term."""
     predictor_hidden: tuple[Width, ...] = (512, 512)
     """Hidden widths of the predictor."""
 
@@ -128,7 +170,16 @@ class CareSettings(EquivarianceTerm):
         """Name of the wrapped method."""
         return self.base.name
 
+    @property
+    def batchnorm_groups(self) -> int:
+        """Groups of a batch that the base method asks for."""
+        return self.base.batchnorm_groups
+
     def check_batch(self, batch_size: int) -> None:
         """Raise ValueError unless both the chunks and the base method go with the batch."""
         super().check_batch(batch_size)
         self.base.check_batch(batch_size)
+
+    def shortened(self, batch_size: int) -> Self:
+        """Return the settings with fewer splits and the base method's shortened."""
+        return super().shortened(batch_size).model_copy(update={"base": self.base.shortened(batch_size)})

@@ -18,7 +18,7 @@ from care_bench.models import Encoder
 class VICRegSettings(MethodSettings):
     """Keys of the method in a profile; an unknown key or a value out of range is an error in one line."""
 
-    siamese = True  # the terms need only the features of two views: EquiMod and AugSelf can wrap it
+    siamese = True  # the terms need only the features of two views: EquiMod and others can wrap it
     name: Literal["vicreg"]
     invariance_weight: NonNegativeFloat = 25.0
     """Weight of the distance between the two views' projections."""
