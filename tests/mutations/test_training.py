@@ -36,9 +36,7 @@ MUTANTS = (
         "    session.optimizer.step()\n    session.optimizer.zero_grad()\n",
         RUN,
     ),
-    Mutant(
-        "gradients add up over steps", "training/pretrain.py", "    session.optimizer.zero_grad()\n", "", RUN
-    ),
+    Mutant("gradients add up over steps", "training/pretrain.py", "    session.optimizer.zero_grad()\n", "", RUN),
     Mutant(
         "the optimizer lacks the method's weights",
         "training/session.py",

@@ -72,9 +72,7 @@ def clouds() -> PreparedDataset:
     return in_memory("proteins", "point_cloud", split(SAMPLES), split(11), [], [])
 
 
-def in_memory(
-    name: str, kind: Kind, train: Split, test: Split, mean: list[float], std: list[float]
-) -> PreparedDataset:
+def in_memory(name: str, kind: Kind, train: Split, test: Split, mean: list[float], std: list[float]) -> PreparedDataset:
     return PreparedDataset(name, kind, {}, train, test, "0" * 64, mean, std)
 
 

@@ -117,4 +117,7 @@ def test_the_optimizer_has_every_trained_weight_and_no_other(
     assert all(".momentum_encoder." in name for name in frozen)
     assert any(frozen) == ("moco" in case or "byol" in case)
     own = {name.partition(".")[0] for name in trained}
-    assert own == {"encoder", *(["method"] if case.startswith(("byol", "equimod", "augself")) or "byol" in case else [])}
+    assert own == {
+        "encoder",
+        *(["method"] if case.startswith(("byol", "equimod", "augself")) or "byol" in case else []),
+    }
