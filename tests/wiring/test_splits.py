@@ -6,7 +6,6 @@ Every sample is an image that shows its class, or on purpose another one; the en
 from __future__ import annotations
 
 from dataclasses import replace
-
 from typing import Any
 
 import numpy as np
