@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 from torch import nn
 
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
 from care_bench.evaluation.embed import Embedder
+from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.run import evaluate
 from care_bench.names import REPRESENTATIONS
 from care_bench.runs.build import build_augmentation, build_run_encoder
@@ -72,6 +70,8 @@ def test_records_do_not_depend_on_the_batch_size(
     many = replace(images, train=_twice(images.train), test=_twice(images.test))
     for module in ("training.pretrain", "evaluation.run"):
         monkeypatch.setattr(f"care_bench.{module}.load", lambda name, root: many)
+    quick = ("knn-v1", "wahba-v1", "cosine-v1", "retrieval-v1")
+    monkeypatch.setattr("care_bench.evaluation.run.PROTOCOLS", {name: PROTOCOLS[name] for name in quick})
     folder = pretrain(run({"name": "simclr"}), tmp_path, tmp_path / "run")
     found = []
     for size in (3, 512):
@@ -81,42 +81,10 @@ def test_records_do_not_depend_on_the_batch_size(
         assert (one.metric, one.reason) == (other.metric, other.reason)
         if one.value is not None:
             assert one.value == pytest.approx(other.value, rel=1e-3, abs=1e-4), one.metric
-    assert sum(record.value is not None for record in found[0]) == 2 * 23
+    assert sum(record.value is not None for record in found[0]) == 2 * 8
 
 
 def _twice(split: Split) -> Split:
     """Return a split with its samples and their negatives, so that 20 neighbours can vote."""
     inputs = np.concatenate([split.inputs, 255 - np.array(split.inputs)])
     return Split(inputs, {"class": np.tile(split.labels["class"], 2)})
-
-
-PASSES = {
-    "simclr": 2,
-    "byol": 2,
-    "barlow_twins": 2,
-    "equimod": 1,  # all three views together
-    "augself": 2,
-    "care": 4,
-    "invariance": 2,
-    "uniformity": 1,
-    "equivariance": 2,
-    "uniformity_equivariance": 3,
-}
-"""Method -> passes of the backbone through which a step takes its batch."""
-
-
-@pytest.mark.parametrize("name", PASSES)
-def test_every_pass_of_a_run_moves_the_running_statistics(
-    name: str,
-    run: Make,
-    method: Callable[..., dict[str, Any]],
-    images: PreparedDataset,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("care_bench.training.pretrain.load", lambda name, root: images)
-    folder = pretrain(run(method(name)), tmp_path, tmp_path / "run")
-    found = load_file(folder.encoder)
-    steps = 6
-    assert found["backbone.layers.1.num_batches_tracked"] == PASSES[name] * steps
-    assert found["backbone.layers.1.running_mean"].abs().max() > 0.01

@@ -29,6 +29,7 @@ from care_bench.data import PreparedDataset, Split
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.run import evaluate
 from care_bench.methods import View, build_method
+from care_bench.metrics.linear_probe import RECIPES
 from care_bench.models import build_encoder
 from care_bench.names import REPRESENTATIONS
 from care_bench.runs.build import build_augmentation, build_run_encoder
@@ -242,6 +243,7 @@ def test_every_setting_of_the_evaluation_changes_the_records(
     run: Make, images: PreparedDataset, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("care_bench.evaluation.run.load", lambda name, root: images)
+    monkeypatch.setitem(RECIPES, "paper-small-v1", dataclasses.replace(RECIPES["paper-small-v1"], epochs=2))
     chosen = {name: PROTOCOLS[name] for name in ("paper-small-v1", "wahba-v1")}
     monkeypatch.setattr("care_bench.evaluation.run.PROTOCOLS", chosen)
     config = run({"name": "simclr"}, steps=1)

@@ -36,6 +36,20 @@ CASES: dict[str, tuple[str, ...]] = {
 }
 RATES = [0.01, 0.02, 0.02, 0.01 * (1 + math.sqrt(0.5)), 0.01, 0.01 * (1 - math.sqrt(0.5))]
 """Rate 0.02: two steps of warm-up, 1/2 and 1, then half a cosine over four steps, at 0, 45, 90 and 135 degrees."""
+PASSES = {
+    "simclr": 2,
+    "moco_v2": 1,
+    "byol": 2,
+    "barlow_twins": 2,
+    "equimod": 1,  # all three views together
+    "augself": 2,
+    "care": 4,
+    "invariance": 2,
+    "uniformity": 1,
+    "equivariance": 2,
+    "uniformity_equivariance": 3,
+}
+"""Method -> passes of the trained backbone in a step, each of which moves the running statistics."""
 KEPT = 0.8
 """Share that a momentum encoder keeps, as in the settings of the methods here."""
 
@@ -79,6 +93,9 @@ def test_a_run_is_a_plain_loop(
     for name, tensor in expected.items():
         moved, apart = (tensor - start[name]).float().norm(), (found[name] - tensor).float().norm()
         assert apart <= 1e-3 * moved + 1e-7, f"{name} moved by {moved:.3g} in the loop and is {apart:.3g} from it"
+    if len(CASES[case]) == 1:
+        assert found["backbone.layers.1.num_batches_tracked"] == PASSES[case] * len(RATES)
+        assert found["backbone.layers.1.running_mean"].abs().max() > 0.01
 
 
 def keys_of(objective: Method, views: list[View]) -> Tensor | None:
