@@ -12,6 +12,12 @@ import pytest
 from tests.theory.conftest import Outcome, RunPytest, warm_pytest
 
 ROOT = Path(__file__).parents[2]
+SLOW_IMPORTS = (
+    *("jinja2", "pandas", "pyarrow", "safetensors.torch", "scipy.special", "typer"),
+    *("lightning_fabric.plugins.environments", "lightning_fabric.strategies.ddp", "timm.optim.lars"),
+    *("sklearn.datasets", "sklearn.linear_model", "sklearn.pipeline", "sklearn.preprocessing", "torchvision.models"),
+)
+"""What the package imports, and no module of its own."""
 OPTIONS = (
     *("-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), "-o", f"pythonpath={ROOT}"),
     *("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "copy_first", "-q", "-x", "--tb=line", "--assert=plain"),
@@ -59,7 +65,7 @@ class Mutant:
 @pytest.fixture(scope="session")
 def run_pytest() -> Iterator[RunPytest]:
     """A function that runs pytest in a folder."""
-    with warm_pytest() as run:
+    with warm_pytest(modules=SLOW_IMPORTS) as run:
         yield run
 
 
