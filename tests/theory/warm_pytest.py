@@ -1,11 +1,13 @@
 """Run pytest many times with the slow imports made once: every run is a fork of this process.
 
-It reads lines of JSON, {"folder": ..., "arguments": [...]}, and answers each with a line {"code": ..., "output": ...}.
+Its arguments name more modules to import first. It reads lines of JSON, {"folder": ..., "arguments": [...]}, and
+answers each with a line {"code": ..., "output": ...}.
 The code under test is not imported here, so that each run imports it from its own folder.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import logging
 import os
@@ -33,6 +35,8 @@ PRELOADED = (geomstats.backend, hypothesis, pydantic, rich, scipy.optimize, scip
 
 
 def main() -> None:
+    for name in sys.argv[1:]:
+        importlib.import_module(name)
     for line in sys.stdin:
         wanted = json.loads(line)
         with tempfile.TemporaryFile() as output:

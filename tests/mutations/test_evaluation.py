@@ -1,0 +1,237 @@
+"""Errors planted in `care_bench.evaluation` are found by its tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.mutations.conftest import Mutant, Plant, check, check_unchanged
+
+pytestmark = pytest.mark.mutation
+
+EQUIVARIANCE = ("wiring/test_end_to_end.py::test_equivariance",)
+COMPOSITION = ("wiring/test_end_to_end.py::test_composition",)
+RETRIEVAL = ("wiring/test_end_to_end.py::test_retrieval",)
+CLOUDS = ("wiring/test_end_to_end.py::test_point_clouds",)
+SETTINGS = ("wiring/test_settings.py::test_every_setting_of_the_evaluation_changes_the_records",)
+SPLITS = ("wiring/test_splits.py",)
+MODES = ("wiring/test_modes.py",)
+EMBED = ("evaluation/test_embed.py",)
+PROTOCOLS = ("evaluation/test_protocols.py",)
+EMBEDDER = "evaluation/embed.py"
+EMBEDDED = "evaluation/embedded.py"
+MUTANTS = (
+    Mutant("embeddings in training mode", EMBEDDER, "encoder.to(device).eval()", "encoder.to(device).train()", MODES),
+    Mutant(
+        "probes are fitted on test rows",
+        EMBEDDED,
+        "return self.train, train_labels, self.test,",
+        "return self.test, self.labels(self.dataset.test), self.test,",
+        SPLITS,
+    ),
+    Mutant(
+        "probes are tested on train rows",
+        EMBEDDED,
+        "self.test, self.labels(self.dataset.test), int(",
+        "self.train, train_labels, int(",
+        SPLITS,
+    ),
+    Mutant(
+        "test labels are in another order",
+        EMBEDDED,
+        "self.test, self.labels(self.dataset.test), int(",
+        "self.test, self.labels(self.dataset.test).flip(0), int(",
+        SPLITS,
+    ),
+    Mutant(
+        "the scaler of the probe sees test rows",
+        "metrics/linear_probe.py",
+        "model.fit(train_features.detach().double().cpu().numpy(), train_labels.cpu().numpy())",
+        "model.fit(train_features.detach().double().cpu().numpy(), train_labels.cpu().numpy())\n"
+        "    model[0].fit(torch.cat([train_features, test_features]).detach().double().cpu().numpy())",
+        SPLITS,
+    ),
+    Mutant(
+        "samples without a label are in the probe",
+        EMBEDDER,
+        "_few(_labelled(dataset.train), most)",
+        "_few(dataset.train, most)",
+        SPLITS,
+    ),
+    Mutant(
+        "the first component is learnt on test embeddings",
+        "evaluation/protocols/point_clouds.py",
+        "embedded.train_augmented.flatten(0, 1),\n        embedded.train_clouds.flatten(0, 1),",
+        "embedded.augmented.flatten(0, 1),\n        embedded.test_clouds.flatten(0, 1),",
+        SPLITS,
+    ),
+    Mutant(
+        "the first component is scored on train clouds",
+        "evaluation/protocols/point_clouds.py",
+        "embedded.augmented.flatten(0, 1),\n        embedded.test_clouds.flatten(0, 1),",
+        "embedded.train_augmented.flatten(0, 1),\n        embedded.train_clouds.flatten(0, 1),",
+        SPLITS,
+    ),
+    Mutant(
+        "train clouds are turned as test clouds are",
+        EMBEDDER,
+        'return self._draw("train augmentations")',
+        'return self._draw("test augmentations")',
+        CLOUDS,
+    ),
+    Mutant(
+        "the seed of the augmentations is ignored",
+        EMBEDDER,
+        "self.settings.augmentation_seed, purpose",
+        "0, purpose",
+        SETTINGS,
+    ),
+    Mutant(
+        "all data sets have the same draws",
+        EMBEDDER,
+        "generator(self.dataset.name, self",
+        "generator('', self",
+        EQUIVARIANCE,
+    ),
+    Mutant(
+        "every copy has the first augmentation",
+        EMBEDDER,
+        "_apply(self.augmentation, samples, parameters[i])\n\n        return",
+        "_apply(self.augmentation, samples, parameters[0])\n\n        return",
+        EQUIVARIANCE,
+    ),
+    Mutant(
+        "the second augmentation of a composition is applied first",
+        EMBEDDER,
+        "_apply(after, _apply(before, samples, first[i]), second[i])",
+        "_apply(after, _apply(before, samples, second[i]), first[i])",
+        COMPOSITION,
+    ),
+    Mutant(
+        "a composition is normalised twice",
+        EMBEDDER,
+        "before = replace(augmentation, mean=(0.0,) * channels, std=(1.0,) * channels)",
+        "before = replace(augmentation)",
+        COMPOSITION,
+    ),
+    Mutant(
+        "a few samples are the first ones",
+        EMBEDDER,
+        "np.arange(most) * len(split) // most",
+        "np.arange(most)",
+        EMBED,
+    ),
+    Mutant(
+        "features are measured as projections",
+        EMBEDDER,
+        'return {"projection": torch.cat(projections), "features"',
+        'return {"projection": torch.cat(features), "features"',
+        EQUIVARIANCE,
+    ),
+    Mutant(
+        "the projector sees the features normalised",
+        EMBEDDER,
+        "self.encoder.project(backbone)",
+        "self.encoder.project(torch.nn.functional.normalize(backbone, dim=1))",
+        EQUIVARIANCE,
+    ),
+    Mutant(
+        "equivariance is measured off the sphere",
+        EMBEDDED,
+        "return functional.normalize(self.test, dim=-1), functional.normalize(self.augmented, dim=-1)",
+        "return self.test, self.augmented",
+        EQUIVARIANCE,
+    ),
+    Mutant(
+        "compositions are compared over O(d)",
+        "evaluation/protocols/composition.py",
+        'composed, group="SO")',
+        'composed, group="O")',
+        SPLITS,
+    ),
+    Mutant(
+        "the worst augmentation is the best one",
+        "evaluation/protocols/wahba.py",
+        "result.error.max()",
+        "result.error.min()",
+        EQUIVARIANCE,
+    ),
+    Mutant(
+        "median and trimmed mean change places",
+        "evaluation/protocols/relative_equivariance.py",
+        "(result.mean, result.median, result.trimmed_mean, result.invariance)",
+        "(result.mean, result.trimmed_mean, result.median, result.invariance)",
+        EQUIVARIANCE,
+    ),
+    Mutant(
+        "alignment is that of neighbouring pairs that overlap",
+        "evaluation/protocols/alignment_uniformity.py",
+        "zip(za[0::2], za[1::2], strict=False)",
+        "zip(za, za[1:], strict=False)",
+        EQUIVARIANCE,
+    ),
+    Mutant(
+        "uniformity is that of augmented views",
+        "evaluation/protocols/alignment_uniformity.py",
+        "float(uniformity(z))",
+        "float(uniformity(za[0]))",
+        EQUIVARIANCE,
+    ),
+    Mutant(
+        "neighbours are test samples",
+        "evaluation/protocols/retrieval.py",
+        "retrieval(embedded.train, embedded.test,",
+        "retrieval(embedded.test, embedded.test,",
+        RETRIEVAL,
+    ),
+    Mutant(
+        "tints of train and test change places",
+        "evaluation/protocols/retrieval.py",
+        "embedded.labels(dataset.test, TINT), embedded.labels(dataset.train, TINT)",
+        "embedded.labels(dataset.train, TINT), embedded.labels(dataset.test, TINT)",
+        (*SPLITS, *PROTOCOLS),
+    ),
+    Mutant(
+        "the classifier seeds are not those of the settings",
+        "evaluation/protocols/linear_probes.py",
+        "range(embedded.settings.classifier_seeds)",
+        "range(2)",
+        SETTINGS,
+    ),
+    Mutant(
+        "the spread has ddof 0",
+        "evaluation/measurement.py",
+        "/ (len(numbers) - 1))",
+        "/ len(numbers))",
+        PROTOCOLS,
+    ),
+    Mutant(
+        "snapshots are measured with the last weights",
+        "evaluation/run.py",
+        "load_encoder_weights(encoder, weights.path, config.sha256())",
+        "load_encoder_weights(encoder, task.folder.encoder, config.sha256())",
+        ("evaluation/test_snapshots.py",),
+    ),
+    Mutant(
+        "runs are measured under their own augmentations",
+        "evaluation/run.py",
+        "settings.augmentation_of(config), dataset",
+        "config.augmentation, dataset",
+        SETTINGS,
+    ),
+    Mutant(
+        "a value that is not finite is recorded",
+        "evaluation/run.py",
+        "return tuple(_defined(measurement) for measurement in measurements)",
+        "return measurements",
+        ("evaluation/test_run.py",),
+    ),
+)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_it_is_found(mutant: Mutant, plant: Plant) -> None:
+    check(plant, mutant)
+
+
+def test_the_same_tests_pass_on_an_unchanged_copy(plant: Plant) -> None:
+    check_unchanged(plant, MUTANTS)

@@ -1,0 +1,229 @@
+"""Errors planted in `care_bench.report` are found by its tests."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.mutations.conftest import Mutant, Plant, check, check_unchanged
+
+pytestmark = pytest.mark.mutation
+
+STATISTICS = ("report/test_statistics.py",)
+GRID = ("report/test_grid.py",)
+TABLES = ("report/test_tables.py",)
+PAPER = ("report/test_paper.py",)
+WRITERS = ("report/test_writers.py",)
+SETTINGS = ("report/test_settings.py",)
+COMPARISON = ("report/test_settings_comparison.py",)
+THEORY = ("report/test_theory.py",)
+MUTANTS = (
+    Mutant(
+        "the interval has as many degrees of freedom as seeds",
+        "report/statistics.py",
+        "stdtrit(n - 1,",
+        "stdtrit(n,",
+        STATISTICS,
+    ),
+    Mutant("the interval is one-sided", "report/statistics.py", "(1 + LEVEL) / 2", "LEVEL", STATISTICS),
+    Mutant(
+        "the interval is not divided by the root of n",
+        "report/statistics.py",
+        "stdev(values) / math.sqrt(n)",
+        "stdev(values)",
+        STATISTICS,
+    ),
+    Mutant(
+        "the best value may touch another one",
+        "report/statistics.py",
+        "return winner if all(_apart(top, other) for other in found.values()) else None",
+        "return winner",
+        STATISTICS,
+    ),
+    Mutant(
+        "the best value is the highest one",
+        "report/statistics.py",
+        "sign = 1 if higher_is_better else -1",
+        "sign = 1",
+        STATISTICS,
+    ),
+    Mutant(
+        "metrics without a direction have a best value",
+        "report/statistics.py",
+        "if higher_is_better is None or len(found) < 2:",
+        "if len(found) < 2:",
+        STATISTICS,
+    ),
+    Mutant(
+        "a single seed may be the best",
+        "report/statistics.py",
+        "other.low is None or other.high is None:\n        return False\n",
+        "other.low is None or other.high is None:\n        return True\n",
+        STATISTICS,
+    ),
+    Mutant(
+        "the best value is sought along rows",
+        "report/grid.py",
+        "bold=(i, j) in winners",
+        "bold=(j, i) in winners",
+        GRID,
+    ),
+    Mutant(
+        "a cell is the mean of its first seed",
+        "report/grid.py",
+        "summary = summarise(values)",
+        "summary = summarise(values[:1])",
+        GRID,
+    ),
+    Mutant(
+        "a cell cites one record",
+        "report/grid.py",
+        "ids = tuple(record.id for record in records)",
+        "ids = tuple(record.id for record in records[:1])",
+        GRID,
+    ),
+    Mutant(
+        "missing seeds are not named",
+        "report/grid.py",
+        "notes = (*_failures(records), *self._absent_seeds(records, key))",
+        "notes = (*_failures(records),)",
+        GRID,
+    ),
+    Mutant(
+        "failed seeds are not named",
+        "report/grid.py",
+        "notes = (*_failures(records), *self._absent_seeds(records, key))",
+        "notes = (*self._absent_seeds(records, key), *([] if any(r.value for r in records) else ['none']))",
+        GRID,
+    ),
+    Mutant(
+        "a number of few samples does not say so",
+        "report/grid.py",
+        "notes=(*notes, *_few_samples(records[0]))",
+        "notes=notes",
+        GRID,
+    ),
+    Mutant(
+        "snapshots are in the tables of the last step",
+        "report/grid.py",
+        "if record.epoch == epoch]",
+        "]",
+        TABLES,
+    ),
+    Mutant(
+        "the representations share a column",
+        "report/grid.py",
+        "place = record.protocol, record.representation, record.metric, record.dataset, record.backbone",
+        'place = record.protocol, "projection", record.metric, record.dataset, record.backbone',
+        TABLES,
+    ),
+    Mutant(
+        "the order of rows is not that of the profile",
+        "report/labels.py",
+        "(names.index(variant.name) if variant.name in names else len(names), _order(variant))",
+        "(_order(variant),)",
+        ("report/test_order.py",),
+    ),
+    Mutant(
+        "two rows have one label",
+        "report/labels.py",
+        "_label(variant, True) if taken[label] > 1 else label",
+        "label",
+        ("report/test_labels.py",),
+    ),
+    Mutant(
+        "the fidelity is not in a label",
+        "report/labels.py",
+        'label += f", {variant.fidelity} fidelity" if variant.fidelity else ""',
+        'label += ""',
+        ("report/test_labels.py",),
+    ),
+    Mutant(
+        "the ablation has CARE around every method",
+        "report/tables.py",
+        'variant.method == method and variant.base in (None, "simclr")',
+        "variant.method == method",
+        TABLES,
+    ),
+    Mutant(
+        "columns of the paper are compared with kNN",
+        "report/paper.py",
+        ' and key.protocol != "knn-v1"]',
+        "]",
+        PAPER,
+    ),
+    Mutant(
+        "the paper's values are in the row of another method",
+        "report/paper.py",
+        "by_place.get((method, base, name))",
+        "by_place.get((method, None, name))",
+        PAPER,
+    ),
+    Mutant(
+        "values that the paper cites are shown as its own",
+        "report/paper.py",
+        "({value.source})",
+        "(paper)",
+        PAPER,
+    ),
+    Mutant(
+        "the CSV has the ends of an interval the wrong way round",
+        "report/writers.py",
+        "(found.mean, found.low, found.high, found.n)",
+        "(found.mean, found.high, found.low, found.n)",
+        (*WRITERS, "report/test_golden.py"),
+    ),
+    Mutant(
+        "the CSV forgets the snapshot", "report/writers.py", "table.epoch, table.title", "None, table.title", TABLES
+    ),
+    Mutant(
+        "a row names the settings that it shares with the others",
+        "report/settings.py",
+        "if usual.get(key) != value}",
+        "if usual.get(key) == value}",
+        SETTINGS,
+    ),
+    Mutant(
+        "the usual setting is the rarest",
+        "report/settings.py",
+        "counter.most_common(1)[0][0]",
+        "counter.most_common()[-1][0]",
+        SETTINGS,
+    ),
+    Mutant(
+        "the released code is compared with the paper",
+        "report/settings_comparison.py",
+        "(not released or fact.released_code in (None, ours))",
+        "True",
+        COMPARISON,
+    ),
+    Mutant(
+        "what the paper prints is compared with the released code",
+        "report/settings_comparison.py",
+        "ours == fact.released_code and (released or fact.paper is None)",
+        "ours == fact.released_code",
+        COMPARISON,
+    ),
+    Mutant(
+        "a fact about a method is about all methods",
+        "report/paper_settings.py",
+        "by_specificity[max(by_specificity)]",
+        "by_specificity[min(by_specificity)]",
+        ("report/test_paper_settings.py",),
+    ),
+    Mutant(
+        "residual and ratio change places",
+        "report/theory.py",
+        "_number(row.worst_residual, NO_EXAMPLES)",
+        "_number(row.tightest_ratio, NO_EXAMPLES)",
+        THEORY,
+    ),
+)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_it_is_found(mutant: Mutant, plant: Plant) -> None:
+    check(plant, mutant)
+
+
+def test_the_same_tests_pass_on_an_unchanged_copy(plant: Plant) -> None:
+    check_unchanged(plant, MUTANTS)
