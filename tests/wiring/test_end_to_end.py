@@ -6,6 +6,8 @@ imported. What a protocol says it measures is written out once more, in float64,
 
 from __future__ import annotations
 
+import json
+import math
 from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
@@ -50,6 +52,7 @@ class Measured:
         self.config = RunConfig.parse({**identity, "method": care, **preset}, "here")
         folder = pretrain(self.config, root, root / f"{name}-run")
         self.records = evaluate(folder.path, root, SETTINGS)
+        self.log = [json.loads(line) for line in folder.log.read_text().splitlines()]
         self.dataset = load(name, root)
         self.encoder = build_run_encoder(self.config, self.dataset)
         load_encoder_weights(self.encoder, folder.encoder, self.config.sha256())
@@ -182,6 +185,70 @@ def test_equivariance(name: str, representation: str, measured: Callable[[str], 
     same(run.value("alignment-uniformity-v1", "alignment", representation), aligned)
     pairs = [z[i] @ z[j] for i in range(n) for j in range(n) if i != j]
     same(run.value("alignment-uniformity-v1", "uniformity", representation), logsumexp(pairs) - np.log(len(pairs)))
+
+
+@EVERY
+@BOTH
+def test_certificate(name: str, representation: str, measured: Callable[[str], Measured]) -> None:
+    run = measured(name)
+    drawn = run.draw("test augmentations")
+    z = unit(run.embed(plain(run, run.test))[representation])
+    za = [unit(run.embed(run.views(run.test, drawn, i))[representation]) for i in range(DRAWS)]
+    found = [certified(z, view) for view in za]
+    spans = run.value("certificate-v1", "certificate_sigma_min", representation).value or 0.0
+    for metric in (
+        *("certificate_loss", "certificate_bound", "certificate_error", "certificate_held_out_error"),
+        *(("certificate_condition", "certificate_printed_bound") if spans else ()),
+    ):
+        expected = np.mean([one[metric] for one in found])
+        same(run.value("certificate-v1", metric, representation), expected, rel=1e-2)
+    if not spans:
+        assert run.value("certificate-v1", "certificate_printed_bound", representation).value is None
+    sigma = np.linalg.svd(z, compute_uv=False)[-1]
+    assert spans == pytest.approx(sigma, rel=1e-2, abs=1e-4)
+    share = np.mean([100 * (spans > 0 and one["certificate_condition"] <= 1 / np.sqrt(2)) for one in found])
+    same(run.value("certificate-v1", "certificate_admissible", representation), share)
+    rank = run.value("certificate-v1", "certificate_rank", representation).value
+    assert rank is not None
+    assert 0 <= rank <= z.shape[1]
+
+
+def certified(z: Array, view: Array) -> dict[str, float]:
+    """Compute the bounds from Gram matrices of all samples."""
+    n, d = z.shape
+    gap = np.linalg.norm(z @ z.T - view @ view.T)
+    sigma = np.linalg.svd(z, compute_uv=False)
+    v, w = np.linalg.svd(z)[2].T, np.linalg.svd(view)[2].T
+    bounds = [2.0 * n]
+    for k in range(1, min(n, d) + 1):
+        first, second = z @ v[:, :k], view @ w[:, :k]
+        inside = np.linalg.norm(first @ first.T - second @ second.T) / max(sigma[k - 1], 1e-12)
+        outside = np.linalg.norm(z @ v[:, k:]) ** 2 + np.linalg.norm(view @ w[:, k:]) ** 2
+        bounds.append(inside**2 / (2 * (np.sqrt(2) - 1)) + outside)
+
+    def best(source: Array, target: Array) -> Array:
+        u, _, vt = np.linalg.svd(source.T @ target)
+        return np.asarray(u @ vt)
+
+    even, odd = slice(0, None, 2), slice(1, None, 2)
+    apart = [np.linalg.norm(z[b] @ best(z[a], view[a]) - view[b]) ** 2 for a, b in ((even, odd), (odd, even))]
+    pairs = (z @ z.T - view @ view.T)[~np.eye(n, dtype=bool)]
+    return {
+        "certificate_loss": (pairs**2).mean(),
+        "certificate_condition": np.sqrt(gap) / sigma[-1],
+        "certificate_printed_bound": (1 + np.sqrt(2)) * gap / sigma[-1] / np.sqrt(n),
+        "certificate_bound": np.sqrt(min(bounds) / n),
+        "certificate_error": np.linalg.norm(z @ best(z, view) - view) / np.sqrt(n),
+        "certificate_held_out_error": np.sqrt(sum(apart) / n),
+    }
+
+
+@EVERY
+def test_gradient_ratio(name: str, measured: Callable[[str], Measured]) -> None:
+    run = measured(name)
+    ratios = [line["gradient_ratio"] for line in run.log if "gradient_ratio" in line]
+    assert [line["step"] for line in run.log if "gradient_ratio" in line] == [1, 2, 4, 5, 7, 8, 10, 11]
+    same(run.value("gradient-ratio-v1", "gradient_ratio", "projection"), math.fsum(ratios) / 8, rel=1e-9)
 
 
 @EVERY
@@ -377,4 +444,5 @@ def test_nothing_recorded_is_left_out(measured: Callable[[str], Measured]) -> No
         run = measured(name)
         blank = {record.protocol for record in run.records if record.value is None}
         expected = {"digits": {"first-pc-v1", "trajectories-v1"}, "proteins": {"cached-v1", "paper-small-v1", "knn-v1"}}
-        assert blank == expected[name] | {"paper-imagenet100-v1", "retrieval-v1"}
+        probes = {"paper-imagenet100-v1", "released-small-v1", "augmented-imagenet100-v1"}
+        assert blank - {"certificate-v1"} == expected[name] | probes | {"retrieval-v1"}

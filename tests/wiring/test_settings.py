@@ -43,6 +43,10 @@ OPTIMIZERS = (
 )
 
 
+OPTIONAL = {"negatives_per": 4, "batchnorm_rows": 4, "split_batchnorm": 2, "warmup_steps": 1}
+"""Another value of settings that are off by default."""
+
+
 def another(value: Any, annotation: Any) -> Any:
     """Return another valid value of a setting."""
     choices = [
@@ -70,7 +74,10 @@ def other_values(settings: BaseModel, left_out: set[str]) -> list[tuple[str, Any
     fields = type(settings).model_fields
     assert left_out <= fields.keys() | {"name"}
     names = fields.keys() - left_out - {"name"}
-    return [(name, another(getattr(settings, name), fields[name].annotation)) for name in sorted(names)]
+    return [
+        (name, OPTIONAL.get(name) or another(getattr(settings, name), fields[name].annotation))
+        for name in sorted(names)
+    ]
 
 
 IMAGES = in_memory(
@@ -116,7 +123,7 @@ def test_every_key_of_an_augmentation_reaches_the_views(name: str) -> None:
 METHOD_FIELDS = [
     (name, field)
     for name, entry in METHOD_SETTINGS.data.items()
-    for field in sorted(entry.model_fields.keys() - {"name"})
+    for field in sorted(entry.model_fields.keys() - {"name", "split_batchnorm"})  # of a whole run: see below
 ]
 
 
@@ -127,7 +134,7 @@ def test_every_setting_of_a_method_changes_it(name: str, field: str, method: Cal
     other = (
         METHOD_SETTINGS["barlow_twins"].parse(method("barlow_twins"), "tests")
         if field == "base"
-        else another(getattr(settings, field), type(settings).model_fields[field].annotation)
+        else OPTIONAL.get(field) or another(getattr(settings, field), type(settings).model_fields[field].annotation)
     )
     before = fingerprint(settings)
     assert fingerprint(settings) == before
@@ -205,19 +212,28 @@ def test_every_setting_of_an_optimizer_changes_the_weights(optimizer: Any, run: 
         assert with_(optimizer.model_copy(update={field: value})) != before, field
 
 
-HOW_IT_RUNS = {"devices", "batchnorm", "deterministic", "threads", "checkpoint_every", "snapshot_epochs"}
-"""Settings of the training that are no part of what is trained, on one device."""
+HOW_IT_RUNS = {"devices", "batchnorm", "deterministic", "threads", "checkpoint_every", "snapshot_epochs", "tf32"}
+"""Settings of the training that are no part of what is trained, on one CPU."""
 
 
 def test_every_setting_of_the_training_changes_the_weights(run: Make, trained: Any) -> None:
     before = trained(run({"name": "simclr"}))
     training = run({"name": "simclr"}, steps=5).training
     for field, value in other_values(training, HOW_IT_RUNS | {"optimizer"}):
-        assert trained(run({"name": "simclr"}, **{field: training.steps if field == "steps" else value})) != before, (
-            field
-        )
+        changed = {field: training.steps if field == "steps" else value}
+        if field == "warmup_steps":
+            changed["warmup_epochs"] = 0
+        assert trained(run({"name": "simclr"}, **changed)) != before, field
     unchanged = {"batchnorm": "synchronised", "deterministic": False, "checkpoint_every": 1, "snapshot_epochs": (1,)}
     assert trained(run({"name": "simclr"}, **unchanged)) == before
+
+
+def test_split_batchnorm_changes_the_weights(run: Make, trained: Any, method: Callable[..., dict[str, Any]]) -> None:
+    before, split = (trained(run(method("moco_v2", split_batchnorm=groups), steps=2)) for groups in (1, 2))
+    assert before != split
+    bases = [method("moco_v2", split_batchnorm=groups) for groups in (1, 2)]
+    care = [trained(run({**method("care"), "base": base}, steps=2)) for base in bases]
+    assert care[0] != care[1]
 
 
 def test_seed_data_set_and_method_change_the_weights_and_names_do_not(run: Make, trained: Any) -> None:
@@ -243,8 +259,10 @@ def test_every_setting_of_the_evaluation_changes_the_records(
     run: Make, images: PreparedDataset, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("care_bench.evaluation.run.load", lambda name, root: images)
-    monkeypatch.setitem(RECIPES, "paper-small-v1", dataclasses.replace(RECIPES["paper-small-v1"], epochs=2))
-    chosen = {name: PROTOCOLS[name] for name in ("paper-small-v1", "wahba-v1")}
+    probes = ("paper-small-v1", "released-small-v1")
+    for probe in probes:
+        monkeypatch.setitem(RECIPES, probe, dataclasses.replace(RECIPES[probe], epochs=2))
+    chosen = {name: PROTOCOLS[name] for name in (*probes, "wahba-v1")}
     monkeypatch.setattr("care_bench.evaluation.run.PROTOCOLS", chosen)
     config = run({"name": "simclr"}, steps=1)
     trained(config)
@@ -252,7 +270,7 @@ def test_every_setting_of_the_evaluation_changes_the_records(
     def measured(**changed: Any) -> list[Any]:
         settings = EvaluationConfig(**{"augmentations": 2, "classifier_seeds": 1, **changed})
         records = evaluate(tmp_path / "run0", tmp_path, settings, tmp_path / "records.jsonl")
-        assert len(records) == len(REPRESENTATIONS) * 4
+        assert len(records) == len(REPRESENTATIONS) * (1 + len(PROTOCOLS["wahba-v1"].metrics)) + 1
         return [(record.metric, record.value, record.n) for record in records]
 
     before = measured()
@@ -263,6 +281,7 @@ def test_every_setting_of_the_evaluation_changes_the_records(
         "augmentation_seed": 1,
         "classifier_seeds": 2,
         "samples": 10,
+        "augmented_probe": True,
         "augmentation": smaller,
     }
     assert changes.keys() == EvaluationConfig.model_fields.keys() - {"batch_size"}
