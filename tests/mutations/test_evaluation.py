@@ -19,7 +19,51 @@ EMBED = ("evaluation/test_embed.py",)
 PROTOCOLS = ("evaluation/test_protocols.py",)
 EMBEDDER = "evaluation/embed.py"
 EMBEDDED = "evaluation/embedded.py"
+PROBE_STREAM = ("evaluation/test_probe_stream.py",)
+CERTIFICATE = ("metrics/test_certificate.py",)
 MUTANTS = (
+    Mutant(
+        "the released probe tests in training mode",
+        "evaluation/probe_stream.py",
+        "self.backbone.eval()",
+        "self.backbone.train()",
+        PROBE_STREAM,
+    ),
+    Mutant(
+        "the released probe has the augmentations of the evaluation",
+        EMBEDDER,
+        "self.pretraining if released",
+        "self.augmentation if released",
+        PROBE_STREAM,
+    ),
+    Mutant(
+        "the released probe has one draw for all epochs",
+        "evaluation/probe_stream.py",
+        'self.seed, "probe", number',
+        'self.seed, "probe"',
+        PROBE_STREAM,
+    ),
+    Mutant(
+        "the certificate forgets the mass of the views outside",
+        "metrics/certificate.py",
+        " + (squares.sum() - squares.cumsum(0))",
+        "",
+        CERTIFICATE,
+    ),
+    Mutant(
+        "the certificate's held-out map has seen its samples",
+        "metrics/certificate.py",
+        "for fitted, other in (halves, halves[::-1])",
+        "for other, fitted in ((halves[0], halves[0]), (halves[1], halves[1]))",
+        CERTIFICATE,
+    ),
+    Mutant(
+        "bound and held-out error of the certificate are swapped",
+        "evaluation/protocols/certificate.py",
+        "found.held_out_error),\n        over_repeats(found.bound)",
+        "found.bound),\n        over_repeats(found.held_out_error)",
+        ("wiring/test_end_to_end.py::test_certificate",),
+    ),
     Mutant("embeddings in training mode", EMBEDDER, "encoder.to(device).eval()", "encoder.to(device).train()", MODES),
     Mutant(
         "probes are fitted on test rows",

@@ -57,16 +57,30 @@ MUTANTS = (
     Mutant(
         "AugSelf's features are detached",
         "methods/augself.py",
-        "torch.cat(list(features), dim=1)",
-        "torch.cat(list(features), dim=1).detach()",
+        "torch.cat(list(pair), dim=1) for pair",
+        "torch.cat(list(pair), dim=1).detach() for pair",
         GRADIENTS,
     ),
     Mutant(
         "AugSelf predicts the difference the other way round",
         "methods/augself.py",
+        "crop_difference(first, second), crop_difference(second, first)",
+        "crop_difference(second, first), crop_difference(first, second)",
+        ("methods/test_augself.py",),
+    ),
+    Mutant(
+        "the prediction of all parameters is the other way round",
+        "methods/parameter_prediction.py",
         "first - second",
         "second - first",
-        ("methods/test_augself.py",),
+        ("methods/test_parameter_prediction.py",),
+    ),
+    Mutant(
+        "a term that CARE adds is not told apart",
+        "methods/care.py",
+        'self.added = ("equivariance",)',
+        "self.added = ()",
+        RUN,
     ),
     Mutant(
         "AugSelf's base has no state after a step",

@@ -12,6 +12,35 @@ RUN = ("wiring/test_training_run.py",)
 DRAWS = ("wiring/test_draws.py",)
 SETTINGS = ("wiring/test_settings.py",)
 MUTANTS = (
+    Mutant("the gradient ratio is upside down", "training/gradients.py", "added / others", "others / added", RUN),
+    Mutant(
+        "the gradient ratio forgets the weights",
+        "training/gradients.py",
+        "method.weights[name] * terms[name].float()",
+        "terms[name].float()",
+        RUN,
+    ),
+    Mutant(
+        "ranks do not average the gradients of the ratio",
+        "training/gradients.py",
+        "average(gradient.float())",
+        "gradient.float()",
+        ("training/test_gradients.py",),
+    ),
+    Mutant(
+        "steps of warm-up are ignored",
+        "training/session.py",
+        "training.warmup_steps or training.warmup_epochs * batches.per_epoch",
+        "training.warmup_epochs * batches.per_epoch",
+        ("training/test_pretrain.py",),
+    ),
+    Mutant(
+        "BatchNorm is never split",
+        "training/session.py",
+        "        group_rows(encoder, config, ranks)\n",
+        "",
+        SETTINGS,
+    ),
     Mutant("training in evaluation mode", "training/pretrain.py", "session.model.train()", "session.model.eval()", RUN),
     Mutant(
         "the learning rate is that of the next step",
