@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from care_bench.metrics import wahba
-from theory_checks.ledger import Statement, observe
 from theory_checks.measures import equivariance_loss, gram_gap, log_log_slope, procrustes
 from theory_checks.measures_bounds import (
     ATTAINED,
@@ -25,6 +24,7 @@ from theory_checks.measures_bounds import (
     perturb,
     residual_bound,
 )
+from theory_checks.observing import Statement, observe, observe_bound, observe_counterexample
 from theory_checks.strategies import generator, make_full_rank_points, make_orthogonal, seeds
 from theory_checks.tolerances import EXACT
 
@@ -76,8 +76,8 @@ def test_one_map_explains_every_admissible_perturbation(
     assert is_admissible(a, gap - EXACT)
     _, residual = procrustes(a, b)
     case = f"n={len(a)} d={d} seed={seed} {direction}"
-    observe("prop-3", residual=residual, bound=residual_bound(a, gap), case=case)
-    observe("prop-3-constant", residual=residual, bound=residual_bound(a, gap, SHARP), case=case)
+    observe_bound("prop-3", value=residual, bound=residual_bound(a, gap), case=case)
+    observe_bound("prop-3-constant", value=residual, bound=residual_bound(a, gap, SHARP), case=case)
     assert residual <= residual_bound(a, gap) + EXACT
     assert residual <= residual_bound(a, gap, SHARP) + EXACT
 
@@ -91,7 +91,7 @@ def test_the_smaller_constant_holds_for_large_perturbations_too(d: int, more: in
     assume(not is_admissible(a, gap))
     _, residual = procrustes(a, b)
     bound = residual_bound(a, gap, SHARP)
-    observe("prop-3-constant", residual=residual, bound=bound, case=f"n={len(a)} d={d} seed={seed} size={size:.3g}")
+    observe_bound("prop-3-constant", value=residual, bound=bound, case=f"n={len(a)} d={d} seed={seed} size={size:.3g}")
     assert residual <= bound
 
 
@@ -106,7 +106,7 @@ def test_one_map_explains_admissible_perturbations_off_the_sphere(d: int, more: 
     b = (a + step) @ make_orthogonal(d, seed).mT
     _, residual = procrustes(a, b)
     bound = residual_bound(a, gram_gap(a, b))
-    observe("prop-6", residual=residual, bound=bound, case=f"n={d + more} d={d} seed={seed}")
+    observe_bound("prop-6", value=residual, bound=bound, case=f"n={d + more} d={d} seed={seed}")
     assert residual <= bound + EXACT
 
 
@@ -128,8 +128,8 @@ def test_two_points_of_a_line_attain_the_smaller_constants(x: float, y: float, c
     assert is_admissible(a, gap - EXACT) == (constant == ATTAINED)
     _, residual = procrustes(a, b)
     if is_admissible(a, gap - EXACT):
-        observe("prop-6", residual=residual, bound=residual_bound(a, gap), case="n=2 d=1 attained")
-    observe("prop-3-constant", residual=residual, bound=residual_bound(a, gap, SHARP), case="n=2 d=1")
+        observe_bound("prop-6", value=residual, bound=residual_bound(a, gap), case="n=2 d=1 attained")
+    observe_bound("prop-3-constant", value=residual, bound=residual_bound(a, gap, SHARP), case="n=2 d=1")
     assert residual / residual_bound(a, gap, 1.0) == pytest.approx(constant, rel=EXACT)
 
 
@@ -155,7 +155,7 @@ def test_adversarial_search_stays_under_a_third_of_the_bound_but_over_a_quarter(
     best, (a, b) = _worst_on_the_sphere(seed, steps=400)
     gap = epsilon_squared(a, b)
     _, residual = procrustes(a, b)
-    observe("prop-3", residual=residual, bound=residual_bound(a, gap), case=f"n={len(a)} d=2 seed={seed} climbed")
+    observe_bound("prop-3", value=residual, bound=residual_bound(a, gap), case=f"n={len(a)} d=2 seed={seed} climbed")
     assert is_admissible(a, gap)
     assert best == pytest.approx(residual / residual_bound(a, gap))
     assert residual <= residual_bound(a, gap)
@@ -170,7 +170,7 @@ def test_control_the_mean_in_place_of_the_sum_is_caught() -> None:
     _, (a, b) = _worst_on_the_sphere(seed=0, steps=0)
     _, residual = procrustes(a, b)
     too_small = residual_bound(a, math.sqrt(equivariance_loss(a, b)))
-    observe("prop-3", residual=residual, bound=residual_bound(a, epsilon_squared(a, b)), case="n=32 d=2 control")
+    observe_bound("prop-3", value=residual, bound=residual_bound(a, epsilon_squared(a, b)), case="n=32 d=2 control")
     assert residual > 5 * too_small
 
 
@@ -201,7 +201,10 @@ def test_from_a_line_the_residual_is_of_order_epsilon(n: int, d: int, seed: int)
         residuals.append(procrustes(a, b)[1])
         gaps.append(epsilon_squared(a, b))
     order = log_log_slope(gaps, residuals)
-    observe("prop-3-full-rank", residual=abs(order - 0.5), case=f"n={2 * n} d={d} seed={seed}")
+    case = f"n={2 * n} d={d} seed={seed}"
+    observe_bound("prop-3-full-rank", value=abs(order - 0.5), bound=0.01, case=case)
+    on_a_line = PRINTED / math.sqrt(2 * n) * gaps[-1]
+    observe_counterexample("prop-3-full-rank", value=residuals[-1], bound=on_a_line, case=case)
     assert order == pytest.approx(0.5, abs=0.01)
     # With the pseudo-inverse norm of rank one, 1/√(2n), even the bound with the printed constant is exceeded.
-    assert residuals[-1] > 100 * PRINTED / math.sqrt(2 * n) * gaps[-1]
+    assert residuals[-1] > 100 * on_a_line
