@@ -17,7 +17,7 @@ MACHINE_ZERO = 1e-20
 STATIONARY = 1e-7
 """Largest entry of a gradient that counts as zero."""
 FLAT = 1e-6
-"""Largest eigenvalue of a Hessian that counts as zero, relative to the largest of all, or to 1e-3 where all are less."""
+"""Largest eigenvalue of a Hessian that counts as zero, relative to the largest of all and to no less than 1e-3."""
 
 Objective = Callable[[Tensor], Tensor]
 

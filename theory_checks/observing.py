@@ -198,10 +198,10 @@ def observe_starts(statement: str, count: int, stuck: Iterable[Stuck]) -> None:
         stuck: those that did not end at zero.
     """
     examples, found = _examples(statement), list(stuck)
-    examples.starts += count
     for start in found:
         for name, number in (("loss", start.loss), ("gradient", start.gradient)):
             _size(statement, name, number)
+    examples.starts += count
     examples.stuck += found
 
 
