@@ -47,14 +47,15 @@ class Entry:
     def row(self, code_version: str) -> LedgerRow:
         """Return the statement's line of the ledger."""
         found = self.examples
+        ratios = found.ratios or found.excesses
         return LedgerRow(
             id=self.statement.id,
             statement=self.statement.text,
             source=self.statement.source,
             examples=self.count,
             worst_residual=max(found.residuals, default=None),
-            tightest_ratio=max(found.ratios, default=None),
-            ratio_quartiles=quartiles(found.ratios),
+            tightest_ratio=max(ratios, default=None),
+            ratio_quartiles=quartiles(ratios),
             counterexample=max(found.counterexamples, default=None),
             starts=starts(found.starts, found.stuck) if found.starts else None,
             smallest_case=self.case,

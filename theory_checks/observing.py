@@ -71,8 +71,9 @@ class Examples:
 
     Attributes:
         residuals: by how much each misses the statement; 0 is exact.
-        ratios: left side / bound, of the examples of an inequality and of counterexamples to one.
+        ratios: left side / bound, of the examples of an inequality.
         counterexamples: by how much each contradicts the statement as printed, or without its assumption.
+        excesses: left side / bound, of the counterexamples to an inequality.
         cases: the examples in short.
         counterexample_cases: the counterexamples in short.
         starts: how many minimisations were started.
@@ -82,6 +83,7 @@ class Examples:
     residuals: list[float] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
     counterexamples: list[float] = field(default_factory=list)
+    excesses: list[float] = field(default_factory=list)
     cases: list[str] = field(default_factory=list)
     counterexample_cases: list[str] = field(default_factory=list)
     starts: int = 0
@@ -186,7 +188,7 @@ def observe_counterexample(statement: str, *, value: float, bound: float = 0.0, 
     examples.counterexamples.append(_size(statement, "size", value - bound))
     examples.counterexample_cases.append(case)
     if bound:
-        examples.ratios.append(value / bound)
+        examples.excesses.append(value / bound)
 
 
 def observe_starts(statement: str, count: int, stuck: Iterable[Stuck]) -> None:

@@ -17,7 +17,7 @@ LOG_WIDTH = 120
 """Width where the output is no terminal and the environment sets no COLUMNS."""
 LEGEND = (
     "worst residual: by how much the worst example misses the statement; 0 is exact, 1e-9 counts as rounding.",
-    "tightest ratio: the largest left side / bound; 1 reaches the bound, more exceeds it.",
+    "tightest ratio: the largest left side / bound; 1 reaches the bound, a counterexample exceeds it.",
     "counterexample: by how much the largest one contradicts the text as printed, or without the assumption.",
     "stuck starts: minimisations that did not end at zero, of all.",
     "case: the smallest example or counterexample; the failing one where a check failed.",

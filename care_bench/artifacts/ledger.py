@@ -94,8 +94,8 @@ class LedgerRow(Line):
         worst_residual: by how much the worst example misses the statement, 0 being exact: the distance of two sides
             that should be equal, or what the left side of an inequality has above the right one. None where all
             examples are counterexamples.
-        tightest_ratio: the largest left side / bound, 1 where an example reaches the bound and more where a
-            counterexample exceeds it; None where the statement sets no bound.
+        tightest_ratio: the largest left side / bound, 1 where an example reaches the bound; of the counterexamples
+            where there are no other examples; None where the statement sets no bound.
         ratio_quartiles: of all left side / bound; None for fewer than two.
         counterexample: by how much the largest counterexample contradicts the statement as printed, or without the
             assumption of the verdict; None where none was looked for.

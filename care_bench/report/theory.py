@@ -18,7 +18,7 @@ CAPTION = (
     "What the theory checks found, one row per statement.",
     "Worst residual: by how much the worst example misses the statement, 0 being exact: the distance of two sides that "
     "should be equal, or what the left side of an inequality has above the right one.",
-    "Tightest ratio: the largest left side / bound; 1 reaches the bound, more exceeds it.",
+    "Tightest ratio: the largest left side / bound; 1 reaches the bound, a counterexample exceeds it.",
     "Counterexample: by how much the largest one contradicts the text as printed, or without the assumption.",
     "Stuck starts: minimisations that did not end at zero, of all; how they ended is in the evidence.",
     "Verdict: what holds, what holds only with the assumption named, and where the text as printed is contradicted.",

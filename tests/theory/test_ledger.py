@@ -104,7 +104,7 @@ def theory(warm: RunPytest, tmp_path: Path) -> RunPytest:
 def test_the_table_says_every_word_at_any_width(width: int) -> None:
     verdict = "holds with assumption: the embeddings span R^d; below full rank maps that fit exactly need not compose"
     entry = Entry(Statement("cor-1-span", "Maps that fit all embeddings compose.", "Cor. 1", verdict))
-    entry.examples = Examples([1e-14], [0.5], [2.0], ["dihedral 2 seed=0"], ["dihedral 2 seed=0"], 4)
+    entry.examples = Examples([1e-14], [0.5], [2.0], cases=["dihedral 2 seed=0"], starts=4)
     shown = io.StringIO()
     Console(file=shown, width=width).print(ledger_table([entry.row("0")]))
     assert max(map(len, shown.getvalue().splitlines())) <= width
@@ -148,7 +148,7 @@ STATEMENTS = (
 
 @pytest.mark.statement("printed")
 def test_printed():
-    observe("printed", residual=1e-12, case="n=1")
+    observe_bound("printed", value=1e-12, bound=1.0, case="n=1")
     observe_counterexample("printed", value=3.0, bound=2.0, case="n=9")
     observe_counterexample("printed", value=2.5, bound=2.0, case="n=4")
 
@@ -173,8 +173,8 @@ def test_counterexamples_and_stuck_starts_have_columns_of_their_own(
     assert code == pytest.ExitCode.TESTS_FAILED
     assert "not observed, so the session fails: unseen" in output
     minima, printed, unseen = ledger(tmp_path).values()
-    assert (printed.examples, printed.worst_residual, printed.counterexample) == (3, 1e-12, 1.0)
-    assert (printed.tightest_ratio, printed.smallest_case) == (1.5, "n=4")
+    assert (printed.examples, printed.worst_residual, printed.counterexample) == (3, 0.0, 1.0)
+    assert (printed.tightest_ratio, printed.smallest_case) == (1e-12, "n=4")
     assert printed.verdict == "counterexample to the text as printed: not at all"
     assert (unseen.verdict, unseen.counterexample) == ("not observed", None)
     assert minima.starts is not None
