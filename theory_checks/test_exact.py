@@ -49,8 +49,8 @@ STATEMENTS = (
     ),
     Statement(
         "constants-exact",
-        "(2√2-2)^(-1/2) and √3-1, the constants of Prop. 6, are maxima over two points of a line, and 3/√2 is the limit "
-        "of the counterexample to the last line of Cor. 2, by algebra.",
+        "(2√2-2)^(-1/2) and √3-1, the constants of Prop. 6, are maxima over two points of a line, and 3/√2 is the "
+        "limit of the counterexample to the last line of Cor. 2, by algebra.",
         "Prop. 6, Cor. 2",
         "holds",
     ),
