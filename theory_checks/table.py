@@ -19,7 +19,7 @@ LEGEND = (
     "worst residual: by how much the worst example misses the statement; 0 is exact, 1e-9 counts as rounding.",
     "tightest ratio: the largest left side / bound; 1 reaches the bound, a counterexample exceeds it.",
     "counterexample: by how much the largest one contradicts the text as printed, or without the assumption.",
-    "stuck starts: minimisations that did not end at zero, of all.",
+    "stuck starts: minimisations that did not end at zero, of all; of networks, the Hessian is that of the last layer.",
     "case: the smallest example or counterexample; the failing one where a check failed.",
 )
 _STYLES = {VIOLATED: "bold red", NOT_OBSERVED: "bold yellow"}
