@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
+from threadpoolctl import threadpool_limits
 
 from care_bench.artifacts import LedgerRow, code_version, write_ledger
 from care_bench.errors import CareBenchError
@@ -181,5 +182,6 @@ def _one_thread() -> Generator[None]:
     """Use one thread: the matrices are tiny, so more threads only wait and slow a busy machine down many times."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with threadpool_limits(1):
+        yield
     torch.set_num_threads(before)
