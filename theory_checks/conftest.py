@@ -17,17 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import rich.box
 import torch
 from hypothesis import HealthCheck, settings
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from threadpoolctl import threadpool_limits
 
 from care_bench.artifacts import LedgerRow, code_version, write_ledger
-from care_bench.artifacts.ledger import NOT_OBSERVED, VIOLATED
 from care_bench.errors import CareBenchError
-from theory_checks.ledger import Ledger, Page, Statement, open_page
+from theory_checks.ledger import Ledger
+from theory_checks.observing import Page, Statement, open_page
+from theory_checks.table import LEGEND, console, ledger_table, stuck_table
 
 # geomstats picks its backend when first imported, announces it, and trips over its own import hook on Python 3.11.
 os.environ["GEOMSTATS_BACKEND"] = "numpy"
@@ -47,7 +45,6 @@ settings.load_profile("default")  # --hypothesis-profile is applied later and wi
 
 _PAGE = pytest.StashKey[Page]()
 _ENDED = {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}
-_STYLES = {VIOLATED: "bold red", NOT_OBSERVED: "bold yellow"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -143,10 +140,12 @@ class LedgerPlugin:
         """Print the ledger as a table."""
         rows = self.rows()
         if rows:
-            width = None if terminalreporter.isatty else 160
-            console = Console(file=terminalreporter._tw, width=width, highlight=False)
             terminalreporter.section("theory")
-            console.print(table(rows))
+            printed = console(terminalreporter._tw, terminalreporter.isatty)
+            printed.print(ledger_table(rows))
+            if stuck := stuck_table(rows):
+                printed.print(stuck)
+            printed.print("\n".join(LEGEND))
             examples, seconds = sum(row.examples for row in rows), time.perf_counter() - self.started
             terminalreporter.write_line(
                 f"{len(rows)} statements, {examples} examples in {seconds:.1f} s: {examples / seconds:.0f} a second"
@@ -157,28 +156,6 @@ class LedgerPlugin:
             terminalreporter.write_line(f"not observed, so the session fails: {', '.join(missing)}", red=True)
         if self.trouble:
             terminalreporter.write_line(self.trouble, red=True)
-
-
-def table(rows: list[LedgerRow]) -> Table:
-    """Return the ledger as a table, one row per statement."""
-    grid = Table(box=rich.box.SIMPLE_HEAD, pad_edge=False)
-    grid.add_column("statement", no_wrap=True)
-    grid.add_column("source", max_width=14)
-    for name in ("examples", "per second", "worst\nresidual", "tightest\nratio"):
-        grid.add_column(name, justify="right", no_wrap=True)
-    grid.add_column("smallest case", max_width=26)
-    grid.add_column("verdict", min_width=48)
-    for row in rows:
-        grid.add_row(
-            row.name,
-            row.source,
-            str(row.examples),
-            f"{row.examples / row.seconds:.0f}" if row.seconds else "-",
-            *("-" if number is None else f"{number:.1e}" for number in (row.worst_residual, row.tightest_ratio)),
-            Text(row.smallest_case or "-"),
-            Text(row.verdict, style=_STYLES.get(row.verdict, "")),
-        )
-    return grid
 
 
 def _declared(items: list[pytest.Item]) -> dict[str, Statement]:
@@ -205,5 +182,6 @@ def _one_thread() -> Generator[None]:
     """Use one thread: the matrices are tiny, so more threads only wait and slow a busy machine down many times."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
-    yield
+    with threadpool_limits(1):
+        yield
     torch.set_num_threads(before)

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from care_bench.losses import Equivariance
 from care_bench.metrics import wahba
+from theory_checks.tolerances import EXACT
 
 _EQUIVARIANCE = Equivariance(splits=1)
 
@@ -91,6 +92,12 @@ def rounding_of_procrustes(a: Tensor) -> float:
     unit = 50 * torch.finfo(a.dtype).eps * values[0] ** 2
     seen = values[values > 0]
     return float(torch.minimum(2 * seen, unit / seen).norm())
+
+
+def rounding_of_maps(a: Tensor) -> float:
+    """Return how much rounding can turn the Procrustes map of embeddings a: eps ||A||^2 / sigma_min^2, and EXACT."""
+    values = torch.linalg.svdvals(a)
+    return EXACT + 50 * torch.finfo(a.dtype).eps * float(values[0] / values[-1]) ** 2
 
 
 def log_log_slope(x: Sequence[float], y: Sequence[float]) -> float:

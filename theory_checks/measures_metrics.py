@@ -15,7 +15,7 @@ from torch.nn import functional
 
 from care_bench.losses import InfoNCE, info_nce_terms, uniformity
 from care_bench.metrics import relative_equivariance
-from theory_checks.measures_minimisation import minimise
+from theory_checks.descent import minimise
 
 
 def moved(z: Tensor, seed: int, size: float) -> Tensor:

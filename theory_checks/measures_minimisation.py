@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-import scipy.optimize
 import torch
 from geomstats.geometry.hypersphere import Hypersphere
 from torch import Tensor, nn
@@ -17,12 +15,10 @@ from torch.nn.utils import parameters_to_vector
 
 from care_bench.augmentations import RandomRotation3D
 from care_bench.losses import Equivariance, equivariance, uniformity
+from theory_checks.descent import Descent, minimise
 from theory_checks.measures import procrustes
 from theory_checks.measures_bounds import inverse_norm, is_admissible, residual_bound
 from theory_checks.strategies import generator
-
-MACHINE_ZERO = 1e-20
-"""Largest mean of squared Gram differences that counts as zero: differences of 1e-10."""
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -60,50 +56,6 @@ def ending(a: Tensor, b: Tensor, sum_of_squares: float) -> Ending:
     )
 
 
-@dataclass(frozen=True)
-class Descent:
-    """The kept iterates of a minimiser, the end last, and the loss and largest gradient entry at the end."""
-
-    iterates: Sequence[Tensor]
-    loss: float
-    gradient: float
-
-    @property
-    def kind(self) -> str:
-        """How it ended: "zero", "local minimum" (no gradient, but a loss) or "not converged"."""
-        if self.loss <= MACHINE_ZERO:
-            return "zero"
-        return "local minimum" if self.gradient <= 1e-7 and self.loss > 1e-4 else "not converged"
-
-
-def summary(descents: Sequence[Descent]) -> str:
-    """Return the number of descents of each kind, in words."""
-    kinds = Counter(descent.kind for descent in descents)
-    counts = ", ".join(f"{kinds[kind]} {kind}" for kind in ("zero", "local minimum", "not converged"))
-    return f"{len(descents)} starts: {counts}"
-
-
-def minimise(objective: Callable[[Tensor], Tensor], start: Tensor, steps: int, keep_every: int = 4) -> Descent:
-    """Minimise by scipy's L-BFGS, down to rounding error where the objective allows it."""
-
-    def value_and_gradient(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        x = torch.from_numpy(flat).reshape(start.shape).requires_grad_()
-        value = objective(x)
-        return value.item(), torch.autograd.grad(value, x)[0].flatten().numpy()
-
-    path = [start]
-    result = scipy.optimize.minimize(
-        value_and_gradient,
-        start.flatten().numpy(),
-        jac=True,
-        method="L-BFGS-B",
-        callback=lambda x: path.append(torch.from_numpy(x.copy()).reshape(start.shape)),
-        options={"maxiter": steps, "maxfun": 3 * steps, "ftol": 0.0, "gtol": 1e-13, "maxcor": 30},
-    )
-    last = torch.from_numpy(result.x).reshape(start.shape)
-    return Descent([*path[::keep_every], last], float(result.fun), float(np.abs(result.jac).max()))
-
-
 def free_embeddings(a: Tensor, seed: int, loss: Loss, steps: int = 500) -> Descent:
     """Minimise loss(a, b) over b on the product of spheres: L-BFGS on rows that are normalised inside.
 
@@ -118,7 +70,7 @@ def free_embeddings(a: Tensor, seed: int, loss: Loss, steps: int = 500) -> Desce
     """
     start = torch.from_numpy(generator("free embeddings", seed).standard_normal(tuple(a.shape)))
     descent = minimise(lambda x: loss(a, normalize(x, dim=1)), start, steps)
-    return Descent([normalize(x, dim=1) for x in descent.iterates], descent.loss, descent.gradient)
+    return replace(descent, iterates=[normalize(x, dim=1) for x in descent.iterates])
 
 
 def riemannian_descents(a: Sequence[Tensor], seed: int, keep: Sequence[int], step_size: float = 0.5) -> list[Descent]:
@@ -146,8 +98,11 @@ def riemannian_descents(a: Sequence[Tensor], seed: int, keep: Sequence[int], ste
         if step < keep[-1]:
             b = sphere.projection(sphere.metric.exp(-step_size * (n - 1) * gradient, b))
     largest = np.abs(gradient).reshape(starts, -1).max(axis=1)
-    ends = [equivariance(first, kept[-1], splits=1).item() for first, kept in zip(a, iterates, strict=True)]
-    return [Descent(*found) for found in zip(iterates, ends, largest.tolist(), strict=True)]
+    objectives = [lambda x, first=first: equivariance(first, normalize(x, dim=1), splits=1) for first in a]
+    return [
+        Descent(kept, objective(kept[-1]).item(), gradient, objective, kept[-1])
+        for kept, gradient, objective in zip(iterates, largest.tolist(), objectives, strict=True)
+    ]
 
 
 def linear_map(x: Tensor, seed: int, steps: int = 500) -> Descent:

@@ -80,13 +80,36 @@ def full_rank_points(draw: st.DrawFn, min_n: int = 1, max_n: int = 64, min_d: in
     return _noted(make_full_rank_points, n=n, d=d, seed=draw(seeds()))
 
 
-def make_full_rank_points(n: int, d: int, seed: int) -> Tensor:
-    """Return n >= d points on the unit sphere that span R^d, smallest singular value >= 0.42; rows in random order."""
+def make_full_rank_points(n: int, d: int, seed: int, smallest: float | None = None, weak: int = 1) -> Tensor:
+    """Return n >= d points on the unit sphere that span R^d; rows in random order.
+
+    Args:
+        n: how many.
+        d: dimension.
+        seed: of the numpy generator.
+        smallest: smallest singular value, met to 1 %, where d > ``weak``: the points are squeezed towards a subspace.
+            It is >= 0.42 where None, and in one dimension the root of n.
+        weak: how many directions are squeezed.
+    """
     rng = generator("full rank points", seed)
     rows = np.concatenate([make_orthogonal(d, int(rng.integers(2**32))).numpy(), rng.standard_normal((n - d, d))])
     moved = rng.standard_normal((d, d))
     rows[:d] += 0.4 * rng.random() * moved / max(np.linalg.norm(moved, 2), 1e-12)
-    return torch.from_numpy(rng.permutation(_unit(rows)))
+    rows = _unit(rows)
+    if smallest is not None and d > weak:
+        rows = _squeezed(rows, scipy.stats.ortho_group(d).rvs(random_state=rng)[:weak], smallest)
+    return torch.from_numpy(rng.permutation(rows))
+
+
+def ranks(smallest: int = 1) -> st.SearchStrategy[int]:
+    """Dimensions up to 32, and 64 and 128, which is the dimension of the paper's projections."""
+    few = st.integers(smallest, 32)
+    return st.one_of(few, few, few, st.sampled_from((64, 128)))
+
+
+def spectra() -> st.SearchStrategy[float | None]:
+    """Smallest singular values from 0.4 down to 1e-3, by their logarithm; None leaves spread points as they are."""
+    return st.none() | st.floats(-3.0, -0.4).map(lambda exponent: 10.0**exponent)
 
 
 def same_gram(a: Tensor) -> Tensor:
@@ -180,6 +203,18 @@ def _noted(make: Callable[..., Tensor], **drawn: Any) -> Tensor:
     """Make the tensor, and let hypothesis print the call with a failing example."""
     note(f"{make.__name__}({', '.join(f'{name}={value!r}' for name, value in drawn.items())})")
     return make(**drawn)
+
+
+def _squeezed(rows: np.ndarray, directions: np.ndarray, smallest: float) -> np.ndarray:
+    """Scale unit rows along some directions until, normalised again, their smallest singular value is ``smallest``."""
+    along, factor = rows @ directions.T @ directions, 1.0
+    for _ in range(30):
+        squeezed = _unit(rows + (factor - 1.0) * along)
+        found = np.linalg.svd(squeezed, compute_uv=False)[-1]
+        if abs(found / smallest - 1.0) < 0.01:
+            return squeezed
+        factor *= smallest / found
+    raise ArithmeticError(f"squeezing reached a smallest singular value of {found}; expected {smallest}")
 
 
 def _unit(rows: np.ndarray) -> np.ndarray:

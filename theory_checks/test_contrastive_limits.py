@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 from care_bench.losses import InfoNCE, alignment, info_nce_terms, uniformity
-from theory_checks.ledger import Statement, observe, sizes
 from theory_checks.measures import log_log_slope
 from theory_checks.measures_metrics import (
     Population,
@@ -25,6 +24,7 @@ from theory_checks.measures_metrics import (
     simplex_error,
     uniform_gap,
 )
+from theory_checks.observing import Statement, observe, observe_bound, observe_counterexample, sizes
 from theory_checks.strategies import make_points, seeds, sphere_points
 from theory_checks.tolerances import EXACT
 
@@ -87,7 +87,7 @@ SLACK = 0.1
 
 def observe_rate(slope: float, case: str) -> None:
     """Note how much slower than B^-1/2 the gap falls."""
-    observe("info-nce-limit", residual=max(0.0, slope + 0.5), bound=SLACK, case=case)
+    observe_bound("info-nce-limit", value=max(0.0, slope + 0.5), bound=SLACK, case=case)
 
 
 @pytest.mark.statement("info-nce-limit")
@@ -138,7 +138,7 @@ def test_with_the_logarithm_outside_as_in_the_paper_a_difference_stays_for_any_n
     jensen = population.log_outside(1.0) - population.log_inside(1.0)
     for batch in (64, 512):
         excess = np.mean([info_nce_excess(*population.sample(batch, seed)) for seed in range(8)])
-        observe("info-nce-log-outside", residual=abs(excess), case=f"B={batch} d=4 draw={draw}, {jensen:.4f} expected")
+        observe_counterexample("info-nce-log-outside", value=abs(excess), case=f"B={batch} d=4 draw={draw}")
         assert excess == pytest.approx(-jensen, rel=0.15)
     assert jensen > 0.01
 
@@ -148,7 +148,9 @@ def test_with_the_logarithm_outside_as_in_the_paper_a_difference_stays_for_any_n
 def test_control_on_a_regular_polygon_the_two_limits_agree(n):
     polygon = Population(regular_polygon(n)[:, None], torch.full((n,), 1 / n, dtype=torch.float64))
     for temperature in (0.2, 1.0):
-        assert polygon.log_inside(temperature) == pytest.approx(polygon.log_outside(temperature), abs=EXACT)
+        apart = abs(polygon.log_inside(temperature) - polygon.log_outside(temperature))
+        observe("info-nce-log-outside", residual=apart, case=f"n={n} tau={temperature} regular polygon")
+        assert apart <= EXACT
 
 
 # --- few negatives -----------------------------------------------------------------------------------------------
@@ -196,8 +198,10 @@ def test_control_one_pair_far_apart_distinguishes_the_square_from_the_distance()
     z = make_points(10, 3, 0)
     za = z.clone()
     za[0] = -za[0]  # squared distances 4 and nine zeros: 4 / 20 against (2 / 10)^2 / 2
-    assert info_nce_terms(z, za, 1.0)[0].item() == pytest.approx(0.2 - 1)
-    assert alignment(z, za).item() ** 2 / 2 == pytest.approx(0.02)
+    invariance, of_alignment = info_nce_terms(z, za, 1.0)[0].item(), alignment(z, za).item() ** 2 / 2 - 1
+    observe_counterexample("info-nce-alignment", value=invariance - of_alignment, case="n=10 d=3 one pair far apart")
+    assert invariance == pytest.approx(0.2 - 1)
+    assert of_alignment == pytest.approx(0.02 - 1)
 
 
 # --- minimisers of uniformity ------------------------------------------------------------------------------------
@@ -210,7 +214,7 @@ def test_random_starts_on_the_circle_end_equally_spaced(n):
     ends = [minimise_uniformity(n, 2, seed) for seed in range(STARTS)]
     values = np.array([end.value for end in ends])
     reached = int((values < best + EXACT).sum())
-    observe("uniformity-circle", residual=max(0.0, best - values.min()), case=f"n={n}: {reached} of {STARTS} starts")
+    observe("uniformity-circle", residual=max(0.0, best - values.min()), case=f"n={n}")
     assert values.min() > best - EXACT
     assert reached == STARTS
     assert max(largest_gap_error(end.points) for end in ends) < 1e-4
@@ -260,7 +264,7 @@ def test_random_starts_end_in_a_regular_simplex(n, d):
     values = np.array([end.value for end in ends])
     reached = int((values < best + EXACT).sum())
     worst = abs(values - best).max()
-    observe("uniformity-simplex", residual=worst, case=f"n={n} d={d}: {reached} of {STARTS} starts")
+    observe("uniformity-simplex", residual=worst, case=f"n={n} d={d}")
     assert values.min() > best - EXACT
     assert reached == STARTS
     assert max(simplex_error(end.points) for end in ends) < 1e-4
@@ -270,7 +274,9 @@ def test_random_starts_end_in_a_regular_simplex(n, d):
 @pytest.mark.parametrize(("n", "d"), [(4, 2), (5, 3), (7, 5)])
 def test_control_one_point_too_many_stays_above_the_simplex(n, d):
     ends = [minimise_uniformity(n, d, seed) for seed in range(STARTS)]
-    assert min(end.value for end in ends) > -1 / (n - 1) + 1e-3
+    above = min(end.value for end in ends) + 1 / (n - 1)
+    observe_counterexample("uniformity-simplex", value=above, case=f"n={n} d={d}")
+    assert above > 1e-3
     assert min(simplex_error(end.points) for end in ends) > 0.1
 
 

@@ -15,9 +15,9 @@ from torch import Tensor
 
 from care_bench.losses import equivariance
 from care_bench.metrics import composition_error
-from theory_checks.ledger import Statement, observe
 from theory_checks.measures import distance, equivariance_loss, procrustes, smallest_singular_value
 from theory_checks.measures_bounds import epsilon_squared, inverse_norm
+from theory_checks.observing import Statement, observe, observe_bound, observe_counterexample
 from theory_checks.strategies import generator, make_full_rank_points, make_orthogonal, make_points, seeds
 from theory_checks.tolerances import EXACT
 
@@ -110,7 +110,7 @@ def test_a_of_x_outside_the_support_breaks_the_homomorphism(d: int, more: int, s
 
     defect = distance(procrustes(z, zba)[0], procrustes(z, zb)[0] @ procrustes(z, za)[0])
     case = f"n={n} d={d} seed={seed}"
-    observe("point-1-support", residual=defect, case=case)
+    observe_counterexample("point-1-support", value=defect, case=case)
     assert defect == pytest.approx(distance(on_x, on_y), abs=EXACT)
 
     repaired = float(composition_error(z, za, zba).frobenius)
@@ -131,7 +131,8 @@ def test_smallest_case_of_a_of_x_outside_the_support_two_points_of_the_plane() -
     z, za, zb, zba = views(table, range(2), list(range(8)), a, a_prime, compose(a_prime, a))
     assert [equivariance_loss(z, view) for view in (za, zb, zba)] == [0.0, 0.0, 0.0]
     defect = distance(procrustes(z, zba)[0], procrustes(z, zb)[0] @ procrustes(z, za)[0])
-    observe("point-1-support", residual=defect, case="n=2 d=2: f(X) = {e1, e2}, a' a quarter turn on a(X) only")
+    case = "n=2 d=2: f(X) = {e1, e2}, a' a quarter turn on a(X) only"
+    observe_counterexample("point-1-support", value=defect, case=case)
     assert defect == pytest.approx(2, abs=EXACT)
 
 
@@ -144,7 +145,7 @@ def test_a_prime_fitted_on_plain_inputs_can_be_the_opposite_map(d: int, more: in
     assert max(equivariance_loss(z, view) for view in (za, zb, zba)) < EXACT
     assert float(composition_error(z, za, zba).frobenius) < EXACT
     defect = distance(procrustes(z, zba)[0], procrustes(z, zb)[0] @ procrustes(z, za)[0])
-    observe("cor-2-fitted-on-x", residual=defect, bound=2 * math.sqrt(d), case=f"n={n} d={d} seed={seed}")
+    observe("cor-2-fitted-on-x", residual=abs(defect - 2 * math.sqrt(d)), case=f"n={n} d={d} seed={seed}")
     assert defect == pytest.approx(2 * math.sqrt(d), abs=EXACT)
 
 
@@ -180,7 +181,7 @@ def test_idempotent_augmentations_force_invariance_where_the_loss_sees_their_ima
     everything = views(table, range(2 * n), list(range(2 * n)), gray)
     motion = float(torch.linalg.matrix_norm(images - plain))
     bound = inverse_norm(images) * epsilon_squared(*everything) / math.sqrt(2)
-    observe("point-2-invariance", residual=motion, bound=bound, case=f"n={n} d={d} seed={seed} size={size:g}")
+    observe_bound("point-2-invariance", value=motion, bound=bound, case=f"n={n} d={d} seed={seed} size={size:g}")
     assert motion <= bound + EXACT
 
 
@@ -194,7 +195,7 @@ def test_control_an_equivariant_idempotent_augmentation_does_not_have_zero_loss(
     assume(motion > 0.1)
     alone, both = epsilon_squared(points, images), epsilon_squared(torch.cat([points, images]), images.repeat(2, 1))
     bound = inverse_norm(images) * both / math.sqrt(2)
-    observe("point-2-invariance", residual=motion, bound=bound, case=f"n={n} d={d} seed={seed} turned")
+    observe_bound("point-2-invariance", value=motion, bound=bound, case=f"n={n} d={d} seed={seed} turned")
     assert alone < EXACT
     assert motion <= bound + EXACT
 
@@ -215,9 +216,11 @@ def test_the_practical_loss_without_the_identity_says_nothing_about_plain_inputs
     plain, hidden = make_points(n, d, seed), make_full_rank_points(n, d, seed)
     augmented = [hidden @ make_orthogonal(d, seed + i).mT for i in range(count)]
     practical, ideal = _practical_and_ideal(plain, augmented, [1 / count] * count)
-    observe("point-7-practical-loss", residual=practical, case=f"n={n} d={d} seed={seed} augmentations={count}")
+    case = f"n={n} d={d} seed={seed} augmentations={count}"
+    observe("point-7-practical-loss", residual=practical, case=case)
     assert practical < EXACT
     assume(epsilon_squared(plain, hidden) > 0.1)
+    observe_counterexample("point-7-practical-loss", value=ideal, case=case)
     assert ideal > 1e-6
 
 
@@ -227,9 +230,9 @@ def test_smallest_case_of_the_practical_loss_two_points_of_the_plane() -> None:
     plain = torch.tensor([[1.0, 0.0], [1.0, 0.0]], dtype=torch.float64)
     augmented = [torch.eye(2, dtype=torch.float64), torch.eye(2, dtype=torch.float64).flip(1)]
     practical, ideal = _practical_and_ideal(plain, augmented, [0.5, 0.5])
-    observe(
-        "point-7-practical-loss", residual=practical, case="n=2 d=2: f(X) = {e1, e1}, f(a(X)) = {e1, e2}; ideal loss 1"
-    )
+    case = "n=2 d=2: f(X) = {e1, e1}, f(a(X)) = {e1, e2}"
+    observe("point-7-practical-loss", residual=practical, case=case)
+    observe_counterexample("point-7-practical-loss", value=ideal, case=case)
     assert (practical, ideal) == (0.0, 1.0)
 
 
@@ -243,5 +246,5 @@ def test_the_identity_among_the_augmentations_bounds_the_ideal_loss(
     total = weight + count
     practical, ideal = _practical_and_ideal(plain, augmented, [weight / total] + [1 / total] * count)
     bound = practical / (2 * weight / total)
-    observe("point-7-identity", residual=ideal, bound=bound, case=f"n={n} d={d} seed={seed} augmentations={count}")
+    observe_bound("point-7-identity", value=ideal, bound=bound, case=f"n={n} d={d} seed={seed} augmentations={count}")
     assert ideal <= bound + EXACT

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from care_bench.metrics import relative_equivariance, wahba
-from theory_checks.ledger import Statement, observe, sizes
 from theory_checks.measures import equivariance_loss
 from theory_checks.measures_metrics import moved, pair_movement, relative_difference, root_numerator
+from theory_checks.observing import Statement, observe, observe_bound, observe_counterexample, sizes
 from theory_checks.strategies import make_orthogonal, make_points, orthogonal, seeds, sphere_points
 from theory_checks.tolerances import EXACT
 
@@ -78,7 +78,9 @@ def test_control_a_row_off_the_sphere_breaks_the_numerator_identity(z, seed):
     za = moved(z, seed, 1.0) * torch.tensor([[4.0], [1.0]])
     # With t the change of the inner product the two sides are | 15 - 2 t | and 2 | t |: 15 - 4 t apart, or 15.
     assume(abs((za @ za.mT - z @ z.mT)[0, 1]) < 3.7)
-    assert numerator_defect(z, za) > 0.1
+    defect = numerator_defect(z, za)
+    observe_counterexample("metric-numerator", value=defect, case=sizes(z))
+    assert defect > 0.1
     # The metric itself still has the numerator of its definition.
     change = (torch.pdist(za).square() - torch.pdist(z).square()).abs().item()
     assert root_numerator(z, za) == pytest.approx(change, abs=EXACT)
@@ -109,7 +111,7 @@ def turned(draw: st.DrawFn, kind: str | None = None) -> tuple[Tensor, Tensor]:
 @given(turned())
 def test_gamma_is_zero_for_an_exact_orthogonal_map(views):
     gamma = relative_equivariance(*views)
-    observe("metric-gamma-zero", residual=math.sqrt(gamma), case=sizes(views[0]))
+    observe_bound("metric-gamma-zero", value=math.sqrt(gamma), bound=1e-6, case=sizes(views[0]))
     assert math.sqrt(gamma) < 1e-6  # eps over the smallest movement that `turned` lets through, 1e-4
 
 
@@ -118,7 +120,7 @@ def test_gamma_is_zero_for_an_exact_orthogonal_map(views):
 def test_gamma_is_at_least_a_sixteenth_of_the_loss(z, seed, size):
     za = moved(z, seed, size)
     gamma, loss = relative_equivariance(z, za), equivariance_loss(z, za)
-    observe("metric-gamma-positive", residual=loss / 16, bound=gamma, case=sizes(z))
+    observe_bound("metric-gamma-positive", value=loss / 16, bound=gamma, case=sizes(z))
     assert gamma >= loss / 16 > 0
 
 
@@ -129,7 +131,7 @@ def test_the_sixteenth_is_reached_by_two_samples_that_both_go_to_their_antipodes
         # Both go to their antipodes or next to them, so that the movement is 8 up to angle^2.
         za = torch.tensor([[-math.cos(angle), -math.sin(angle)], [0.0, -1.0]], dtype=torch.float64)
         bound, gamma = equivariance_loss(z, za) / 16, relative_equivariance(z, za)
-        observe("metric-gamma-positive", residual=bound, bound=gamma, case=f"n=2 d=2 angle={angle}")
+        observe_bound("metric-gamma-positive", value=bound, bound=gamma, case=f"n=2 d=2 angle={angle}")
         assert (1 - angle) * gamma < bound <= (1 + EXACT) * gamma
 
 
@@ -227,4 +229,5 @@ def test_control_a_rotation_changes_gamma_and_a_reflection_the_error_over_the_sp
     assert gamma > 1e-2
     assert special < EXACT
     _, special, _ = differences((z, za), (z, za @ make_orthogonal(4, seed, "reflection").mT))
+    observe_counterexample("metric-views-turned", value=special, case=f"n=20 d=4 seed={seed} reflected, over SO(d)")
     assert special > 0.1

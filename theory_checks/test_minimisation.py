@@ -13,21 +13,18 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from care_bench.losses import equivariance, euclidean, form_equivariance, uniformity
-from theory_checks.ledger import Statement, observe
+from theory_checks.descent import MACHINE_ZERO, Descent, minimise, stuck, stuck_of
 from theory_checks.measures import smallest_singular_value
 from theory_checks.measures_minimisation import (
-    MACHINE_ZERO,
-    Descent,
     Ending,
     Loss,
     ending,
     free_embeddings,
     linear_map,
-    minimise,
     network,
     riemannian_descents,
-    summary,
 )
+from theory_checks.observing import Statement, observe, observe_bound, observe_counterexample, observe_starts
 from theory_checks.strategies import make_full_rank_points, make_points
 from theory_checks.tolerances import EXACT
 
@@ -81,11 +78,17 @@ def paper_loss(a: Tensor, b: Tensor) -> Tensor:
     return equivariance(a, b, splits=1)
 
 
+def is_local_minimum(descent: Descent) -> bool:
+    """Return whether a descent ended in a minimum whose loss is not zero."""
+    found = stuck(descent)
+    return found is not None and found.kind == "local minimum"
+
+
 def check(statement: str, a: Tensor, b: Tensor, sum_of_squares: float, loss: float, name: str) -> bool:
     """Note one point of a descent and check it against Prop. 3; return whether Prop. 3's condition is met."""
     end = ending(a, b, sum_of_squares)
     if end.admissible:
-        observe(statement, residual=end.residual, bound=end.bound + EXACT)
+        observe_bound(statement, value=end.residual, bound=end.bound + EXACT, case=name)
     hold(end, loss, name)
     return end.admissible
 
@@ -100,7 +103,7 @@ def hold(end: Ending, loss: float, name: str) -> None:
 
 
 def check_on_spheres(statement: str, descents: Sequence[tuple[str, Tensor, Descent]]) -> None:
-    """Check every iterate of every descent on unit rows against Prop. 3, and note how the descents ended."""
+    """Check every iterate of every descent on unit rows against Prop. 3, and note the starts that are stuck."""
     admissible = sum(
         check(statement, a, b, len(a) * (len(a) - 1) * loss, loss, name)
         for name, a, descent in descents
@@ -108,10 +111,9 @@ def check_on_spheres(statement: str, descents: Sequence[tuple[str, Tensor, Desce
         for loss in [paper_loss(a, b).item()]
     )
     ends = [descent for _, _, descent in descents]
-    zero = [descent.loss for descent in ends if descent.kind == "zero"]
-    observe(statement, residual=max(zero, default=0.0), case=f"{summary(ends)}; {admissible} iterates admissible")
+    observe_starts(statement, len(ends), stuck_of(ends))
     assert admissible >= 2 * len(ends)
-    assert len(zero) >= 0.8 * len(ends)
+    assert sum(descent.at_zero for descent in ends) >= 0.8 * len(ends)
 
 
 @pytest.mark.statement("minima-free-embeddings")
@@ -132,12 +134,14 @@ def test_a_start_can_end_in_a_local_minimum_and_prop_3_does_not_say_otherwise() 
     n, d = 16, 2
     points = [make_points(n, d, seed) for seed in range(10 * starts())]
     descents = [free_embeddings(a, seed, paper_loss, steps=200) for seed, a in enumerate(points)]
-    stuck = [(a, found) for a, found in zip(points, descents, strict=True) if found.kind == "local minimum"]
-    worst = max((found.gradient for _, found in stuck), default=0.0)
-    observe("minima-local", residual=worst, case=f"n={n} d={d} of {summary(descents)}")
-    assert 0 < len(stuck) <= 0.2 * len(descents)
-    for a, found in stuck:
-        end = ending(a, found.iterates[-1], n * (n - 1) * found.loss)
+    observe_starts("minima-local", len(descents), stuck_of(descents))
+    minima = [seed for seed, found in enumerate(descents) if is_local_minimum(found)]
+    assert 0 < len(minima) <= 0.2 * len(descents)
+    for seed in minima:
+        found = descents[seed]
+        end = ending(points[seed], found.iterates[-1], n * (n - 1) * found.loss)
+        observe("minima-local", residual=found.gradient, case=f"n={n} d={d} seed={seed}")
+        observe_counterexample("minima-local", value=end.residual, case=f"n={n} d={d} seed={seed}")
         assert not end.admissible
         assert end.residual > 0.1
 
@@ -146,10 +150,12 @@ def test_a_start_can_end_in_a_local_minimum_and_prop_3_does_not_say_otherwise() 
 def test_on_the_sphere_of_two_points_half_of_the_starts_are_stuck() -> None:
     count = 50 * starts()
     descents = [free_embeddings(make_points(2, 1, seed), seed, paper_loss) for seed in range(count)]
-    stuck = [found for found in descents if found.kind == "local minimum"]
-    observe("minima-local", residual=max(found.gradient for found in stuck), case=f"n=2 d=1 of {summary(descents)}")
-    assert abs(len(stuck) - count / 2) <= 4 * math.sqrt(count) / 2  # four standard deviations of a fair coin
-    assert all(found.loss == pytest.approx(4) for found in stuck)  # 1 against -1, squared
+    minima = [seed for seed, found in enumerate(descents) if is_local_minimum(found)]
+    observe_starts("minima-local", len(descents), stuck_of(descents))
+    for seed in minima:
+        observe("minima-local", residual=descents[seed].gradient, case=f"n=2 d=1 seed={seed}")
+    assert abs(len(minima) - count / 2) <= 4 * math.sqrt(count) / 2  # four standard deviations of a fair coin
+    assert all(descents[seed].loss == pytest.approx(4) for seed in minima)  # 1 against -1, squared
 
 
 @pytest.mark.statement("minima-riemannian")
@@ -173,10 +179,9 @@ def test_a_linear_map() -> None:
                 b, name = x @ m.mT, f"n={len(x)} d={d} seed={seed}"
                 total = len(x) ** 2 * form_equivariance(euclidean, x, b).item()
                 admissible += check("minima-linear-map", x, b, total, paper_loss(x, b).item(), name)
-    worst = max(descent.loss for descent in descents)
-    observe("minima-linear-map", residual=worst, case=f"{summary(descents)}; {admissible} iterates admissible")
+    observe_starts("minima-linear-map", len(descents), stuck_of(descents))
     assert admissible >= 2 * len(descents)
-    assert all(descent.kind == "zero" for descent in descents)
+    assert all(descent.at_zero for descent in descents)
 
 
 @pytest.mark.statement("minima-linear-map")
@@ -186,7 +191,9 @@ def test_off_the_sphere_d_points_leave_the_map_free_until_the_diagonal_counts() 
         without = linear_map(x, seed)
         m = without.iterates[-1]
         assert without.loss <= MACHINE_ZERO
-        assert ending(x, x @ m.mT, 0.0).defect > 0.1
+        free = ending(x, x @ m.mT, 0.0)
+        observe_counterexample("minima-linear-map", value=free.defect, case=f"n=4 d=4 seed={seed} without i = j")
+        assert free.defect > 0.1
         with pytest.raises(AssertionError, match=r"residual"):
             hold(ending(x, x @ m.mT, 16 * without.loss), without.loss, "diagonal forgotten")
         assert form_equivariance(euclidean, x, x @ m.mT).item() > 1e-3
@@ -208,10 +215,8 @@ def test_a_network_on_point_clouds() -> None:
             total, spans = len(z) * (len(z) - 1) * loss, smallest_singular_value(z) >= 0.1
             # Where the embeddings barely span R^3 the linear map is not determined to 1e-6.
             admissible += check("minima-network", z, za, total, loss if spans else math.inf, f"seed={seed}")
-    zero = [descent.loss for descent in descents if descent.kind == "zero"]
-    worst, case = max(zero, default=0.0), f"{summary(descents)}; {admissible} pairs of views admissible"
-    observe("minima-network", residual=worst, case=case)
-    assert len(zero) >= len(descents) / 2
+    observe_starts("minima-network", len(descents), stuck_of(descents))
+    assert sum(descent.at_zero for descent in descents) >= len(descents) / 2
     assert admissible >= 2 * len(descents)
 
 
@@ -220,10 +225,12 @@ def test_alone_the_loss_lets_the_network_collapse() -> None:
     collapsed = 0
     for seed in range(starts()):
         pairs, descent = network(seed, steps=[(200, 0.0)])
-        observe("minima-network", residual=descent.loss)
         assert descent.loss <= 1e-8
         # Uniformity is 1 if all embeddings are one point, and about 0.17 if they are uniform on the sphere.
-        collapsed += uniformity(pairs[-1][0]).item() > 0.8
+        if uniformity(pairs[-1][0]).item() > 0.8:
+            collapsed += 1
+            gram = pairs[-1][0] @ pairs[-1][0].mT
+            observe_counterexample("minima-network", value=float(gram.min()), case=f"n=6 d=3 seed={seed} collapsed")
     assert collapsed >= 0.75 * starts()
 
 

@@ -15,7 +15,7 @@ from torch import Tensor
 from care_bench.losses import Equivariance
 from care_bench.metrics import wahba
 from theory_checks import measures
-from theory_checks.ledger import Statement, observe, sizes
+from theory_checks.observing import Statement, observe, observe_bound, observe_counterexample, sizes
 from theory_checks.strategies import (
     full_rank_points,
     make_full_rank_points,
@@ -152,12 +152,15 @@ def test_off_the_sphere_zero_loss_does_not_give_an_orthogonal_map(d: int, seed: 
     b = a.clone()
     b[0] *= 1 + stretch
     loss, (_, residual) = measures.equivariance_loss(a, b), measures.procrustes(a, b)
-    observe("prop-2-unit-norm", residual=loss**0.5, case=f"n={d} d={d} stretch={stretch:.2g}")
+    case = f"n={d} d={d} stretch={stretch:.2g}"
+    observe_counterexample("prop-2-unit-norm", value=residual, case=case)
     assert loss <= EXACT**2
     assert residual == pytest.approx(stretch)
     assert measures.gram_gap(a, b) == pytest.approx((1 + stretch) ** 2 - 1)
     back = b / b.norm(dim=1, keepdim=True)
-    assert measures.procrustes(a, back)[1] <= EXACT
+    on_sphere = measures.procrustes(a, back)[1]
+    observe("prop-2-unit-norm", residual=on_sphere, case=case)
+    assert on_sphere <= EXACT
 
 
 @pytest.mark.statement("loss-is-finite-sample")
@@ -187,7 +190,7 @@ def test_equal_gram_matrices_give_one_orthogonal_map(a: Tensor) -> None:
     assert measures.gram_gap(a, b) <= EXACT
     r, residual = measures.procrustes(a, b)
     allowed = EXACT + measures.rounding_of_procrustes(a)
-    observe("cor-3", residual=residual, bound=allowed, case=sizes(a))
+    observe_bound("cor-3", value=residual, bound=allowed, case=sizes(a))
     assert residual <= allowed <= 1e-5
     assert measures.orthogonality_defect(r) <= EXACT
 

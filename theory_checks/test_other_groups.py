@@ -14,16 +14,16 @@ from torch import Tensor
 
 from care_bench.losses import Form, euclidean, form_equivariance, gram, hermitian, minkowski
 from theory_checks import strategies
+from theory_checks.descent import minimise, stuck_of
 from theory_checks.form_groups import CONDITION, GROUPS, Group, hold_element, root_of_sum, signs
-from theory_checks.ledger import Statement, observe
 from theory_checks.measures import smallest_singular_value
-from theory_checks.measures_minimisation import MACHINE_ZERO, minimise
 from theory_checks.measures_other_groups import (
     form_defect,
     recovered_map,
     unitary_procrustes,
     unitary_rows,
 )
+from theory_checks.observing import Statement, observe, observe_bound, observe_starts
 from theory_checks.tolerances import EXACT
 
 TEXT = "The loss with the {} form is zero exactly when the views differ by one {} map."
@@ -91,7 +91,7 @@ def test_off_zero_the_loss_measures_how_far_the_map_is_from_the_group(
 
 @pytest.mark.parametrize("group", EACH_GROUP)
 def test_minimising_from_random_starts_ends_at_an_element_of_the_group(group: Group) -> None:
-    n, d, reached = 8, 4, 0
+    n, d, descents = 8, 4, []
     form = group.form(d)
     for seed in range(4):
         z = group.points(n, d, seed)
@@ -99,13 +99,14 @@ def test_minimising_from_random_starts_ends_at_an_element_of_the_group(group: Gr
         start = start + torch.from_numpy(strategies.generator("start", seed).standard_normal(tuple(start.shape)))
         rows = torch.view_as_complex if z.is_complex() else torch.clone
         descent = minimise(lambda x, z=z, rows=rows: form_equivariance(form, z, rows(x)), start, steps=500)
-        if descent.loss <= MACHINE_ZERO:
-            reached += 1
+        descents.append(descent)
+        if descent.at_zero:
             G, misfit = recovered_map(z, rows(descent.iterates[-1]))
             residual = max(form_defect(group.matrix(d), G), misfit)
-            observe(group.statement, residual=residual, bound=1e-6, case=f"n={n} d={d} seed={seed} minimised")
+            observe_bound(group.statement, value=residual, bound=1e-6, case=f"n={n} d={d} seed={seed} minimised")
             assert residual <= 1e-6
-    assert reached >= 2
+    observe_starts(group.statement, len(descents), stuck_of(descents))
+    assert sum(descent.at_zero for descent in descents) >= 2
 
 
 @pytest.mark.statement("other-groups-lorentz")
@@ -124,7 +125,8 @@ def test_the_lorentz_group_moves_geomstats_hyperboloid(dimension: int, data: st.
     assert space.belongs(moved, atol=1e-8).all()
     before, after = (space.metric.dist(points[0], points[1:]) for points in (first, moved))
     residual = float(np.abs(before - after).max())
-    observe("other-groups-lorentz", residual=residual, case=f"n={len(z)} d={dimension + 1} seed={seed} hyperboloid")
+    case = f"n={len(z)} d={dimension + 1} seed={seed} hyperboloid"
+    observe_bound("other-groups-lorentz", value=residual, bound=1e-6, case=case)
     assert residual <= 1e-6  # arccosh loses half of the digits where points are close
     assert root_of_sum(form, z, z @ G.mT) <= EXACT * len(z) * float(G.norm()) ** 2
 
@@ -146,7 +148,7 @@ def test_a_definite_form_needs_no_condition_on_the_span(n: int, d: int, seed: in
     z = strategies.make_points(n, d, seed, kind) * torch.from_numpy(np.exp(1j * phases))
     za = unitary_rows(gram(hermitian, z), d)
     G, misfit = unitary_procrustes(z, za)
-    observe("other-groups-unitary", residual=misfit, case=f"n={n} d={d} seed={seed} {kind}")
+    observe_bound("other-groups-unitary", value=misfit, bound=1e-6, case=f"n={n} d={d} seed={seed} {kind}")
     assert root_of_sum(hermitian, z, za) <= EXACT
     assert form_defect(torch.eye(d, dtype=torch.complex128), G) <= EXACT
     assert misfit <= 1e-6  # the square root of a Gram eigenvalue that is rounding error

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from torch.nn.functional import normalize
 
 from care_bench.metrics import wahba
-from theory_checks.ledger import Statement, observe
-from theory_checks.measures import equivariance_loss, gram_gap, log_log_slope, procrustes
+from theory_checks.measures import equivariance_loss, gram_gap, log_log_slope, procrustes, smallest_singular_value
 from theory_checks.measures_bounds import (
     ATTAINED,
     DIRECTIONS,
@@ -25,7 +24,8 @@ from theory_checks.measures_bounds import (
     perturb,
     residual_bound,
 )
-from theory_checks.strategies import generator, make_full_rank_points, make_orthogonal, seeds
+from theory_checks.observing import Statement, observe, observe_bound, observe_counterexample
+from theory_checks.strategies import generator, make_full_rank_points, make_orthogonal, ranks, seeds, spectra
 from theory_checks.tolerances import EXACT
 
 STATEMENTS = (
@@ -35,6 +35,12 @@ STATEMENTS = (
         "residual of at most (1+√2)‖A†‖ε².",
         "Prop. 3",
         "holds",
+    ),
+    Statement(
+        "prop-3-per-sample",
+        "The same map leaves ‖f(a(x_i)) - R_a f(x_i)‖ <= (2√2-2)^(-1/2) ‖A†‖ε² for every single sample.",
+        "Prop. 3, per sample",
+        "holds with assumption: A has full rank",
     ),
     Statement(
         "prop-6",
@@ -58,55 +64,61 @@ STATEMENTS = (
     ),
 )
 
-ranks = st.integers(1, 32)
 extra = st.integers(0, 32)
 halvings = st.integers(0, 10)
 directions = st.sampled_from(DIRECTIONS)
 
 
 @pytest.mark.statement("prop-3")
+@pytest.mark.statement("prop-3-per-sample")
 @pytest.mark.statement("prop-3-constant")
-@given(d=ranks, more=extra, seed=seeds(), direction=directions, halved=halvings)
+@given(d=ranks(), more=extra, seed=seeds(), smallest=spectra(), direction=directions, halved=halvings)
 def test_one_map_explains_every_admissible_perturbation(
-    d: int, more: int, seed: int, direction: str, halved: int
+    d: int, more: int, seed: int, smallest: float | None, direction: str, halved: int
 ) -> None:
-    a = make_full_rank_points(max(2, d + more), d, seed)
+    a = make_full_rank_points(max(2, d + more), d, seed, smallest)
     b = admissible_perturbation(a, direction, 0.5**halved, seed) @ make_orthogonal(d, seed).mT
     gap = epsilon_squared(a, b)
     assert is_admissible(a, gap - EXACT)
-    _, residual = procrustes(a, b)
-    case = f"n={len(a)} d={d} seed={seed} {direction}"
-    observe("prop-3", residual=residual, bound=residual_bound(a, gap), case=case)
-    observe("prop-3-constant", residual=residual, bound=residual_bound(a, gap, SHARP), case=case)
+    best, residual = procrustes(a, b)
+    case = f"n={len(a)} d={d} σ={smallest_singular_value(a):.1g} seed={seed} {direction}"
+    one = float((b - a @ best.mT).norm(dim=1).max())
+    observe_bound("prop-3-per-sample", value=one, bound=residual_bound(a, gap, SHARP), case=case)
+    observe_bound("prop-3", value=residual, bound=residual_bound(a, gap), case=case)
+    observe_bound("prop-3-constant", value=residual, bound=residual_bound(a, gap, SHARP), case=case)
     assert residual <= residual_bound(a, gap) + EXACT
-    assert residual <= residual_bound(a, gap, SHARP) + EXACT
+    assert one <= residual <= residual_bound(a, gap, SHARP) + EXACT
 
 
 @pytest.mark.statement("prop-3-constant")
-@given(d=ranks, more=extra, seed=seeds(), size=st.floats(0.01, 100))
-def test_the_smaller_constant_holds_for_large_perturbations_too(d: int, more: int, seed: int, size: float) -> None:
-    a = make_full_rank_points(max(2, d + more), d, seed)
+@given(d=ranks(), more=extra, seed=seeds(), smallest=spectra(), size=st.floats(0.01, 100))
+def test_the_smaller_constant_holds_for_large_perturbations_too(
+    d: int, more: int, seed: int, smallest: float | None, size: float
+) -> None:
+    a = make_full_rank_points(max(2, d + more), d, seed, smallest)
     b = perturb(a, "random", size, seed)
     gap = epsilon_squared(a, b)
     assume(not is_admissible(a, gap))
     _, residual = procrustes(a, b)
     bound = residual_bound(a, gap, SHARP)
-    observe("prop-3-constant", residual=residual, bound=bound, case=f"n={len(a)} d={d} seed={seed} size={size:.3g}")
+    observe_bound("prop-3-constant", value=residual, bound=bound, case=f"n={len(a)} d={d} seed={seed} size={size:.3g}")
     assert residual <= bound
 
 
 @pytest.mark.statement("prop-6")
-@given(d=ranks, more=extra, seed=seeds(), halved=halvings)
-def test_one_map_explains_admissible_perturbations_off_the_sphere(d: int, more: int, seed: int, halved: int) -> None:
+@given(d=ranks(), more=extra, seed=seeds(), smallest=spectra(), halved=halvings)
+def test_one_map_explains_admissible_perturbations_off_the_sphere(
+    d: int, more: int, seed: int, smallest: float | None, halved: int
+) -> None:
     rng = generator("off the sphere", seed)
-    a = make_full_rank_points(d + more, d, seed) * torch.from_numpy(rng.uniform(0.5, 2, (d + more, 1)))
+    a = make_full_rank_points(d + more, d, seed, smallest) * torch.from_numpy(rng.uniform(0.5, 2, (d + more, 1)))
     step = torch.from_numpy(rng.standard_normal(a.shape)) * 0.5**halved
     while not is_admissible(a, gram_gap(a, a + step)):
         step /= 2
     b = (a + step) @ make_orthogonal(d, seed).mT
     _, residual = procrustes(a, b)
     bound = residual_bound(a, gram_gap(a, b))
-    observe("prop-6", residual=residual, bound=bound, case=f"n={d + more} d={d} seed={seed}")
+    observe_bound("prop-6", value=residual, bound=bound, case=f"n={d + more} d={d} seed={seed}")
     assert residual <= bound + EXACT
 
 
@@ -128,8 +140,8 @@ def test_two_points_of_a_line_attain_the_smaller_constants(x: float, y: float, c
     assert is_admissible(a, gap - EXACT) == (constant == ATTAINED)
     _, residual = procrustes(a, b)
     if is_admissible(a, gap - EXACT):
-        observe("prop-6", residual=residual, bound=residual_bound(a, gap), case="n=2 d=1 attained")
-    observe("prop-3-constant", residual=residual, bound=residual_bound(a, gap, SHARP), case="n=2 d=1")
+        observe_bound("prop-6", value=residual, bound=residual_bound(a, gap), case="n=2 d=1 attained")
+    observe_bound("prop-3-constant", value=residual, bound=residual_bound(a, gap, SHARP), case="n=2 d=1")
     assert residual / residual_bound(a, gap, 1.0) == pytest.approx(constant, rel=EXACT)
 
 
@@ -155,7 +167,7 @@ def test_adversarial_search_stays_under_a_third_of_the_bound_but_over_a_quarter(
     best, (a, b) = _worst_on_the_sphere(seed, steps=400)
     gap = epsilon_squared(a, b)
     _, residual = procrustes(a, b)
-    observe("prop-3", residual=residual, bound=residual_bound(a, gap), case=f"n={len(a)} d=2 seed={seed} climbed")
+    observe_bound("prop-3", value=residual, bound=residual_bound(a, gap), case=f"n={len(a)} d=2 seed={seed} climbed")
     assert is_admissible(a, gap)
     assert best == pytest.approx(residual / residual_bound(a, gap))
     assert residual <= residual_bound(a, gap)
@@ -170,12 +182,12 @@ def test_control_the_mean_in_place_of_the_sum_is_caught() -> None:
     _, (a, b) = _worst_on_the_sphere(seed=0, steps=0)
     _, residual = procrustes(a, b)
     too_small = residual_bound(a, math.sqrt(equivariance_loss(a, b)))
-    observe("prop-3", residual=residual, bound=residual_bound(a, epsilon_squared(a, b)), case="n=32 d=2 control")
+    observe_bound("prop-3", value=residual, bound=residual_bound(a, epsilon_squared(a, b)), case="n=32 d=2 control")
     assert residual > 5 * too_small
 
 
 @pytest.mark.statement("prop-3")
-@given(d=ranks, more=extra, seed=seeds())
+@given(d=ranks(), more=extra, seed=seeds())
 def test_control_a_rotation_in_place_of_an_orthogonal_map_is_caught(d: int, more: int, seed: int) -> None:
     a = make_full_rank_points(max(2, d + more), d, seed)
     b = a @ make_orthogonal(d, seed, "reflection").mT
@@ -201,7 +213,10 @@ def test_from_a_line_the_residual_is_of_order_epsilon(n: int, d: int, seed: int)
         residuals.append(procrustes(a, b)[1])
         gaps.append(epsilon_squared(a, b))
     order = log_log_slope(gaps, residuals)
-    observe("prop-3-full-rank", residual=abs(order - 0.5), case=f"n={2 * n} d={d} seed={seed}")
+    case = f"n={2 * n} d={d} seed={seed}"
+    observe_bound("prop-3-full-rank", value=abs(order - 0.5), bound=0.01, case=case)
+    on_a_line = PRINTED / math.sqrt(2 * n) * gaps[-1]
+    observe_counterexample("prop-3-full-rank", value=residuals[-1], bound=on_a_line, case=case)
     assert order == pytest.approx(0.5, abs=0.01)
     # With the pseudo-inverse norm of rank one, 1/√(2n), even the bound with the printed constant is exceeded.
-    assert residuals[-1] > 100 * PRINTED / math.sqrt(2 * n) * gaps[-1]
+    assert residuals[-1] > 100 * on_a_line

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from care_bench.losses import Equivariance, InfoNCE, alignment, info_nce_terms, uniformity
-from theory_checks.ledger import Statement, observe, sizes
 from theory_checks.measures_metrics import moved, relative_difference
+from theory_checks.observing import Statement, observe, sizes
 from theory_checks.strategies import seeds, sphere_points
 from theory_checks.tolerances import EXACT
 

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from care_bench.metrics import wahba
-from theory_checks.ledger import Statement, observe, sizes
 from theory_checks.measures import (
     distance,
     equivariance_loss,
@@ -21,6 +20,7 @@ from theory_checks.measures import (
     procrustes,
     smallest_singular_value,
 )
+from theory_checks.observing import Statement, observe, observe_bound, observe_counterexample, sizes
 from theory_checks.strategies import (
     full_rank_points,
     make_full_rank_points,
@@ -101,6 +101,7 @@ def test_below_full_rank_a_second_map_fits_and_one_of_the_two_is_a_rotation(a: T
     worst = max(residual, off_map(a, b, second), orthogonality_defect(second))
     observe("prop-1-uniqueness", residual=worst, case=f"{sizes(a)} seed={seed}")
     assert worst <= EXACT
+    observe_counterexample("prop-1-uniqueness", value=distance(r, second), case=f"{sizes(a)} seed={seed}")
     assert distance(r, second) == pytest.approx(2.0)
     assert float(torch.linalg.det(r) * torch.linalg.det(second)) == pytest.approx(-1.0)
     assert float(wahba(a, b, group="SO").error) <= EXACT
@@ -140,7 +141,7 @@ def test_full_rank_determines_the_map(d: int, more: int, seed: int) -> None:
     assert max(residual, distance(found, made)) < EXACT
     least = smallest_singular_value(a) * distance(other, found)
     reached = off_map(a, b, other)
-    observe("point-3-unique", residual=least, bound=reached, case=f"n={d + more} d={d} seed={seed}")
+    observe_bound("point-3-unique", value=least, bound=reached, case=f"n={d + more} d={d} seed={seed}")
     assert reached >= least - EXACT
 
 

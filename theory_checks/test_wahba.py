@@ -15,9 +15,9 @@ from scipy.spatial.transform import Rotation
 from torch import Tensor
 
 from care_bench.metrics import wahba
-from theory_checks.ledger import Statement, observe
 from theory_checks.measures import distance, orthogonality_defect
 from theory_checks.measures_metrics import descend_rotations, misfit, moved
+from theory_checks.observing import Statement, observe, observe_bound, observe_counterexample
 from theory_checks.strategies import POINT_KINDS, make_full_rank_points, make_orthogonal, make_points, orthogonal, seeds
 from theory_checks.tolerances import EXACT
 
@@ -153,6 +153,7 @@ def test_control_without_full_rank_two_maps_are_equally_good():
     best = wahba(z, za, group="O").rotation
     normal = torch.linalg.svd(z)[2][-1]  # orthogonal to every embedding
     other = best @ (torch.eye(4, dtype=z.dtype) - 2 * torch.outer(normal, normal))
+    observe_counterexample("wahba-orthogonal", value=distance(best, other), case="n=10 d=4 rank 3")
     assert distance(best, other) == pytest.approx(2)
     assert max(misfit(z, za, best), misfit(z, za, other)) < EXACT**2
 
@@ -193,7 +194,7 @@ def check_descent(z: Tensor, za: Tensor, seed: int, case: str) -> None:
     best = misfit(z, za, wahba(z, za).rotation)
     ends = descend_rotations(z, za, starts=6, steps=400, seed=seed)
     reached = int((ends < best + 1e-6).sum())
-    observe("wahba-descent", residual=abs(ends[0] - best), bound=1e-6, case=f"{case}: {reached} of 6 starts reach it")
+    observe_bound("wahba-descent", value=abs(ends[0] - best), bound=1e-6, case=case)
     assert ends[0] > best - EXACT  # nothing better
     assert ends[0] < best + 1e-6
     assert reached == 6
@@ -281,5 +282,7 @@ def test_the_printed_subscript_does_not_fit_the_matrices(n, d):
         u @ torch.diag(torch.cat([ones, sign])) @ vh
     meant = u @ torch.diag(torch.cat([ones.new_ones(d - 1), sign])) @ vh
     apart = abs(misfit(z, za, meant) - misfit(z, za, wahba(z, za).rotation))
-    observe("wahba-subscript", residual=apart, case=f"n={n} d={d}")
+    case = f"n={n} d={d}: {n} diagonal entries for a matrix of {d}"
+    observe_counterexample("wahba-subscript", value=abs(n - d), case=case)
+    observe("wahba-subscript", residual=apart, case=case)
     assert apart < EXACT

@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from care_bench.losses import form_equivariance, gram, minkowski, symplectic
 from theory_checks import strategies
 from theory_checks.form_groups import CONDITION, GROUPS, hold_element, root_of_sum, signs
-from theory_checks.ledger import Statement, observe
 from theory_checks.measures import smallest_singular_value
 from theory_checks.measures_other_groups import (
     form_defect,
@@ -22,6 +21,7 @@ from theory_checks.measures_other_groups import (
     null_to_null,
     recovered_map,
 )
+from theory_checks.observing import Statement, observe, observe_counterexample
 from theory_checks.tolerances import EXACT
 
 STATEMENTS = (
@@ -51,7 +51,9 @@ def test_witt_null_vectors_with_equal_gram_matrices_that_no_linear_map_relates(f
     vector = torch.tensor(null, dtype=torch.float64)
     z, za = (torch.tensor(lengths, dtype=torch.float64)[:, None] * vector for lengths in (first, second))
     loss, misfit = form_equivariance(form, z, za).item(), recovered_map(z, za)[1]
-    observe("point-5-degenerate-span", residual=loss, case=f"n={len(first)} d={len(null)}")
+    case = f"n={len(first)} d={len(null)} lengths {first} and {second}"
+    observe("point-5-degenerate-span", residual=loss, case=case)
+    observe_counterexample("point-5-degenerate-span", value=misfit, case=case)
     assert loss == pytest.approx(0, abs=1e-30)
     # Rows (s_i v) to (t_i v): the least misfit is |v| times the part of t that s does not explain.
     s, t = np.array(first), np.array(second)

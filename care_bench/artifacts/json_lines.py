@@ -14,11 +14,14 @@ from care_bench.errors import CareBenchError
 from care_bench.files import canonical_json, sha256_bytes
 from care_bench.untrusted import decoding
 
+STRICT = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+"""Types are strict: nothing is coerced; NaN and infinity are refused, and so are keys that no field has."""
+
 
 class Line(BaseModel):
-    """One line. Types are strict: nothing is coerced; NaN and infinity are refused."""
+    """One line."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = STRICT
 
     @cached_property
     def sha256(self) -> str:

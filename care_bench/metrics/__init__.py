@@ -17,7 +17,7 @@ from care_bench.metrics.relative_equivariance import (
 )
 from care_bench.metrics.retrieval import Retrieval, factor_distance, retrieval
 from care_bench.metrics.trajectories import Regularity, axis_rotations, regularity
-from care_bench.metrics.wahba import Wahba, wahba
+from care_bench.metrics.wahba import Wahba, wahba, wahba_by_group
 
 __all__ = [
     "Certificate",
@@ -48,4 +48,5 @@ __all__ = [
     "relative_equivariance_summary",
     "retrieval",
     "wahba",
+    "wahba_by_group",
 ]

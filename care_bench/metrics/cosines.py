@@ -20,7 +20,8 @@ class CosineStatistics:
 
     Attributes:
         mean: (A,).
-        variance: (A,), unbiased (ddof 1); zero for an encoder that turns every input by one angle.
+        variance: (A,), unbiased (ddof 1); zero for an encoder that turns every input by one angle, as a rotation does
+            in d = 2 and not in d >= 3.
         fraction_opposed: (A,), share of the samples whose cosine lies in [-1, -0.5].
     """
 

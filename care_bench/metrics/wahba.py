@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import get_args
 
@@ -31,7 +32,6 @@ class Wahba:
     error_per_sample: Tensor
 
 
-@torch.no_grad()
 def wahba(z: Tensor, za: Tensor, group: Group = "SO") -> Wahba:
     """Solve min over R of ||R F - F_a|| with F = z^T and F_a = za^T, for each augmentation.
 
@@ -54,24 +54,56 @@ def wahba(z: Tensor, za: Tensor, group: Group = "SO") -> Wahba:
     Source: Fig. 5 and its text in CARE (arXiv 2306.13924); protocol wahba-v1.
     """
     check_choice("group", group, get_args(Group))
+    return _solve(z, za, (group,))[group]
+
+
+def wahba_by_group(z: Tensor, za: Tensor) -> dict[Group, Wahba]:
+    """Solve Wahba's problem over rotations and over all orthogonal maps, from one decomposition.
+
+    Zero loss promises an orthogonal map and no rotation: where an augmentation acts as a reflection of the embedding,
+    the error over O(d) is zero, and the one over SO(d) twice the smallest singular value of F.
+
+    Args:
+        z: as in :func:`wahba`, which says what is raised as well.
+        za: as in :func:`wahba`.
+
+    Returns:
+        The solutions over "SO" and "O".
+    """
+    return _solve(z, za, get_args(Group))
+
+
+@torch.no_grad()
+def _solve(z: Tensor, za: Tensor, groups: Sequence[Group]) -> dict[Group, Wahba]:
     leading = za.shape[:-2]
     z, views = embedded_views(z, za)
     n, d = z.shape
     dtype = torch.promote_types(z.dtype, views.dtype)
     plain = z.double()
-    rotations, errors = [], []
+    rotations: dict[Group, list[Tensor]] = {group: [] for group in groups}
+    errors: dict[Group, list[Tensor]] = {group: [] for group in groups}
     for block in torch.split(views, max(1, ENTRIES_AT_ONCE // d**2)):
         # One augmentation at a time in double precision: memory holds one such copy of the test set.
         u, _, vh = torch.linalg.svd(torch.stack([view.double().mT @ plain for view in block]))
-        if group == "SO":
-            u[..., -1] *= torch.linalg.det(u @ vh).sign()[:, None]
-        rotation = u @ vh
-        fits = zip(block, rotation, strict=True)
-        errors += [torch.linalg.matrix_norm(view.double() - plain @ turn.mT) for view, turn in fits]
-        rotations.append(rotation.to(dtype))
-    error = torch.stack(errors)
-    return Wahba(
-        rotation=torch.cat(rotations).reshape(*leading, d, d),
-        error=error.to(dtype).reshape(leading),
-        error_per_sample=(error / n**0.5).to(dtype).reshape(leading),
-    )
+        for group in groups:
+            rotation = _special(u, vh) if group == "SO" else u @ vh
+            fits = zip(block, rotation, strict=True)
+            errors[group] += [torch.linalg.matrix_norm(view.double() - plain @ turn.mT) for view, turn in fits]
+            rotations[group].append(rotation.to(dtype))
+    solutions = {}
+    for group in groups:
+        error = torch.stack(errors[group])
+        solutions[group] = Wahba(
+            rotation=torch.cat(rotations[group]).reshape(*leading, d, d),
+            error=error.to(dtype).reshape(leading),
+            error_per_sample=(error / n**0.5).to(dtype).reshape(leading),
+        )
+    return solutions
+
+
+def _special(u: Tensor, vh: Tensor) -> Tensor:
+    """Return u @ vh with the direction of the least singular value reversed where its determinant is -1."""
+    signs = torch.linalg.det(u @ vh).sign()
+    special = u.clone()
+    special[..., -1] *= signs[:, None]
+    return special @ vh

@@ -13,6 +13,16 @@ from pydantic import ValidationError
 from care_bench.artifacts import LedgerRow, read_ledger, write_ledger
 from care_bench.errors import CareBenchError
 
+STUCK = {
+    "kind": "saddle",
+    "count": 2,
+    "lowest_loss": 0.25,
+    "highest_loss": 4.0,
+    "gradient": 1e-9,
+    "negative": 1,
+    "zero": 2,
+    "positive": 3,
+}
 CONTENT: dict[str, Any] = {
     "id": "prop-3",
     "statement": "A small loss leaves a small residual: at most (1 + √2) ‖A†‖ ε².",
@@ -21,6 +31,8 @@ CONTENT: dict[str, Any] = {
     "worst_residual": 0.125,
     "tightest_ratio": 0.5,
     "ratio_quartiles": [0.1, 0.2, 0.3],
+    "counterexample": 2.0,
+    "starts": {"count": 3, "stuck": [STUCK]},
     "smallest_case": "n=2 d=1 seed=0",
     "verdict": "holds with assumption: the embeddings span R^d",
     "seconds": 1.25,
@@ -53,7 +65,8 @@ def test_any_change_changes_the_id(change: dict[str, Any]) -> None:
 
 def test_written_rows_are_read_back_unchanged(tmp_path: Path) -> None:
     equality = row(id="cor-3", tightest_ratio=None, ratio_quartiles=None, verdict="holds", worst_residual=0.1 + 0.2)
-    broken = row(id="a", verdict="violated", examples=0, worst_residual=None, tightest_ratio=None, smallest_case=None)
+    nothing = dict.fromkeys(("worst_residual", "tightest_ratio", "counterexample", "starts", "smallest_case"))
+    broken = row(id="a", verdict="violated", examples=0, **nothing)
     rows = [row(), equality, broken]
     write_ledger(tmp_path / "ledger.jsonl", rows)
     assert read_ledger(tmp_path / "ledger.jsonl") == rows
@@ -83,7 +96,13 @@ def test_the_outcome_is_the_verdict_without_its_details(verdict: str, outcome: s
         {"worst_residual": float("inf")},
         {"worst_residual": -1.0},
         {"worst_residual": "0.1"},
-        {"worst_residual": None},
+        {"worst_residual": None, "counterexample": None},
+        {"counterexample": -1.0},
+        {"counterexample": None, "verdict": "counterexample to the text as printed: d - 1 ones"},
+        {"starts": {"count": 1, "stuck": [STUCK]}},
+        {"starts": {"count": 0, "stuck": []}},
+        {"starts": {"count": 3, "stuck": [{**STUCK, "negative": -1}]}},
+        {"starts": {"count": 3, "stuck": [{**STUCK, "colour": "red"}]}},
         {"tightest_ratio": -0.5},
         {"ratio_quartiles": [0.1, 0.2]},
         {"examples": 0},
@@ -96,7 +115,7 @@ def test_the_outcome_is_the_verdict_without_its_details(verdict: str, outcome: s
         {"verdict": "holds: always"},
         {"verdict": "holds with assumption"},
         {"verdict": "not observed", "examples": 0},
-        {"verdict": "holds", "examples": 0, "worst_residual": None},
+        {"verdict": "holds", "examples": 0, "worst_residual": None, "counterexample": None},
         {"seconds": -1.0},
         {"colour": "red"},
     ],
@@ -168,6 +187,19 @@ def test_an_empty_ledger_is_refused(tmp_path: Path) -> None:
     (tmp_path / "ledger.jsonl").write_bytes(b"")
     with pytest.raises(CareBenchError, match=r"ledger\.jsonl:1: found an empty ledger"):
         read_ledger(tmp_path / "ledger.jsonl")
+
+
+def test_a_ledger_with_fewer_columns_is_of_an_earlier_version(tmp_path: Path) -> None:
+    earlier = {key: value for key, value in CONTENT.items() if key not in ("counterexample", "starts")}
+    (tmp_path / "ledger.jsonl").write_text(json.dumps(earlier, separators=(",", ":")) + "\n")
+    with pytest.raises(CareBenchError, match=r"ledger\.jsonl:1: the ledger comes from an earlier version"):
+        read_ledger(tmp_path / "ledger.jsonl")
+
+
+def test_a_row_of_counterexamples_alone_is_valid() -> None:
+    only = {"worst_residual": None, "verdict": "counterexample to the text as printed: d - 1 ones"}
+    assert row(**only).counterexample == 2
+    assert row().starts.stuck_count == 2
 
 
 def test_a_ledger_of_an_earlier_version_is_named(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def test_ids_and_versions_are_fixed() -> None:
         ("released-small-v1", 1),
         ("augmented-imagenet100-v1", 1),
         ("knn-v1", 1),
-        ("wahba-v1", 1),
+        ("wahba-v1", 2),
         ("relative-equivariance-v1", 1),
         ("cosine-v1", 1),
         ("positive-cosine-v1", 1),
@@ -148,6 +148,16 @@ def test_composition_is_that_of_the_best_rotations() -> None:
     assert result.values == pytest.approx(expected, abs=1e-7)
     assert result.value == pytest.approx(np.mean(expected), abs=1e-7)
     assert expected[1] > 10 * expected[0] > 0, "unrelated views do not compose"
+
+
+def test_a_reflection_has_an_error_over_rotations_and_none_over_all_orthogonal_maps() -> None:
+    # Two points at right angles, mirrored: the best rotation leaves 2 + 2 - 2 * 0 = 4 squared, as its trace is zero.
+    z, mirrored = torch.eye(2, dtype=torch.float64), torch.tensor([[-1.0, 0.0], [0.0, 1.0]], dtype=torch.float64)
+    found = given(dataset("any"), test=z, augmented=torch.stack([mirrored, z]))
+    result = measure(PROTOCOLS["wahba-v1"], found)
+    assert result["wahba_error"].values == pytest.approx((2, 0), abs=1e-12)
+    assert result["wahba_error_worst"].value == pytest.approx(2)
+    assert result["wahba_error_orthogonal"].values == pytest.approx((0, 0), abs=1e-12)
 
 
 def test_gamma_of_unrelated_views_is_low_so_neither_direction_is_better() -> None:

@@ -95,6 +95,7 @@ def sample(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     shutil.copy(Path(__file__).parents[2] / "results/reference/table1.csv", folder / "results/reference")
     row = {"id": "prop-1", "statement": "S", "source": "P", "examples": 3, "worst_residual": 1e-9, "seconds": 0.1}
     row |= {"tightest_ratio": 0.5, "ratio_quartiles": (0.1, 0.2, 0.3), "smallest_case": "n=1", "verdict": "holds"}
+    row |= {"counterexample": None, "starts": None}
     write_ledger(folder / "results/theory/ledger.jsonl", [LedgerRow(**row, code_version="0")])
     for kill_at in range(40, 60):  # until there are both a checkpoint and a snapshot
         shutil.rmtree(folder / "unfinished", ignore_errors=True)

@@ -9,7 +9,7 @@ from scipy.linalg import expm, orthogonal_procrustes
 from scipy.spatial.transform import Rotation
 from scipy.stats import ortho_group, special_ortho_group
 
-from care_bench.metrics import wahba
+from care_bench.metrics import wahba, wahba_by_group
 
 
 def draw(shape, seed):
@@ -34,6 +34,25 @@ def test_agrees_with_scipy_for_the_whole_orthogonal_group(dimension):
         right, _ = orthogonal_procrustes(z, view)
         assert result.rotation[i].numpy() == pytest.approx(right.T, abs=1e-10)
         assert result.error[i].item() == pytest.approx(np.linalg.norm(z @ right - view), rel=1e-12)
+
+
+@pytest.mark.parametrize("dimension", [1, 2, 7])
+def test_both_groups_from_one_decomposition(dimension):
+    z, za = draw((50, dimension), 0), draw((5, 50, dimension), 1)
+    za[:2] += 3 * z @ np.diag([-1.0] + [1.0] * (dimension - 1))  # near a reflection
+    za[2:4] += 3 * z  # near a rotation
+    both = wahba_by_group(torch.from_numpy(z), torch.from_numpy(za))
+    assert sorted(both) == ["O", "SO"]
+    for i, view in enumerate(za):
+        right, _ = orthogonal_procrustes(z, view)
+        assert both["O"].rotation[i].numpy() == pytest.approx(right.T, abs=1e-10)
+        assert both["O"].error[i].item() == pytest.approx(np.linalg.norm(z @ right - view), rel=1e-12)
+        assert torch.linalg.det(both["SO"].rotation[i]).item() == pytest.approx(1, abs=1e-12)
+        if np.linalg.det(right) > 0:
+            assert both["SO"].error[i].item() == pytest.approx(both["O"].error[i].item(), rel=1e-12)
+        else:
+            assert both["SO"].error[i].item() > both["O"].error[i].item() + 1e-3
+    assert torch.linalg.det(both["O"].rotation[:4]).sign().tolist() == [-1, -1, 1, 1]
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -36,6 +36,8 @@ def row(name: str, **changes: Any) -> LedgerRow:
         "worst_residual": 1.5e-13,
         "tightest_ratio": None,
         "ratio_quartiles": None,
+        "counterexample": None,
+        "starts": None,
         "smallest_case": "n=1 d=1 seed=0",
         "verdict": "holds",
         "seconds": 0.5,
@@ -44,6 +46,11 @@ def row(name: str, **changes: Any) -> LedgerRow:
     return LedgerRow.model_validate_json(json.dumps({**content, **changes}))
 
 
+STUCK = [
+    {"kind": kind, "count": count, "lowest_loss": 0.25, "highest_loss": 4, "gradient": 1e-9}
+    | {"negative": negative, "zero": 2, "positive": 9}
+    for kind, count, negative in (("local minimum", 2, 0), ("saddle", 1, 3))
+]
 ROWS = [
     row("cor-3"),
     row(
@@ -59,12 +66,14 @@ ROWS = [
     row(
         "cor-2-printed",
         source="Cor. 2",
-        worst_residual=1.25,
+        worst_residual=None,
         tightest_ratio=1.5,
+        counterexample=1.25,
         verdict="counterexample to the text as printed: the constant lacks ‖Ā†‖",
         smallest_case="n=3 d=2 seed=7 [worst] *of all*",
     ),
     row("point-6", examples=0, worst_residual=None, smallest_case=None, verdict="violated"),
+    row("minima", worst_residual=0, starts={"count": 8, "stuck": STUCK}),
 ]
 
 
@@ -120,28 +129,40 @@ def test_markdown_rows_say_what_the_ledger_says(results: Path, ledger: Path) -> 
     table, evidence = theory_part(written(results, "md"), "md")
     rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", text)[1:-1]] for text in table.splitlines() if "|" in text]
     ids = [row.id for row in read_ledger(ledger)]
-    assert rows[0] == ["", "statement", "source", "examples", "worst residual", "tightest ratio", "verdict"]
-    assert [text.endswith(":") for text in rows[1]] == [False, False, False, True, True, True, False]  # flush right
-    assert [row[0] for row in rows[2:]] == ["cor-3", "prop-3", "cor-2-printed", "point-6"]
-    assert rows[2][2:] == ["Cor. 3", "40", "1.5e-13", "<sup>1</sup>", f"holds<br><sub>{ids[0]}</sub>"]
-    assert rows[3][1] == "A loss of at most ε⁴ leaves a residual of at most (1 + √2) ‖A†‖ ε² \\| n_i &amp; 100%."
-    assert rows[3][3:5] == ["200", "0.0625"]
-    assert rows[3][5] == "0.8125"
-    assert rows[3][6].startswith("holds with assumption: A has full rank &lt;d&gt;<br>")
-    assert rows[4][4:6] == ["1.250", "1.500"]
-    assert rows[5][3:6] == ["0", "<sup>2</sup>", "<sup>2</sup>"]
-    assert "<sup>1</sup> the statement sets no bound<br>\n<sup>2</sup> no example was measured" in table
-    assert "- Statements: 4; examples: 280; code version 0.1.0+g0123456789ab." in table
-    counts = "holds: 1; holds with assumption: 1; counterexample to the text as printed: 1; violated: 1"
+    numbers = ["examples", "worst residual", "tightest ratio", "counterexample", "stuck starts"]
+    assert rows[0] == ["", "statement", "verdict", *numbers]
+    assert [text.endswith(":") for text in rows[1]] == [False] * 3 + [True] * 5  # flush right
+    assert [row[0] for row in rows[2:]] == ["cor-3", "prop-3", "cor-2-printed", "point-6", "minima"]
+    marks = [f"<sup>{number}</sup>" for number in range(6)]
+    assert rows[2][2:] == [f"holds<br><sub>{ids[0]}</sub>", "40", "1.5e-13", *marks[1:4]]
+    text = "A loss of at most ε⁴ leaves a residual of at most (1 + √2) ‖A†‖ ε² \\| n_i &amp; 100%."
+    assert rows[3][1] == f"Prop. 3: {text}"
+    assert rows[3][2].startswith("holds with assumption: A has full rank &lt;d&gt;<br>")
+    assert rows[3][3:] == ["200", "0.0625", "0.8125", *marks[2:4]]
+    assert rows[4][4:] == [marks[4], "1.500", "1.250", marks[3]]
+    assert rows[5][3:] == ["0", marks[5], marks[5], *marks[2:4]]
+    assert rows[6][4:] == ["0", *marks[1:3], "3 of 8"]
+    reasons = (
+        "the statement sets no bound",
+        "no counterexample was looked for",
+        "nothing is minimised",
+        "all examples are counterexamples",
+        "no example was measured",
+    )
+    assert "<br>\n".join(f"<sup>{number}</sup> {reason}" for number, reason in enumerate(reasons, start=1)) in table
+    assert "- Statements: 5; examples: 320; code version 0.1.0+g0123456789ab." in table
+    counts = "holds: 2; holds with assumption: 1; counterexample to the text as printed: 1; violated: 1"
     assert f"- Verdicts: {counts}." in table
     assert "n=3 d=2 seed=7 \\[worst\\] \\*of all\\*" in evidence
     assert "quartiles 0.125, 0.25, 0.5" in evidence
+    ended = "loss 0.25 to 4, gradient at most 1e-09, eigenvalues of the Hessian"
+    assert f"2 local minimum: {ended} 0 negative, 2 zero, 9 positive; 1 saddle: {ended} 3 negative" in evidence
 
 
 def test_csv_has_the_numbers_at_full_precision(results: Path, ledger: Path) -> None:
     rows = [row for row in csv.DictReader(io.StringIO(written(results, "csv"))) if row["collection"] == "theory"]
     found = {(row["row"], row["column"]): row for row in rows}
-    assert len(found) == len(rows) == 4 * 6
+    assert len(found) == len(rows) == 5 * 7
     assert {row["source"] for row in rows} == {"theory"}
     assert float(found["cor-3", "worst residual"]["value"]) == 1.5e-13
     assert float(found["prop-3", "tightest ratio"]["value"]) == 0.8125
@@ -161,12 +182,12 @@ def test_latex_is_balanced_and_ascii(results: Path, ledger: Path) -> None:
     stripped = re.sub(r"\\[{}]", "", text)
     assert stripped.count("{") == stripped.count("}")
     parts = re.findall(r"\\begin\{tabular\}\{l((?:p\{[^}]*\}|r)+)\}\n(.*?)^\\end\{tabular\}$", table, re.M | re.S)
-    assert len(parts) == 8  # 24 rows in four parts, six columns in two
+    assert len(parts) == 10  # 25 rows in five parts, seven columns in two
     for kinds, body in parts:
         rows = [text for text in body.splitlines() if text.endswith(r"\\")]
         columns = len(re.sub(r"\{[^}]*\}", "", kinds))
         assert {len(re.findall(r"(?<!\\)&", text)) for text in rows} == {columns}
-        assert len(rows) == 1 + 6
+        assert len(rows) in (1 + 6, 1 + 1)
 
 
 def test_html_links_lead_to_the_evidence(results: Path, ledger: Path) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from care_bench.artifacts import LedgerRow, read_ledger
-from theory_checks.ledger import Page, Statement, open_page, smallest
+from theory_checks import observing
+from theory_checks.ledger import Entry
+from theory_checks.observing import Examples, Page, Statement, open_page, smallest
+from theory_checks.table import ledger_table
 
 from .conftest import Outcome, RunPytest, warm_pytest
 
@@ -16,7 +21,7 @@ ROOT = Path(__file__).parents[2]
 HEAD = """
 import pytest
 from hypothesis import given, strategies as st
-from theory_checks.ledger import Statement, observe
+from theory_checks.observing import Statement, Stuck, observe, observe_bound, observe_counterexample, observe_starts
 
 def statement(name, verdict="holds"):
     return Statement(name, f"{name} is true.", "Prop. 0", verdict)
@@ -26,13 +31,13 @@ STATEMENTS = (statement("exact"), statement("within-bound", "holds with assumpti
 
 @pytest.mark.statement("exact", "within-bound")
 def test_both():
-    for n, residual in ((10, 0.5), (2, 3.0), (7, 1.0)):
-        observe("within-bound", residual=residual, bound=4.0, case=f"n={n} seed=1")
-    observe("exact", residual=0, bound=0, case="n=1")
+    for n, value in ((10, 0.5), (2, 3.0), (7, 1.0)):
+        observe_bound("within-bound", value=value, bound=4.0, case=f"n={n} seed=1")
+    observe_bound("exact", value=0, bound=0, case="n=1")
 
 @pytest.mark.statement("exact")
 def test_exact():
-    observe("exact", residual=1e-15)
+    observe("exact", residual=1e-15, case="n=3")
 """
 FAILING = """
 STATEMENTS = (statement("few"), statement("silent"))
@@ -40,7 +45,7 @@ STATEMENTS = (statement("few"), statement("silent"))
 @pytest.mark.statement("few")
 @given(st.integers(0, 1000))
 def test_few(n):
-    observe("few", residual=n, bound=10, case=f"n={n}")
+    observe_bound("few", value=n, bound=6, case=f"n={n}")
     assert n < 7
 
 @pytest.mark.statement("few")
@@ -56,7 +61,7 @@ STATEMENTS = (statement("orphan"), statement("tested"))
 
 @pytest.mark.statement("tested")
 def test_tested():
-    observe("tested", residual=0)
+    observe("tested", residual=0, case="n=1")
 """
 SAMPLED = """
 STATEMENTS = (statement("sampled"),)
@@ -64,7 +69,7 @@ STATEMENTS = (statement("sampled"),)
 @pytest.mark.statement("sampled")
 @given(st.integers(0, 10**9))
 def test_sampled(n):
-    observe("sampled", residual=n)
+    observe("sampled", residual=n, case=f"n={n}")
 """
 
 POINTS = """
@@ -95,6 +100,19 @@ def theory(warm: RunPytest, tmp_path: Path) -> RunPytest:
     return run
 
 
+@pytest.mark.parametrize("width", [80, 100, 160])
+def test_the_table_says_every_word_at_any_width(width: int) -> None:
+    verdict = "holds with assumption: the embeddings span R^d; below full rank maps that fit exactly need not compose"
+    entry = Entry(Statement("cor-1-span", "Maps that fit all embeddings compose.", "Cor. 1", verdict))
+    entry.examples = Examples([1e-14], [0.5], [2.0], cases=["dihedral 2 seed=0"], starts=4)
+    shown = io.StringIO()
+    Console(file=shown, width=width).print(ledger_table([entry.row("0")]))
+    assert max(map(len, shown.getvalue().splitlines())) <= width
+    words = " ".join(line[: width - 44] for line in shown.getvalue().splitlines()).split()
+    assert verdict.split() == words[words.index("verdict:") + 1 :][: len(verdict.split())]
+    assert words[-4:] == ["case:", "dihedral", "2", "seed=0"]
+
+
 def ledger(folder: Path) -> dict[str, LedgerRow]:
     return {row.name: row for row in read_ledger(folder / "ledger.jsonl")}
 
@@ -113,13 +131,59 @@ def test_a_statement_whose_tests_pass_gets_its_verdict_and_numbers(theory: RunPy
     assert (exact.examples, exact.worst_residual, exact.smallest_case) == (2, 1e-15, "n=1")
     assert (exact.tightest_ratio, exact.ratio_quartiles) == (None, None)
     assert bounded.verdict == "holds with assumption: it is Monday"
-    assert (bounded.examples, bounded.worst_residual, bounded.tightest_ratio) == (3, 3.0, 0.75)
+    assert (bounded.examples, bounded.worst_residual, bounded.tightest_ratio) == (3, 0.0, 0.75)
     assert bounded.ratio_quartiles == (0.1875, 0.25, 0.5)  # of 1/8, 1/4, 3/4
     assert bounded.smallest_case == "n=2 seed=1"
     assert "2 statements, 5 examples in" in output
-    line = next(line for line in output.splitlines() if line.lstrip().startswith("within-bound")).split()
-    assert line[1:4] == ["Prop.", "0", "3"]
-    assert line[5:7] == ["3.0e+00", "7.5e-01"]
+    line = next(line for line in output.splitlines() if line.lstrip().startswith("within-bound"))
+    assert line.split() == "within-bound (Prop. 0): within-bound is true. 3 0 0.75 - -".split()  # noqa: SIM905
+
+
+COUNTEREXAMPLE = """
+STATEMENTS = (
+    statement("printed", "counterexample to the text as printed: not at all"),
+    statement("unseen", "counterexample to the text as printed: nobody knows one"),
+    statement("minima"),
+)
+
+@pytest.mark.statement("printed")
+def test_printed():
+    observe_bound("printed", value=1e-12, bound=1.0, case="n=1")
+    observe_counterexample("printed", value=3.0, bound=2.0, case="n=9")
+    observe_counterexample("printed", value=2.5, bound=2.0, case="n=4")
+
+@pytest.mark.statement("unseen")
+def test_unseen():
+    observe("unseen", residual=0, case="n=1")
+
+@pytest.mark.statement("minima")
+def test_minima():
+    observe("minima", residual=0, case="n=1")
+    stuck = [Stuck("saddle", loss, loss / 1e9, (1, 0, 3)) for loss in (2.0, 1.0)]
+    observe_starts("minima", 5, [*stuck, Stuck("local minimum", 4.0, 0.0, (0, 1, 3))])
+    observe_starts("minima", 2, [])
+"""
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_counterexamples_and_stuck_starts_have_columns_of_their_own(
+    theory: RunPytest, tmp_path: Path, workers: str
+) -> None:
+    code, output = theory("--ledger", "ledger.jsonl", "-n", workers, counter=COUNTEREXAMPLE)
+    assert code == pytest.ExitCode.TESTS_FAILED
+    assert "not observed, so the session fails: unseen" in output
+    minima, printed, unseen = ledger(tmp_path).values()
+    assert (printed.examples, printed.worst_residual, printed.counterexample) == (3, 0.0, 1.0)
+    assert (printed.tightest_ratio, printed.smallest_case) == (1e-12, "n=4")
+    assert printed.verdict == "counterexample to the text as printed: not at all"
+    assert (unseen.verdict, unseen.counterexample) == ("not observed", None)
+    assert minima.starts is not None
+    assert (minima.starts.count, minima.starts.stuck_count) == (7, 3)
+    local, saddle = minima.starts.stuck
+    assert (local.kind, local.count, local.negative, local.zero, local.positive) == ("local minimum", 1, 0, 1, 3)
+    assert (saddle.kind, saddle.count, saddle.lowest_loss, saddle.highest_loss) == ("saddle", 2, 1.0, 2.0)
+    assert saddle.gradient == 2e-9
+    assert "3 of 7" in output
 
 
 def test_a_failing_test_gives_violated_and_a_silent_one_not_observed(theory: RunPytest, tmp_path: Path) -> None:
@@ -128,7 +192,7 @@ def test_a_failing_test_gives_violated_and_a_silent_one_not_observed(theory: Run
     few, silent = ledger(tmp_path).values()
     assert (few.verdict, few.smallest_case) == ("violated", "n=7")
     assert few.worst_residual is not None
-    assert few.worst_residual >= 7
+    assert few.worst_residual >= 1
     assert (silent.verdict, silent.examples, silent.worst_residual) == ("not observed", 0, None)
     assert "n=7" in output
     assert "@reproduce_failure" in output
@@ -217,30 +281,38 @@ def test_a_failing_strategy_prints_the_smallest_sizes_and_the_seed(theory: RunPy
 STATEMENT = Statement("known", "Known.", "Prop. 0", "holds")
 
 
+@pytest.fixture
+def page() -> Iterator[Page]:
+    opened = Page((STATEMENT,))
+    open_page(opened)
+    yield opened
+    open_page(None)
+
+
 @pytest.mark.parametrize(
-    ("statement", "residual", "bound", "message"),
+    ("observe", "message"),
     [
-        ("other", 0.0, None, "its statement marks say known"),
-        ("known", float("nan"), None, "residual is nan"),
-        ("known", -1.0, None, "residual is -1.0"),
-        ("known", 0.0, float("inf"), "bound is inf"),
+        (lambda: observing.observe("other", residual=0.0, case="n=1"), "its statement marks say known"),
+        (lambda: observing.observe("known", residual=float("nan"), case="n=1"), "residual is nan"),
+        (lambda: observing.observe("known", residual=-1.0, case="n=1"), r"residual is -1\.0"),
+        (lambda: observing.observe_bound("known", value=1.0, bound=float("inf"), case="n=1"), "bound is inf"),
+        (lambda: observing.observe_counterexample("known", value=1.0, bound=2.0, case="n=1"), r"size is -1\.0"),
+        (
+            lambda: observing.observe_starts("known", 1, [observing.Stuck("saddle", 1.0, float("nan"), (1, 0, 0))]),
+            "gradient is nan",
+        ),
     ],
 )
-def test_a_page_refuses_invalid_observations(
-    statement: str, residual: float, bound: float | None, message: str
-) -> None:
-    page = Page((STATEMENT,))
+def test_invalid_observations_are_refused(page: Page, observe: Callable[[], None], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        page.note(statement, residual, bound, None)
-    assert page.residuals == {}
+        observe()
+    assert not any(found.residuals or found.counterexamples or found.starts for found in page.examples.values())
 
 
 def test_observing_outside_a_test_is_refused() -> None:
-    from theory_checks import ledger as module  # the function `ledger` of this file reads files
-
     open_page(None)
     with pytest.raises(RuntimeError, match="outside a test"):
-        module.observe("known", residual=0.0)
+        observing.observe("known", residual=0.0, case="n=1")
 
 
 @pytest.mark.parametrize(

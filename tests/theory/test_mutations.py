@@ -1,4 +1,4 @@
-"""The theory checks find errors in the code: each mutation of a copy of the package makes them fail.
+"""The theory checks find errors in the code and false statements: each mutation of a copy makes them fail.
 
 Each copy gets one mutation and runs the checks of one statement, with few examples. Without a mutation the same checks
 pass.
@@ -39,6 +39,7 @@ INFO_NCE = "care_bench/losses/info_nce.py"
 WAHBA = "care_bench/metrics/wahba.py"
 COMPOSITION = "care_bench/metrics/composition.py"
 GAMMA = "care_bench/metrics/relative_equivariance.py"
+BOUNDS = "theory_checks/measures_bounds.py"
 
 
 @dataclass(frozen=True)
@@ -97,28 +98,28 @@ MUTATIONS = (
     Mutation(
         "Procrustes is solved over SO(d) instead of O(d)",
         WAHBA,
-        (('if group == "SO":', "if group:"),),
+        ((' if group == "SO" else u @ vh', ""),),
         "test_orthogonal_maps.py",
         "recovers_the_map_in_its_coset",
     ),
     Mutation(
         "Wahba's problem is solved over O(d) instead of SO(d)",
         WAHBA,
-        (('if group == "SO":', "if not group:"),),
+        (('if group == "SO" else', "if not group else"),),
         "test_wahba.py",
         "solution_in_space_is_as_good_as_scipys",
     ),
     Mutation(
         "the sign goes to the largest singular value",
         WAHBA,
-        (("u[..., -1] *=", "u[..., 0] *="),),
+        (("special[..., -1] *=", "special[..., 0] *="),),
         "test_wahba.py",
         "solution_in_space_is_as_good_as_scipys",
     ),
     Mutation(
         "the rotation is inverted",
         WAHBA,
-        (("rotation = u @ vh", "rotation = (u @ vh).mT"),),
+        (('if group == "SO" else u @ vh', 'if group == "SO" else (u @ vh).mT'),),
         "test_wahba.py",
         "solution_over_the_whole_group",
     ),
@@ -168,6 +169,34 @@ MUTATIONS = (
         (("logits.masked_fill(itself, -torch.inf)", "logits"),),
         "test_contrastive_limits.py",
         "info_nce_lies_below",
+    ),
+    Mutation(
+        "Prop. 3 with the norm of the pseudo-inverse capped",
+        BOUNDS,
+        (("return 1 / smallest_singular_value(a)", "return min(2.4, 1 / smallest_singular_value(a))"),),
+        "test_perturbation_bounds.py",
+        "explains_every_admissible_perturbation",
+    ),
+    Mutation(
+        "the exponents of Prop. 3 with the norm of the pseudo-inverse capped",
+        BOUNDS,
+        (("return 1 / smallest_singular_value(a)", "return min(30, 1 / smallest_singular_value(a))"),),
+        "test_orders.py",
+        "exponents_of_its_bound",
+    ),
+    Mutation(
+        "Prop. 3 with half of the constant that is attained",
+        BOUNDS,
+        (("ATTAINED = math.sqrt(3) - 1", "ATTAINED = (math.sqrt(3) - 1) / 2"),),
+        "test_ascent.py",
+        "ascent_on_the_sphere",
+    ),
+    Mutation(
+        "the bound by two residuals without its denominator",
+        "theory_checks/test_ascent.py",
+        (("bound = product / (1 - inverse_norm(a) * sum(residuals))", "bound = product"),),
+        "test_ascent.py",
+        "needs_the_denominator",
     ),
 )
 OPTIONS = (

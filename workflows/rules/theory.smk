@@ -9,7 +9,7 @@ rule theory:
         checks=modules("theory_checks"),
         checked=[
             file
-            for package in ("augmentations", "losses", "metrics")
+            for package in ("augmentations", "data", "losses", "metrics", "models")
             for file in modules(f"care_bench/{package}")
         ],
     output:

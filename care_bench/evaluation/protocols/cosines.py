@@ -13,6 +13,14 @@ POSITIVE = (
     "Cosine of f(a(x)) and f(a'(x)) over the test samples and pairs of sampled augmentations: its mean, and the points "
     "below which 5 to 95 % of the cosines lie."
 )
+VARIANCE = (
+    "Variance of the cosine over the samples. An exactly equivariant encoder has none where d = 2 and its maps are "
+    "rotations; in d >= 3 one rotation turns different embeddings by different angles, so it has some."
+)
+OPPOSED = (
+    "Share of cosines in [-1, -0.5]. It can be large for an exactly equivariant encoder: where a rotation turns by "
+    "more than 120 degrees, or a map is a reflection."
+)
 POINTS = {
     "mean": "mean",
     "05": "5 % point",
@@ -43,8 +51,8 @@ PLAIN_AND_AUGMENTED = Protocol(
     1,
     (
         Metric("cosine_mean", "1", None, "cosine, mean"),
-        Metric("cosine_variance", "1", None, "cosine, variance"),
-        Metric("cosine_opposed", "1", None, "cosine, fraction opposed"),
+        Metric("cosine_variance", "1", None, "cosine, variance", VARIANCE),
+        Metric("cosine_opposed", "1", None, "cosine, fraction opposed", OPPOSED),
     ),
     never_skipped,
     _measure_plain_and_augmented,

@@ -11,16 +11,18 @@ if TYPE_CHECKING:
 
 
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
-    from care_bench.metrics import wahba
+    from care_bench.metrics import wahba_by_group
 
-    result = wahba(*embedded.directions)
+    solutions = wahba_by_group(*embedded.directions)
+    result = solutions["SO"]
     worst = Measurement(float(result.error.max()), len(result.error))
-    return over_repeats(result.error), worst, over_repeats(result.error_per_sample)
+    means = over_repeats(result.error), worst, over_repeats(result.error_per_sample)
+    return *means, over_repeats(solutions["O"].error)
 
 
 PROTOCOL = Protocol(
     "wahba-v1",
-    1,
+    2,
     (
         Metric(
             "wahba_error",
@@ -32,6 +34,14 @@ PROTOCOL = Protocol(
         ),
         Metric("wahba_error_worst", "1", False, "Wahba, worst"),
         Metric("wahba_error_per_sample", "1", False, "Wahba, per sample"),
+        Metric(
+            "wahba_error_orthogonal",
+            "1",
+            False,
+            "Wahba over O(d), mean",
+            "Over rotations, as in the paper, Wahba's error punishes an encoder on which an augmentation acts exactly "
+            "as a reflection; over O(d), which zero loss promises, it does not.",
+        ),
     ),
     never_skipped,
     _measure,

@@ -1,0 +1,105 @@
+"""Trained networks: where the package's encoders end, and whether their maps are orthogonal on unseen data."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import settings
+
+from theory_checks.measures_bounds import SHARP
+from theory_checks.observing import Statement, observe_bound, observe_counterexample, observe_starts
+from theory_checks.trained_encoders import COLLAPSED, Maps, Problem, digits, ended, initial, maps, proteins, train
+
+TEXT = (
+    "Where a {} is trained on loss and uniformity, one orthogonal map for each new augmentation carries unseen samples "
+    "within (2√2-2)^(-1/2) √L/√λ, and leaves less than {:.0%} of their motion."
+)
+KEPT_APART = "holds with assumption: uniformity keeps the embeddings apart"
+
+
+@dataclass(frozen=True)
+class Training:
+    """How an encoder is trained, and what part of the motion its maps may leave, as a mean over the starts."""
+
+    name: str
+    what: str
+    problem: Callable[[], Problem]
+    steps: int
+    weight: float
+    left: float
+
+    @property
+    def statement(self) -> Statement:
+        """What the ledger says of it."""
+        return Statement(self.name, TEXT.format(self.what, self.left), "Prop. 1, 3 by training", KEPT_APART)
+
+
+TRAININGS = (
+    Training("trained-convnet", "convnet on digits, under mirroring and crops,", digits, 400, 0.3, 0.6),
+    Training("trained-deepset", "DeepSet on proteins, under rotations of space,", proteins, 1200, 1.0, 0.7),
+)
+STATEMENTS = (
+    *(training.statement for training in TRAININGS),
+    Statement(
+        "trained-alone",
+        "Minimising the loss gives an encoder whose embeddings differ.",
+        "trivial minima, by training",
+        "counterexample to the text as printed: alone the loss is minimised by a constant",
+    ),
+)
+
+
+def starts() -> range:
+    """Return the seeds of the random starts: two in the default profile, twenty in the thorough one."""
+    return range(max(2, settings().max_examples // 20))
+
+
+def expected_bound(found: Maps) -> float:
+    """Return the bound of Prop. 3 in expectation, or what two unit vectors can be apart where that is more."""
+    return min(2.0, SHARP * math.sqrt(found.loss / max(found.smallest, 1e-12)))
+
+
+@pytest.mark.parametrize(
+    "training", [pytest.param(t, id=t.name, marks=pytest.mark.statement(t.name)) for t in TRAININGS]
+)
+def test_a_trained_encoder_has_orthogonal_maps_on_unseen_samples(training: Training) -> None:
+    problem, ends, left = training.problem(), [], []
+    for seed in starts():
+        encoder = initial(problem, seed)
+        before = maps(problem, encoder, seed)
+        train(problem, encoder, seed, training.steps, training.weight)
+        after = maps(problem, encoder, seed)
+        ends.append(ended(problem, encoder, seed, training.weight))
+        left.append(after.residual / after.motion)
+        case = (
+            f"d={problem.dimension} seed={seed}: residual {after.residual:.2f} of motion {after.motion:.2f}, best "
+            f"linear map {after.defect:.2f} from O(d); untrained {before.residual:.2f} of {before.motion:.2f}"
+        )
+        observe_bound(training.name, value=after.residual, bound=expected_bound(after), case=case)
+        assert after.residual <= expected_bound(after)
+        assert before.residual > 0.7 * before.motion  # no map explains what an untrained encoder does
+        assert after.motion > 0.4  # the maps move the embeddings: this is not invariance
+        assert after.uniformity < 0.3 < COLLAPSED < before.uniformity
+    observe_starts(training.name, len(ends), ends)
+    assert statistics.mean(left) < training.left
+
+
+@pytest.mark.statement("trained-alone")
+@pytest.mark.parametrize("make", [digits, proteins], ids=["digits", "proteins"])
+def test_alone_the_loss_is_minimised_by_a_constant(make: Callable[[], Problem]) -> None:
+    problem, ends = make(), []
+    for seed in starts():
+        encoder = initial(problem, seed)
+        train(problem, encoder, seed, steps=60, weight=0.0)
+        found = maps(problem, encoder, seed)
+        ends.append(ended(problem, encoder, seed, weight=0.0))
+        case = f"d={problem.dimension} {make.__name__} seed={seed}: uniformity at loss {found.loss:.0e}"
+        observe_counterexample("trained-alone", value=found.uniformity, case=case)
+        assert found.loss < 1e-3
+        assert found.uniformity > COLLAPSED
+    observe_starts("trained-alone", len(ends), ends)
+    assert all(end.kind == "collapsed" for end in ends)
