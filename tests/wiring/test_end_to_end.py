@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import orthogonal_procrustes
 from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
@@ -156,6 +157,8 @@ def test_equivariance(name: str, representation: str, measured: Callable[[str], 
     same(run.value("wahba-v1", "wahba_error", representation), np.mean(errors))
     same(run.value("wahba-v1", "wahba_error_worst", representation), max(errors))
     same(run.value("wahba-v1", "wahba_error_per_sample", representation), np.mean(errors) / np.sqrt(n))
+    apart = [np.linalg.norm(z @ orthogonal_procrustes(z, view)[0] - view) for view in za]
+    same(run.value("wahba-v1", "wahba_error_orthogonal", representation), np.mean(apart))
 
     ratios = []
     for view in za:
