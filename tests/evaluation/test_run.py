@@ -112,7 +112,7 @@ def test_repeats_are_kept_if_the_value_is_their_mean(evaluations: dict[str, list
         repeated = [record for record in records if record.values is not None]
         assert {(record.protocol, record.metric) for record in repeated} == {
             *[("paper-small-v1", "top1")] * (dataset == "digits"),
-            *(("wahba-v1", "wahba_error"), ("wahba-v1", "wahba_error_per_sample")),
+            *(("wahba-v1", f"wahba_error{name}") for name in ("", "_per_sample", "_orthogonal")),
             *(("cosine-v1", f"cosine_{name}") for name in ("mean", "variance", "opposed")),
             *(("positive-cosine-v1", "positive_cosine_mean"), ("alignment-uniformity-v1", "alignment")),
             *(("composition-v1", "composition_error"), ("retrieval-v1", "retrieval_overlap")),
