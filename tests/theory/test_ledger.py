@@ -165,7 +165,7 @@ def test_minima():
 """
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.mutation)])
 def test_counterexamples_and_stuck_starts_have_columns_of_their_own(
     theory: RunPytest, tmp_path: Path, workers: str
 ) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.transform import Rotation
 from torch import nn
 
@@ -173,8 +174,11 @@ def test_reflections_are_no_rotations() -> None:
     def best(source: Array, target: Array) -> Array:
         return np.asarray(Rotation.align_vectors(target, source)[0].as_matrix())
 
-    error, worst, _ = PROTOCOLS["wahba-v1"].measure(found)
+    error, worst, _, orthogonal = PROTOCOLS["wahba-v1"].measure(found)
     assert error.value == worst.value == pytest.approx(np.linalg.norm(mirrored - z @ best(z, mirrored).T), rel=1e-6)
+    over_all = np.linalg.norm(mirrored - z @ orthogonal_procrustes(z, mirrored)[0])
+    assert orthogonal.value == pytest.approx(over_all, rel=1e-6)
+    assert orthogonal.value < 0.9 * error.value
     (composition,) = PROTOCOLS["composition-v1"].measure(found)
     apart = best(z, turned) - best(mirrored, turned) @ best(z, mirrored)
     assert composition.value == pytest.approx(np.sqrt(np.mean(np.sum((z @ apart.T) ** 2, axis=1))), rel=1e-6)
