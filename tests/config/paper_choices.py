@@ -13,6 +13,7 @@ from tests.config.paper_values import (
     Values,
 )
 from tests.config.paper_values import CIFAR as CARES_CIFAR
+from tests.config.paper_values import IMAGENET100_RELEASED as RELEASED_RECIPE
 
 FREE = {"training.deterministic", "training.threads", "training.checkpoint_every"}
 """Keys that change the measured numbers by rounding only."""
@@ -130,6 +131,7 @@ CHOICES: dict[str, dict[str, Values]] = {
         "byol": BOTH_VIEWS_OF_BYOL,
         "equimod-byol": BOTH_VIEWS_OF_BYOL,
         "simclr-equimod-recipe": {**EQUIMOD, **EQUIMOD_RECIPE, **SIMCLR},
+        "simclr-batchnorm-rows": {**CIFAR, **SIMCLR, **REPLICAS},
         "care-equimod-recipe": {**EQUIMOD, **EQUIMOD_RECIPE, **ON_SIMCLR, "method.splits": 32},
         "care-equimod-recipe-released-code": {**EQUIMOD, **EQUIMOD_RECIPE, **ON_SIMCLR, "method.splits": 32},
         "equimod-simclr-care-recipe": {**CARES_CIFAR, **CARE, **EQUIMOD_TERM, "method.base.temperature": 0.5},
@@ -175,6 +177,13 @@ CHOICES: dict[str, dict[str, Values]] = {
     "imagenet100": {
         "simclr": {**IMAGENET100, **SIMCLR},
         "simclr-synchronised": {**IMAGENET100, **SIMCLR, **SYNCHRONISED},
+        "simclr-released-recipe": {
+            **RELEASED_RECIPE,
+            **RUN,
+            "training.warmup_epochs": 0,
+            **SIMCLR,
+            "method.negatives_per": 64,
+        },
         "moco_v2": {**IMAGENET100, **MOCO_DEFAULTS},
         "moco_v2-synchronised": {**IMAGENET100, **MOCO_DEFAULTS, **SYNCHRONISED},
         "care": {**IMAGENET100, **ON_SIMCLR},
@@ -272,9 +281,11 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
         "training.devices": set(VARIANTS["stl10"]),
     },
     "imagenet100": {
-        "augmentation.blur_kernel": set(VARIANTS["imagenet100"]) - RELEASED_IMAGENET,
+        "augmentation.blur_kernel": set(VARIANTS["imagenet100"]) - RELEASED_IMAGENET - {"simclr-released-recipe"},
+        "training.batch_size": {"simclr-released-recipe"},
+        "training.optimizer.learning_rate": {"simclr-released-recipe"},
         "method.splits": RELEASED_IMAGENET,
-        "training.batchnorm": {"simclr-synchronised", "moco_v2-synchronised"},
+        "training.batchnorm": {"simclr-synchronised", "moco_v2-synchronised", "simclr-released-recipe"},
         "method.negatives_per": {"simclr", "simclr-synchronised"},
         "method.base.negatives_per": {"care"},
     },

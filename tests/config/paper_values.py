@@ -196,6 +196,7 @@ VARIANTS: dict[str, dict[str, Values]] = {
         "byol": BYOL_ALONE,
         "equimod-byol": {**BYOL, **EQUIMOD_TERM, **BYOL_INSIDE},
         "simclr-equimod-recipe": {**CIFAR, "method.temperature": 0.5},
+        "simclr-batchnorm-rows": {**CIFAR, "method.temperature": 0.5},
         "care-equimod-recipe": {**CIFAR, **CARE},
         "care-equimod-recipe-released-code": {**CIFAR, **CARE_RELEASED},
         "equimod-simclr-care-recipe": {},
@@ -225,6 +226,7 @@ VARIANTS: dict[str, dict[str, Values]] = {
     "imagenet100": {
         "simclr": {**IMAGENET100, **PER_DEVICE, "method.temperature": 0.2},
         "simclr-synchronised": {**IMAGENET100, **PER_DEVICE, "method.temperature": 0.2},
+        "simclr-released-recipe": {"method.temperature": 0.2},
         "moco_v2": {**IMAGENET100, **PER_DEVICE, **MOCO_IMAGENET100},
         "moco_v2-synchronised": {**IMAGENET100, **PER_DEVICE, **MOCO_IMAGENET100},
         "care": {**IMAGENET100, **SYNCHRONISED, **care(0.005, 4, base_temperature=0.2)},
