@@ -64,13 +64,16 @@ def test_the_figure_says_how_far_the_theory_explains(some: list[Record]) -> None
     assert (again.svg, again.pdf) == (figure.svg, figure.pdf)
 
 
-def test_without_certificates_there_is_no_figure_and_matplotlib_is_not_imported(record: Make, tmp_path: Path) -> None:
+def test_without_certificates_there_is_no_figure_and_matplotlib_is_not_imported(
+    record: Make, results: Path, tmp_path: Path
+) -> None:
     assert certificate_figure([record(metric="gamma", value=1.0)]) is None
     code = (
         "import sys; from care_bench.report.build import write_report; from pathlib import Path\n"
-        "write_report(Path('results'), Path(sys.argv[1]), ['md']); print('matplotlib' in sys.modules, file=sys.stderr)"
+        "write_report(Path(sys.argv[1]), Path(sys.argv[2]), ['md'])\n"
+        "print('matplotlib' in sys.modules, file=sys.stderr)"
     )
-    command = [sys.executable, "-c", code, str(tmp_path / "out")]
+    command = [sys.executable, "-c", code, str(results), str(tmp_path / "out")]
     ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stderr.splitlines()[-1] == "False"
 
