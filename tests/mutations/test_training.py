@@ -142,7 +142,7 @@ MUTANTS = (
         "training/batches.py",
         "[position * self.batch_size : (position + 1) * self.batch_size]",
         "[position * self.batch_size + 1 : (position + 1) * self.batch_size + 1]",
-        ("training/test_batches.py",),
+        DRAWS,
     ),
     Mutant(
         "initial weights ignore the seed",

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 import torch
 
-from care_bench.data import PreparedDataset
+from care_bench.data import PreparedDataset, Split
 from care_bench.methods import PLAIN
 from care_bench.runs.folder import RunFolder
+from care_bench.training.batches import Batches
 from care_bench.training.pretrain import make_views
 from care_bench.training.session import Session
 from tests.wiring.conftest import BATCH, Make, Open
@@ -67,6 +68,15 @@ def test_an_epoch_visits_samples_once_in_an_order_of_its_own(run: Make, method: 
             orders.add((*steps[0], *steps[1]))
     assert len(orders) == 4
     assert all(list(order) != sorted(order) for order in orders)
+
+
+def test_an_epoch_of_whole_batches_leaves_no_sample_out(images: PreparedDataset) -> None:
+    whole = Split(images.train.inputs[: 2 * BATCH], {})
+    batches = Batches(whole, BATCH, "digits", 0, torch.device("cpu"))
+    for epoch in range(2):
+        visited = [batches.rows(2 * epoch + step).tolist() for step in range(2)]
+        assert [len(rows) for rows in visited] == [BATCH, BATCH]
+        assert sorted(visited[0] + visited[1]) == list(range(2 * BATCH))
 
 
 CHUNKS = [
