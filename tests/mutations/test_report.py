@@ -213,8 +213,8 @@ MUTANTS = (
     Mutant(
         "residual and ratio change places",
         "report/theory.py",
-        "_number(row.worst_residual, NO_EXAMPLES)",
-        "_number(row.tightest_ratio, NO_EXAMPLES)",
+        "_number(row.worst_residual, ONLY_COUNTEREXAMPLES",
+        "_number(row.tightest_ratio, ONLY_COUNTEREXAMPLES",
         THEORY,
     ),
 )
