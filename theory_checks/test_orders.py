@@ -120,7 +120,7 @@ def measured(family: Family) -> tuple[Exponent, Exponent]:
     return exponents(values, [math.sqrt(gap) for gap in gaps], norms)
 
 
-def hold(found: Exponent, expected: float) -> None:
+def assert_exponent(found: Exponent, expected: float) -> None:
     """Assert that the interval is narrow and holds the expected exponent."""
     assert found.half < 0.2, f"{found} is too wide to tell"
     assert abs(found.value - expected) <= found.half + SLACK, f"{found}, expected {expected}"
@@ -135,7 +135,7 @@ def test_the_left_side_grows_with_the_exponents_of_its_bound(family: Family) -> 
         miss, allowed = abs(exponent.value - expected), exponent.half + SLACK
         case = f"exponent {exponent} of {name}, σ from 0.3 to 1e-3"
         observe_bound(family.statement.id, value=miss, bound=allowed, case=case)
-        hold(exponent, expected)
+        assert_exponent(exponent, expected)
 
 
 @pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.bound)
@@ -144,8 +144,8 @@ def test_control_other_exponents_and_a_capped_pseudo_inverse_are_seen(family: Fa
     values, gaps, norms = zip(*(family.example(*at, seed) for seed, at in enumerate(grid)), strict=True)
     capped = exponents(values, np.sqrt(gaps), np.minimum(norms, 30.0))
     with pytest.raises(AssertionError, match=r"expected|too wide"):
-        hold(capped[1], family.inverse)
+        assert_exponent(capped[1], family.inverse)
     with pytest.raises(AssertionError, match="expected"):
-        hold(measured(family)[0], family.epsilon - 1)
+        assert_exponent(measured(family)[0], family.epsilon - 1)
     with pytest.raises(AssertionError, match="expected"):
-        hold(measured(family)[1], family.inverse + 1)
+        assert_exponent(measured(family)[1], family.inverse + 1)

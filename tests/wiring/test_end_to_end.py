@@ -137,7 +137,7 @@ def rotation(source: Array, target: Array) -> Array:
     return np.asarray(u @ np.diag(signs) @ vt)
 
 
-def same(record: Record, expected: float, rel: float = 2e-4, abs_: float = 2e-5) -> None:
+def assert_same(record: Record, expected: float, rel: float = 2e-4, abs_: float = 2e-5) -> None:
     assert record.value == pytest.approx(expected, rel=rel, abs=abs_), (record.metric, record.representation)
 
 
@@ -154,11 +154,11 @@ def test_equivariance(name: str, representation: str, measured: Callable[[str], 
     za = [unit(run.embed(run.views(run.test, drawn, i))[representation]) for i in range(DRAWS)]
 
     errors = [np.linalg.norm(view - z @ rotation(z, view).T) for view in za]
-    same(run.value("wahba-v1", "wahba_error", representation), np.mean(errors))
-    same(run.value("wahba-v1", "wahba_error_worst", representation), max(errors))
-    same(run.value("wahba-v1", "wahba_error_per_sample", representation), np.mean(errors) / np.sqrt(n))
+    assert_same(run.value("wahba-v1", "wahba_error", representation), np.mean(errors))
+    assert_same(run.value("wahba-v1", "wahba_error_worst", representation), max(errors))
+    assert_same(run.value("wahba-v1", "wahba_error_per_sample", representation), np.mean(errors) / np.sqrt(n))
     apart = [np.linalg.norm(z @ orthogonal_procrustes(z, view)[0] - view) for view in za]
-    same(run.value("wahba-v1", "wahba_error_orthogonal", representation), np.mean(apart))
+    assert_same(run.value("wahba-v1", "wahba_error_orthogonal", representation), np.mean(apart))
 
     ratios = []
     for view in za:
@@ -167,27 +167,35 @@ def test_equivariance(name: str, representation: str, measured: Callable[[str], 
             movement = ((view[j] - z[j]) ** 2).sum() + ((view[i] - z[i]) ** 2).sum()
             ratios.append((change / movement) ** 2)
     ordered, cut = np.sort(ratios), int(0.1 * len(ratios))
-    same(run.value("relative-equivariance-v1", "gamma", representation), np.mean(ratios), rel=5e-3)
-    same(run.value("relative-equivariance-v1", "gamma_median", representation), np.median(ordered), rel=5e-3)
-    same(run.value("relative-equivariance-v1", "gamma_trimmed", representation), ordered[cut:-cut].mean(), rel=5e-3)
+    assert_same(run.value("relative-equivariance-v1", "gamma", representation), np.mean(ratios), rel=5e-3)
+    assert_same(run.value("relative-equivariance-v1", "gamma_median", representation), np.median(ordered), rel=5e-3)
+    assert_same(
+        run.value("relative-equivariance-v1", "gamma_trimmed", representation), ordered[cut:-cut].mean(), rel=5e-3
+    )
     moved = [np.linalg.norm(view - z, axis=1).mean() for view in za]
-    same(run.value("relative-equivariance-v1", "invariance", representation), np.mean(moved))
+    assert_same(run.value("relative-equivariance-v1", "invariance", representation), np.mean(moved))
 
     cosines = [(z * view).sum(axis=1) for view in za]
-    same(run.value("cosine-v1", "cosine_mean", representation), np.mean([c.mean() for c in cosines]))
-    same(run.value("cosine-v1", "cosine_variance", representation), np.mean([c.var(ddof=1) for c in cosines]), rel=1e-3)
-    same(run.value("cosine-v1", "cosine_opposed", representation), np.mean([(c <= -0.5).mean() for c in cosines]))
+    assert_same(run.value("cosine-v1", "cosine_mean", representation), np.mean([c.mean() for c in cosines]))
+    assert_same(
+        run.value("cosine-v1", "cosine_variance", representation), np.mean([c.var(ddof=1) for c in cosines]), rel=1e-3
+    )
+    assert_same(
+        run.value("cosine-v1", "cosine_opposed", representation), np.mean([(c <= -0.5).mean() for c in cosines])
+    )
 
     positive = (za[0] * za[1]).sum(axis=1)  # the third has no partner
-    same(run.value("positive-cosine-v1", "positive_cosine_mean", representation), positive.mean())
+    assert_same(run.value("positive-cosine-v1", "positive_cosine_mean", representation), positive.mean())
     for point in ("05", "25", "50", "75", "95"):
         expected = np.percentile(positive, int(point))
-        same(run.value("positive-cosine-v1", f"positive_cosine_{point}", representation), expected)
+        assert_same(run.value("positive-cosine-v1", f"positive_cosine_{point}", representation), expected)
 
     aligned = np.linalg.norm(za[0] - za[1], axis=1).mean()
-    same(run.value("alignment-uniformity-v1", "alignment", representation), aligned)
+    assert_same(run.value("alignment-uniformity-v1", "alignment", representation), aligned)
     pairs = [z[i] @ z[j] for i in range(n) for j in range(n) if i != j]
-    same(run.value("alignment-uniformity-v1", "uniformity", representation), logsumexp(pairs) - np.log(len(pairs)))
+    assert_same(
+        run.value("alignment-uniformity-v1", "uniformity", representation), logsumexp(pairs) - np.log(len(pairs))
+    )
 
 
 @EVERY
@@ -204,13 +212,13 @@ def test_certificate(name: str, representation: str, measured: Callable[[str], M
         *(("certificate_condition", "certificate_printed_bound") if spans else ()),
     ):
         expected = np.mean([one[metric] for one in found])
-        same(run.value("certificate-v1", metric, representation), expected, rel=1e-2)
+        assert_same(run.value("certificate-v1", metric, representation), expected, rel=1e-2)
     if not spans:
         assert run.value("certificate-v1", "certificate_printed_bound", representation).value is None
     sigma = np.linalg.svd(z, compute_uv=False)[-1]
     assert spans == pytest.approx(sigma, rel=1e-2, abs=1e-4)
     share = np.mean([100 * (spans > 0 and one["certificate_condition"] <= 1 / np.sqrt(2)) for one in found])
-    same(run.value("certificate-v1", "certificate_admissible", representation), share)
+    assert_same(run.value("certificate-v1", "certificate_admissible", representation), share)
     rank = run.value("certificate-v1", "certificate_rank", representation).value
     assert rank is not None
     assert 0 <= rank <= z.shape[1]
@@ -251,7 +259,7 @@ def test_gradient_ratio(name: str, measured: Callable[[str], Measured]) -> None:
     run = measured(name)
     ratios = [line["gradient_ratio"] for line in run.log if "gradient_ratio" in line]
     assert [line["step"] for line in run.log if "gradient_ratio" in line] == [1, 2, 4, 5, 7, 8, 10, 11]
-    same(run.value("gradient-ratio-v1", "gradient_ratio", "projection"), math.fsum(ratios) / 8, rel=1e-9)
+    assert_same(run.value("gradient-ratio-v1", "gradient_ratio", "projection"), math.fsum(ratios) / 8, rel=1e-9)
 
 
 @EVERY
@@ -272,7 +280,7 @@ def test_composition(name: str, representation: str, measured: Callable[[str], M
         moved = unit(run.embed(run.views(run.test, first, i))[representation])
         apart = rotation(z, twice) - rotation(moved, twice) @ rotation(z, moved)
         expected.append(np.sqrt(((z @ apart.T) ** 2).sum(axis=1).mean()))
-    same(run.value("composition-v1", "composition_error", representation), np.mean(expected), rel=2e-3)
+    assert_same(run.value("composition-v1", "composition_error", representation), np.mean(expected), rel=2e-3)
 
 
 @EVERY
@@ -292,7 +300,7 @@ def test_retrieval(name: str, representation: str, measured: Callable[[str], Mea
         moved = nearest(run.embed(run.views(run.test, drawn, i))[representation])
         shares.append(np.mean([len(one & other) / 5 for one, other in zip(still, moved, strict=True)]))
     # A tie in float32 may swap a neighbour.
-    same(run.value("retrieval-v1", "retrieval_overlap", representation), 100 * np.mean(shares), abs_=0.3)
+    assert_same(run.value("retrieval-v1", "retrieval_overlap", representation), 100 * np.mean(shares), abs_=0.3)
     reason = f"{name} has no label tint: the colour that made an image"
     assert run.value("retrieval-v1", "retrieval_tint_distance", representation).reason == reason
 
@@ -310,10 +318,12 @@ def test_probes(representation: str, measured: Callable[[str], Measured]) -> Non
     for i, row in enumerate(cosines):
         for j in np.argsort(-row)[:20]:
             votes[i, y[j]] += np.exp(row[j] / 0.07)
-    same(run.value("knn-v1", "top1", representation), 100 * (votes.argmax(axis=1) == target).mean(), abs_=one + 1e-9)
+    assert_same(
+        run.value("knn-v1", "top1", representation), 100 * (votes.argmax(axis=1) == target).mean(), abs_=one + 1e-9
+    )
 
     logits = logistic_regression(train, y, test)
-    same(
+    assert_same(
         run.value("cached-v1", "top1", representation), 100 * (logits.argmax(axis=1) == target).mean(), abs_=one + 1e-9
     )
 
@@ -323,7 +333,7 @@ def test_probes(representation: str, measured: Callable[[str], Measured]) -> Non
         weight, bias = adam(train, y, seed)
         expected.append(100 * ((test @ weight + bias).argmax(axis=1) == target).mean())
     assert found.values == pytest.approx(expected, abs=one + 1e-9)
-    same(found, np.mean(expected), abs_=one)
+    assert_same(found, np.mean(expected), abs_=one)
     assert found.n == 2
 
 
@@ -387,10 +397,10 @@ def test_point_clouds(representation: str, measured: Callable[[str], Measured]) 
     predicted = ridge(x, target.reshape(len(x), 9), test_x).reshape(-1, 3, 3)
     spread = ((test_target - test_target.mean(axis=0)) ** 2).sum()
     r2 = 1 - ((test_target - predicted) ** 2).sum() / spread
-    same(run.value("first-pc-v1", "first_pc_r2", representation), r2, rel=1e-3, abs_=1e-4)
+    assert_same(run.value("first-pc-v1", "first_pc_r2", representation), r2, rel=1e-3, abs_=1e-4)
     lines = np.linalg.eigh(test_target)[1][:, :, 2], np.linalg.eigh(predicted)[1][:, :, 2]
     angles = np.degrees(np.arccos(np.minimum(np.abs((lines[0] * lines[1]).sum(axis=1)), 1)))
-    same(run.value("first-pc-v1", "first_pc_angle", representation), angles.mean(), rel=2e-3)
+    assert_same(run.value("first-pc-v1", "first_pc_angle", representation), angles.mean(), rel=2e-3)
 
     chosen = torch.randperm(
         len(run.test), generator=generator("proteins", SETTINGS.augmentation_seed, "trajectory clouds")
@@ -409,8 +419,8 @@ def test_point_clouds(representation: str, measured: Callable[[str], Measured]) 
             planarity.append(100 * variances[:2].sum() / variances.sum())
             steps = np.linalg.norm(np.roll(curve, -1, axis=0) - curve, axis=1)
             variation.append(steps.std() / steps.mean())
-    same(run.value("trajectories-v1", "trajectory_planarity", representation), np.mean(planarity))
-    same(run.value("trajectories-v1", "trajectory_step_variation", representation), np.mean(variation), rel=1e-2)
+    assert_same(run.value("trajectories-v1", "trajectory_planarity", representation), np.mean(planarity))
+    assert_same(run.value("trajectories-v1", "trajectory_step_variation", representation), np.mean(variation), rel=1e-2)
 
 
 def projectors(clouds: Array) -> Array:
