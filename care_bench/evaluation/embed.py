@@ -22,13 +22,13 @@ from care_bench.evaluation.embedded import Embedded
 from care_bench.evaluation.probe_stream import ProbeStream
 from care_bench.metrics.linear_probe import RECIPES
 from care_bench.metrics.trajectories import CLOUDS, axis_rotations
-from care_bench.models import Encoder
-from care_bench.names import REPRESENTATIONS, Representation
+from care_bench.models import Encoder, FeatureExtractor
 from care_bench.runs.randomness import generator
 
 __all__ = ["Embedded", "Embedder"]  # outside packages import Embedded from here, too
 
-Both = dict[Representation, Tensor]
+Part = dict[str, Tensor]
+"""Representation -> its embeddings."""
 MOST_CLOUDS = 10_000
 """Most point clouds of each split that are measured, evenly spaced, since each augmentation needs a copy of them."""
 SAMPLES = {
@@ -47,7 +47,7 @@ COMPOSED = 5
 
 
 class Embedder:
-    """Embeds the parts of a data set with a frozen encoder, each sample once for both representations.
+    """Embeds the parts of a data set with a frozen encoder, each sample once for all its representations.
 
     The draws depend on the data set, the distributions of ``augmentation`` and ``augmentation_seed``, not on the size
     of its views: runs of a data set whose augmentations have the same distributions are measured under the same draws.
@@ -68,7 +68,7 @@ class Embedder:
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: FeatureExtractor,
         augmentation: Augmentation[Any],
         dataset: PreparedDataset,
         settings: EvaluationConfig,
@@ -89,8 +89,8 @@ class Embedder:
         self.gradient_ratios = gradient_ratios
         self.pretraining = pretraining or augmentation
         self.seconds = 0.0
-        self._parts: dict[str, Both] = {}
-        self._makers: dict[str, Callable[[], Both]] = {
+        self._parts: dict[str, Part] = {}
+        self._makers: dict[str, Callable[[], Part]] = {
             "test": lambda: self._plain(self.dataset.test),
             "augmented": lambda: self._augmented(self.dataset.test, self._test_draw),
             "composed": lambda: self._composed(self._test_draw[:COMPOSED]),
@@ -101,30 +101,31 @@ class Embedder:
             "trajectories": self._trajectories,
         }
 
-    def embedded(self, representation: Representation) -> Embedded:
+    def embedded(self, representation: str) -> Embedded:
         """Return one representation; its parts are embedded on first use."""
         part: Callable[[str], Tensor] = lambda name: self.part(name)[representation]  # noqa: E731
         return Embedded(self.dataset, self.settings, part, self.gradient_ratios, self._probe_stream)
 
     def _probe_stream(self, protocol: str) -> ProbeStream:
         """Return training images as CARE's release augments them on small images, or MoCo's on ImageNet."""
+        assert isinstance(self.encoder, Encoder), "only a run has a backbone whose BatchNorm can be trained"
         released = protocol == "released-small-v1"
         augmentation = self.pretraining if released else _crop_and_flip(self.pretraining)
         seed, batch = self.settings.augmentation_seed, RECIPES[protocol].batch
         return ProbeStream.of(self.encoder, augmentation, self.dataset, batch, released, seed, self.device)
 
-    def part(self, name: str) -> Both:
-        """Return a part in both representations.
+    def part(self, name: str) -> Part:
+        """Return a part in every representation.
 
         Raises:
             CareBenchError: an embedding is not finite.
         """
         if name not in self._parts:
             began = time.perf_counter()
-            both = self._makers[name]()
-            for representation in REPRESENTATIONS:
-                self._check_finite(name, representation, both[representation])
-            self._parts[name] = both
+            found = self._makers[name]()
+            for representation in self.encoder.representations:
+                self._check_finite(name, representation, found[representation])
+            self._parts[name] = found
             self.seconds += time.perf_counter() - began
         return self._parts[name]
 
@@ -143,16 +144,16 @@ class Embedder:
     def _generator(self, purpose: str) -> torch.Generator:
         return generator(self.dataset.name, self.settings.augmentation_seed, purpose)
 
-    def _plain(self, split: Split) -> Both:
+    def _plain(self, split: Split) -> Part:
         return self._embed(self.augmentation.identity(samples) for samples in self._batches(split))
 
-    def _augmented(self, split: Split, parameters: Parameters) -> Both:
+    def _augmented(self, split: Split, parameters: Parameters) -> Part:
         def view(samples: Tensor, i: int) -> Tensor:
             return _apply(self.augmentation, samples, parameters[i])
 
         return self._copies(split, len(parameters), view)
 
-    def _composed(self, first: Parameters) -> Both:
+    def _composed(self, first: Parameters) -> Part:
         """Embed the test samples under a second augmentation, drawn for the size of a view, after each first one."""
         before, after = _composable(self.augmentation)
         second = after.sample(len(first), self._generator("composed"))
@@ -162,12 +163,12 @@ class Embedder:
 
         return self._copies(self.dataset.test, len(first), view)
 
-    def _inputs(self, split: Split, parameters: Parameters) -> Both:
+    def _inputs(self, split: Split, parameters: Parameters) -> Part:
         samples = torch.from_numpy(np.array(split.inputs)).to(self.device)
         inputs = torch.stack([_apply(self.augmentation, samples, parameters[i]) for i in range(len(parameters))])
-        return dict.fromkeys(REPRESENTATIONS, inputs)
+        return dict.fromkeys(self.encoder.representations, inputs)
 
-    def _trajectories(self) -> Both:
+    def _trajectories(self) -> Part:
         """Embed a few test clouds under every rotation about every axis."""
         test = self.dataset.test
         chosen = torch.randperm(len(test), generator=self._generator("trajectory clouds"))[:CLOUDS]
@@ -185,9 +186,9 @@ class Embedder:
         for start in range(0, len(split), size):
             yield to_device(torch.from_numpy(np.array(split.inputs[start : start + size])), self.device)
 
-    def _copies(self, split: Split, number: int, view: Callable[[Tensor, int], Tensor]) -> Both:
+    def _copies(self, split: Split, number: int, view: Callable[[Tensor, int], Tensor]) -> Part:
         """Embed the copies of a split one by one into a single tensor, so that memory never holds them twice."""
-        found: Both = {}
+        found: Part = {}
         for i in range(number):
             copy = self._embed(view(samples, i) for samples in self._batches(split))
             for name, rows in copy.items():
@@ -197,15 +198,14 @@ class Embedder:
         return found
 
     @torch.inference_mode()
-    def _embed(self, batches: Iterable[Tensor]) -> Both:
-        projections, features = [], []
+    def _embed(self, batches: Iterable[Tensor]) -> Part:
+        found: dict[str, list[Tensor]] = {name: [] for name in self.encoder.representations}
         for views in batches:
-            backbone = self.encoder.features(views)
-            features.append(backbone.float())
-            projections.append(self.encoder.project(backbone))
-        return {"projection": torch.cat(projections), "features": torch.cat(features)}
+            for name, rows in self.encoder.represent(views).items():
+                found[name].append(rows)
+        return {name: torch.cat(rows) for name, rows in found.items()}
 
-    def _check_finite(self, name: str, representation: Representation, rows: Tensor) -> None:
+    def _check_finite(self, name: str, representation: str, rows: Tensor) -> None:
         # One copy at a time: isfinite needs more memory than its input.
         copies = rows.unbind() if rows.ndim > 2 else (rows,)
         bad = sum(int((~torch.isfinite(copy)).any(dim=-1).sum()) for copy in copies)

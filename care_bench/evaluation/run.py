@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import json
-import math
-import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-from pydantic import ValidationError
 
 import care_bench
 from care_bench.artifacts import Record, code_version, environment, write_records
@@ -20,11 +16,11 @@ from care_bench.config import EvaluationConfig, RunConfig, read_run
 from care_bench.data import PreparedDataset, load
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.embed import Embedder
-from care_bench.evaluation.embedded import Embedded
-from care_bench.evaluation.measurement import Measurement, Protocol
+from care_bench.evaluation.measurement import Protocol
 from care_bench.evaluation.protocols import PROTOCOLS
+from care_bench.evaluation.records import measure_encoder
 from care_bench.files import canonical_json, locked, sha256_file, sha256_tree, write_json
-from care_bench.names import GRADIENT_RATIO, REPRESENTATIONS
+from care_bench.names import GRADIENT_RATIO
 from care_bench.runs.build import build_augmentation, build_run_encoder
 from care_bench.runs.device import best_device, describe_device, reproducible, tf32_allowed
 from care_bench.runs.folder import RunFolder
@@ -202,7 +198,7 @@ def _records(task: _Task) -> Iterator[Record]:
             where = f"run {config.id}" + ("" if weights.epoch is None else f", epoch {weights.epoch}")
             # A new embedder for each encoder: the embeddings of the one before are freed first.
             embedder = Embedder(encoder, augmentation, dataset, settings, device, where, ratios, pretraining)
-            yield from _measure_encoder(embedder, task.protocols, weights, used)
+            yield from measure_encoder(embedder, task.protocols, used, weights.sha256, weights.epoch)
 
 
 def _gradient_ratios(folder: RunFolder) -> tuple[float, ...]:
@@ -218,74 +214,3 @@ def _weights(task: _Task) -> list[_Weights]:
         _Weights(task.folder.encoder, None, task.summary.weights_sha256),
         *(_Weights(path, epoch, task.summary.snapshots[str(epoch)]) for epoch, path in snapshots),
     ]
-
-
-def _measure_encoder(
-    embedder: Embedder, protocols: Sequence[Protocol], weights: _Weights, shared: Mapping[str, Any]
-) -> Iterator[Record]:
-    both = {representation: embedder.embedded(representation) for representation in REPRESENTATIONS}
-    for protocol in protocols:
-        if weights.epoch is not None and not protocol.over_training:
-            continue
-        for representation in protocol.representations:
-            embedded = both[representation]
-            began = time.perf_counter() - embedder.seconds
-            measurements = measure(protocol, embedded)
-            seconds = time.perf_counter() - embedder.seconds - began
-            for metric, measurement in zip(protocol.metrics, measurements, strict=True):
-                try:
-                    record = Record(
-                        **shared,
-                        epoch=weights.epoch,
-                        protocol=protocol.id,
-                        protocol_version=protocol.version,
-                        representation=representation,
-                        metric=metric.name,
-                        value=measurement.value,
-                        reason=measurement.reason,
-                        unit=metric.unit,
-                        n=measurement.n,
-                        spread=measurement.spread,
-                        values=measurement.values,
-                        higher_is_better=metric.higher_is_better,
-                        weights_sha256=weights.sha256,
-                        duration_s=round(max(seconds, 0.0), 3),  # of all metrics together, without embedding
-                    )
-                except ValidationError as error:  # a measurement that contradicts itself, by another package's protocol
-                    found = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
-                    raise CareBenchError(f"protocol {protocol.id!r}, metric {metric.name!r}: {found}") from None
-                yield record
-
-
-def measure(protocol: Protocol, embedded: Embedded) -> tuple[Measurement, ...]:
-    """Measure embeddings under a protocol: one measurement per metric, without a value where there is a reason.
-
-    Raises:
-        CareBenchError: an embedding is not finite, or another package's protocol returns something else.
-    """
-    reason = protocol.skip(embedded.dataset)
-    if reason is None:
-        try:
-            measurements = protocol.measure(embedded)
-        except ValueError as error:
-            # A metric that is undefined on these embeddings, such as an angle to zero: a blank with its reason.
-            reason = str(error)
-        else:
-            _check_measurements(measurements, protocol)
-            return tuple(_defined(measurement) for measurement in measurements)
-    return tuple(Measurement(None, 0, reason=reason) for _ in protocol.metrics)
-
-
-def _check_measurements(measurements: object, protocol: Protocol) -> None:
-    number = len(protocol.metrics)
-    given = measurements if isinstance(measurements, tuple) else (measurements,)
-    if len(given) != number or not all(isinstance(one, Measurement) for one in given):
-        raise CareBenchError(
-            f"protocol {protocol.id!r} measured {measurements!r}; expected a tuple of {number} Measurement"
-        )
-
-
-def _defined(measurement: Measurement) -> Measurement:
-    if measurement.value is None or math.isfinite(measurement.value):
-        return measurement
-    return Measurement(None, measurement.n, reason=f"undefined on these embeddings: {measurement.value}")

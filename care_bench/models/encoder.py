@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 
 import torch
@@ -11,9 +12,24 @@ from torch.nn import functional
 from care_bench import plugins
 from care_bench.config.run import EncoderConfig
 from care_bench.models.heads import projection_head
+from care_bench.names import REPRESENTATIONS
 
 
-class Encoder(nn.Module):
+class FeatureExtractor(nn.Module, ABC):
+    """A network that gives one or several representations of its inputs in one pass.
+
+    Attributes:
+        representations: their names.
+    """
+
+    representations: tuple[str, ...]
+
+    @abstractmethod
+    def represent(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Return name -> (n, d) in float32, for every name in ``representations``."""
+
+
+class Encoder(FeatureExtractor):
     """The paper's f: inputs -> unit sphere of R^d, by way of the backbone's features.
 
     Args:
@@ -27,6 +43,8 @@ class Encoder(nn.Module):
             gradients, so that heads and losses see the whole batch in every rank. Otherwise the identity.
         groups: groups of consecutive rows whose BatchNorm statistics the backbone takes apart; 1: all rows together.
     """
+
+    representations = REPRESENTATIONS
 
     def __init__(self, backbone: nn.Module, projector: nn.Module, feature_dimension: int, dimension: int) -> None:
         super().__init__()
@@ -63,6 +81,11 @@ class Encoder(nn.Module):
     def embed(self, inputs: Tensor) -> Tensor:
         """Return f(x), rows of unit length (n, d)."""
         return self.project(self.features(inputs))
+
+    def represent(self, inputs: Tensor) -> dict[str, Tensor]:
+        """Return the embedding as `projection` (n, d), and the backbone's `features` (n, features)."""
+        features = self.features(inputs)
+        return {"projection": self.project(features), "features": features.float()}
 
     def forward(self, inputs: Tensor) -> Tensor:
         """Return ``embed(inputs)``."""

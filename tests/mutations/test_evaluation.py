@@ -166,16 +166,16 @@ MUTANTS = (
     ),
     Mutant(
         "features are measured as projections",
-        EMBEDDER,
-        'return {"projection": torch.cat(projections), "features"',
-        'return {"projection": torch.cat(features), "features"',
+        "models/encoder.py",
+        '"projection": self.project(features)',
+        '"projection": features.float()',
         EQUIVARIANCE,
     ),
     Mutant(
         "the projector sees the features normalised",
-        EMBEDDER,
-        "self.encoder.project(backbone)",
-        "self.encoder.project(torch.nn.functional.normalize(backbone, dim=1))",
+        "models/encoder.py",
+        '"projection": self.project(features)',
+        '"projection": self.project(functional.normalize(features, dim=1))',
         EQUIVARIANCE,
     ),
     Mutant(
@@ -264,7 +264,7 @@ MUTANTS = (
     ),
     Mutant(
         "a value that is not finite is recorded",
-        "evaluation/run.py",
+        "evaluation/records.py",
         "return tuple(_defined(measurement) for measurement in measurements)",
         "return measurements",
         ("evaluation/test_run.py",),
