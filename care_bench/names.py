@@ -18,6 +18,12 @@ Representation: TypeAlias = Literal["projection", "features"]
 
 REPRESENTATIONS: tuple[Representation, ...] = ("projection", "features")
 
+Reference: TypeAlias = Literal["untrained", "random", "constant", "shuffled", "oracle"]
+"""What is measured for a reference row; a rule for each is in ``care_bench.evaluation.references``."""
+
+UNINFORMED: tuple[Reference, ...] = ("random", "constant", "shuffled")
+"""Reference rows whose embeddings, or pairs of them, say nothing about the input."""
+
 GRADIENT_RATIO = "gradient_ratio"
 """Of a term that a method adds: its name in the log of a run, and that of the metric."""
 

@@ -122,12 +122,16 @@ class Embedder:
         """
         if name not in self._parts:
             began = time.perf_counter()
-            found = self._makers[name]()
+            found = self.make(name)
             for representation in self.encoder.representations:
                 self._check_finite(name, representation, found[representation])
             self._parts[name] = found
             self.seconds += time.perf_counter() - began
         return self._parts[name]
+
+    def make(self, name: str) -> Part:
+        """Embed the samples of a part; it is called once for each."""
+        return self._makers[name]()
 
     @cached_property
     def _test_draw(self) -> Parameters:

@@ -19,6 +19,7 @@ from care_bench.evaluation.embed import Embedder
 from care_bench.evaluation.measurement import Protocol
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.records import measure_encoder
+from care_bench.evaluation.references import EMBEDDERS
 from care_bench.files import canonical_json, locked, sha256_file, sha256_tree, write_json
 from care_bench.names import GRADIENT_RATIO
 from care_bench.runs.build import build_augmentation, build_run_encoder
@@ -197,7 +198,8 @@ def _records(task: _Task) -> Iterator[Record]:
             load_encoder_weights(encoder, weights.path, config.sha256())
             where = f"run {config.id}" + ("" if weights.epoch is None else f", epoch {weights.epoch}")
             # A new embedder for each encoder: the embeddings of the one before are freed first.
-            embedder = Embedder(encoder, augmentation, dataset, settings, device, where, ratios, pretraining)
+            kind = EMBEDDERS.get(config.method.reference, Embedder)
+            embedder = kind(encoder, augmentation, dataset, settings, device, where, ratios, pretraining)
             yield from measure_encoder(embedder, task.protocols, used, weights.sha256, weights.epoch)
 
 

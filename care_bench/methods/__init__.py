@@ -19,7 +19,7 @@ def _method(name: str, found: Any) -> type[Method]:
     if (
         not (isinstance(implementation, type) and issubclass(implementation, kind))
         or isabstract(implementation)
-        or implementation.Settings is not settings
+        or not issubclass(settings, implementation.Settings)
     ):
         raise ValueError(
             f"holds {implementation!r} with Settings.siamese = {settings.siamese}; expected a subclass of "

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
 from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
 from care_bench.evaluation.protocols import METRICS, OURS
-from care_bench.names import REPRESENTATIONS
+from care_bench.names import REPRESENTATIONS, UNINFORMED
 from care_bench.report.labels import Order, Variant, labels, metric_label, position, variant_of
 from care_bench.report.model import Cell, Column
 from care_bench.report.statistics import best, summarise, summary_text
@@ -50,6 +51,7 @@ class Grid:
         self.profile, self.order = collection.profile, Order(collection.variants)
         self._cells: dict[tuple[Variant, Key], list[Record]] = defaultdict(list)
         self._records: dict[Key, list[Record]] = defaultdict(list)
+        self._winners: dict[Key, Variant | None] = {}
         stage = [record for record in collection.records if record.epoch == epoch]
         measured, self.unmeasured = _without_inapplicable(stage, self.order)
         for record in measured:
@@ -80,8 +82,7 @@ class Grid:
 
     def column(self, key: Key, group: str, name: str) -> Column:
         """The column of a key, under a spanning header."""
-        first = self._records[key][0]
-        return Column(group, name, first.unit, first.higher_is_better)
+        return Column(group, name, self._records[key][0].unit, self._direction(key))
 
     def rows(self, keys: Iterable[Key]) -> list[Variant]:
         """Variants with a record under any of the keys, in the order of the keys' data sets."""
@@ -105,14 +106,37 @@ class Grid:
     def cells(self, rows: Sequence[Variant | None], keys: Sequence[Key]) -> tuple[tuple[Cell, ...], ...]:
         """Rows of cells, the best of every column in bold where the intervals allow it."""
         found = [[self.cell(variant, key) for key in keys] for variant in rows]
-        directions = [self._records[key][0].higher_is_better for key in keys]
-        winners = {
-            (best([row[j].summary for row in found], higher_is_better), j)
-            for j, higher_is_better in enumerate(directions)
-        }
+        directions = [self._direction(key) for key in keys]
+        # The oracle is the ceiling, no method to be compared with.
+        compared = [
+            [None if row is not None and row.method == "oracle" else cell.summary for cell in cells]
+            for row, cells in zip(rows, found, strict=True)
+        ]
+        winners = {(best([row[j] for row in compared], up), j) for j, up in enumerate(directions)}
         return tuple(
             tuple(replace(cell, bold=(i, j) in winners) for j, cell in enumerate(row)) for i, row in enumerate(found)
         )
+
+    def cheated(self, keys: Iterable[Key]) -> list[str]:
+        """Return a sentence that names the metrics which a reference row without information wins, and that row."""
+        won: dict[str, list[str]] = defaultdict(list)
+        for key in keys:
+            if winner := self._uninformed_winner(key):
+                won[self.labels[winner]].append(metric_label(key.metric))
+        if not won:
+            return []
+        named = "; ".join(f"{', '.join(dict.fromkeys(metrics))}: {label}" for label, metrics in won.items())
+        return [f"No value is marked best where a row without information has it ({named})."]
+
+    def _direction(self, key: Key) -> bool | None:
+        """The better direction of a column; None where a row without information wins, too."""
+        return None if self._uninformed_winner(key) else self._records[key][0].higher_is_better
+
+    def _uninformed_winner(self, key: Key) -> Variant | None:
+        """The reference row without information that has the best mean of a column, if there is one."""
+        if key not in self._winners:
+            self._winners[key] = _uninformed_winner(self._records[key])
+        return self._winners[key]
 
     def protocols(self, keys: Iterable[Key]) -> str:
         """Name the protocols behind some columns, and the number of repeats behind the value of a seed."""
@@ -186,6 +210,20 @@ def _few_samples(record: Record) -> tuple[str, ...]:
     """Say that a number was not measured on all samples; the same for all records of a protocol."""
     most = record.samples
     return () if most is None else (f"measured on at most {most} samples of each split: a check, no result",)
+
+
+def _uninformed_winner(records: Sequence[Record]) -> Variant | None:
+    """Return the reference row without information that has the best mean over the seeds, if there is one."""
+    higher_is_better = records[0].higher_is_better
+    values: dict[Variant, list[float]] = defaultdict(list)
+    for record in records:
+        if record.value is not None:
+            values[variant_of(record)].append(record.value)
+    if higher_is_better is None or not any(row.method in UNINFORMED for row in values):
+        return None
+    means = {row: fmean(found) for row, found in values.items()}
+    top = (max if higher_is_better else min)(means.values())
+    return next((row for row, mean in means.items() if mean == top and row.method in UNINFORMED), None)
 
 
 def _repeats(counts: set[int]) -> str:

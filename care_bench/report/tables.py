@@ -199,6 +199,7 @@ def _table(grid: Grid, spec: Spec, metrics: Sequence[str], keys: list[Key], rows
         f"Not part of profile {grid.profile}: {absent}." if absent and spec.names_absent else "",
         grid.protocols(keys),
         SELECTION,
+        *grid.cheated(keys),
         *reading(cells),
     )
     headers = (spec.headers.get(key.metric, "").format(**key._asdict()) or metric_label(key.metric) for key in keys)

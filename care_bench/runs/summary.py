@@ -21,7 +21,8 @@ class Summary(Settings):
 
     run: str
     """`dataset/variant/seedN`."""
-    steps: Annotated[int, Field(ge=1)]
+    steps: Annotated[int, Field(ge=0)]
+    """Steps of training; 0 for a reference row, which keeps its initial weights."""
     images_per_second: Measured
     seconds: Measured
     """Training time, over all resumes."""

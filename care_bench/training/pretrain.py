@@ -181,7 +181,7 @@ def _finish(session: Session, folder: RunFolder) -> None:
     summary = Summary(
         run=config.id,
         steps=session.total,
-        images_per_second=round(session.total * config.training.batch_size / session.seconds, 1),
+        images_per_second=round(session.total * config.training.batch_size / max(session.seconds, 1e-9), 1),
         seconds=round(session.seconds, 3),
         resumed=session.resumed,
         device=describe_device(session.fabric.device, session.fabric.world_size),

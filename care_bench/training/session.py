@@ -113,7 +113,7 @@ class Session:
         module = Pretraining(encoder, build_method(config.method, encoder, augmentation, seed), ranks)
         optimizer = build_optimizer(training.optimizer, module)
         batches = Batches(dataset.train, training.batch_size, config.dataset, config.seed, fabric.device)
-        total = training.epochs * batches.per_epoch
+        total = training.epochs * batches.per_epoch if module.method.weights else 0
         total = total if training.steps is None else min(total, training.steps)
         checkpoint = folder.state(config.sha256()) / "checkpoint.pt"
         saved = load_checkpoint(checkpoint, config.sha256()) if checkpoint.exists() else None

@@ -48,7 +48,7 @@ def settings() -> Callable[..., MethodSettings]:
     """A function that returns the settings of a method, with some keys replaced."""
 
     def parse(name: str, **more: Any) -> MethodSettings:
-        return METHOD_SETTINGS[name].parse({"name": name, **SETTINGS[name], **more}, "tests")
+        return METHOD_SETTINGS[name].parse({"name": name, **SETTINGS.get(name, {}), **more}, "tests")
 
     return parse
 

@@ -144,3 +144,35 @@ def test_the_note_is_added_to_other_notes_and_not_to_blanks(tmp_path: Path, per_
 
 def test_numbers_on_all_samples_have_no_note(tmp_path: Path, per_seed: PerSeed) -> None:
     assert not any("samples of each split" in text for text in written(tmp_path, per_seed([80.0, 82.0])).values())
+
+
+def test_no_value_is_best_where_a_row_without_information_wins(per_seed: PerSeed) -> None:
+    trained = [*per_seed([0.5, 0.51], metric="wahba_error", variant="care")]
+    trained += per_seed([0.7, 0.71], metric="wahba_error", variant="simclr")
+    title = "Equivariance, digits (convnet), projection"
+    alone = tables(trained)[title]
+    assert [cell.bold for row in alone.cells for cell in row] == [False, True]
+    assert alone.columns[0].header == "Wahba, mean ↓"
+
+    far = tables([*trained, *per_seed([0.9, 0.91], metric="wahba_error", variant="random")])[title]
+    assert far.columns[0].header == "Wahba, mean ↓"
+    assert sum(cell.bold for row in far.cells for cell in row) == 1
+    assert not any("without information" in sentence for sentence in far.caption)
+
+    collapsed = tables([*trained, *per_seed([0.0, 0.0], metric="wahba_error", variant="constant")])[title]
+    assert collapsed.columns[0].header == "Wahba, mean"
+    assert not any(cell.bold for row in collapsed.cells for cell in row)
+    told = (
+        "No value is marked best where a row without information has it (Wahba, mean: reference: constant embeddings)."
+    )
+    assert told in collapsed.caption
+
+
+def test_the_untrained_encoder_and_the_oracle_do_not_take_the_mark_away(per_seed: PerSeed) -> None:
+    records = per_seed([0.5, 0.51], metric="wahba_error", variant="care")
+    records += per_seed([0.8, 0.81], metric="wahba_error", variant="untrained")
+    records += per_seed([0.0, 0.0], metric="wahba_error", variant="oracle")
+    table = tables(records)["Equivariance, digits (convnet), projection"]
+    assert table.columns[0].header == "Wahba, mean ↓"
+    bold = [label for label, cells in table.lines if cells[0].bold]
+    assert bold == ["CARE (SimCLR), paper fidelity"]

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from care_bench.methods import METHODS
+from tests.trained import TRAINED
 
 from .conftest import ROOT, Make
 
 CASES: dict[str, tuple[str, ...]] = {
-    **{name: (name,) for name in METHODS},
+    **{name: (name,) for name in TRAINED},
     **{f"care-{base}": ("care", base) for base in ("moco_v2", "barlow_twins", "byol")},
     **{f"{wrapper}-byol": (wrapper, "byol") for wrapper in ("equimod", "augself")},
 }

@@ -15,18 +15,18 @@ import torch
 from care_bench.config import RunConfig
 from care_bench.data import load
 from care_bench.errors import CareBenchError
-from care_bench.methods import METHODS
 from care_bench.runs.build import build_run_encoder
 from care_bench.runs.folder import RunFolder
 from care_bench.runs.weights import load_encoder_weights
 from care_bench.training.pretrain import make_views, pretrain
 from care_bench.training.session import Session
+from tests.trained import TRAINED
 
 Make = Callable[..., RunConfig]
 Small = Callable[..., dict[str, Any]]
 
 CASES = {
-    **{name: (name,) for name in METHODS},
+    **{name: (name,) for name in TRAINED},
     **{f"care-{base}": ("care", base) for base in ("moco_v2", "barlow_twins", "byol")},
     "equimod-byol": ("equimod", "byol"),
     "augself-barlow_twins": ("augself", "barlow_twins"),

@@ -34,6 +34,7 @@ from care_bench.models import build_encoder
 from care_bench.names import REPRESENTATIONS
 from care_bench.runs.build import build_augmentation, build_run_encoder
 from care_bench.training.pretrain import pretrain
+from tests.trained import TRAINED
 from tests.wiring.conftest import BATCH, METHODS, Make, in_memory
 
 OPTIMIZERS = (
@@ -304,5 +305,5 @@ def test_every_setting_of_the_evaluation_changes_the_records(
 
 
 def test_settings_here_are_those_of_every_method_and_optimizer() -> None:
-    assert METHODS.keys() == METHOD_SETTINGS.data.keys()
+    assert METHODS.keys() == set(TRAINED)
     assert {type(optimizer) for optimizer in OPTIMIZERS} == set(get_args(OptimizerConfig))

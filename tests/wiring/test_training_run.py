@@ -21,15 +21,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from care_bench.data import PreparedDataset
-from care_bench.methods import METHODS, Method, View
+from care_bench.methods import Method, View
 from care_bench.methods.byol import BYOL
 from care_bench.methods.moco_v2 import MoCoV2
 from care_bench.models import Encoder
 from care_bench.training.pretrain import make_views, pretrain
+from tests.trained import TRAINED
 from tests.wiring.conftest import Make, Open
 
 CASES: dict[str, tuple[str, ...]] = {
-    **{name: (name,) for name in METHODS},
+    **{name: (name,) for name in TRAINED},
     **{f"care-{base}": ("care", base) for base in ("moco_v2", "byol")},
     "equimod-byol": ("equimod", "byol"),
     "augself-byol": ("augself", "byol"),

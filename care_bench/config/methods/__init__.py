@@ -7,6 +7,6 @@ Another method is a settings class marked with ``@method`` in one of these files
 from care_bench.config.methods.base import METHOD_SETTINGS, AnyMethodSettings, MethodSettings, parse_method
 
 # Imported for their entries, in the order of tables.
-from care_bench.config.methods import base_methods, equivariant, ablation  # noqa: F401  # isort: skip
+from care_bench.config.methods import base_methods, equivariant, ablation, references  # noqa: F401  # isort: skip
 
 __all__ = ["METHOD_SETTINGS", "AnyMethodSettings", "MethodSettings", "parse_method"]

@@ -8,7 +8,7 @@ from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from care_bench import plugins
 from care_bench.config.base import Settings, parse_by_name
-from care_bench.names import Fidelity
+from care_bench.names import Fidelity, Reference
 
 Weight = Annotated[float, Field(ge=0)]
 Momentum = Annotated[float, Field(ge=0, le=1)]
@@ -29,6 +29,9 @@ class MethodSettings(Settings):
 
     wrapper: ClassVar[bool] = False
     """Whether it adds a term of its own to a base method, so that no other method wraps it."""
+
+    reference: ClassVar[Reference | None] = None
+    """Of a reference row, for which nothing is trained: what is measured."""
 
     variant_keys: ClassVar[tuple[str, ...]] = ("preset", "encoder", "augmentation", "training")
     """Keys of a variant that are not the method's own, for hints at misspelt ones."""
@@ -103,8 +106,8 @@ def parse_method(content: Any) -> Any:
 
 def parse_base(content: Any) -> Any:
     """Turn plain data into the settings of a method that can be wrapped; raises as :func:`parse_method`."""
-    wrappers = {name for name, entry in METHOD_SETTINGS.data.items() if entry.wrapper}
-    return parse_by_name(content, "base method", METHOD_SETTINGS, set(METHOD_SETTINGS) - wrappers)
+    no_base = {name for name, entry in METHOD_SETTINGS.data.items() if entry.wrapper or entry.reference}
+    return parse_by_name(content, "base method", METHOD_SETTINGS, set(METHOD_SETTINGS) - no_base)
 
 
 AnyMethodSettings = Annotated[SerializeAsAny[MethodSettings], BeforeValidator(parse_method)]

@@ -1,0 +1,128 @@
+"""Embeddings of the reference rows: what the numbers of an encoder are read against.
+
+A reference row keeps the initial weights of its run. `untrained` is measured as it is. The others replace embeddings:
+`random`, `constant` and `shuffled` say nothing about the input, or about the augmentation; under `oracle` every
+augmentation acts as an exact rotation.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from care_bench.evaluation.embed import Embedder, Part
+from care_bench.evaluation.probe_stream import ProbeStream
+from care_bench.names import Reference
+from care_bench.runs.randomness import generator
+
+INPUTS = ("train_clouds", "test_clouds")
+"""Parts that hold inputs, which stay as they are."""
+PLAIN = {"augmented": "test", "train_augmented": "train"}
+"""Augmented part -> the plain part of the same samples."""
+
+
+class _ReplacedEmbedder(Embedder, ABC):
+    """Replaces every embedding of a part by another one of its shape."""
+
+    def make(self, name: str) -> Part:
+        """Embed a part, and replace its embeddings."""
+        own = super().make(name)
+        return own if name in INPUTS else {key: self.replaced(name, key, rows) for key, rows in own.items()}
+
+    @abstractmethod
+    def replaced(self, name: str, representation: str, rows: Tensor) -> Tensor:
+        """Return (..., d) embeddings in place of the rows of a part."""
+
+    def draws(self, *purpose: str) -> torch.Generator:
+        """Return a generator on the CPU for one purpose; it does not depend on the run."""
+        return generator(self.dataset.name, self.settings.augmentation_seed, "reference", *purpose)
+
+    def _probe_stream(self, protocol: str) -> ProbeStream:
+        raise ValueError(f"{protocol} trains on the features of augmented images, and this reference row replaces them")
+
+
+class RandomEmbedder(_ReplacedEmbedder):
+    """Directions drawn uniformly and independently of the input, anew for every view."""
+
+    def replaced(self, name: str, representation: str, rows: Tensor) -> Tensor:
+        """Return random unit vectors."""
+        drawn = torch.randn(rows.shape, generator=self.draws("random", name, representation))
+        return functional.normalize(drawn, dim=-1).to(rows.device)
+
+
+class ConstantEmbedder(_ReplacedEmbedder):
+    """The first unit vector for every input."""
+
+    def replaced(self, name: str, representation: str, rows: Tensor) -> Tensor:
+        """Return the same unit vector in every row."""
+        one = torch.zeros_like(rows)
+        one[..., 0] = 1
+        return one
+
+
+class ShuffledEmbedder(_ReplacedEmbedder):
+    """Own plain embeddings; the view of every sample is that of another sample, a new one for every augmentation."""
+
+    def replaced(self, name: str, representation: str, rows: Tensor) -> Tensor:
+        """Return the views in another order."""
+        if rows.ndim == 2:
+            return rows
+        draws = self.draws("shuffled", name)
+        copies = rows.flatten(0, -3)
+        return torch.stack([copy[_elsewhere(len(copy), draws).to(copy.device)] for copy in copies]).view_as(rows)
+
+
+class OracleEmbedder(_ReplacedEmbedder):
+    """Own plain embeddings; every augmentation rotates all of them by one random rotation of its own."""
+
+    def replaced(self, name: str, representation: str, rows: Tensor) -> Tensor:
+        """Return the plain embeddings, rotated."""
+        if rows.ndim == 2:
+            return rows
+        draws = self.draws("oracle", name, representation)
+        if name == "trajectories":
+            return _turned(rows[:, :, 0], rows.shape[2], draws)
+        before = self.part(PLAIN.get(name, "augmented"))[representation]
+        before = before.expand(len(rows), *before.shape) if name in PLAIN else before[: len(rows)]
+        return torch.stack([copy @ _rotation(copy.shape[-1], draws).to(copy).mT for copy in before])
+
+
+EMBEDDERS: dict[Reference | None, type[Embedder]] = {
+    "random": RandomEmbedder,
+    "constant": ConstantEmbedder,
+    "shuffled": ShuffledEmbedder,
+    "oracle": OracleEmbedder,
+}
+"""Reference row -> what embeds for it, where it is not the encoder itself."""
+
+
+def _elsewhere(number: int, draws: torch.Generator) -> Tensor:
+    """Return a random order (number,) in which no sample keeps its place."""
+    order = torch.randperm(number, generator=draws)
+    partner = torch.empty_like(order)
+    partner[order] = order.roll(1)
+    return partner
+
+
+def _rotation(dimension: int, draws: torch.Generator) -> Tensor:
+    """Return a rotation (d, d), uniform in SO(d)."""
+    q, r = torch.linalg.qr(torch.randn(dimension, dimension, generator=draws, dtype=torch.float64))
+    rotation: Tensor = q * r.diagonal().sign()
+    rotation[:, 0] *= torch.linalg.det(rotation).sign()
+    return rotation
+
+
+def _turned(start: Tensor, turns: int, draws: torch.Generator) -> Tensor:
+    """Turn embeddings (..., d) once around in equal steps, in random planes: (..., turns, d)."""
+    d = start.shape[-1]
+    basis = _rotation(d, draws).to(start)
+    first, second = basis[:, : d // 2], basis[:, d // 2 : d // 2 * 2]
+    a, b = start @ first, start @ second
+    angle = (torch.arange(turns) * (2 * torch.pi / turns)).to(start)[:, None]
+    a, b = a[..., None, :], b[..., None, :]
+    moved: Tensor = (angle.cos() * a - angle.sin() * b) @ first.mT + (angle.sin() * a + angle.cos() * b) @ second.mT
+    still: Tensor = start - (start @ first) @ first.mT - (start @ second) @ second.mT
+    return moved + still[..., None, :]
