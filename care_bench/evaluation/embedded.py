@@ -14,6 +14,13 @@ from torch.nn import functional
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
 from care_bench.evaluation.probe_stream import ProbeStream
+from care_bench.metrics.wahba import Wahba, wahba_by_group
+from care_bench.names import Group
+
+MOST_SAMPLES = 4096
+"""Most test samples of which protocols compare every pair: a larger set is cut to so many, evenly spaced."""
+FEW_DRAWS = 5
+"""Most draws for which a protocol fits maps of its own, where there are more than ``MOST_SAMPLES`` test samples."""
 
 
 def _no_stream(protocol: str) -> ProbeStream:
@@ -83,6 +90,26 @@ class Embedded:
     def directions(self) -> tuple[Tensor, Tensor]:
         """``test`` and ``augmented`` on the unit sphere, where the paper's metrics are defined."""
         return functional.normalize(self.test, dim=-1), functional.normalize(self.augmented, dim=-1)
+
+    @cached_property
+    def rotations(self) -> dict[Group, Wahba]:
+        """The best maps of ``directions`` for each draw, with their errors: solved once for all protocols."""
+        return wahba_by_group(*self.directions)
+
+    @property
+    def fewer_directions(self) -> tuple[Tensor, Tensor]:
+        """``directions`` of at most ``MOST_SAMPLES`` samples, for measures of every pair of samples."""
+        z, za = self.directions
+        if len(z) <= MOST_SAMPLES:
+            return z, za
+        rows = torch.arange(MOST_SAMPLES, device=z.device) * len(z) // MOST_SAMPLES
+        return z[rows], za[:, rows]
+
+    @property
+    def few_draws(self) -> int:
+        """The first draws for which a protocol fits maps of its own: all, or ``FEW_DRAWS`` of a large set."""
+        draws = len(self.directions[1])
+        return draws if len(self.test) <= MOST_SAMPLES else min(draws, FEW_DRAWS)
 
     @property
     def classification(self) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
