@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +18,7 @@ from care_bench.augmentations.transfer import to_device
 from care_bench.config import EvaluationConfig
 from care_bench.data import UNLABELLED, PreparedDataset, Split
 from care_bench.errors import CareBenchError
-from care_bench.evaluation.embedded import Embedded
+from care_bench.evaluation.embedded import MOST_SAMPLES, Embedded
 from care_bench.evaluation.probe_stream import ProbeStream
 from care_bench.metrics.linear_probe import RECIPES
 from care_bench.metrics.trajectories import CLOUDS, axis_rotations
@@ -37,6 +37,10 @@ SAMPLES = {
     "composed": "twice augmented test samples",
     "train": "train samples",
     "train_augmented": "augmented train samples",
+    "train_pairs": "train samples under draws of their own",
+    "test_pairs": "test samples under draws of their own",
+    "train_parameters": "draws of the train samples",
+    "test_parameters": "draws of the test samples",
     "train_clouds": "train clouds",
     "test_clouds": "test clouds",
     "trajectories": "rotated test samples",
@@ -96,6 +100,10 @@ class Embedder:
             "composed": lambda: self._composed(self._test_draw[:COMPOSED]),
             "train": lambda: self._plain(self.dataset.train),
             "train_augmented": lambda: self._augmented(self.dataset.train, self._train_draw),
+            "train_pairs": lambda: self._pairs(self.dataset.train, self._own_draws("train")),
+            "test_pairs": lambda: self._pairs(self.dataset.test, self._own_draws("test")),
+            "train_parameters": lambda: self._vectors(self._own_draws("train")),
+            "test_parameters": lambda: self._vectors(self._own_draws("test")),
             "train_clouds": lambda: self._inputs(self.dataset.train, self._train_draw),
             "test_clouds": lambda: self._inputs(self.dataset.test, self._test_draw),
             "trajectories": self._trajectories,
@@ -162,6 +170,27 @@ class Embedder:
             return _apply(after, _apply(before, samples, first[i]), second[i])
 
         return self._copies(self.dataset.test, len(first), view)
+
+    def _own_draws(self, name: Literal["train", "test"]) -> Parameters:
+        """Return a draw for each sample of a split, of at most ``MOST_SAMPLES``."""
+        split: Split = getattr(self.dataset, name)
+        number = min(len(split), MOST_SAMPLES)
+        drawn: Parameters = self.augmentation.sample(number, self._generator(f"{name} draws of their own"))
+        return drawn
+
+    def _pairs(self, split: Split, parameters: Parameters) -> Part:
+        """Embed samples, evenly spaced, plain and each under its own draw: (n, 2 d)."""
+        few = _few(split, len(parameters))
+        rows = torch.split(torch.arange(len(few)), self.settings.batch_size)
+        plain = self._plain(few)
+        moved = self._embed(
+            self.augmentation.apply(samples, parameters[part])
+            for samples, part in zip(self._batches(few), rows, strict=True)
+        )
+        return {name: torch.cat([plain[name], moved[name]], dim=1) for name in plain}
+
+    def _vectors(self, parameters: Parameters) -> Part:
+        return dict.fromkeys(self.encoder.representations, parameters.to_vector())
 
     def _inputs(self, split: Split, parameters: Parameters) -> Part:
         samples = torch.from_numpy(np.array(split.inputs)).to(self.device)

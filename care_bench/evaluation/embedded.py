@@ -14,8 +14,10 @@ from torch.nn import functional
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
 from care_bench.evaluation.probe_stream import ProbeStream
+from care_bench.metrics.held_out import OrthogonalMap, orthogonal_maps
 from care_bench.metrics.wahba import Wahba, wahba_by_group
 from care_bench.names import Group
+from care_bench.runs.randomness import generator
 
 MOST_SAMPLES = 4096
 """Most test samples of which protocols compare every pair: a larger set is cut to so many, evenly spaced."""
@@ -72,6 +74,26 @@ class Embedded:
         return self.part("train_augmented")
 
     @property
+    def train_pairs(self) -> Tensor:
+        """(k, 2 d) of at most ``MOST_SAMPLES`` training samples: plain, and under a draw of their own beside it."""
+        return self.part("train_pairs")
+
+    @property
+    def test_pairs(self) -> Tensor:
+        """(k, 2 d) of test samples, as ``train_pairs``."""
+        return self.part("test_pairs")
+
+    @property
+    def train_parameters(self) -> Tensor:
+        """(k, p) of the draws behind ``train_pairs``, on the CPU: the parameters' ``to_vector``."""
+        return self.part("train_parameters")
+
+    @property
+    def test_parameters(self) -> Tensor:
+        """(k, p) of the draws behind ``test_pairs``, on the CPU."""
+        return self.part("test_parameters")
+
+    @property
     def train_clouds(self) -> Tensor:
         """(A, n, P, 3) point clouds behind ``train_augmented``."""
         return self.part("train_clouds")
@@ -110,6 +132,22 @@ class Embedded:
         """The first draws for which a protocol fits maps of its own: all, or ``FEW_DRAWS`` of a large set."""
         draws = len(self.directions[1])
         return draws if len(self.test) <= MOST_SAMPLES else min(draws, FEW_DRAWS)
+
+    @cached_property
+    def fitted_half(self) -> Tensor:
+        """(m,) bool, a random half of the test samples, to which held-out maps are fitted."""
+        order = torch.randperm(len(self.test), generator=self.generator("fitted half"))
+        return (order < len(self.test) // 2).to(self.test.device)
+
+    @cached_property
+    def half_maps(self) -> list[OrthogonalMap]:
+        """The best orthogonal map of ``fitted_half`` for each of the ``few_draws``."""
+        z, za = self.directions
+        return orthogonal_maps(z, za[: self.few_draws], self.fitted_half)
+
+    def generator(self, purpose: str) -> torch.Generator:
+        """Return a generator that is the same for all encoders of a data set."""
+        return generator(self.dataset.name, self.settings.augmentation_seed, purpose)
 
     @property
     def classification(self) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:

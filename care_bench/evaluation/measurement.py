@@ -21,6 +21,8 @@ Family: TypeAlias = Literal[
     "positive pairs",
     "composition",
     "certificate",
+    "held out",
+    "prediction",
     "retrieval",
     "point clouds",
     "training",

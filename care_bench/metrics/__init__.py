@@ -1,8 +1,11 @@
 """Metrics on embeddings: pure functions on tensors that know no files and no configuration."""
 
+from care_bench.metrics.augmentation_prediction import Predicted, augmentation_prediction
 from care_bench.metrics.certificate import Certificate, certificate
 from care_bench.metrics.composition import Composition, composition_error
 from care_bench.metrics.cosines import CosineStatistics, PositiveCosines, cosine_statistics, positive_cosines
+from care_bench.metrics.equivariant_retrieval import RankedTargets, equivariant_retrieval
+from care_bench.metrics.held_out import HeldOut, OrthogonalMap, held_out_errors, orthogonal_maps
 from care_bench.metrics.knn import Knn, knn, knn_predict
 from care_bench.metrics.linear_probe import LinearProbe, cached_linear_probe, linear_probe
 from care_bench.metrics.principal_component import (
@@ -23,24 +26,32 @@ __all__ = [
     "Certificate",
     "Composition",
     "CosineStatistics",
+    "HeldOut",
     "Knn",
     "LinearProbe",
+    "OrthogonalMap",
     "PositiveCosines",
+    "Predicted",
     "PrincipalComponent",
+    "RankedTargets",
     "Regularity",
     "RelativeEquivariance",
     "Retrieval",
     "Wahba",
+    "augmentation_prediction",
     "axis_rotations",
     "cached_linear_probe",
     "certificate",
     "composition_error",
     "cosine_statistics",
+    "equivariant_retrieval",
     "factor_distance",
     "first_component_projectors",
+    "held_out_errors",
     "knn",
     "knn_predict",
     "linear_probe",
+    "orthogonal_maps",
     "positive_cosines",
     "principal_component",
     "regularity",

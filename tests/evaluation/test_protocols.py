@@ -53,8 +53,11 @@ def test_ids_and_versions_are_fixed() -> None:
         ("alignment-uniformity-v1", 1),
         ("composition-v1", 1),
         ("certificate-v1", 2),
+        ("held-out-wahba-v1", 1),
+        ("augmentation-prediction-v1", 1),
         ("gradient-ratio-v1", 1),
         ("retrieval-v1", 1),
+        ("equivariant-retrieval-v1", 1),
         ("first-pc-v1", 1),
         ("trajectories-v1", 1),
     ]

@@ -254,6 +254,100 @@ def certified(z: Array, view: Array) -> dict[str, float]:
     }
 
 
+def half(run: Measured) -> Array:
+    order = torch.randperm(
+        len(run.test), generator=generator(run.dataset.name, SETTINGS.augmentation_seed, "fitted half")
+    )
+    return np.asarray(order.numpy() < len(run.test) // 2)
+
+
+def rms(rows: Array) -> float:
+    return float(np.sqrt((rows**2).sum(axis=1).mean()))
+
+
+@EVERY
+@BOTH
+def test_held_out_maps_and_retrieval(name: str, representation: str, measured: Callable[[str], Measured]) -> None:
+    run = measured(name)
+    drawn, fitted = run.draw("test augmentations"), half(run)
+    z = unit(run.embed(plain(run, run.test))[representation])
+    fractions, linear, still, ranks = [], [], [], []
+    for i in range(DRAWS):
+        view = unit(run.embed(run.views(run.test, drawn, i))[representation])
+        u, s, vt = np.linalg.svd(view[fitted].T @ z[fitted])
+        rank = int((s > 1e-12 * s[0]).sum())  # directions of no fitted sample stay as they are
+        source, target = vt[:rank].T, u[:, :rank]
+        moved = z[~fitted] + z[~fitted] @ source @ (target - source).T
+        still.append(rms(view[~fitted] - z[~fitted]))
+        fractions.append(rms(view[~fitted] - moved) / still[-1])
+        least = np.linalg.pinv(z[fitted], rcond=1e-6) @ view[fitted]
+        linear.append(rms(view[~fitted] - z[~fitted] @ least) / still[-1])
+        distances = np.linalg.norm(moved[:, None] - view[~fitted][None], axis=2)
+        ranks.append([(row <= row[k] + 1e-6).sum() for k, row in enumerate(distances)])
+    assert_same(run.value("held-out-wahba-v1", "held_out_wahba", representation), np.mean(fractions), rel=5e-3)
+    # Directions of the features that hardly any sample has decide the linear map, and float32 decides them.
+    loose = {"projection": 5e-3, "features": 0.1}[representation]
+    assert_same(run.value("held-out-wahba-v1", "held_out_linear", representation), np.mean(linear), rel=loose)
+    assert_same(run.value("held-out-wahba-v1", "held_out_identity", representation), np.mean(still))
+    assert_same(run.value("held-out-wahba-v1", "held_out_still", representation), 0)
+    rank = np.array(ranks)
+    one = 100 / rank.size  # a tie in float32
+    for metric, expected in (
+        ("transformed_mrr", (1 / rank).mean()),
+        ("transformed_hit_1", 100 * (rank <= 1).mean()),
+        ("transformed_hit_5", 100 * (rank <= 5).mean()),
+    ):
+        found = run.value("equivariant-retrieval-v1", metric, representation)
+        assert_same(found, expected, abs_=3 * one if found.unit == "%" else 0.03 * one)
+
+
+@BOTH
+def test_augmentation_prediction(representation: str, measured: Callable[[str], Measured]) -> None:
+    run = measured("digits")
+    features, columns = [], []
+    for name, inputs in (("train", run.train), ("test", run.test)):
+        drawn = run.draw(f"{name} draws of their own", len(inputs))
+        views = run.augmentation.apply(torch.from_numpy(inputs), drawn)
+        both = [run.embed(rows)[representation] for rows in (plain(run, inputs), views)]
+        features.append(np.concatenate(both, axis=1))
+        box, factors = drawn.box.double().numpy() / 8, drawn.factors.double().numpy()
+        everywhere = np.ones(len(box), dtype=bool)
+        columns.append(
+            {
+                "crop_x": (box[:, 1] + box[:, 3] / 2, everywhere),
+                "crop_y": (box[:, 0] + box[:, 2] / 2, everywhere),
+                "crop_size": (box[:, 2] * box[:, 3], everywhere),
+                "brightness": (factors[:, 0], drawn.jitter.numpy()),
+                "contrast": (factors[:, 1], drawn.jitter.numpy()),
+                "blur": (drawn.sigma.double().numpy(), drawn.blur.numpy()),
+            }
+        )
+    for name, (y, acts) in columns[0].items():
+        test_y, test_acts = columns[1][name]
+        x, test_x = features[0][acts], features[1][test_acts]
+        y, test_y, held = y[acts], test_y[test_acts], np.arange(acts.sum()) % 5 == 0
+        best = min(
+            (((penalised(x[~held], y[~held], 10.0**power, x[held]) - y[held]) ** 2).mean(), 10.0**power)
+            for power in range(-4, 6)
+        )[1]
+        residual = test_y - penalised(x, y, best, test_x)
+        expected = 1 - (residual**2).sum() / ((test_y - test_y.mean()) ** 2).sum()
+        found = run.value("augmentation-prediction-v1", f"predicted_{name}", representation)
+        assert_same(found, expected, rel=5e-3, abs_=1e-3)
+    for name in ("saturation", "hue"):
+        reason = run.value("augmentation-prediction-v1", f"predicted_{name}", representation).reason
+        assert reason == "images of one channel have no colour"
+
+
+def penalised(x: Array, y: Array, penalty: float, test_x: Array) -> Array:
+    """Predict by ridge regression on standardised features, the penalty a mean over the samples."""
+    mean, std = x.mean(axis=0), x.std(axis=0)
+    std[std == 0] = 1
+    x, test_x = (x - mean) / std, (test_x - mean) / std
+    weight = np.linalg.solve(x.T @ x / len(x) + penalty * np.eye(x.shape[1]), x.T @ (y - y.mean()) / len(x))
+    return np.asarray(test_x @ weight + y.mean())
+
+
 @EVERY
 def test_gradient_ratio(name: str, measured: Callable[[str], Measured]) -> None:
     run = measured(name)
@@ -452,10 +546,14 @@ def test_nothing_recorded_is_left_out(measured: Callable[[str], Measured]) -> No
         if record.value is not None
     }
     text = Path(__file__).read_text()
-    assert {name for name in names if f'"{name.rstrip("0123456789")}' not in text} == set()
+    predicted = {name for name in names if name.startswith("predicted_")}
+    assert {name for name in names - predicted if f'"{name.rstrip("0123456789")}' not in text} == set()
     for name in ("digits", "proteins"):
         run = measured(name)
         blank = {record.protocol for record in run.records if record.value is None}
-        expected = {"digits": {"first-pc-v1", "trajectories-v1"}, "proteins": {"cached-v1", "paper-small-v1", "knn-v1"}}
+        expected = {
+            "digits": {"first-pc-v1", "trajectories-v1", "augmentation-prediction-v1"},  # the latter's colours
+            "proteins": {"cached-v1", "paper-small-v1", "knn-v1", "augmentation-prediction-v1"},
+        }
         probes = {"paper-imagenet100-v1", "released-small-v1", "augmented-imagenet100-v1"}
         assert blank - {"certificate-v1"} == expected[name] | probes | {"retrieval-v1"}

@@ -9,10 +9,13 @@ from care_bench import plugins
 from care_bench.evaluation.measurement import Metric, Protocol
 from care_bench.evaluation.protocols import (
     alignment_uniformity,
+    augmentation_prediction,
     certificate,
     composition,
     cosines,
+    equivariant_retrieval,
     gradient_ratio,
+    held_out_wahba,
     knn,
     linear_probes,
     point_clouds,
@@ -36,8 +39,11 @@ OURS = (
     alignment_uniformity.PROTOCOL,
     composition.PROTOCOL,
     certificate.PROTOCOL,
+    held_out_wahba.PROTOCOL,
+    augmentation_prediction.PROTOCOL,
     gradient_ratio.PROTOCOL,
     retrieval.PROTOCOL,
+    equivariant_retrieval.PROTOCOL,
     point_clouds.FIRST_COMPONENT,
     point_clouds.TRAJECTORIES,
 )
