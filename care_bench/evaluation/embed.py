@@ -14,10 +14,13 @@ import torch
 from torch import Tensor
 
 from care_bench.augmentations import Augmentation, ImageAugmentation, Parameters, RotationParameters
+from care_bench.augmentations.single import acting, at_strength
+from care_bench.augmentations.strengths import STRENGTHS
 from care_bench.augmentations.transfer import to_device
 from care_bench.config import EvaluationConfig
 from care_bench.data import UNLABELLED, PreparedDataset, Split
 from care_bench.errors import CareBenchError
+from care_bench.evaluation.derivatives import derivative, smooth, tangent
 from care_bench.evaluation.embedded import MOST_SAMPLES, Embedded
 from care_bench.evaluation.probe_stream import ProbeStream
 from care_bench.metrics.linear_probe import RECIPES
@@ -29,6 +32,10 @@ __all__ = ["Embedded", "Embedder"]  # outside packages import Embedded from here
 
 Part = dict[str, Tensor]
 """Representation -> its embeddings."""
+MOST_SINGLE = 1024
+"""Most test samples, evenly spaced, that are measured under single augmentations at many strengths."""
+MOST_VELOCITIES = 512
+"""Most test samples, evenly spaced, whose embeddings are differentiated."""
 MOST_CLOUDS = 10_000
 """Most point clouds of each split that are measured, evenly spaced, since each augmentation needs a copy of them."""
 SAMPLES = {
@@ -41,6 +48,8 @@ SAMPLES = {
     "test_pairs": "test samples under draws of their own",
     "train_parameters": "draws of the train samples",
     "test_parameters": "draws of the test samples",
+    "single": "test samples under one augmentation alone",
+    "velocities": "derivatives of test samples",
     "train_clouds": "train clouds",
     "test_clouds": "test clouds",
     "trajectories": "rotated test samples",
@@ -104,6 +113,8 @@ class Embedder:
             "test_pairs": lambda: self._pairs(self.dataset.test, self._own_draws("test")),
             "train_parameters": lambda: self._vectors(self._own_draws("train")),
             "test_parameters": lambda: self._vectors(self._own_draws("test")),
+            "single": self._single,
+            "velocities": self._velocities,
             "train_clouds": lambda: self._inputs(self.dataset.train, self._train_draw),
             "test_clouds": lambda: self._inputs(self.dataset.test, self._test_draw),
             "trajectories": self._trajectories,
@@ -112,7 +123,15 @@ class Embedder:
     def embedded(self, representation: str) -> Embedded:
         """Return one representation; its parts are embedded on first use."""
         part: Callable[[str], Tensor] = lambda name: self.part(name)[representation]  # noqa: E731
-        return Embedded(self.dataset, self.settings, part, self.gradient_ratios, self._probe_stream)
+        return Embedded(
+            self.dataset,
+            self.settings,
+            part,
+            self.gradient_ratios,
+            self._probe_stream,
+            acting(self.augmentation),
+            smooth(self.augmentation),
+        )
 
     def _probe_stream(self, protocol: str) -> ProbeStream:
         """Return training images as CARE's release augments them on small images, or MoCo's on ImageNet."""
@@ -191,6 +210,28 @@ class Embedder:
 
     def _vectors(self, parameters: Parameters) -> Part:
         return dict.fromkeys(self.encoder.representations, parameters.to_vector())
+
+    def _single(self) -> Part:
+        """Embed a few test samples plain, then under each augmentation alone at each strength: (1 + S, k, d)."""
+        few = _few(self.dataset.test, MOST_SINGLE)
+        copies = [self._plain(few)]
+        for name in acting(self.augmentation):
+            for strength in STRENGTHS[name]:
+                views = (at_strength(self.augmentation, part, name, strength) for part in self._batches(few))
+                copies.append(self._embed(views))
+        return {name: torch.stack([copy[name] for copy in copies]) for name in copies[0]}
+
+    def _velocities(self) -> Part:
+        """Embed a few test samples plain, then their derivatives under each smooth transformation: (1 + G, k, d)."""
+        few = _few(self.dataset.test, MOST_VELOCITIES)
+        names = smooth(self.augmentation)
+        found: dict[str, list[Tensor]] = {name: [] for name in self.encoder.representations}
+        for samples in self._batches(few):
+            views = self.augmentation.identity(samples)
+            parts = [derivative(self.encoder, views, tangent(self.augmentation, views, name)) for name in names]
+            for name in found:
+                found[name].append(torch.stack([parts[0][0][name], *(moved[name] for _, moved in parts)]))
+        return {name: torch.cat(parts, dim=1) for name, parts in found.items()}
 
     def _inputs(self, split: Split, parameters: Parameters) -> Part:
         samples = torch.from_numpy(np.array(split.inputs)).to(self.device)

@@ -38,6 +38,8 @@ class Embedded:
         settings: the evaluation's settings.
         gradient_ratios: the ratios in the log of the run's training, of a method that adds a term to another.
         probe_stream: returns the augmented training images of a protocol.
+        acting: the single augmentations behind ``single``.
+        smooth: the transformations behind ``velocities``.
         part: returns the tensor of a property below by its name; embeds it on first use. Row i of every part of a
             split is sample i of that split.
     """
@@ -47,6 +49,8 @@ class Embedded:
     part: Callable[[str], Tensor]
     gradient_ratios: tuple[float, ...] = ()
     probe_stream: Callable[[str], ProbeStream] = _no_stream
+    acting: tuple[str, ...] = ()
+    smooth: tuple[str, ...] = ()
 
     @property
     def test(self) -> Tensor:
@@ -94,6 +98,16 @@ class Embedded:
         return self.part("test_parameters")
 
     @property
+    def single(self) -> Tensor:
+        """(1 + S, k, d) of a few test samples: plain, then under one augmentation alone at each of its strengths."""
+        return self.part("single")
+
+    @property
+    def velocities(self) -> Tensor:
+        """(1 + G, k, d) of a few test samples: plain, then their derivatives under each smooth transformation."""
+        return self.part("velocities")
+
+    @property
     def train_clouds(self) -> Tensor:
         """(A, n, P, 3) point clouds behind ``train_augmented``."""
         return self.part("train_clouds")
@@ -136,8 +150,7 @@ class Embedded:
     @cached_property
     def fitted_half(self) -> Tensor:
         """(m,) bool, a random half of the test samples, to which held-out maps are fitted."""
-        order = torch.randperm(len(self.test), generator=self.generator("fitted half"))
-        return (order < len(self.test) // 2).to(self.test.device)
+        return self.half_of(len(self.test)).to(self.test.device)
 
     @cached_property
     def half_maps(self) -> list[OrthogonalMap]:
@@ -145,9 +158,10 @@ class Embedded:
         z, za = self.directions
         return orthogonal_maps(z, za[: self.few_draws], self.fitted_half)
 
-    def generator(self, purpose: str) -> torch.Generator:
-        """Return a generator that is the same for all encoders of a data set."""
-        return generator(self.dataset.name, self.settings.augmentation_seed, purpose)
+    def half_of(self, n: int) -> Tensor:
+        """Return (n,) bool on the CPU, a random half that is the same for all encoders of a data set."""
+        draws = generator(self.dataset.name, self.settings.augmentation_seed, "fitted half")
+        return torch.randperm(n, generator=draws) < n // 2
 
     @property
     def classification(self) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:

@@ -23,6 +23,8 @@ Family: TypeAlias = Literal[
     "certificate",
     "held out",
     "prediction",
+    "profile",
+    "lie derivative",
     "retrieval",
     "point clouds",
     "training",

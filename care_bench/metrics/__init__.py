@@ -7,6 +7,7 @@ from care_bench.metrics.cosines import CosineStatistics, PositiveCosines, cosine
 from care_bench.metrics.equivariant_retrieval import RankedTargets, equivariant_retrieval
 from care_bench.metrics.held_out import HeldOut, OrthogonalMap, held_out_errors, orthogonal_maps
 from care_bench.metrics.knn import Knn, knn, knn_predict
+from care_bench.metrics.lie_derivative import LieDerivative, lie_derivative, on_sphere, rotation_generator
 from care_bench.metrics.linear_probe import LinearProbe, cached_linear_probe, linear_probe
 from care_bench.metrics.principal_component import (
     PrincipalComponent,
@@ -28,6 +29,7 @@ __all__ = [
     "CosineStatistics",
     "HeldOut",
     "Knn",
+    "LieDerivative",
     "LinearProbe",
     "OrthogonalMap",
     "PositiveCosines",
@@ -50,7 +52,9 @@ __all__ = [
     "held_out_errors",
     "knn",
     "knn_predict",
+    "lie_derivative",
     "linear_probe",
+    "on_sphere",
     "orthogonal_maps",
     "positive_cosines",
     "principal_component",
@@ -58,6 +62,7 @@ __all__ = [
     "relative_equivariance",
     "relative_equivariance_summary",
     "retrieval",
+    "rotation_generator",
     "wahba",
     "wahba_by_group",
 ]

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from care_bench.metrics.checks import embedded_views
 
@@ -51,6 +52,13 @@ class OrthogonalMap:
         """Map the rows of z, (n, d)."""
         coordinates = z @ self.source
         return z + coordinates @ (self.target - self.source).mT
+
+    def angles(self, z: Tensor) -> Tensor:
+        """Return the angles in degrees by which the rows of z, not zero, are turned, (n,); accurate near 0 and 180."""
+        z = functional.normalize(z, dim=1)
+        turned = functional.normalize(self(z), dim=1)
+        apart = torch.linalg.vector_norm(turned - z, dim=1), torch.linalg.vector_norm(turned + z, dim=1)
+        return torch.rad2deg(2 * torch.atan2(*apart))
 
 
 @torch.no_grad()

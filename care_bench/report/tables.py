@@ -94,6 +94,20 @@ CERTIFICATE = replace(
 )
 HELD_OUT = replace(_PER_DATA_SET, title="Held-out maps", family="held out")
 PREDICTION = replace(_PER_DATA_SET, title="Augmentation prediction", family="prediction")
+PROFILE = replace(
+    EQUIVARIANCE,
+    title="Single augmentations",
+    family="profile",
+    caption="Equivariant to what? The {representation} of {data} under each augmentation alone.",
+    names_absent=False,
+)
+LIE_DERIVATIVE = replace(
+    EQUIVARIANCE,
+    title="Smooth transformations",
+    family="lie derivative",
+    caption="How the {representation} of {data} moves when a smooth transformation sets in.",
+    names_absent=False,
+)
 RETRIEVAL = replace(_PER_DATA_SET, title="Retrieval", family="retrieval")
 ABLATION = replace(
     _PER_DATA_SET,

@@ -55,6 +55,8 @@ def test_ids_and_versions_are_fixed() -> None:
         ("certificate-v1", 2),
         ("held-out-wahba-v1", 1),
         ("augmentation-prediction-v1", 1),
+        ("augmentation-profile-v1", 1),
+        ("lie-derivative-v1", 1),
         ("gradient-ratio-v1", 1),
         ("retrieval-v1", 1),
         ("equivariant-retrieval-v1", 1),
