@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -14,11 +14,14 @@ import torch
 from torch import Tensor
 
 from care_bench.augmentations import Augmentation, ImageAugmentation, Parameters, RotationParameters
+from care_bench.augmentations.single import acting, at_strength
+from care_bench.augmentations.strengths import STRENGTHS
 from care_bench.augmentations.transfer import to_device
 from care_bench.config import EvaluationConfig
 from care_bench.data import UNLABELLED, PreparedDataset, Split
 from care_bench.errors import CareBenchError
-from care_bench.evaluation.embedded import Embedded
+from care_bench.evaluation.derivatives import derivative, smooth, tangent
+from care_bench.evaluation.embedded import MOST_SAMPLES, Embedded
 from care_bench.evaluation.probe_stream import ProbeStream
 from care_bench.metrics.linear_probe import RECIPES
 from care_bench.metrics.trajectories import CLOUDS, axis_rotations
@@ -29,6 +32,10 @@ __all__ = ["Embedded", "Embedder"]  # outside packages import Embedded from here
 
 Part = dict[str, Tensor]
 """Representation -> its embeddings."""
+MOST_SINGLE = 1024
+"""Most test samples, evenly spaced, that are measured under single augmentations at many strengths."""
+MOST_VELOCITIES = 512
+"""Most test samples, evenly spaced, whose embeddings are differentiated."""
 MOST_CLOUDS = 10_000
 """Most point clouds of each split that are measured, evenly spaced, since each augmentation needs a copy of them."""
 SAMPLES = {
@@ -37,6 +44,12 @@ SAMPLES = {
     "composed": "twice augmented test samples",
     "train": "train samples",
     "train_augmented": "augmented train samples",
+    "train_pairs": "train samples under draws of their own",
+    "test_pairs": "test samples under draws of their own",
+    "train_parameters": "draws of the train samples",
+    "test_parameters": "draws of the test samples",
+    "single": "test samples under one augmentation alone",
+    "velocities": "derivatives of test samples",
     "train_clouds": "train clouds",
     "test_clouds": "test clouds",
     "trajectories": "rotated test samples",
@@ -96,6 +109,12 @@ class Embedder:
             "composed": lambda: self._composed(self._test_draw[:COMPOSED]),
             "train": lambda: self._plain(self.dataset.train),
             "train_augmented": lambda: self._augmented(self.dataset.train, self._train_draw),
+            "train_pairs": lambda: self._pairs(self.dataset.train, self._own_draws("train")),
+            "test_pairs": lambda: self._pairs(self.dataset.test, self._own_draws("test")),
+            "train_parameters": lambda: self._vectors(self._own_draws("train")),
+            "test_parameters": lambda: self._vectors(self._own_draws("test")),
+            "single": self._single,
+            "velocities": self._velocities,
             "train_clouds": lambda: self._inputs(self.dataset.train, self._train_draw),
             "test_clouds": lambda: self._inputs(self.dataset.test, self._test_draw),
             "trajectories": self._trajectories,
@@ -104,7 +123,15 @@ class Embedder:
     def embedded(self, representation: str) -> Embedded:
         """Return one representation; its parts are embedded on first use."""
         part: Callable[[str], Tensor] = lambda name: self.part(name)[representation]  # noqa: E731
-        return Embedded(self.dataset, self.settings, part, self.gradient_ratios, self._probe_stream)
+        return Embedded(
+            self.dataset,
+            self.settings,
+            part,
+            self.gradient_ratios,
+            self._probe_stream,
+            acting(self.augmentation),
+            smooth(self.augmentation),
+        )
 
     def _probe_stream(self, protocol: str) -> ProbeStream:
         """Return training images as CARE's release augments them on small images, or MoCo's on ImageNet."""
@@ -166,6 +193,49 @@ class Embedder:
             return _apply(after, _apply(before, samples, first[i]), second[i])
 
         return self._copies(self.dataset.test, len(first), view)
+
+    def _own_draws(self, name: Literal["train", "test"]) -> Parameters:
+        """Return a draw for each sample of a split, of at most ``MOST_SAMPLES``."""
+        split: Split = getattr(self.dataset, name)
+        number = min(len(split), MOST_SAMPLES)
+        drawn: Parameters = self.augmentation.sample(number, self._generator(f"{name} draws of their own"))
+        return drawn
+
+    def _pairs(self, split: Split, parameters: Parameters) -> Part:
+        """Embed samples, evenly spaced, plain and each under its own draw: (n, 2 d)."""
+        few = _few(split, len(parameters))
+        rows = torch.split(torch.arange(len(few)), self.settings.batch_size)
+        plain = self._plain(few)
+        moved = self._embed(
+            self.augmentation.apply(samples, parameters[part])
+            for samples, part in zip(self._batches(few), rows, strict=True)
+        )
+        return {name: torch.cat([plain[name], moved[name]], dim=1) for name in plain}
+
+    def _vectors(self, parameters: Parameters) -> Part:
+        return dict.fromkeys(self.encoder.representations, parameters.to_vector())
+
+    def _single(self) -> Part:
+        """Embed a few test samples plain, then under each augmentation alone at each strength: (1 + S, k, d)."""
+        few = _few(self.dataset.test, MOST_SINGLE)
+        copies = [self._plain(few)]
+        for name in acting(self.augmentation):
+            for strength in STRENGTHS[name]:
+                views = (at_strength(self.augmentation, part, name, strength) for part in self._batches(few))
+                copies.append(self._embed(views))
+        return {name: torch.stack([copy[name] for copy in copies]) for name in copies[0]}
+
+    def _velocities(self) -> Part:
+        """Embed a few test samples plain, then their derivatives under each smooth transformation: (1 + G, k, d)."""
+        few = _few(self.dataset.test, MOST_VELOCITIES)
+        names = smooth(self.augmentation)
+        found: dict[str, list[Tensor]] = {name: [] for name in self.encoder.representations}
+        for samples in self._batches(few):
+            views = self.augmentation.identity(samples)
+            parts = [derivative(self.encoder, views, tangent(self.augmentation, views, name)) for name in names]
+            for name in found:
+                found[name].append(torch.stack([parts[0][0][name], *(moved[name] for _, moved in parts)]))
+        return {name: torch.cat(parts, dim=1) for name, parts in found.items()}
 
     def _inputs(self, split: Split, parameters: Parameters) -> Part:
         samples = torch.from_numpy(np.array(split.inputs)).to(self.device)

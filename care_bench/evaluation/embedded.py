@@ -14,6 +14,15 @@ from torch.nn import functional
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
 from care_bench.evaluation.probe_stream import ProbeStream
+from care_bench.metrics.held_out import OrthogonalMap, orthogonal_maps
+from care_bench.metrics.wahba import Wahba, wahba_by_group
+from care_bench.names import Group
+from care_bench.runs.randomness import generator
+
+MOST_SAMPLES = 4096
+"""Most test samples of which protocols compare every pair: a larger set is cut to so many, evenly spaced."""
+FEW_DRAWS = 5
+"""Most draws for which a protocol fits maps of its own, where there are more than ``MOST_SAMPLES`` test samples."""
 
 
 def _no_stream(protocol: str) -> ProbeStream:
@@ -29,6 +38,8 @@ class Embedded:
         settings: the evaluation's settings.
         gradient_ratios: the ratios in the log of the run's training, of a method that adds a term to another.
         probe_stream: returns the augmented training images of a protocol.
+        acting: the single augmentations behind ``single``.
+        smooth: the transformations behind ``velocities``.
         part: returns the tensor of a property below by its name; embeds it on first use. Row i of every part of a
             split is sample i of that split.
     """
@@ -38,6 +49,8 @@ class Embedded:
     part: Callable[[str], Tensor]
     gradient_ratios: tuple[float, ...] = ()
     probe_stream: Callable[[str], ProbeStream] = _no_stream
+    acting: tuple[str, ...] = ()
+    smooth: tuple[str, ...] = ()
 
     @property
     def test(self) -> Tensor:
@@ -65,6 +78,36 @@ class Embedded:
         return self.part("train_augmented")
 
     @property
+    def train_pairs(self) -> Tensor:
+        """(k, 2 d) of at most ``MOST_SAMPLES`` training samples: plain, and under a draw of their own beside it."""
+        return self.part("train_pairs")
+
+    @property
+    def test_pairs(self) -> Tensor:
+        """(k, 2 d) of test samples, as ``train_pairs``."""
+        return self.part("test_pairs")
+
+    @property
+    def train_parameters(self) -> Tensor:
+        """(k, p) of the draws behind ``train_pairs``, on the CPU: the parameters' ``to_vector``."""
+        return self.part("train_parameters")
+
+    @property
+    def test_parameters(self) -> Tensor:
+        """(k, p) of the draws behind ``test_pairs``, on the CPU."""
+        return self.part("test_parameters")
+
+    @property
+    def single(self) -> Tensor:
+        """(1 + S, k, d) of a few test samples: plain, then under one augmentation alone at each of its strengths."""
+        return self.part("single")
+
+    @property
+    def velocities(self) -> Tensor:
+        """(1 + G, k, d) of a few test samples: plain, then their derivatives under each smooth transformation."""
+        return self.part("velocities")
+
+    @property
     def train_clouds(self) -> Tensor:
         """(A, n, P, 3) point clouds behind ``train_augmented``."""
         return self.part("train_clouds")
@@ -83,6 +126,42 @@ class Embedded:
     def directions(self) -> tuple[Tensor, Tensor]:
         """``test`` and ``augmented`` on the unit sphere, where the paper's metrics are defined."""
         return functional.normalize(self.test, dim=-1), functional.normalize(self.augmented, dim=-1)
+
+    @cached_property
+    def rotations(self) -> dict[Group, Wahba]:
+        """The best maps of ``directions`` for each draw, with their errors: solved once for all protocols."""
+        return wahba_by_group(*self.directions)
+
+    @property
+    def fewer_directions(self) -> tuple[Tensor, Tensor]:
+        """``directions`` of at most ``MOST_SAMPLES`` samples, for measures of every pair of samples."""
+        z, za = self.directions
+        if len(z) <= MOST_SAMPLES:
+            return z, za
+        rows = torch.arange(MOST_SAMPLES, device=z.device) * len(z) // MOST_SAMPLES
+        return z[rows], za[:, rows]
+
+    @property
+    def few_draws(self) -> int:
+        """The first draws for which a protocol fits maps of its own: all, or ``FEW_DRAWS`` of a large set."""
+        draws = len(self.directions[1])
+        return draws if len(self.test) <= MOST_SAMPLES else min(draws, FEW_DRAWS)
+
+    @cached_property
+    def fitted_half(self) -> Tensor:
+        """(m,) bool, a random half of the test samples, to which held-out maps are fitted."""
+        return self.half_of(len(self.test)).to(self.test.device)
+
+    @cached_property
+    def half_maps(self) -> list[OrthogonalMap]:
+        """The best orthogonal map of ``fitted_half`` for each of the ``few_draws``."""
+        z, za = self.directions
+        return orthogonal_maps(z, za[: self.few_draws], self.fitted_half)
+
+    def half_of(self, n: int) -> Tensor:
+        """Return (n,) bool on the CPU, a random half that is the same for all encoders of a data set."""
+        draws = generator(self.dataset.name, self.settings.augmentation_seed, "fitted half")
+        return torch.randperm(n, generator=draws) < n // 2
 
     @property
     def classification(self) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:

@@ -69,12 +69,13 @@ class Certificate:
 
 
 @torch.no_grad()
-def certificate(z: Tensor, za: Tensor) -> Certificate:
+def certificate(z: Tensor, za: Tensor, error: Tensor | None = None) -> Certificate:
     """Bound the error of the best orthogonal map from inner products, and measure it.
 
     Args:
         z: (n, d) embeddings of the plain samples, n >= 2.
         za: (..., n, d) embeddings of the same samples in the same order, one augmentation per leading index.
+        error: (...), the error per sample over O(d), where Wahba's problem was solved already.
 
     Returns:
         Float64 tensors on the device of the inputs, computed in float64.
@@ -88,6 +89,8 @@ def certificate(z: Tensor, za: Tensor) -> Certificate:
     z, views = embedded_views(z, za, at_least=2)
     plain = _Plain.of(z)
     rows = [_of_view(plain, view.double()) for view in views]
+    if error is None:
+        error = wahba(z, views, group="O").error_per_sample
     loss, condition, printed, bound, rank = (torch.stack(column).reshape(leading) for column in zip(*rows, strict=True))
     return Certificate(
         loss=loss,
@@ -96,7 +99,7 @@ def certificate(z: Tensor, za: Tensor) -> Certificate:
         printed_bound=printed,
         bound=bound,
         rank=rank,
-        error=wahba(z, views, group="O").error_per_sample.double().reshape(leading),
+        error=error.double().reshape(leading),
         held_out_error=_held_out_error(z, views).reshape(leading),
     )
 
@@ -114,7 +117,9 @@ class _Plain:
     def of(cls, z: Tensor) -> _Plain:
         n, d = z.shape
         rows = z.double()
-        _, singular, directions = torch.linalg.svd(rows, full_matrices=n < d)  # always d directions
+        # Neither value nor direction needs the n left vectors; there are always d directions.
+        triangle = torch.linalg.qr(rows, mode="r").R if n > d else rows
+        _, singular, directions = torch.linalg.svd(triangle, full_matrices=n < d)
         singular = functional.pad(singular, (0, d - len(singular)))
         zero = max(n, d) * torch.finfo(z.dtype).eps * singular[0]  # as numpy's matrix_rank
         return cls(rows, singular, directions.mT, torch.where(singular[-1] > zero, singular[-1], 0.0))

@@ -7,6 +7,7 @@ from f(x) to f(a'(a(x))). Cor. 1 of CARE says that R_a'a = R_a' R_a where the eq
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -18,22 +19,34 @@ from care_bench.names import Group
 
 @dataclass(frozen=True)
 class Composition:
-    """How far rho(a'∘a) is from rho(a') rho(a); every field carries the leading dimensions of the views.
+    """How far rho(a'∘a) is from rho(a') rho(a); everything carries the leading dimensions of the views.
 
     Attributes:
-        frobenius: (...), the Frobenius norm of R_a'a - R_a' R_a, from 0 to 2 sqrt(d).
-        spectral: (...), its largest singular value, from 0 to 2.
+        defect: (..., d, d), R_a'a - R_a' R_a.
         per_sample: (...), root mean square over the samples of ||(R_a'a - R_a' R_a) f(x)||; unlike the two norms it
             does not depend on directions in which no embedding lies.
     """
 
-    frobenius: Tensor
-    spectral: Tensor
+    defect: Tensor
     per_sample: Tensor
+
+    @cached_property
+    def frobenius(self) -> Tensor:
+        """(...), the Frobenius norm of the defect, from 0 to 2 sqrt(d)."""
+        norm: Tensor = torch.linalg.matrix_norm(self.defect)
+        return norm
+
+    @cached_property
+    def spectral(self) -> Tensor:
+        """(...), the largest singular value of the defect, from 0 to 2."""
+        norm: Tensor = torch.linalg.matrix_norm(self.defect, ord=2)
+        return norm
 
 
 @torch.no_grad()
-def composition_error(z: Tensor, za: Tensor, zaa: Tensor, group: Group = "O") -> Composition:
+def composition_error(
+    z: Tensor, za: Tensor, zaa: Tensor, group: Group = "O", known: Tensor | None = None
+) -> Composition:
     """Compare the orthogonal map of a composed augmentation with the product of the maps of its parts.
 
     R_a' is fitted on the embeddings of a(x), where a' acts in the composition. Fitted on those of x it can be a
@@ -46,6 +59,7 @@ def composition_error(z: Tensor, za: Tensor, zaa: Tensor, group: Group = "O") ->
         za: (..., n, d) embeddings of a(x), same samples in the same order, one a per leading index.
         zaa: (..., n, d) embeddings of a'(a(x)), of za's shape: one pair (a, a') per leading index.
         group: "O" as in the corollary, which cannot promise rotations; "SO" to compare the rotations of Wahba's error.
+        known: (..., d, d), the maps R_a where Wahba's problem was solved for them already.
 
     Returns:
         Tensors in the widest dtype of the inputs, at least float32, on their device.
@@ -67,20 +81,14 @@ def composition_error(z: Tensor, za: Tensor, zaa: Tensor, group: Group = "O") ->
     leading = za.shape[:-2]
     z, first = embedded_views(z, za)
     _, second = embedded_views(z, zaa)
-    n = len(z)
+    n, d = z.shape
     whole = wahba(z, second, group).rotation.double()
-    part_a = wahba(z, first, group).rotation.double()
+    part_a = (wahba(z, first, group).rotation if known is None else known.reshape(-1, d, d)).double()
     part_b = torch.stack([wahba(a, b, group).rotation for a, b in zip(first, second, strict=True)]).double()
     defect = whole - part_b @ part_a
     plain = z.double()
     per_sample = torch.stack([torch.linalg.matrix_norm(plain @ one.mT) for one in defect]) / n**0.5
     dtype = torch.promote_types(torch.promote_types(z.dtype, first.dtype), second.dtype)
-
-    def shaped(values: Tensor) -> Tensor:
-        return values.to(dtype).reshape(leading)
-
     return Composition(
-        frobenius=shaped(torch.linalg.matrix_norm(defect)),
-        spectral=shaped(torch.linalg.matrix_norm(defect, ord=2)),
-        per_sample=shaped(per_sample),
+        defect=defect.to(dtype).reshape(*leading, d, d), per_sample=per_sample.to(dtype).reshape(leading)
     )

@@ -8,6 +8,7 @@ from typing import get_args
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from care_bench.losses.checks import check_choice
 from care_bench.metrics.checks import embedded_views
@@ -15,6 +16,10 @@ from care_bench.names import Group
 
 ENTRIES_AT_ONCE = 2**22
 """Entries of the d x d matrices decomposed at a time (32 MiB in float64): one matrix for 2048 features."""
+THIN_FROM = 512
+"""Dimensions from which on an SVD in the span of the samples is worth its two more decompositions."""
+CANCELLING = 1e-3
+"""Share of ||F||^2 + ||F_a||^2 below which a squared error is computed from the residual."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,10 @@ def wahba(z: Tensor, za: Tensor, group: Group = "SO") -> Wahba:
     """Solve min over R of ||R F - F_a|| with F = z^T and F_a = za^T, for each augmentation.
 
     R = U diag(1, ..., 1, det U det V) V^T where U Sigma V^T is the SVD of F_a F^T, computed in float64. (The paper's
-    text prints n - 1 ones; the matrix is d x d, so there are d - 1.) The error is computed from the residual, not by
-    the closed form ||F||^2 + ||F_a||^2 - 2 tr(...), whose terms cancel when the fit is good. Where the embeddings span
-    less than R^d, several rotations have the same error, and one of them is returned.
+    text prints n - 1 ones; the matrix is d x d, so there are d - 1.) The closed form of the squared error,
+    ||F||^2 + ||F_a||^2 - 2 tr(...), cancels when the fit is good; then the error is computed from the residual. For
+    few samples of many dimensions, the SVD is that of an n x n matrix. Where the embeddings span less than R^d, several
+    rotations have the same error, and one of them is returned.
 
     Args:
         z: (n, d) embeddings of the plain samples.
@@ -80,15 +86,24 @@ def _solve(z: Tensor, za: Tensor, groups: Sequence[Group]) -> dict[Group, Wahba]
     n, d = z.shape
     dtype = torch.promote_types(z.dtype, views.dtype)
     plain = z.double()
+    thin = d >= THIN_FROM and 2 * n <= d
+    frame = torch.linalg.qr(plain.mT, mode="complete") if thin else None
     rotations: dict[Group, list[Tensor]] = {group: [] for group in groups}
     errors: dict[Group, list[Tensor]] = {group: [] for group in groups}
     for block in torch.split(views, max(1, ENTRIES_AT_ONCE // d**2)):
-        # One augmentation at a time in double precision: memory holds one such copy of the test set.
-        u, _, vh = torch.linalg.svd(torch.stack([view.double().mT @ plain for view in block]))
+        if frame is None:
+            u, singular, vh = _decomposed(plain, block)
+        else:
+            u, singular, vh = _decomposed_thin(frame.Q, frame.R, block)
+        sign = torch.linalg.det(u @ vh).sign()
         for group in groups:
-            rotation = _special(u, vh) if group == "SO" else u @ vh
-            fits = zip(block, rotation, strict=True)
-            errors[group] += [torch.linalg.matrix_norm(view.double() - plain @ turn.mT) for view, turn in fits]
+            # Over SO(d), the direction of the least singular value is reversed where the determinant is -1.
+            last = sign if group == "SO" else torch.ones_like(sign)
+            rotation = torch.cat([u[..., :-1], u[..., -1:] * last[:, None, None]], dim=-1) @ vh
+            trace = singular[..., :-1].sum(dim=-1) + last * singular[..., -1]
+            # One augmentation at a time in double precision: memory holds one such copy of the test set.
+            fits = zip(block, rotation, trace, strict=True)
+            errors[group] += [_error(plain, view.double(), turn, total) for view, turn, total in fits]
             rotations[group].append(rotation.to(dtype))
     solutions = {}
     for group in groups:
@@ -101,9 +116,30 @@ def _solve(z: Tensor, za: Tensor, groups: Sequence[Group]) -> dict[Group, Wahba]
     return solutions
 
 
-def _special(u: Tensor, vh: Tensor) -> Tensor:
-    """Return u @ vh with the direction of the least singular value reversed where its determinant is -1."""
-    signs = torch.linalg.det(u @ vh).sign()
-    special = u.clone()
-    special[..., -1] *= signs[:, None]
-    return special @ vh
+def _decomposed(plain: Tensor, block: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the SVD of view^T plain for each view of a block: (b, d, d), (b, d) and (b, d, d)."""
+    u, singular, vh = torch.linalg.svd(torch.stack([view.double().mT @ plain for view in block]))
+    return u, singular, vh
+
+
+def _decomposed_thin(basis: Tensor, triangle: Tensor, block: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the same for fewer samples than dimensions, by an SVD in the spans of the samples, n x n.
+
+    Args:
+        basis: (d, d) orthogonal, and
+        triangle: (d, n), whose product is plain^T; its rows after the first n are zero.
+        block: (b, n, d).
+    """
+    n = block.shape[1]
+    bases, triangles = torch.linalg.qr(block.double().mT, mode="complete")
+    inner, singular, outer = torch.linalg.svd(triangles[:, :n] @ triangle[:n].mT)
+    u = torch.cat([bases[..., :n] @ inner, bases[..., n:]], dim=-1)
+    vh = torch.cat([outer @ basis[:, :n].mT, basis[:, n:].mT.expand(len(block), -1, -1)], dim=-2)
+    return u, functional.pad(singular, (0, len(basis) - n)), vh
+
+
+def _error(plain: Tensor, view: Tensor, rotation: Tensor, trace: Tensor) -> Tensor:
+    """Return |view - plain R^T|, by the closed form where none of its digits that count cancel."""
+    squares = plain.square().sum() + view.square().sum()
+    squared = squares - 2 * trace
+    return squared.sqrt() if squared > CANCELLING * squares else torch.linalg.matrix_norm(view - plain @ rotation.mT)

@@ -92,6 +92,22 @@ CERTIFICATE = replace(
     "what inner products guarantee of it.",
     names_absent=False,
 )
+HELD_OUT = replace(_PER_DATA_SET, title="Held-out maps", family="held out")
+PREDICTION = replace(_PER_DATA_SET, title="Augmentation prediction", family="prediction")
+PROFILE = replace(
+    EQUIVARIANCE,
+    title="Single augmentations",
+    family="profile",
+    caption="Equivariant to what? The {representation} of {data} under each augmentation alone.",
+    names_absent=False,
+)
+LIE_DERIVATIVE = replace(
+    EQUIVARIANCE,
+    title="Smooth transformations",
+    family="lie derivative",
+    caption="How the {representation} of {data} moves when a smooth transformation sets in.",
+    names_absent=False,
+)
 RETRIEVAL = replace(_PER_DATA_SET, title="Retrieval", family="retrieval")
 ABLATION = replace(
     _PER_DATA_SET,
@@ -127,7 +143,19 @@ TRAINING = Spec(
     group="data",
     order=("data", "metric"),
 )
-TABLES = (PROBES, EQUIVARIANCE, POSITIVE_PAIRS, COMPOSITION, CERTIFICATE, RETRIEVAL, ABLATION, POINT_CLOUDS, TRAINING)
+TABLES = (
+    PROBES,
+    EQUIVARIANCE,
+    POSITIVE_PAIRS,
+    COMPOSITION,
+    CERTIFICATE,
+    HELD_OUT,
+    PREDICTION,
+    RETRIEVAL,
+    ABLATION,
+    POINT_CLOUDS,
+    TRAINING,
+)
 """In the order of the report; the comparison with the paper and the other measurements follow."""
 SNAPSHOT_TABLES = (EQUIVARIANCE, POSITIVE_PAIRS)
 """Tables of encoders before the end of training; other measurements follow."""

@@ -76,7 +76,13 @@ def test_a_metric_that_does_not_apply_is_a_blank_with_a_reason(evaluations: dict
         for name, records in evaluations.items()
     }
     clouds, tint = "digits holds images, not point clouds", "has no label tint: the colour that made an image"
+    gray = "images of one channel have no colour"
+    still = "{} does not change these samples"
+    smooth = "{} does not act on these samples"
     assert reasons["digits"] == {
+        **dict.fromkeys(("predicted_saturation", "predicted_hue"), gray),
+        **dict.fromkeys(("profile_hue", "profile_hue_angle"), still.format("hue")),
+        **dict.fromkeys(("lie_saturation", "lie_saturation_unexplained"), smooth.format("saturation")),
         "top1": "this recipe is for imagenet100, not for digits",
         "retrieval_tint_distance": f"digits {tint}",
         **dict.fromkeys(("first_pc_r2", "first_pc_angle"), clouds),
@@ -86,8 +92,18 @@ def test_a_metric_that_does_not_apply_is_a_blank_with_a_reason(evaluations: dict
     released = [record for record in evaluations["digits"] if record.protocol == "released-small-v1"]
     assert [record.reason for record in released] == ["not asked for: evaluation.augmented_probe is false"]
     probes = {"paper-imagenet100-v1", "released-small-v1", "augmented-imagenet100-v1"}
-    assert blank == {*probes, "retrieval-v1", "first-pc-v1", "trajectories-v1"}
+    partly = {"augmentation-prediction-v1", "augmentation-profile-v1", "lie-derivative-v1"}
+    assert blank == {*probes, *partly, "retrieval-v1", "first-pc-v1", "trajectories-v1"}
+    flat, colours = ("hue", "crop", "blur", "flip"), ("brightness", "contrast", "saturation")
+    factors = ("crop_x", "crop_y", "crop_size", *colours, "hue", "blur")
     assert reasons["proteins"] == {
+        **{f"predicted_{name}": "proteins holds no images" for name in factors},
+        **{f"profile_{name}{ending}": still.format(name) for name in flat for ending in ("", "_angle")},
+        **{
+            f"lie_{name}{ending}": smooth.format(name)
+            for name in ("translation", "scale", *colours)
+            for ending in ("", "_unexplained")
+        },
         "top1": "proteins has no class labels",
         "retrieval_tint_distance": f"proteins {tint}",
         **dict.fromkeys(("certificate_condition", "certificate_printed_bound"), NO_SPAN),  # hardly trained at all
@@ -121,6 +137,19 @@ def test_repeats_are_kept_if_the_value_is_their_mean(evaluations: dict[str, list
             *[("certificate-v1", f"certificate_{name}") for name in ("condition", "printed_bound")]
             * (dataset == "digits"),
             ("gradient-ratio-v1", "gradient_ratio"),
+            *(("held-out-wahba-v1", f"held_out_{name}") for name in ("wahba", "linear", "identity")),
+            *(("equivariant-retrieval-v1", f"transformed_{name}") for name in ("mrr", "hit_1", "hit_5")),
+            *(("augmentation-profile-v1", f"profile_rotation{ending}") for ending in ("", "_angle")),
+            *[
+                ("augmentation-profile-v1", f"profile_{name}{ending}")
+                for name in ("crop", "blur")
+                for ending in ("", "_angle")
+            ]
+            * (dataset == "digits"),
+            *[
+                ("lie-derivative-v1", f"lie_{'translation' if dataset == 'digits' else 'rotation'}{ending}")
+                for ending in ("", "_unexplained")
+            ],
             *[("trajectories-v1", f"trajectory_{name}") for name in ("planarity", "step_variation")]
             * (dataset == "proteins"),
         }

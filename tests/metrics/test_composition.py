@@ -9,7 +9,7 @@ from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.transform import Rotation
 from scipy.stats import ortho_group
 
-from care_bench.metrics import composition_error
+from care_bench.metrics import composition_error, wahba
 
 
 def draw(shape, seed):
@@ -137,3 +137,12 @@ def test_refuses_what_is_not_finite():
     bad[0, 1] = torch.nan
     with pytest.raises(ValueError, match="1 of 9 values that are not finite"):
         composition_error(torch.eye(3), torch.eye(3), bad)
+
+
+def test_known_maps_are_not_fitted_again():
+    z, za, zaa = draw((20, 4), 0), draw((2, 20, 4), 1), draw((2, 20, 4), 2)
+    expected = measure(z, za, zaa)
+    known = wahba(torch.from_numpy(z), torch.from_numpy(za), "O").rotation
+    assert measure(z, za, zaa, known=known).defect.numpy() == pytest.approx(expected.defect.numpy(), abs=1e-12)
+    turned = known @ torch.from_numpy(ortho_group.rvs(4, random_state=3))
+    assert not np.allclose(measure(z, za, zaa, known=turned).per_sample, expected.per_sample, atol=1e-2)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import numpy as np
 import pytest
@@ -88,6 +89,19 @@ def test_reflection_is_in_o_and_not_in_so():
     special = wahba(z, za, group="SO")
     assert special.error.item() == pytest.approx(2, abs=1e-14)
     assert special.error_per_sample.item() == pytest.approx(math.sqrt(2), abs=1e-14)
+
+
+def test_few_samples_of_many_dimensions(monkeypatch):
+    monkeypatch.setattr(sys.modules[wahba.__module__], "THIN_FROM", 1)
+    z, za, turn = draw((10, 24), 0), draw((3, 10, 24), 1), special_ortho_group.rvs(24, random_state=2)
+    za[2] = z @ turn.T
+    for group, found in wahba_by_group(torch.from_numpy(z), torch.from_numpy(za)).items():
+        for view, rotation, error in zip(za, found.rotation.numpy(), found.error.tolist(), strict=True):
+            assert rotation @ rotation.T == pytest.approx(np.eye(24), abs=1e-12)
+            assert group == "O" or np.linalg.det(rotation) == pytest.approx(1, abs=1e-12)
+            right, _ = orthogonal_procrustes(z, view)
+            assert error == pytest.approx(np.linalg.norm(z @ right - view), abs=1e-12)
+            assert error == pytest.approx(np.linalg.norm(z @ rotation.T - view), abs=1e-12)
 
 
 def test_reflection_of_a_subspace_is_a_rotation_of_the_whole():

@@ -6,6 +6,7 @@ imported. What a protocol says it measures is written out once more, in float64,
 
 from __future__ import annotations
 
+import copy
 import json
 import math
 from collections.abc import Callable
@@ -18,7 +19,9 @@ import pytest
 import torch
 from scipy.linalg import orthogonal_procrustes
 from scipy.optimize import minimize
+from scipy.spatial.transform import Rotation
 from scipy.special import logsumexp, softmax
+from torchvision.transforms import functional
 
 from care_bench.artifacts import Record
 from care_bench.augmentations import ImageAugmentation, RandomRotation3D
@@ -254,6 +257,214 @@ def certified(z: Array, view: Array) -> dict[str, float]:
     }
 
 
+def half(run: Measured) -> Array:
+    order = torch.randperm(
+        len(run.test), generator=generator(run.dataset.name, SETTINGS.augmentation_seed, "fitted half")
+    )
+    return np.asarray(order.numpy() < len(run.test) // 2)
+
+
+def rms(rows: Array) -> float:
+    return float(np.sqrt((rows**2).sum(axis=1).mean()))
+
+
+@EVERY
+@BOTH
+def test_held_out_maps_and_retrieval(name: str, representation: str, measured: Callable[[str], Measured]) -> None:
+    run = measured(name)
+    drawn, fitted = run.draw("test augmentations"), half(run)
+    z = unit(run.embed(plain(run, run.test))[representation])
+    fractions, linear, still, ranks = [], [], [], []
+    for i in range(DRAWS):
+        view = unit(run.embed(run.views(run.test, drawn, i))[representation])
+        u, s, vt = np.linalg.svd(view[fitted].T @ z[fitted])
+        rank = int((s > 1e-12 * s[0]).sum())  # directions of no fitted sample stay as they are
+        source, target = vt[:rank].T, u[:, :rank]
+        moved = z[~fitted] + z[~fitted] @ source @ (target - source).T
+        still.append(rms(view[~fitted] - z[~fitted]))
+        fractions.append(rms(view[~fitted] - moved) / still[-1])
+        least = np.linalg.pinv(z[fitted], rcond=1e-6) @ view[fitted]
+        linear.append(rms(view[~fitted] - z[~fitted] @ least) / still[-1])
+        distances = np.linalg.norm(moved[:, None] - view[~fitted][None], axis=2)
+        ranks.append([(row <= row[k] + 1e-6).sum() for k, row in enumerate(distances)])
+    assert_same(run.value("held-out-wahba-v1", "held_out_wahba", representation), np.mean(fractions), rel=5e-3)
+    # Directions of the features that hardly any sample has decide the linear map, and float32 decides them.
+    loose = {"projection": 5e-3, "features": 0.1}[representation]
+    assert_same(run.value("held-out-wahba-v1", "held_out_linear", representation), np.mean(linear), rel=loose)
+    assert_same(run.value("held-out-wahba-v1", "held_out_identity", representation), np.mean(still))
+    assert_same(run.value("held-out-wahba-v1", "held_out_still", representation), 0)
+    rank = np.array(ranks)
+    one = 100 / rank.size  # a tie in float32
+    for metric, expected in (
+        ("transformed_mrr", (1 / rank).mean()),
+        ("transformed_hit_1", 100 * (rank <= 1).mean()),
+        ("transformed_hit_5", 100 * (rank <= 5).mean()),
+    ):
+        found = run.value("equivariant-retrieval-v1", metric, representation)
+        assert_same(found, expected, abs_=3 * one if found.unit == "%" else 0.03 * one)
+
+
+@BOTH
+def test_augmentation_prediction(representation: str, measured: Callable[[str], Measured]) -> None:
+    run = measured("digits")
+    features, columns = [], []
+    for name, inputs in (("train", run.train), ("test", run.test)):
+        drawn = run.draw(f"{name} draws of their own", len(inputs))
+        views = run.augmentation.apply(torch.from_numpy(inputs), drawn)
+        both = [run.embed(rows)[representation] for rows in (plain(run, inputs), views)]
+        features.append(np.concatenate(both, axis=1))
+        box, factors = drawn.box.double().numpy() / 8, drawn.factors.double().numpy()
+        everywhere = np.ones(len(box), dtype=bool)
+        columns.append(
+            {
+                "crop_x": (box[:, 1] + box[:, 3] / 2, everywhere),
+                "crop_y": (box[:, 0] + box[:, 2] / 2, everywhere),
+                "crop_size": (box[:, 2] * box[:, 3], everywhere),
+                "brightness": (factors[:, 0], drawn.jitter.numpy()),
+                "contrast": (factors[:, 1], drawn.jitter.numpy()),
+                "blur": (drawn.sigma.double().numpy(), drawn.blur.numpy()),
+            }
+        )
+    for name, (y, acts) in columns[0].items():
+        test_y, test_acts = columns[1][name]
+        x, test_x = features[0][acts], features[1][test_acts]
+        y, test_y, held = y[acts], test_y[test_acts], np.arange(acts.sum()) % 5 == 0
+        best = min(
+            (((penalised(x[~held], y[~held], 10.0**power, x[held]) - y[held]) ** 2).mean(), 10.0**power)
+            for power in range(-4, 6)
+        )[1]
+        residual = test_y - penalised(x, y, best, test_x)
+        expected = 1 - (residual**2).sum() / ((test_y - test_y.mean()) ** 2).sum()
+        found = run.value("augmentation-prediction-v1", f"predicted_{name}", representation)
+        assert_same(found, expected, rel=5e-3, abs_=1e-3)
+    for name in ("saturation", "hue"):
+        reason = run.value("augmentation-prediction-v1", f"predicted_{name}", representation).reason
+        assert reason == "images of one channel have no colour"
+
+
+SINGLE = {
+    "crop": (0.8, 0.5, 0.3, 0.2, 0.08),
+    "rotation": (15.0, 45.0, 90.0, 135.0, 180.0),
+    "blur": (0.5, 1.0, 1.5, 2.0),
+    "flip": (1.0,),
+}
+
+
+def alone(run: Measured, name: str, strength: float) -> torch.Tensor:
+    """Return the test samples under one augmentation, by torchvision and scipy."""
+    if run.dataset.kind == "point_cloud":
+        turned = Rotation.from_euler("z", strength, degrees=True).apply(run.test.reshape(-1, 3))
+        return torch.from_numpy(turned.reshape(run.test.shape)).float()
+    pixels = torch.from_numpy(run.test).float() / 255
+    if name == "crop":
+        part = round(8 * strength**0.5)
+        start = (8 - part) // 2
+        pixels = functional.resized_crop(pixels, start, start, part, part, [8, 8], antialias=True)
+    elif name == "rotation":
+        pixels = functional.rotate(pixels, strength, functional.InterpolationMode.BILINEAR)
+    elif name == "blur":
+        pixels = functional.gaussian_blur(pixels, [3, 3], [strength, strength])
+    else:
+        pixels = functional.hflip(pixels)
+    return plain(run, pixels.numpy() * 255)
+
+
+@EVERY
+@BOTH
+def test_augmentation_profile(name: str, representation: str, measured: Callable[[str], Measured]) -> None:
+    run = measured(name)
+    fitted = half(run)
+    z = unit(run.embed(plain(run, run.test))[representation])
+    for augmentation, strengths in SINGLE.items():
+        metric = f"profile_{augmentation}"
+        found, angle = (
+            run.value("augmentation-profile-v1", f"{metric}{ending}", representation) for ending in ("", "_angle")
+        )
+        if name == "proteins" and augmentation != "rotation":
+            assert found.reason == angle.reason == f"{augmentation} does not change these samples"
+            continue
+        fractions, angles = [], []
+        for strength in strengths:
+            view = unit(run.embed(alone(run, augmentation, strength))[representation])
+            u, s, vt = np.linalg.svd(view[fitted].T @ z[fitted])
+            rank = int((s > 1e-12 * s[0]).sum())
+            moved = z[~fitted] + z[~fitted] @ vt[:rank].T @ (u[:, :rank].T - vt[:rank])
+            fractions.append(rms(view[~fitted] - moved) / rms(view[~fitted] - z[~fitted]))
+            angles.append(np.degrees(np.arccos(np.clip((unit(moved) * z[~fitted]).sum(axis=1), -1, 1))).mean())
+        assert found.values == (None if len(strengths) == 1 else pytest.approx(fractions, rel=1e-2))
+        assert_same(found, np.mean(fractions), rel=1e-2)
+        assert_same(angle, np.mean(angles), rel=1e-2)
+    reason = "hue does not change these samples"
+    assert run.value("augmentation-profile-v1", "profile_hue", representation).reason == reason
+
+
+@EVERY
+@BOTH
+def test_lie_derivatives(name: str, representation: str, measured: Callable[[str], Measured]) -> None:
+    run = measured(name)
+    fitted, views = half(run), plain(run, run.test).double()
+    model = copy.deepcopy(run.encoder).double()
+
+    def embed(inputs: torch.Tensor) -> Array:
+        with torch.no_grad():
+            features = model.backbone(inputs)
+            return unit((features if representation == "features" else model.projector(features)).numpy())
+
+    z = embed(views)
+    for transformation, directions in tangents(run).items():
+        speeds, fractions = [], []
+        for direction in directions:
+            step = 1e-6 * torch.from_numpy(direction)
+            velocity = (embed(views + step) - embed(views - step)) / 2e-6
+            speeds.append(rms(velocity))
+            turn = best_generator(z[fitted], velocity[fitted])
+            fractions.append(rms(velocity[~fitted] - z[~fitted] @ turn.T) / rms(velocity[~fitted]))
+        metric = f"lie_{transformation}"
+        assert_same(run.value("lie-derivative-v1", metric, representation), np.mean(speeds), rel=2e-3)
+        found = run.value("lie-derivative-v1", f"{metric}_unexplained", representation)
+        assert_same(found, np.mean(fractions), rel=2e-2)
+    reason = "saturation does not act on these samples"
+    assert run.value("lie-derivative-v1", "lie_saturation", representation).reason == reason
+
+
+def tangents(run: Measured) -> dict[str, list[Array]]:
+    """Return transformation -> how fast each coordinate of the normalised samples moves."""
+    if run.dataset.kind == "point_cloud":
+        return {"rotation": [np.cross(axis, run.test.astype(np.float64)) for axis in np.eye(3)]}
+    pixels = run.test / 255
+    std = statistics(run.dataset)[1][0]
+    down, right = np.gradient(pixels, axis=(2, 3))
+    y, x = np.meshgrid(np.arange(8) - 3.5, np.arange(8) - 3.5, indexing="ij")
+    found = {
+        "translation": [-0.8 * right, -0.8 * down],
+        "rotation": [x * down - y * right],
+        "scale": [-(x * right + y * down)],
+        "brightness": [pixels],
+        "contrast": [pixels - pixels.mean(axis=(1, 2, 3), keepdims=True)],
+    }
+    return {name: [direction / std for direction in directions] for name, directions in found.items()}
+
+
+def best_generator(z: Array, velocity: Array) -> Array:
+    """Return the skew-symmetric matrix of least squares, over a basis of them."""
+    d = z.shape[1]
+    upper = np.triu_indices(d, 1)
+    rows = np.zeros((len(upper[0]), d, d))
+    index = np.arange(len(upper[0]))
+    rows[index, upper[0], upper[1]], rows[index, upper[1], upper[0]] = 1, -1
+    moved = np.einsum("nk,bjk->bnj", z, rows).reshape(len(rows), -1)
+    return np.tensordot(np.linalg.lstsq(moved.T, velocity.ravel(), rcond=None)[0], rows, 1)
+
+
+def penalised(x: Array, y: Array, penalty: float, test_x: Array) -> Array:
+    """Predict by ridge regression on standardised features, the penalty a mean over the samples."""
+    mean, std = x.mean(axis=0), x.std(axis=0)
+    std[std == 0] = 1
+    x, test_x = (x - mean) / std, (test_x - mean) / std
+    weight = np.linalg.solve(x.T @ x / len(x) + penalty * np.eye(x.shape[1]), x.T @ (y - y.mean()) / len(x))
+    return np.asarray(test_x @ weight + y.mean())
+
+
 @EVERY
 def test_gradient_ratio(name: str, measured: Callable[[str], Measured]) -> None:
     run = measured(name)
@@ -452,10 +663,15 @@ def test_nothing_recorded_is_left_out(measured: Callable[[str], Measured]) -> No
         if record.value is not None
     }
     text = Path(__file__).read_text()
-    assert {name for name in names if f'"{name.rstrip("0123456789")}' not in text} == set()
+    families = {name for name in names if name.startswith(("predicted_", "profile_", "lie_"))}
+    assert {name for name in names - families if f'"{name.rstrip("0123456789")}' not in text} == set()
     for name in ("digits", "proteins"):
         run = measured(name)
         blank = {record.protocol for record in run.records if record.value is None}
-        expected = {"digits": {"first-pc-v1", "trajectories-v1"}, "proteins": {"cached-v1", "paper-small-v1", "knn-v1"}}
+        expected = {
+            "digits": {"first-pc-v1", "trajectories-v1", "augmentation-prediction-v1"},  # gray images have no colours
+            "proteins": {"cached-v1", "paper-small-v1", "knn-v1", "augmentation-prediction-v1"},
+        }
         probes = {"paper-imagenet100-v1", "released-small-v1", "augmented-imagenet100-v1"}
-        assert blank - {"certificate-v1"} == expected[name] | probes | {"retrieval-v1"}
+        partly = {"certificate-v1", "augmentation-profile-v1", "lie-derivative-v1"}
+        assert blank - partly == expected[name] | probes | {"retrieval-v1"}

@@ -19,7 +19,9 @@ def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
     from care_bench.metrics import certificate
     from care_bench.metrics.certificate import MOST
 
-    found = certificate(*embedded.directions)
+    z, za = embedded.directions
+    draws = slice(embedded.few_draws)
+    found = certificate(z, za[draws], embedded.rotations["O"].error_per_sample[draws])
     admissible = (found.condition <= MOST).double() * 100
     return (
         over_repeats(found.error),
@@ -42,7 +44,7 @@ def _finite(values: Tensor) -> Measurement:
 
 PROTOCOL = Protocol(
     "certificate-v1",
-    1,
+    2,
     (
         Metric(
             "certificate_error",

@@ -19,7 +19,8 @@ def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
     composed = functional.normalize(embedded.composed, dim=-1)
     # Rotations, as for Wahba's error, although Cor. 1 promises no more than orthogonal maps. The difference is measured
     # where embeddings lie: they rarely span R^d, and elsewhere a rotation is one of many.
-    return (over_repeats(composition_error(z, za[: len(composed)], composed, group="SO").per_sample),)
+    first, known = za[: len(composed)], embedded.rotations["SO"].rotation[: len(composed)]
+    return (over_repeats(composition_error(z, first, composed, group="SO", known=known).per_sample),)
 
 
 PROTOCOL = Protocol(

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
     from care_bench.metrics import relative_equivariance_summary
 
-    z, za = embedded.directions
+    z, za = embedded.fewer_directions
     result = relative_equivariance_summary(z, za)
     values = (result.mean, result.median, result.trimmed_mean, result.invariance)
     return tuple(Measurement(value, len(za)) for value in values)
@@ -21,7 +21,7 @@ def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
 
 PROTOCOL = Protocol(
     "relative-equivariance-v1",
-    1,
+    2,
     (
         # No direction is better: γ is low where views are equivariant, and also where they do not depend on the input.
         Metric(

@@ -11,13 +11,10 @@ if TYPE_CHECKING:
 
 
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
-    from care_bench.metrics import wahba_by_group
-
-    solutions = wahba_by_group(*embedded.directions)
-    result = solutions["SO"]
+    result = embedded.rotations["SO"]
     worst = Measurement(float(result.error.max()), len(result.error))
     means = over_repeats(result.error), worst, over_repeats(result.error_per_sample)
-    return *means, over_repeats(solutions["O"].error)
+    return *means, over_repeats(embedded.rotations["O"].error)
 
 
 PROTOCOL = Protocol(

@@ -1,0 +1,95 @@
+"""One augmentation alone, at a given strength, the same for all samples."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from care_bench.augmentations.images import ImageAugmentation
+from care_bench.augmentations.parameters import ImageParameters, RotationParameters
+from care_bench.augmentations.sharing import Augmentation
+from care_bench.augmentations.strengths import STRENGTHS
+
+
+def acting(augmentation: Augmentation[Any]) -> tuple[str, ...]:
+    """Return the names in ``STRENGTHS`` that change the samples of an augmentation, in their order."""
+    if not isinstance(augmentation, ImageAugmentation):
+        return ("rotation",)
+    still = {"hue"} if len(augmentation.mean) == 1 else set()
+    still |= {"blur"} if augmentation.blur_kernel == 1 else set()
+    return tuple(name for name in STRENGTHS if name not in still)
+
+
+def at_strength(augmentation: Augmentation[Any], samples: Tensor, name: str, strength: float) -> Tensor:
+    """Apply one augmentation to all samples; without it they would be ``augmentation.identity(samples)``.
+
+    Args:
+        augmentation: of the samples; size, normalisation and blur kernel are its own.
+        samples: (n, C, H, W) images, or (n, P, 3) point clouds, which are rotated about the z axis.
+        name: a key of ``STRENGTHS`` that is :func:`acting`.
+        strength: as the values of ``STRENGTHS``.
+    """
+    if not isinstance(augmentation, ImageAugmentation):
+        return augmentation.apply(samples, RotationParameters(_about_z(strength).repeat(len(samples), 1, 1)))
+    if name == "rotation":
+        return augmentation.identity(_rotated(samples, strength))
+    parameters = _neutral(augmentation)
+    if name == "hue":
+        parameters.factors[:, 3] = strength
+        parameters = replace(parameters, jitter=torch.tensor([True]))
+    elif name == "crop":
+        parameters = replace(parameters, box=_central(parameters.box, strength))
+    elif name == "blur":
+        parameters = replace(parameters, blur=torch.tensor([True]), sigma=torch.tensor([strength]))
+    else:
+        parameters = replace(parameters, flip=torch.tensor([True]))
+    return augmentation.apply(samples, parameters.repeat_interleave(len(samples)))
+
+
+def _neutral(augmentation: ImageAugmentation) -> ImageParameters:
+    """Return the parameters that change nothing, one row."""
+    height, width = augmentation.input_size
+    box = [0, 0, height, width]
+    if augmentation.test_view == "centre-crop":
+        view_height, view_width = augmentation.size
+        box = [round((height - view_height) / 2), round((width - view_width) / 2), view_height, view_width]
+    off = torch.tensor([False])
+    return ImageParameters(
+        input_size=(height, width),
+        box=torch.tensor([box]),
+        flip=off,
+        jitter=off,
+        order=torch.arange(4)[None],
+        factors=torch.tensor([[1.0, 1.0, 1.0, 0.0]]),
+        grayscale=off,
+        blur=off,
+        sigma=torch.tensor([1.0]),
+    )
+
+
+def _central(box: Tensor, area: float) -> Tensor:
+    """Return the box in the middle of a box with a part of its area, of at least one pixel."""
+    start, size = box[:, :2], box[:, 2:]
+    part = (size * area**0.5).round().clamp(min=1).long()
+    return torch.cat([start + (size - part) // 2, part], dim=1)
+
+
+def _rotated(images: Tensor, degrees: float) -> Tensor:
+    """Turn images (n, C, H, W) about their centre, counter-clockwise, bilinear; what comes from outside is black."""
+    from torchvision.transforms.functional import InterpolationMode, rotate
+
+    pixels = images.float() / 255 if images.dtype == torch.uint8 else images
+    turned: Tensor = rotate(pixels, degrees, InterpolationMode.BILINEAR)
+    return turned
+
+
+def _about_z(degrees: float) -> Tensor:
+    """Return the rotation about the z axis, (3, 3)."""
+    angle = torch.deg2rad(torch.tensor(degrees, dtype=torch.float64))
+    turn = torch.eye(3, dtype=torch.float64)
+    turn[0, 0] = turn[1, 1] = angle.cos()
+    turn[1, 0], turn[0, 1] = angle.sin(), -angle.sin()
+    return turn.float()

@@ -1,0 +1,70 @@
+"""Protocol augmentation-profile-v1: equivariant to what? Each augmentation alone, at rising strength."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from care_bench.augmentations.strengths import STRENGTHS
+from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped, over_repeats
+
+if TYPE_CHECKING:
+    from care_bench.evaluation.embedded import Embedded
+
+
+def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
+    import torch
+    from torch.nn import functional
+
+    from care_bench.metrics import held_out_errors, orthogonal_maps
+
+    z, *za = functional.normalize(embedded.single, dim=-1)
+    views = torch.stack(za)
+    fitted = embedded.half_of(len(z)).to(z.device)
+    maps = orthogonal_maps(z, views, fitted)
+    found = held_out_errors(z, views, fitted, maps)
+    other = z[~fitted].double()
+    angles = [float(turn.angles(other).mean()) for turn in maps]
+    fractions = (found.orthogonal / found.identity).tolist()
+    measured: list[Measurement] = []
+    first = 0
+    for name, strengths in STRENGTHS.items():
+        if name not in embedded.acting:
+            measured += [Measurement(None, 0, reason=f"{name} does not change these samples")] * 2
+            continue
+        here = slice(first, first + len(strengths))
+        first = here.stop
+        still = [strength for strength, moved in zip(strengths, found.moved[here].tolist(), strict=True) if not moved]
+        measured.append(
+            Measurement(None, 0, reason=f"at strength {still[0]:g} it moves no embedding")
+            if still
+            else over_repeats(fractions[here])
+        )
+        measured.append(over_repeats(angles[here]))
+    return tuple(measured)
+
+
+def _metrics() -> tuple[Metric, ...]:
+    metrics = []
+    for name, strengths in STRENGTHS.items():
+        at = ", ".join(f"{strength:g}" for strength in strengths)
+        metrics += [
+            Metric(
+                f"profile_{name}",
+                "1",
+                False,
+                f"{name}, unexplained",
+                "Unexplained: held-out error of the best map in O(d) over that of no map, mean over the strengths, on "
+                "at most 1,024 test samples.",
+            ),
+            Metric(
+                f"profile_{name}_angle",
+                "degree",
+                None,
+                f"{name}, angle",
+                f"Strengths of {name}: {at}." if len(strengths) > 1 else "Angle: by which that map turns embeddings.",
+            ),
+        ]
+    return tuple(metrics)
+
+
+PROTOCOL = Protocol("augmentation-profile-v1", 1, _metrics(), never_skipped, _measure, family="profile")

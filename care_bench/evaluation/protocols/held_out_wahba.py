@@ -1,0 +1,60 @@
+"""Protocol held-out-wahba-v1: does a rotation that half of the samples decide say where the others go?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped, over_repeats, single
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from care_bench.evaluation.embedded import Embedded
+
+
+def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
+    from care_bench.metrics import held_out_errors
+
+    z, za = embedded.directions
+    found = held_out_errors(z, za[: embedded.few_draws], embedded.fitted_half, embedded.half_maps)
+    moved = found.moved
+    return (
+        _fractions(found.orthogonal[moved], found.identity[moved]),
+        _fractions(found.linear[moved], found.identity[moved]),
+        over_repeats(found.identity),
+        single(float((~moved).sum())),
+    )
+
+
+def _fractions(error: Tensor, identity: Tensor) -> Measurement:
+    if len(error) == 0:
+        return Measurement(None, 0, reason="no draw moves the embeddings")
+    return over_repeats(error / identity)
+
+
+PROTOCOL = Protocol(
+    "held-out-wahba-v1",
+    1,
+    (
+        Metric(
+            "held_out_wahba",
+            "1",
+            False,
+            "rotation, held out",
+            "Rotation, held out: the error of the best map in O(d) of one random half of the test samples on the other "
+            "half, as a fraction of |f(a(x)) - f(x)| (root mean squares): 0 = steerable, 1 = the map explains nothing.",
+        ),
+        Metric("held_out_linear", "1", None, "linear map, held out", "Linear map: the same for least squares."),
+        Metric("held_out_identity", "1", None, "no map", "No map: |f(a(x)) - f(x)| itself."),
+        Metric(
+            "held_out_still",
+            "1",
+            None,
+            "still draws",
+            "Still draws: those that move no embedding; they are left out of the fractions.",
+        ),
+    ),
+    never_skipped,
+    _measure,
+    family="held out",
+)

@@ -1,0 +1,98 @@
+"""Augmentation prediction: how much of a draw's parameters a ridge regression reads from (f(x), f(a(x)))."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from care_bench.metrics.checks import embedded
+
+PENALTIES = tuple(10.0**power for power in range(-4, 6))
+"""Candidate ridge penalties on standardised features, relative to the mean of n samples."""
+VALIDATION = 5
+"""Every fifth training sample chooses the penalty."""
+ROUNDING = 1e-6
+"""Standard deviation of a factor, relative to its size, below which it never varies."""
+LEAST_DRAWS = 20
+"""Fewest draws of a factor, in each split, that are enough for a regression."""
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Test errors of the regressions of one factor.
+
+    Attributes:
+        r2: 1 - residual / variance over the test draws; 1 is perfect, 0 the constant guess of the test mean.
+        n: test draws in which the factor acts.
+    """
+
+    r2: float
+    n: int
+
+
+@torch.no_grad()
+def augmentation_prediction(
+    features: Tensor, factors: Tensor, acts: Tensor, test_features: Tensor, test_factors: Tensor, test_acts: Tensor
+) -> tuple[Predicted | str, ...]:
+    """Fit ridge regressions of factors that act in the same draws, and test them, in float64.
+
+    Features are standardised by the fitted samples. Every fifth training sample is left out and chooses the penalty of
+    each factor among ten powers of ten; the regression is then fitted to all training samples.
+
+    Args:
+        features: (n, p) of the training samples, such as f(x) and f(a(x)) beside each other.
+        factors: (n, k) floating point, what to predict.
+        acts: (n,) bool, the draws in which the factors change the input; others say nothing and are left out.
+        test_features: (m, p).
+        test_factors: (m, k).
+        test_acts: (m,) bool.
+
+    Returns:
+        For each factor its prediction, or a sentence that says why there is none: it acts too rarely or never varies.
+
+    Raises:
+        ValueError: shapes do not match or a value is not finite.
+    """
+    x, y = _rows(features, factors, acts, "train")
+    test_x, test_y = _rows(test_features, test_factors, test_acts, "test")
+    if x.shape[1] != test_x.shape[1] or y.shape[1] != test_y.shape[1]:
+        found = f"train has {x.shape[1]} features, {y.shape[1]} factors; test {test_x.shape[1]}, {test_y.shape[1]}"
+        raise ValueError(f"{found}; expected as many")
+    fewest = min(len(x), len(test_x))
+    if fewest < LEAST_DRAWS:
+        return (f"it acts in {fewest} draws of a split; expected at least {LEAST_DRAWS}",) * y.shape[1]
+    held = torch.arange(len(x), device=x.device) % VALIDATION == 0
+    best = (_ridge(x[~held], y[~held], x[held]) - y[held]).square().mean(dim=1).argmin(dim=0)
+    predicted = _ridge(x, y, test_x)[best, :, torch.arange(len(best), device=best.device)].mT
+    residual = (predicted - test_y).square().sum(dim=0)
+    spread = (test_y - test_y.mean(dim=0)).square().sum(dim=0)
+    constant = (y.std(dim=0) <= ROUNDING * y.abs().amax(dim=0)) | (spread == 0)
+    r2 = (1 - residual / spread).tolist()
+    return tuple(
+        "it is the same in all draws" if same else Predicted(value, len(test_y))
+        for value, same in zip(r2, constant.tolist(), strict=True)
+    )
+
+
+def _rows(features: Tensor, factors: Tensor, acts: Tensor, name: str) -> tuple[Tensor, Tensor]:
+    features, factors = embedded(features, f"{name} features"), embedded(factors, f"{name} factors")
+    if len(factors) != len(features) or acts.shape != features.shape[:1]:
+        shapes = f"{tuple(factors.shape)} and {tuple(acts.shape)}"
+        raise ValueError(f"{name} factors and acts have shapes {shapes}; expected {len(features)} rows")
+    acts = acts.to(features.device)
+    return features[acts].double(), factors.to(features.device)[acts].double()
+
+
+def _ridge(x: Tensor, y: Tensor, test_x: Tensor) -> Tensor:
+    """Return the predictions (penalties, m, k) for every penalty, from one decomposition of the smaller Gram matrix."""
+    mean, std, centre = x.mean(dim=0), x.std(dim=0, correction=0), y.mean(dim=0)
+    std = torch.where(std > 0, std, 1.0)
+    x, test_x, y = (x - mean) / std, (test_x - mean) / std, y - centre
+    penalties = len(x) * torch.tensor(PENALTIES, dtype=x.dtype, device=x.device)[:, None, None]
+    of_samples = x.shape[1] > len(x)
+    values, vectors = torch.linalg.eigh(x @ x.mT if of_samples else x.mT @ x)
+    left, right = (test_x @ x.mT @ vectors, vectors.mT @ y) if of_samples else (test_x @ vectors, vectors.mT @ x.mT @ y)
+    predicted: Tensor = left @ (right / (values[:, None] + penalties)) + centre
+    return predicted

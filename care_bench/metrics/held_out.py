@@ -1,0 +1,134 @@
+"""Held-out maps: how well a map of one half of the samples says how an augmentation moves the others.
+
+A map that is tested where it was fitted flatters every encoder: with few samples an orthogonal map fits noise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from care_bench.metrics.checks import embedded_views
+
+LEAST_MOVEMENT = 1e-5
+"""Least root mean square movement, relative to the embeddings' norm: less is rounding of float32."""
+LEAST_SINGULAR = 1e-6
+"""Least singular value of the fitted embeddings, relative to the largest, along which the linear map is fitted."""
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """Root mean square errors on the samples that no map has seen; every field has shape (A,), float64.
+
+    Attributes:
+        orthogonal: |f(a(x)) - R f(x)| of the best orthogonal map of the fitted half.
+        linear: the same of the best linear map of the fitted half.
+        identity: |f(a(x)) - f(x)|, the error of no map at all.
+        moved: bool, whether the draw moves the held-out samples; without, ratios to ``identity`` are undefined.
+    """
+
+    orthogonal: Tensor
+    linear: Tensor
+    identity: Tensor
+    moved: Tensor
+
+
+@dataclass(frozen=True)
+class OrthogonalMap:
+    """The best orthogonal map, on the directions in which it was fitted; other directions stay as they are.
+
+    Attributes:
+        source: (d, k) orthonormal directions, k the rank of the fit.
+        target: (d, k), where they go.
+    """
+
+    source: Tensor
+    target: Tensor
+
+    def __call__(self, z: Tensor) -> Tensor:
+        """Map the rows of z, (n, d)."""
+        coordinates = z @ self.source
+        return z + coordinates @ (self.target - self.source).mT
+
+    def angles(self, z: Tensor) -> Tensor:
+        """Return the angles in degrees by which the rows of z, not zero, are turned, (n,); accurate near 0 and 180."""
+        z = functional.normalize(z, dim=1)
+        turned = functional.normalize(self(z), dim=1)
+        apart = torch.linalg.vector_norm(turned - z, dim=1), torch.linalg.vector_norm(turned + z, dim=1)
+        return torch.rad2deg(2 * torch.atan2(*apart))
+
+
+@torch.no_grad()
+def held_out_errors(z: Tensor, za: Tensor, fitted: Tensor, maps: list[OrthogonalMap] | None = None) -> HeldOut:
+    """Fit an orthogonal and a linear map to some samples and measure both on the others, for each augmentation.
+
+    The linear map is that of least squares, of least norm where the fitted samples do not decide it (singular values
+    below 1e-6 of the largest count as zero).
+
+    Args:
+        z: (n, d) embeddings of the plain samples.
+        za: (A, n, d), or (n, d) for one augmentation: embeddings of the same samples in the same order.
+        fitted: (n,) bool, the samples to fit to; the others are measured.
+        maps: what :func:`orthogonal_maps` returns, where it was called already.
+
+    Raises:
+        ValueError: shapes do not match, a value is not finite, or one of the two parts is empty.
+    """
+    z, views = embedded_views(z, za)
+    fitted = _checked(fitted, z)
+    maps = orthogonal_maps(z, views, fitted) if maps is None else maps
+    source, other = z[fitted].double(), z[~fitted].double()
+    u, singular, vh = torch.linalg.svd(source, full_matrices=False)
+    inverse = torch.where(singular > LEAST_SINGULAR * singular[0], singular.reciprocal(), 0.0)
+    predictor = ((other @ vh.mT) * inverse) @ u.mT  # the held-out samples as combinations of the fitted ones
+    rows = []
+    for view, turn in zip(views, maps, strict=True):
+        target = view[~fitted].double()
+        linear = predictor @ view[fitted].double()
+        rows.append(torch.stack([_rms(target - turn(other)), _rms(target - linear), _rms(target - other)]))
+    orthogonal, linear, identity = torch.stack(rows).unbind(dim=1)
+    return HeldOut(orthogonal, linear, identity, identity > LEAST_MOVEMENT * _rms(other))
+
+
+@torch.no_grad()
+def orthogonal_maps(z: Tensor, za: Tensor, fitted: Tensor) -> list[OrthogonalMap]:
+    """Return the best map in O(d) of the fitted samples for each augmentation, in float64.
+
+    Args:
+        z: as in :func:`held_out_errors`, which says what is raised as well.
+        za: as there.
+        fitted: as there.
+    """
+    z, views = embedded_views(z, za)
+    fitted = _checked(fitted, z)
+    source = z[fitted].double()
+    return [_best(source, view[fitted].double()) for view in views]
+
+
+def _best(source: Tensor, target: Tensor) -> OrthogonalMap:
+    if source.shape[0] >= source.shape[1]:
+        u, singular, vh = torch.linalg.svd(target.mT @ source)
+        left, right = u, vh.mT
+    else:  # in the spans of the samples, which are smaller
+        ours, theirs = torch.linalg.qr(source.mT), torch.linalg.qr(target.mT)
+        u, singular, vh = torch.linalg.svd(theirs.R @ ours.R.mT)
+        left, right = theirs.Q @ u, ours.Q @ vh.mT
+    # Directions without a sample on both sides have no image.
+    rank = int((singular > max(source.shape) * torch.finfo(torch.float64).eps * singular[0]).sum())
+    return OrthogonalMap(right[:, :rank], left[:, :rank])
+
+
+def _checked(fitted: Tensor, z: Tensor) -> Tensor:
+    if fitted.shape != z.shape[:1] or fitted.dtype != torch.bool:
+        raise ValueError(f"fitted has shape {tuple(fitted.shape)} and dtype {fitted.dtype}; expected ({len(z)},) bool")
+    if fitted.all() or not fitted.any():
+        raise ValueError(f"{int(fitted.sum())} of {len(z)} samples are fitted; expected some, and some held out")
+    return fitted.to(z.device)
+
+
+def _rms(rows: Tensor) -> Tensor:
+    norm: Tensor = torch.linalg.matrix_norm(rows) / len(rows) ** 0.5
+    return norm
