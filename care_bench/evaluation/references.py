@@ -18,8 +18,12 @@ from care_bench.evaluation.probe_stream import ProbeStream
 from care_bench.names import Reference
 from care_bench.runs.randomness import generator
 
-INPUTS = ("train_clouds", "test_clouds")
-"""Parts that hold inputs, which stay as they are."""
+INPUTS = ("train_clouds", "test_clouds", "train_parameters", "test_parameters")
+"""Parts that hold inputs and draws, which stay as they are."""
+PAIRS = ("train_pairs", "test_pairs")
+"""Parts whose rows hold a plain embedding and, beside it, that of a view."""
+PLAIN_FIRST = ("single", "velocities")
+"""Parts whose first copy is that of the plain samples."""
 PLAIN = {"augmented": "test", "train_augmented": "train"}
 """Augmented part -> the plain part of the same samples."""
 
@@ -48,7 +52,13 @@ class RandomEmbedder(_ReplacedEmbedder):
     """Directions drawn uniformly and independently of the input, anew for every view."""
 
     def replaced(self, name: str, representation: str, rows: Tensor) -> Tensor:
-        """Return random unit vectors."""
+        """Return random unit vectors.
+
+        Raises:
+            ValueError: they are to be differentiated.
+        """
+        if name == "velocities":
+            raise ValueError("random embeddings have no derivative")
         drawn = torch.randn(rows.shape, generator=self.draws("random", name, representation))
         return functional.normalize(drawn, dim=-1).to(rows.device)
 
@@ -57,9 +67,11 @@ class ConstantEmbedder(_ReplacedEmbedder):
     """The first unit vector for every input."""
 
     def replaced(self, name: str, representation: str, rows: Tensor) -> Tensor:
-        """Return the same unit vector in every row."""
+        """Return the same unit vector in every row; it does not move."""
         one = torch.zeros_like(rows)
-        one[..., 0] = 1
+        one[(0,) if name == "velocities" else ...][..., 0] = 1
+        if name in PAIRS:
+            one[:, rows.shape[1] // 2] = 1
         return one
 
 
@@ -68,26 +80,40 @@ class ShuffledEmbedder(_ReplacedEmbedder):
 
     def replaced(self, name: str, representation: str, rows: Tensor) -> Tensor:
         """Return the views in another order."""
+        draws = self.draws("shuffled", name)
+        if name in PAIRS:
+            plain, moved = rows.chunk(2, dim=1)
+            return torch.cat([plain, _shuffled(moved, draws)], dim=1)
+        if name in PLAIN_FIRST:
+            return torch.stack([rows[0], *(_shuffled(copy, draws) for copy in rows[1:])])
         if rows.ndim == 2:
             return rows
-        draws = self.draws("shuffled", name)
-        copies = rows.flatten(0, -3)
-        return torch.stack([copy[_elsewhere(len(copy), draws).to(copy.device)] for copy in copies]).view_as(rows)
+        return torch.stack([_shuffled(copy, draws) for copy in rows.flatten(0, -3)]).view_as(rows)
 
 
 class OracleEmbedder(_ReplacedEmbedder):
     """Own plain embeddings; every augmentation rotates all of them by one random rotation of its own."""
 
     def replaced(self, name: str, representation: str, rows: Tensor) -> Tensor:
-        """Return the plain embeddings, rotated."""
+        """Return the plain embeddings, rotated.
+
+        Raises:
+            ValueError: every sample has a draw of its own.
+        """
+        if name in PAIRS:
+            raise ValueError("the rotations of this reference row are drawn at random, whatever the parameters")
         if rows.ndim == 2:
             return rows
         draws = self.draws("oracle", name, representation)
+        if name == "velocities":
+            return torch.stack([rows[0], *(rows[0] @ _generator(rows[0], draws).mT for _ in rows[1:])])
+        if name == "single":
+            return torch.stack([rows[0], *(rows[0] @ _rotation(rows[0], draws).mT for _ in rows[1:])])
         if name == "trajectories":
             return _turned(rows[:, :, 0], rows.shape[2], draws)
         before = self.part(PLAIN.get(name, "augmented"))[representation]
         before = before.expand(len(rows), *before.shape) if name in PLAIN else before[: len(rows)]
-        return torch.stack([copy @ _rotation(copy.shape[-1], draws).to(copy).mT for copy in before])
+        return torch.stack([copy @ _rotation(copy, draws).mT for copy in before])
 
 
 EMBEDDERS: dict[Reference | None, type[Embedder]] = {
@@ -107,18 +133,31 @@ def _elsewhere(number: int, draws: torch.Generator) -> Tensor:
     return partner
 
 
-def _rotation(dimension: int, draws: torch.Generator) -> Tensor:
-    """Return a rotation (d, d), uniform in SO(d)."""
-    q, r = torch.linalg.qr(torch.randn(dimension, dimension, generator=draws, dtype=torch.float64))
+def _shuffled(rows: Tensor, draws: torch.Generator) -> Tensor:
+    return rows[_elsewhere(len(rows), draws).to(rows.device)]
+
+
+def _rotation(rows: Tensor, draws: torch.Generator) -> Tensor:
+    """Return a rotation (d, d) for embeddings (..., d), uniform in SO(d)."""
+    d = rows.shape[-1]
+    q, r = torch.linalg.qr(torch.randn(d, d, generator=draws, dtype=torch.float64))
     rotation: Tensor = q * r.diagonal().sign()
     rotation[:, 0] *= torch.linalg.det(rotation).sign()
-    return rotation
+    return rotation.to(rows)
+
+
+def _generator(rows: Tensor, draws: torch.Generator) -> Tensor:
+    """Return a skew-symmetric matrix (d, d) for embeddings (..., d), the generator of a one-parameter group."""
+    d = rows.shape[-1]
+    drawn = torch.randn(d, d, generator=draws) / d**0.5
+    skew: Tensor = (drawn - drawn.mT).to(rows)
+    return skew
 
 
 def _turned(start: Tensor, turns: int, draws: torch.Generator) -> Tensor:
     """Turn embeddings (..., d) once around in equal steps, in random planes: (..., turns, d)."""
     d = start.shape[-1]
-    basis = _rotation(d, draws).to(start)
+    basis = _rotation(start, draws)
     first, second = basis[:, : d // 2], basis[:, d // 2 : d // 2 * 2]
     a, b = start @ first, start @ second
     angle = (torch.arange(turns) * (2 * torch.pi / turns)).to(start)[:, None]

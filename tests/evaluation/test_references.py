@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,36 @@ def test_the_oracle_rotates_the_embeddings(dataset: str, representation: Any, em
     error, composition = value(oracle, "wahba-v1", "wahba_error"), value(oracle, "composition-v1", "composition_error")
     gamma = value(oracle, "relative-equivariance-v1", "gamma")
     assert max(error, composition, gamma) < 1e-4
+
+
+@pytest.mark.parametrize("dataset", ["digits", "proteins"])
+def test_held_out_measures_have_their_ceiling_and_floor(dataset: str, embedder: Make) -> None:
+    oracle, shuffled, random = (
+        embedder(row, dataset).embedded("projection") for row in ("oracle", "shuffled", "random")
+    )
+    for protocol, metric in (("held-out-wahba-v1", "held_out_wahba"), ("augmentation-profile-v1", "profile_rotation")):
+        assert value(oracle, protocol, metric) < 1e-2
+        assert value(shuffled, protocol, metric) > 0.5
+        assert value(random, protocol, metric) > 0.9
+    # of untrained proteins some embeddings are alike, and ties count against the target
+    assert value(oracle, "equivariant-retrieval-v1", "transformed_mrr") > 0.5
+    chance = math.log(len(random.test) / 2) / (len(random.test) / 2)
+    assert value(random, "equivariant-retrieval-v1", "transformed_mrr") < 4 * chance
+    assert value(oracle, "lie-derivative-v1", "lie_rotation_unexplained") < 1e-2
+    assert value(shuffled, "lie-derivative-v1", "lie_rotation_unexplained") > 0.8
+    reasons = [one.reason for one in measure(PROTOCOLS["lie-derivative-v1"], random)]
+    assert reasons == ["random embeddings have no derivative"] * len(reasons)
+
+
+def test_the_draws_of_single_samples_are_read_from_no_reference_row_without_information(embedder: Make) -> None:
+    protocol = PROTOCOLS["augmentation-prediction-v1"]
+    names = [metric.name for metric in protocol.metrics]
+    for row in ("random", "shuffled"):
+        found = dict(zip(names, measure(protocol, embedder(row, "digits").embedded("features")), strict=True))
+        crop = found["predicted_crop_x"].value
+        assert crop is not None and crop < 0.2  # noqa: PT018
+    (first, *_) = measure(protocol, embedder("oracle", "digits").embedded("features"))
+    assert first.value is None
 
 
 def test_the_oracle_turns_trajectories_at_constant_speed(embedder: Make) -> None:
