@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
-from care_bench.report.figures import certificate_figure
+from care_bench.report.figures import accuracy_figure, certificate_figure
 from care_bench.report.grid import Grid
 from care_bench.report.labels import metric_label, variant_of
 from care_bench.report.model import Cell, Figure, Section, Statements, Table, texts
@@ -36,8 +36,9 @@ def build_section(collection: Collection, paper: list[PaperValue] | str) -> Sect
     if snapshots:
         epochs = ", ".join(map(str, sorted(set(snapshots))))
         absent.append(f"Snapshots after epochs {epochs}: {len(snapshots)} records, whose rows are in report.csv.")
-    figure = certificate_figure(sorted(collection.records, key=lambda record: grid.order.dataset(record.dataset)))
-    absent += [figure] if isinstance(figure, str) else []
+    ordered = sorted(collection.records, key=lambda record: grid.order.dataset(record.dataset))
+    figures = [accuracy_figure(ordered, grid.labels), certificate_figure(ordered)]
+    absent += [figure for figure in figures if isinstance(figure, str)]
     cited = {name for table in tables for row in table.cells for cell in row for name in cell.ids}
     records = sorted((record for record in collection.records if record.id in cited), key=lambda record: record.id)
     return Section(
@@ -46,7 +47,7 @@ def build_section(collection: Collection, paper: list[PaperValue] | str) -> Sect
         parts=(
             Statements(tuple(_statements(collection, grid))),
             *tables,
-            *([figure] if isinstance(figure, Figure) else []),
+            *(figure for figure in figures if isinstance(figure, Figure)),
             *([Statements(tuple(absent), "Not in this report")] if absent else []),
         ),
         evidence=evidence_table(

@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 
 from care_bench.artifacts import Record
-from care_bench.report import figures
-from care_bench.report.figures import MISSING, certificate_figure, certificate_points
+from care_bench.report.figures.certificate import certificate_figure, certificate_points
 from care_bench.report.model import Figure
 from tests.sample_records import ROOT
 
@@ -80,5 +79,4 @@ def test_without_certificates_there_is_no_figure_and_matplotlib_is_not_imported(
 
 def test_without_matplotlib_the_report_says_so(some: list[Record], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    assert certificate_figure(some) == MISSING
-    assert figures.MISSING.startswith("The figure of bound against error needs matplotlib")
+    assert certificate_figure(some) == "The figure 'Bound against error' needs matplotlib: install care-bench[report]."

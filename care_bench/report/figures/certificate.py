@@ -1,26 +1,23 @@
-"""Figures of a collection, drawn with matplotlib (extra `report`): the same records give the same bytes."""
+"""Bounds against errors: how far the theory explains the encoders of a collection."""
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from care_bench.artifacts import Record
 from care_bench.names import REPRESENTATIONS, Representation
+from care_bench.report.figures.drawing import MISSING, OKABE_ITO, drawable, saved, small_multiples
 from care_bench.report.model import Figure
 from care_bench.report.writers import csv_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Canvas
 
-COLOURS = {"projection": "#0072B2", "features": "#D55E00"}  # of Okabe and Ito: told apart by all kinds of eyes
+COLOURS = {"projection": OKABE_ITO[0], "features": OKABE_ITO[1]}
 MARKERS = {"projection": "o", "features": "s"}
 TRIVIAL = math.sqrt(2)
-PER_ROW = 3
-MISSING = "The figure of bound against error needs matplotlib: install care-bench[report]."
 
 
 class Point(NamedTuple):
@@ -61,19 +58,13 @@ def certificate_figure(records: Sequence[Record]) -> Figure | str | None:
     points = certificate_points(records)
     if not points:
         return None
-    try:
-        import matplotlib.figure
-    except ImportError:
-        return MISSING
+    title = "Bound against error"
     names = list(dict.fromkeys(point.dataset for point in points))
-    columns = min(PER_ROW, len(names))
-    rows = -(-len(names) // columns)
-    canvas = matplotlib.figure.Figure(figsize=(3.1 * columns + 0.6, 3.1 * rows + 0.7), layout="constrained")
-    panels = canvas.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
-    for panel, name in zip(panels, names, strict=False):
+    if not drawable():
+        return MISSING.format(title)
+    canvas, panels = small_multiples(len(names), sharex=True, sharey=True)
+    for panel, name in zip(panels, names, strict=True):
         _draw(panel, name, [point for point in points if point.dataset == name])
-    for panel in panels[len(names) :]:
-        panel.set_visible(False)
     canvas.supxlabel("error of the best orthogonal map, root mean square", fontsize=9)
     canvas.supylabel("guaranteed bound", fontsize=9)
     handles, labels = panels[0].get_legend_handles_labels()
@@ -90,12 +81,12 @@ def certificate_figure(records: Sequence[Record]) -> Figure | str | None:
         "embeddings span the space, whether it applies or not."
     )
     return Figure(
-        title="Bound against error",
+        title=title,
         caption=caption,
         alt="Scatter of guaranteed bounds over measured errors, both logarithmic; every rank-k bound is above the "
         "diagonal.",
-        svg=_saved(canvas, "svg"),
-        pdf=_saved(canvas, "pdf"),
+        svg=saved(canvas, "svg"),
+        pdf=saved(canvas, "pdf"),
         data=csv_text(Point._fields, points),
     )
 
@@ -127,14 +118,3 @@ def _draw(panel: Axes, name: str, points: Sequence[Point]) -> None:
     panel.set_title(name, fontsize=9)
     panel.tick_params(labelsize=7)
     panel.grid(visible=True, which="major", linewidth=0.3, color="#bbbbbb")
-
-
-def _saved(canvas: Canvas, form: str) -> bytes:
-    """Return the image without a date or random ids."""
-    import matplotlib as mpl
-
-    content = io.BytesIO()
-    dates = {"svg": {"Date": None, "Creator": None}, "pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
-    with mpl.rc_context({"svg.hashsalt": "care-bench", "svg.fonttype": "path", "pdf.fonttype": 42}):
-        canvas.savefig(content, format=form, metadata=dates[form])
-    return content.getvalue()
