@@ -30,6 +30,7 @@ PROTOCOLS = {
     "top1": ("cached-v1", "%", True),
     "wahba_error": ("wahba-v1", "1", False),
     "wahba_error_worst": ("wahba-v1", "1", False),
+    "held_out_wahba": ("held-out-wahba-v1", "1", False),
     "gamma": ("relative-equivariance-v1", "1", False),
     "gamma_median": ("relative-equivariance-v1", "1", False),
     "invariance": ("relative-equivariance-v1", "1", None),

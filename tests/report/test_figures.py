@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from care_bench.artifacts import Record
+from care_bench.report.figures.accuracy import accuracy_figure, accuracy_points
 from care_bench.report.figures.certificate import certificate_figure, certificate_points
+from care_bench.report.labels import labels, variant_of
 from care_bench.report.model import Figure
 from tests.sample_records import ROOT
 
@@ -80,3 +82,48 @@ def test_without_certificates_there_is_no_figure_and_matplotlib_is_not_imported(
 def test_without_matplotlib_the_report_says_so(some: list[Record], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     assert certificate_figure(some) == "The figure 'Bound against error' needs matplotlib: install care-bench[report]."
+
+
+@pytest.fixture
+def measured(record: Make) -> list[Record]:
+    """Two seeds of two rows and of a reference row on digits, one row on proteins, which have no classes."""
+    records = []
+    for variant, accuracy, error in (("simclr", 90.0, 0.8), ("care", 88.0, 0.4), ("untrained", 80.0, 0.9)):
+        for seed in (0, 1):
+            place = {"variant": variant, "seed": seed, "representation": "features"}
+            records += [
+                record(metric="top1", protocol="knn-v1", value=accuracy + seed, **place),
+                record(metric="top1", value=1.0, **place),  # of another probe
+                record(metric="held_out_wahba", value=error + seed / 10, **place),
+                record(metric="held_out_wahba", value=0.0, **{**place, "representation": "projection"}),
+            ]
+    proteins = {"dataset": "proteins", "backbone": "deepset", "representation": "features"}
+    records += [
+        record(metric="first_pc_r2", value=0.5, **proteins),
+        record(metric="held_out_wahba", value=2.5, **proteins),
+        record(metric="first_pc_r2", value=0.6, variant="care", **proteins),  # without the other number
+    ]
+    return records
+
+
+def test_every_row_with_both_numbers_is_a_point(measured: list[Record]) -> None:
+    names = labels({variant_of(one) for one in measured})
+    points = [point for _, point in accuracy_points(measured, names)]
+    percent, r2 = "kNN top-1 (%)", "R² of the first component"
+    assert points == [
+        ("digits", "SimCLR", 2, percent, 90.5, pytest.approx(0.85)),
+        ("digits", "CARE (SimCLR), paper fidelity", 2, percent, 88.5, pytest.approx(0.45)),
+        ("digits", "reference: untrained encoder", 2, percent, 80.5, pytest.approx(0.95)),
+        ("proteins", "SimCLR", 1, r2, 0.5, 2.5),
+    ]
+
+
+def test_the_figure_of_accuracy_repeats_to_the_byte_and_has_its_numbers(measured: list[Record]) -> None:
+    names = labels({variant_of(one) for one in measured})
+    figure, again = (accuracy_figure(measured, names) for _ in range(2))
+    assert isinstance(figure, Figure)
+    assert figure == again
+    assert "means over 1, 2 pretraining seeds" in figure.caption
+    rows = list(csv.DictReader(io.StringIO(figure.data)))
+    assert [float(row["accuracy"]) for row in rows] == [90.5, 88.5, 80.5, 0.5]
+    assert accuracy_figure([one for one in measured if one.metric == "top1"], names) is None
