@@ -12,7 +12,7 @@ from care_bench.artifacts.collection import COLLECTED, HOW_TO_COLLECT, PINNED, C
 from care_bench.artifacts.folders import reading
 from care_bench.artifacts.pin import collected, damaged_pins, pinned, read_pin, read_pins
 from care_bench.errors import CareBenchError, unknown
-from care_bench.report.document import TITLE, build_section
+from care_bench.report.document import TITLE, build_section, glossary_section
 from care_bench.report.model import Document
 from care_bench.report.paper import read_paper
 from care_bench.report.terminal import publish
@@ -57,7 +57,9 @@ def write_report(
     collections = _read_all(results) if collection is None else [_read_one(results, collection)]
     if not collections and theory is None:
         raise CareBenchError(f"no collection in {results}; {HOW_TO_COLLECT}")
-    sections = [*(build_section(found, paper) for found in collections), *([theory] if theory else [])]
+    sections = [build_section(found, paper) for found in collections]
+    sections += [glossary_section(collections)] if collections else []
+    sections += [theory] if theory else []
     document = Document(TITLE, tuple(sections))
     name = "all" if collection is None else collections[0].name
     folder = results / "report" / name if out is None else out

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
+from care_bench.evaluation.glossary import of_metrics
 from care_bench.report.figures import accuracy_figure, certificate_figure
 from care_bench.report.grid import Grid
 from care_bench.report.labels import metric_label, variant_of
@@ -12,6 +15,7 @@ from care_bench.report.paper import PaperValue
 from care_bench.report.settings import measuring_lines, settings_lines
 from care_bench.report.tables import build_tables, snapshot_tables
 
+GLOSSARY = "glossary"
 TITLE = "care_bench report"
 DIRTY = "Some records come from code that was not committed (.dirty): they cannot be traced to a commit."
 FIDELITY = (
@@ -55,6 +59,13 @@ def build_section(collection: Collection, paper: list[PaperValue] | str) -> Sect
         ),
         data=tuple(snapshot_tables(collection)),
     )
+
+
+def glossary_section(collections: Iterable[Collection]) -> Section:
+    """Return what the metrics of some collections mean."""
+    found = of_metrics(record.metric for collection in collections for record in collection.records)
+    items = (f"{'; '.join(dict.fromkeys(map(metric_label, entry.metrics)))}: {entry.text}" for entry in found)
+    return Section(key=GLOSSARY, title="Glossary", parts=(Statements(tuple(items)),))
 
 
 def evidence_table(header: tuple[str, ...], rows: dict[str, list[Cell]]) -> Table:

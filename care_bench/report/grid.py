@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SELECTION = "Selection: last checkpoint; nothing selected on test data."
+MEANING = "What each number means, and what cheats it: the glossary, at the end of this report."
 
 
 class Key(NamedTuple):

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from care_bench.artifacts.collection import Collection
 from care_bench.evaluation.protocols import METRICS, OURS
-from care_bench.report.grid import SELECTION, Grid, Key, reading
+from care_bench.report.grid import MEANING, SELECTION, Grid, Key, reading
 from care_bench.report.labels import Variant, method_label, metric_label
 from care_bench.report.model import Table
 from care_bench.report.paper import PaperValue, paper_table
@@ -151,6 +151,8 @@ TABLES = (
     CERTIFICATE,
     HELD_OUT,
     PREDICTION,
+    PROFILE,
+    LIE_DERIVATIVE,
     RETRIEVAL,
     ABLATION,
     POINT_CLOUDS,
@@ -228,6 +230,7 @@ def _table(grid: Grid, spec: Spec, metrics: Sequence[str], keys: list[Key], rows
         grid.protocols(keys),
         SELECTION,
         *grid.cheated(keys),
+        MEANING,
         *reading(cells),
     )
     headers = (spec.headers.get(key.metric, "").format(**key._asdict()) or metric_label(key.metric) for key in keys)

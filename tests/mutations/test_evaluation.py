@@ -21,7 +21,137 @@ EMBEDDER = "evaluation/embed.py"
 EMBEDDED = "evaluation/embedded.py"
 PROBE_STREAM = ("evaluation/test_probe_stream.py",)
 CERTIFICATE = ("metrics/test_certificate.py",)
+HELD_OUT = ("wiring/test_end_to_end.py::test_held_out_maps_and_retrieval",)
+PREDICTION = ("wiring/test_end_to_end.py::test_augmentation_prediction",)
+PROFILE = ("wiring/test_end_to_end.py::test_augmentation_profile",)
+LIE = ("wiring/test_end_to_end.py::test_lie_derivatives",)
 MUTANTS = (
+    Mutant(
+        "held-out maps are measured where they were fitted",
+        "metrics/held_out.py",
+        "source, other = z[fitted].double(), z[~fitted].double()",
+        "source, other = z[fitted].double(), z[~fitted].double()\n    fitted = ~fitted",
+        HELD_OUT,
+    ),
+    Mutant(
+        "the held-out half is not random",
+        EMBEDDED,
+        "torch.randperm(n, generator=draws) < n // 2",
+        "torch.arange(n) < n // 2",
+        HELD_OUT,
+    ),
+    Mutant(
+        "a held-out fraction is of the linear map",
+        "evaluation/protocols/held_out_wahba.py",
+        "_fractions(found.orthogonal[moved]",
+        "_fractions(found.linear[moved]",
+        HELD_OUT,
+    ),
+    Mutant(
+        "the transformed input is searched among the fitted half as well",
+        "evaluation/protocols/equivariant_retrieval.py",
+        "turn(z[other].double()), view[other]",
+        "turn(z.double()), view",
+        HELD_OUT,
+    ),
+    Mutant(
+        "the untransformed input searches",
+        "evaluation/protocols/equivariant_retrieval.py",
+        "turn(z[other].double()), view[other]",
+        "z[other], view[other]",
+        HELD_OUT,
+    ),
+    Mutant(
+        "ties count for the query",
+        "metrics/equivariant_retrieval.py",
+        "distances <= own + tie",
+        "distances < own - tie",
+        ("metrics/test_equivariant_retrieval.py",),
+    ),
+    Mutant(
+        "the draw is predicted from train samples alone",
+        "evaluation/protocols/augmentation_prediction.py",
+        "embedded.test_pairs, test, acts[1]",
+        "embedded.train_pairs, train, acts[0]",
+        PREDICTION,
+    ),
+    Mutant(
+        "the ridge is chosen on the test draws",
+        "metrics/augmentation_prediction.py",
+        "best = (_ridge(x[~held], y[~held], x[held]) - y[held])",
+        "best = (_ridge(x, y, test_x) - test_y)",
+        ("metrics/test_augmentation_prediction.py",),
+    ),
+    Mutant(
+        "train and test samples have the same draws",
+        EMBEDDER,
+        'f"{name} draws of their own"',
+        '"draws of their own"',
+        PREDICTION,
+    ),
+    Mutant(
+        "a crop's place is that of its corner",
+        "evaluation/protocols/augmentation_prediction.py",
+        "left + width / 2",
+        "left",
+        PREDICTION,
+    ),
+    Mutant(
+        "a colour factor counts where it is not applied",
+        "evaluation/protocols/augmentation_prediction.py",
+        'column(draws, "jitter") == 1',
+        'column(draws, "jitter") >= 0',
+        PREDICTION,
+    ),
+    Mutant(
+        "single augmentations are compared with the first strength",
+        EMBEDDER,
+        "copies = [self._plain(few)]",
+        "copies = [self._embed(at_strength(self.augmentation, part, 'rotation', 15.0) for part in self._batches(few))]",
+        PROFILE,
+    ),
+    Mutant(
+        "strengths of the next augmentation are taken",
+        "evaluation/protocols/augmentation_profile.py",
+        "first = here.stop",
+        "first = here.stop - 1",
+        PROFILE,
+    ),
+    Mutant(
+        "tangents are not normalised as views are",
+        "evaluation/derivatives.py",
+        "image_tangent(views * std + mean, name) / std",
+        "image_tangent(views * std + mean, name)",
+        LIE,
+    ),
+    Mutant(
+        "derivatives leave the sphere",
+        "metrics/lie_derivative.py",
+        "return z, velocity - (velocity * z).sum(dim=1, keepdim=True) * z",
+        "return z, velocity",
+        LIE,
+    ),
+    Mutant(
+        "the generator of a rotation is no skew-symmetric matrix",
+        "metrics/lie_derivative.py",
+        "(product - product.mT) / sums",
+        "2 * product / sums",
+        LIE,
+    ),
+    Mutant(
+        "the certificate takes the error over rotations",
+        "evaluation/protocols/certificate.py",
+        'embedded.rotations["O"]',
+        'embedded.rotations["SO"]',
+        ("wiring/test_end_to_end.py::test_certificate",),
+    ),
+    Mutant(
+        "the closed form is taken where it cancels",
+        "metrics/wahba.py",
+        "if squared > CANCELLING * squares",
+        "if squared > 0",
+        ("metrics/test_wahba.py",),
+    ),
     Mutant(
         "the released probe tests in training mode",
         "evaluation/probe_stream.py",
@@ -188,7 +318,7 @@ MUTANTS = (
     Mutant(
         "compositions are compared over O(d)",
         "evaluation/protocols/composition.py",
-        'composed, group="SO")',
+        'composed, group="SO", known=known)',
         'composed, group="O")',
         SPLITS,
     ),

@@ -118,6 +118,7 @@ def test_the_theory_comes_after_the_collections_and_before_the_evidence(results:
     assert headings == [
         "## Collection collected/small",
         "## Collection pinned/old",
+        "## Glossary",
         "## Theory checks",
         "## Evidence, collected/small",
         "## Evidence, pinned/old",

@@ -21,7 +21,16 @@ def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
 PROTOCOL = Protocol(
     "alignment-uniformity-v1",
     1,
-    (Metric("alignment", "1", None, "alignment"), Metric("uniformity", "1", None, "uniformity")),
+    (
+        Metric("alignment", "1", None, "alignment", "Alignment: mean distance of two views, 0 = invariant."),
+        Metric(
+            "uniformity",
+            "1",
+            None,
+            "distance to uniformity (0 = uniform)",
+            "Distance to uniformity: log mean exp f(x).f(x'), about 1/(2d) if uniform, 1 if collapsed.",
+        ),
+    ),
     never_skipped,
     _measure,
     over_training=True,

@@ -52,18 +52,24 @@ PROTOCOL = Protocol(
             None,
             "error",
             "Error: that of the best orthogonal map, in O(d), root mean square over the samples; it is at most the "
-            "rank-k bound. Held out: the map is fitted on the other half of the samples.",
+            "rank-k bound.",
         ),
-        Metric("certificate_held_out_error", "1", None, "error, held out"),
+        Metric(
+            "certificate_held_out_error",
+            "1",
+            None,
+            "error, held out",
+            "Held out: the map is fitted on the other half of the samples.",
+        ),
         Metric(
             "certificate_bound",
             "1",
             None,
             "rank-k bound",
             "Rank-k bound: always guaranteed, from the leading k directions of the embeddings and the mass outside of "
-            "them; k is the best rank.",
+            "them.",
         ),
-        Metric("certificate_rank", "1", None, "k"),
+        Metric("certificate_rank", "1", None, "k", "k: the best rank."),
         Metric(
             "certificate_printed_bound",
             "1",

@@ -50,7 +50,7 @@ PLAIN_AND_AUGMENTED = Protocol(
     "cosine-v1",
     1,
     (
-        Metric("cosine_mean", "1", None, "cosine, mean"),
+        Metric("cosine_mean", "1", None, "cosine, mean", "Cosine: of f(x) and f(a(x)), 1 = invariant."),
         Metric("cosine_variance", "1", None, "cosine, variance", VARIANCE),
         Metric("cosine_opposed", "1", None, "cosine, fraction opposed", OPPOSED),
     ),

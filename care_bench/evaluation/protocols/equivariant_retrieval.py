@@ -10,6 +10,9 @@ if TYPE_CHECKING:
     from care_bench.evaluation.embedded import Embedded
 
 
+HIT = "Hit@k: the share found among the first k."
+
+
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
     from care_bench.metrics import equivariant_retrieval
 
@@ -38,8 +41,8 @@ PROTOCOL = Protocol(
             "Transformed input: R f(x), with the best map R in O(d) of one half of the test samples, searches f(a(x)) "
             "among all f(a(x')) of the other half; MRR is the mean of 1 / rank. An invariant encoder finds it as well.",
         ),
-        Metric("transformed_hit_1", "%", True, "transformed input, hit@1", "Hit@k: the share found among the first k."),
-        Metric("transformed_hit_5", "%", True, "transformed input, hit@5"),
+        Metric("transformed_hit_1", "%", True, "transformed input, hit@1", HIT),
+        Metric("transformed_hit_5", "%", True, "transformed input, hit@5", HIT),
     ),
     never_skipped,
     _measure,

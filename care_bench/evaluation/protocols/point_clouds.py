@@ -40,8 +40,14 @@ FIRST_COMPONENT = Protocol(
     "first-pc-v1",
     1,
     (
-        Metric("first_pc_r2", "1", True, "first PC, R²"),
-        Metric("first_pc_angle", "degree", False, "first PC, angle error"),
+        Metric("first_pc_r2", "1", True, "first PC, R²", "R²: 1 = exact, 0 = the constant guess."),
+        Metric(
+            "first_pc_angle",
+            "degree",
+            False,
+            "first PC, angle error",
+            "Angle error: between the lines, 0 to 90 degrees.",
+        ),
     ),
     needs_point_clouds,
     _measure_first_component,
@@ -57,10 +63,16 @@ TRAJECTORIES = Protocol(
             True,
             "trajectory, planarity",
             "Trajectory: the curve of an embedding while its cloud turns once about an axis. Planarity: the share of "
-            "its variance in two principal components, 100 for a circle; step variation: 0 at constant speed. Near "
-            "invariance it hardly moves: read it beside the invariance.",
+            "its variance in two principal components, 100 for a circle. Near invariance it hardly moves: read it "
+            "beside the distance to invariance.",
         ),
-        Metric("trajectory_step_variation", "1", False, "trajectory, step variation"),
+        Metric(
+            "trajectory_step_variation",
+            "1",
+            False,
+            "trajectory, step variation",
+            "Step variation: 0 at constant speed.",
+        ),
     ),
     needs_point_clouds,
     _measure_trajectories,

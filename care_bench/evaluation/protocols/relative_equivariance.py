@@ -32,9 +32,15 @@ PROTOCOL = Protocol(
             "γ is a mean of ratios without bound near invariance: read it beside its median and the invariance. It is "
             "about 1/(2d) also where views have nothing to do with the input: read it beside Wahba's error.",
         ),
-        Metric("gamma_median", "1", None, "γ, median"),
-        Metric("gamma_trimmed", "1", None, "γ, trimmed mean"),
-        Metric("invariance", "1", None, "invariance"),
+        Metric("gamma_median", "1", None, "γ, median", "Median: over pairs and draws."),
+        Metric("gamma_trimmed", "1", None, "γ, trimmed mean", "Trimmed: without 10 % at each end."),
+        Metric(
+            "invariance",
+            "1",
+            None,
+            "distance to invariance (0 = invariant)",
+            "Distance to invariance: mean |f(a(x)) - f(x)|.",
+        ),
     ),
     never_skipped,
     _measure,

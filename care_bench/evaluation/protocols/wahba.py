@@ -29,8 +29,14 @@ PROTOCOL = Protocol(
             "Wahba's error is small for a collapsed or invariant encoder too: read it beside invariance and "
             "uniformity.",
         ),
-        Metric("wahba_error_worst", "1", False, "Wahba, worst"),
-        Metric("wahba_error_per_sample", "1", False, "Wahba, per sample"),
+        Metric("wahba_error_worst", "1", False, "Wahba, worst", "Worst: the draw with the largest error."),
+        Metric(
+            "wahba_error_per_sample",
+            "1",
+            False,
+            "Wahba, per sample",
+            "Per sample: over the square root of the number of samples.",
+        ),
         Metric(
             "wahba_error_orthogonal",
             "1",
