@@ -163,6 +163,8 @@ def test_a_reflection_has_an_error_over_rotations_and_none_over_all_orthogonal_m
     assert result["wahba_error"].values == pytest.approx((2, 0), abs=1e-12)
     assert result["wahba_error_worst"].value == pytest.approx(2)
     assert result["wahba_error_orthogonal"].values == pytest.approx((0, 0), abs=1e-12)
+    certified = measure(PROTOCOLS["certificate-v1"], found)
+    assert certified["certificate_error"].values == pytest.approx((0, 0), abs=1e-12)
 
 
 def test_gamma_of_unrelated_views_is_low_so_neither_direction_is_better() -> None:
