@@ -21,7 +21,8 @@ from care_bench.config import EvaluationConfig
 from care_bench.data import UNLABELLED, PreparedDataset, Split
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.derivatives import derivative, smooth, tangent
-from care_bench.evaluation.embedded import MOST_SAMPLES, Embedded
+from care_bench.evaluation.embedded import Embedded
+from care_bench.evaluation.measurement import MOST_SAMPLES, MOST_SINGLE, MOST_VELOCITIES
 from care_bench.evaluation.probe_stream import ProbeStream
 from care_bench.metrics.linear_probe import RECIPES
 from care_bench.metrics.trajectories import CLOUDS, axis_rotations
@@ -32,10 +33,6 @@ __all__ = ["Embedded", "Embedder"]  # outside packages import Embedded from here
 
 Part = dict[str, Tensor]
 """Representation -> its embeddings."""
-MOST_SINGLE = 1024
-"""Most test samples, evenly spaced, that are measured under single augmentations at many strengths."""
-MOST_VELOCITIES = 512
-"""Most test samples, evenly spaced, whose embeddings are differentiated."""
 MOST_CLOUDS = 10_000
 """Most point clouds of each split that are measured, evenly spaced, since each augmentation needs a copy of them."""
 SAMPLES = {

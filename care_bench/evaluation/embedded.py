@@ -13,16 +13,12 @@ from torch.nn import functional
 
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
+from care_bench.evaluation.measurement import FEW_DRAWS, MOST_SAMPLES
 from care_bench.evaluation.probe_stream import ProbeStream
 from care_bench.metrics.held_out import OrthogonalMap, orthogonal_maps
 from care_bench.metrics.wahba import Wahba, wahba_by_group
 from care_bench.names import Group
 from care_bench.runs.randomness import generator
-
-MOST_SAMPLES = 4096
-"""Most test samples of which protocols compare every pair: a larger set is cut to so many, evenly spaced."""
-FEW_DRAWS = 5
-"""Most draws for which a protocol fits maps of its own, where there are more than ``MOST_SAMPLES`` test samples."""
 
 
 def _no_stream(protocol: str) -> ProbeStream:

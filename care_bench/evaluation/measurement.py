@@ -31,6 +31,16 @@ Family: TypeAlias = Literal[
     "other",
 ]
 """Which tables of a report show a protocol."""
+MOST_SAMPLES = 4096
+"""Most test samples of which protocols compare every pair: a larger set is cut to so many, evenly spaced."""
+FEW_DRAWS = 5
+"""Most draws for which a protocol fits maps of its own, where there are more than ``MOST_SAMPLES`` test samples."""
+MOST_SINGLE = 1024
+"""Most test samples, evenly spaced, that are measured under single augmentations at many strengths."""
+MOST_VELOCITIES = 512
+"""Most test samples, evenly spaced, whose embeddings are differentiated."""
+FEWER_DRAWS = f"Of more than {MOST_SAMPLES:,} test samples, the first {FEW_DRAWS} draws."
+"""Caption of a protocol that fits maps of its own."""
 
 
 @dataclass(frozen=True)

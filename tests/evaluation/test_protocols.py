@@ -163,6 +163,8 @@ def test_a_reflection_has_an_error_over_rotations_and_none_over_all_orthogonal_m
     assert result["wahba_error"].values == pytest.approx((2, 0), abs=1e-12)
     assert result["wahba_error_worst"].value == pytest.approx(2)
     assert result["wahba_error_orthogonal"].values == pytest.approx((0, 0), abs=1e-12)
+    certified = measure(PROTOCOLS["certificate-v1"], found)
+    assert certified["certificate_error"].values == pytest.approx((0, 0), abs=1e-12)
 
 
 def test_gamma_of_unrelated_views_is_low_so_neither_direction_is_better() -> None:
@@ -214,3 +216,32 @@ def test_directions_are_computed_once() -> None:
     found = embedded(dataset("digits"), 3 * torch.eye(10))
     assert found.directions[0] is found.directions[0]
     assert found.directions[1].tolist() == torch.stack([torch.eye(10)] * 2).tolist()
+
+
+def test_of_a_large_set_fewer_samples_and_draws_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    z = torch.from_numpy(unit(10, 3, seed=0))
+    found = given(dataset("any"), test=z, augmented=torch.from_numpy(unit(7, 10, 3, seed=1)))
+    assert found.few_draws == 7
+    assert len(found.fewer_directions[0]) == 10
+    monkeypatch.setattr("care_bench.evaluation.embedded.MOST_SAMPLES", 4)
+    few, views = found.fewer_directions
+    torch.testing.assert_close(few, z[[0, 2, 5, 7]])
+    torch.testing.assert_close(views, found.augmented[:, [0, 2, 5, 7]])
+    held_out = measure(PROTOCOLS["held-out-wahba-v1"], found)
+    assert held_out["held_out_wahba"].n == measure(PROTOCOLS["certificate-v1"], found)["certificate_error"].n == 5
+    assert measure(PROTOCOLS["equivariant-retrieval-v1"], found)["transformed_mrr"].n == 5
+    assert measure(PROTOCOLS["wahba-v1"], found)["wahba_error"].n == 7
+
+
+def test_draws_that_move_nothing_are_left_out_of_held_out_fractions() -> None:
+    z = torch.from_numpy(unit(40, 3, seed=0))
+    found = given(dataset("any"), test=z, augmented=torch.stack([z, z @ torch.from_numpy(turn()).T, z]))
+    result = measure(PROTOCOLS["held-out-wahba-v1"], found)
+    assert (result["held_out_wahba"].value, result["held_out_wahba"].n) == (pytest.approx(0, abs=1e-6), 1)
+    assert result["held_out_still"].value == 2
+    still = measure(PROTOCOLS["held-out-wahba-v1"], given(dataset("any"), test=z, augmented=z[None]))
+    assert still["held_out_wahba"].reason == "no draw moves the embeddings"
+
+
+def turn() -> np.ndarray[Any, Any]:
+    return np.asarray(Rotation.random(rng=3).as_matrix())

@@ -91,6 +91,15 @@ def test_reflection_is_in_o_and_not_in_so():
     assert special.error_per_sample.item() == pytest.approx(math.sqrt(2), abs=1e-14)
 
 
+@pytest.mark.parametrize("size", [1e-6, 1e-5, 1e-4, 0.1])
+def test_small_errors_keep_their_digits(size):
+    z, turn = draw((30, 5), 0), special_ortho_group.rvs(5, random_state=1)
+    za = z @ turn.T + size * draw((30, 5), 2)
+    result = wahba(torch.from_numpy(z), torch.from_numpy(za), "O")
+    right, _ = orthogonal_procrustes(z, za)
+    assert result.error.item() == pytest.approx(np.linalg.norm(z @ right - za), rel=1e-8)
+
+
 def test_few_samples_of_many_dimensions(monkeypatch):
     monkeypatch.setattr(sys.modules[wahba.__module__], "THIN_FROM", 1)
     z, za, turn = draw((10, 24), 0), draw((3, 10, 24), 1), special_ortho_group.rvs(24, random_state=2)

@@ -143,7 +143,7 @@ MUTANTS = (
         "evaluation/protocols/certificate.py",
         'embedded.rotations["O"]',
         'embedded.rotations["SO"]',
-        ("wiring/test_end_to_end.py::test_certificate",),
+        PROTOCOLS,
     ),
     Mutant(
         "the closed form is taken where it cancels",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from care_bench.augmentations.strengths import STRENGTHS
-from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped, over_repeats
+from care_bench.evaluation.measurement import MOST_SINGLE, Measurement, Metric, Protocol, never_skipped, over_repeats
 
 if TYPE_CHECKING:
     from care_bench.evaluation.embedded import Embedded
@@ -54,7 +54,7 @@ def _metrics() -> tuple[Metric, ...]:
                 False,
                 f"{name}, unexplained",
                 "Unexplained: held-out error of the best map in O(d) over that of no map, mean over the strengths, on "
-                "at most 1,024 test samples.",
+                f"at most {MOST_SINGLE:,} test samples.",
             ),
             Metric(
                 f"profile_{name}_angle",

@@ -5,7 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped, over_repeats, single
+from care_bench.evaluation.measurement import (
+    FEWER_DRAWS,
+    Measurement,
+    Metric,
+    Protocol,
+    never_skipped,
+    over_repeats,
+    single,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -52,7 +60,7 @@ PROTOCOL = Protocol(
             None,
             "error",
             "Error: that of the best orthogonal map, in O(d), root mean square over the samples; it is at most the "
-            "rank-k bound.",
+            f"rank-k bound. {FEWER_DRAWS}",
         ),
         Metric(
             "certificate_held_out_error",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped, over_repeats
+from care_bench.evaluation.measurement import FEWER_DRAWS, Measurement, Metric, Protocol, never_skipped, over_repeats
 
 if TYPE_CHECKING:
     from care_bench.evaluation.embedded import Embedded
@@ -39,7 +39,8 @@ PROTOCOL = Protocol(
             True,
             "transformed input, MRR",
             "Transformed input: R f(x), with the best map R in O(d) of one half of the test samples, searches f(a(x)) "
-            "among all f(a(x')) of the other half; MRR is the mean of 1 / rank. An invariant encoder finds it as well.",
+            "among all f(a(x')) of the other half; MRR is the mean of 1 / rank. An invariant encoder finds it as well. "
+            f"{FEWER_DRAWS}",
         ),
         Metric("transformed_hit_1", "%", True, "transformed input, hit@1", HIT),
         Metric("transformed_hit_5", "%", True, "transformed input, hit@5", HIT),

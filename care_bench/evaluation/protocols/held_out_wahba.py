@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped, over_repeats, single
+from care_bench.evaluation.measurement import (
+    FEWER_DRAWS,
+    Measurement,
+    Metric,
+    Protocol,
+    never_skipped,
+    over_repeats,
+    single,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -42,7 +50,8 @@ PROTOCOL = Protocol(
             False,
             "rotation, held out",
             "Rotation, held out: the error of the best map in O(d) of one random half of the test samples on the other "
-            "half, as a fraction of |f(a(x)) - f(x)| (root mean squares): 0 = steerable, 1 = the map explains nothing.",
+            "half, as a fraction of |f(a(x)) - f(x)| (root mean squares): 0 = steerable, 1 = the map explains nothing. "
+            f"{FEWER_DRAWS}",
         ),
         Metric("held_out_linear", "1", None, "linear map, held out", "Linear map: the same for least squares."),
         Metric("held_out_identity", "1", None, "no map", "No map: |f(a(x)) - f(x)| itself."),

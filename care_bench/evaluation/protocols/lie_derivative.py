@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped, over_repeats
+from care_bench.evaluation.measurement import (
+    MOST_VELOCITIES,
+    Measurement,
+    Metric,
+    Protocol,
+    never_skipped,
+    over_repeats,
+)
 
 if TYPE_CHECKING:
     from care_bench.evaluation.embedded import Embedded
@@ -43,7 +50,8 @@ def _metrics() -> tuple[Metric, ...]:
                 "1",
                 None,
                 f"{name}, speed",
-                "Speed: |d/dt f(g_t x)| at t = 0 on the unit sphere, root mean square over at most 512 test samples, "
+                "Speed: |d/dt f(g_t x)| at t = 0 on the unit sphere, root mean square over at most "
+                f"{MOST_VELOCITIES} test samples, "
                 "t in tenths of the image, radians, factors e or units of the colour factor; 0 = invariant.",
             ),
             Metric(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped
+from care_bench.evaluation.measurement import MOST_SAMPLES, Measurement, Metric, Protocol, never_skipped
 
 if TYPE_CHECKING:
     from care_bench.evaluation.embedded import Embedded
@@ -33,7 +33,13 @@ PROTOCOL = Protocol(
             "about 1/(2d) also where views have nothing to do with the input: read it beside Wahba's error.",
         ),
         Metric("gamma_median", "1", None, "γ, median", "Median: over pairs and draws."),
-        Metric("gamma_trimmed", "1", None, "γ, trimmed mean", "Trimmed: without 10 % at each end."),
+        Metric(
+            "gamma_trimmed",
+            "1",
+            None,
+            "γ, trimmed mean",
+            f"Trimmed: without 10 % at each end. Of more than {MOST_SAMPLES:,} test samples, so many, evenly spaced.",
+        ),
         Metric(
             "invariance",
             "1",
