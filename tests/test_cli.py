@@ -19,7 +19,8 @@ import yaml
 from care_bench.artifacts import read_records
 from care_bench.artifacts.collection import collect, read_collection
 from care_bench.data import prepare
-from tests.commands import Ended, run_care_bench
+from tests.commands import run_care_bench
+from tests.forks import Ended
 from tests.sample_records import make_record, write_runs
 
 ROOT = Path(__file__).parents[1]

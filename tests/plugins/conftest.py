@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from care_bench import plugins
-from tests.commands import Ended
+from tests.forks import Ended
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = Path(__file__).parent / "example_package"

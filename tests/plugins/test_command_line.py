@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from care_bench.artifacts import Record, read_records
-from tests.commands import Ended, run_forked
+from tests.forks import Ended, run_forked
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = Path(__file__).parent / "example_package"

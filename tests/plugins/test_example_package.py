@@ -13,7 +13,7 @@ from lightly.loss.vicreg_loss import covariance_loss, invariance_loss, variance_
 
 from care_bench import plugins
 from care_bench.config.methods import METHOD_SETTINGS, parse_method
-from tests.commands import run_forked
+from tests.forks import run_forked
 
 EXAMPLE = Path(__file__).parent / "example_package"
 

@@ -17,7 +17,8 @@ from rich.console import Console
 from care_bench.errors import CareBenchError
 from care_bench.report.build import write_report
 from care_bench.report.terminal import LOG_WIDTH
-from tests.commands import Ended, run_report
+from tests.commands import run_report
+from tests.forks import Ended
 
 ROOT = Path(__file__).parents[2]
 

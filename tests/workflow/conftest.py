@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.commands import Ended, run_forked
+from tests.forks import Ended, run_forked
 
 ROOT = Path(__file__).parents[2]
 TINY: dict[str, Any] = {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.commands import run_forked
+from tests.forks import run_forked
 
 ROOT = Path(__file__).parents[2]
 PROFILE = """
