@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from rich.console import Console
 from rich.table import Table
 
+import care_bench
+
+ROOT = Path(__file__).parents[1]
 LEFT_OUT = (
     *("COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"),  # rich reads these
     *("PY_COLORS", "PYTEST_ADDOPTS"),  # a pytest started by a test would read these
@@ -17,12 +22,20 @@ LEFT_OUT = (
 
 @pytest.fixture(autouse=True, scope="session")
 def _same_everywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Plain output of the default width and writable caches, here and in the commands that tests start."""
+    """Plain output of the default width and writable caches, here and in the commands that tests start.
+
+    These commands have one thread, and the package under test and the tests on their path. They find no torchmetrics:
+    lightning-fabric imports it if it is installed (lightly needs it), and with it torchvision, SciPy and Matplotlib.
+    """
+    shade = tmp_path_factory.mktemp("shade")
+    (shade / "torchmetrics.py").write_text("raise ImportError")
     with pytest.MonkeyPatch.context() as patch:
         for name in LEFT_OUT:
             patch.delenv(name, raising=False)
         for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):  # matplotlib and snakemake need them
             patch.setenv(name, str(tmp_path_factory.mktemp("home")))
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (shade, Path(care_bench.__file__).parents[1], ROOT))))
+        patch.setenv("OMP_NUM_THREADS", "1")
         yield
 
 

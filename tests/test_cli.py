@@ -9,6 +9,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ import yaml
 from care_bench.artifacts import read_records
 from care_bench.artifacts.collection import collect, read_collection
 from care_bench.data import prepare
+from tests.commands import run_care_bench
+from tests.forks import Ended
 from tests.sample_records import make_record, write_runs
 
 ROOT = Path(__file__).parents[1]
@@ -36,15 +39,16 @@ PROFILE: dict[str, Any] = {
 RUN = "proteins/simclr/seed0"
 
 
-def care_bench(*arguments: str, cwd: Path = ROOT, **options: Any) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
+def run_apart(*arguments: str, cwd: Path = ROOT, **options: Any) -> Ended:
+    """Run a command in a process of its own."""
     command = [sys.executable, "-m", "care_bench", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False, **options)
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=cwd, check=False, **options)
+    return Ended(ended.returncode, ended.stdout, ended.stderr)
 
 
-def fails(*arguments: str, **options: Any) -> str:
+def fails(*arguments: str, run: Callable[..., Ended] = run_care_bench, **options: Any) -> str:
     """Run a command that must fail, and return its one line."""
-    ended = care_bench(*arguments, **options)
+    ended = run(*arguments, **options)
     assert ended.returncode == 2, ended.stderr
     lines = [line for line in ended.stderr.splitlines() if not line.startswith("proteins/simclr/seed0: step")]
     assert len(lines) == 1, ended.stderr
@@ -70,7 +74,7 @@ def profile(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def run(data: Path, profile: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run, made by the command line."""
     out = tmp_path_factory.mktemp("run") / "run"
-    ended = care_bench("pretrain", str(profile), "--run", RUN, "--data", str(data), "--out", str(out))
+    ended = run_care_bench("pretrain", str(profile), "--run", RUN, "--data", str(data), "--out", str(out))
     assert ended.returncode == 0, ended.stderr
     assert f"{RUN}: 2 steps" in ended.stdout
     return out
@@ -84,14 +88,13 @@ def test_quick_commands_do_not_import_torch(arguments: tuple[str, ...], tmp_path
         "sys.exit(f'imported {slow}' if slow else 0)"
     )
     command = [sys.executable, "-c", code, *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    ended = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=False)
     assert ended.returncode == 0, ended.stderr
     assert ended.stdout.strip()
 
 
 def test_doctor_tells_versions_device_data_and_disk(data: Path) -> None:
-    ended = care_bench("doctor", "--data", str(data))
+    ended = run_care_bench("doctor", "--data", str(data))
     assert ended.returncode == 0, ended.stderr
     for expected in (
         "torch",
@@ -108,7 +111,7 @@ def test_doctor_tells_versions_device_data_and_disk(data: Path) -> None:
 
 
 def test_a_data_set_is_prepared_and_its_checksum_shown(tmp_path: Path) -> None:
-    ended = care_bench("prepare", "digits", "--data", str(tmp_path / "d"))
+    ended = run_care_bench("prepare", "digits", "--data", str(tmp_path / "d"))
     assert ended.returncode == 0, ended.stderr
     digest = json.loads((tmp_path / "d/digits/meta.json").read_text())["sha256"]
     assert f"digits: 1437 train, 360 test, sha256 {digest[:12]}" in ended.stdout
@@ -135,7 +138,7 @@ def test_a_mistake_is_one_line_and_exit_code_2(arguments: tuple[str, ...], messa
 def test_a_finished_run_is_evaluated_into_records(run: Path, data: Path) -> None:
     settings = run.parent / "evaluation.json"
     settings.write_text(json.dumps({"augmentations": 2}))
-    ended = care_bench("evaluate", str(run), "--data", str(data), "--settings", str(settings))
+    ended = run_care_bench("evaluate", str(run), "--data", str(data), "--settings", str(settings))
     assert ended.returncode == 0, ended.stderr
     records = read_records(run / "records.jsonl")
     assert f"{len(records)} records in {run}/records.jsonl" in ended.stdout
@@ -145,7 +148,7 @@ def test_a_finished_run_is_evaluated_into_records(run: Path, data: Path) -> None
 
 def test_a_collection_of_another_profile_is_replaced_on_demand(run: Path, data: Path, tmp_path: Path) -> None:
     records = tmp_path / "mine.jsonl"
-    evaluated = care_bench("evaluate", str(run), "--data", str(data), "--out", str(records))
+    evaluated = run_care_bench("evaluate", str(run), "--data", str(data), "--out", str(records))
     assert evaluated.returncode == 0, evaluated.stderr
     out = str(tmp_path / "results" / "collected" / "mine")
     collect(write_runs(tmp_path / "other", [make_record(profile="other")]), Path(out))
@@ -153,7 +156,7 @@ def test_a_collection_of_another_profile_is_replaced_on_demand(run: Path, data: 
     assert (
         "mine holds the collection of profile other, these records are of profile tiny-steps2; expected another" in line
     )
-    done = care_bench("collect", str(records), "--out", out, "--replace")
+    done = run_care_bench("collect", str(records), "--out", out, "--replace")
     assert (done.returncode, done.stderr) == (0, "")
     assert read_collection(Path(out)).profile == "tiny-steps2"
     assert "cannot be part of a collection" in fails("collect", str(records), "--out", str(data), "--replace")
@@ -165,7 +168,7 @@ def test_a_collection_of_another_profile_is_replaced_on_demand(run: Path, data: 
 
 def test_settings_have_a_folder_of_their_own(profile: Path, tmp_path: Path) -> None:
     shutil.copytree(ROOT / "results" / "reference", tmp_path / "results" / "reference")
-    done = care_bench("settings", str(profile), cwd=tmp_path)
+    done = run_care_bench("settings", str(profile), cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (tmp_path / "results" / "settings" / "tiny-steps2").iterdir())
     assert names == ["settings.csv", "settings.html", "settings.md"]
@@ -188,11 +191,11 @@ def test_a_full_results_folder_is_named_and_nothing_is_half_written(
 
     out = tmp_path / "out"
     arguments = ("pretrain", str(profile), "--run", RUN, "--data", str(data), "--out", str(out))
-    line = fails(*arguments, preexec_fn=limit)
+    line = fails(*arguments, run=run_apart, preexec_fn=limit)
     assert f"cannot write {out}/encoder.safetensors" in line
     assert {path.name for path in out.iterdir() if path.is_file()} == {"config.json"}
     # With enough space, the same command succeeds.
-    assert care_bench(*arguments).returncode == 0
+    assert run_care_bench(*arguments).returncode == 0
 
 
 def test_a_changed_encoder_is_not_evaluated(run: Path, data: Path, tmp_path: Path) -> None:
@@ -226,8 +229,7 @@ runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)
 """
     for at in ("typer", "pydantic", "numpy"):
         begin = [sys.executable, "-c", meddle, at, name, *command]
-        environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-        ended = subprocess.run(begin, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+        ended = subprocess.run(begin, capture_output=True, text=True, cwd=tmp_path, check=False)
         assert ended.returncode == 128 + getattr(signal, name), (at, ended.stderr)
         assert len(ended.stderr.splitlines()) == 1, ended.stderr
         assert f": interrupted by {name}: " in ended.stderr
@@ -243,7 +245,7 @@ def test_an_import_that_catches_everything_does_not_swallow_a_signal(name: str, 
     )
     code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     code += "from care_bench.terminal import run; run('outer', 'outer')"
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), str(ROOT)))}
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join((str(tmp_path), os.environ["PYTHONPATH"]))}
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
     )
@@ -256,17 +258,14 @@ def test_a_named_pipe_is_refused_at_once(option: tuple[str, ...], tmp_path: Path
     pipe = tmp_path / "pipe.yaml"
     os.mkfifo(pipe)
     arguments = [str(pipe) if word == "PIPE" else word for word in option]
-    assert f"cannot read {pipe}: it is not a regular file" in fails(*arguments, cwd=tmp_path, timeout=60)
+    assert f"cannot read {pipe}: it is not a regular file" in fails(*arguments, run=run_apart, cwd=tmp_path, timeout=60)
 
 
 def test_a_closed_output_is_one_line(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     os.close(reader)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     command = [sys.executable, "-m", "care_bench", "--version"]
-    ended = subprocess.run(
-        command, stdout=writer, stderr=subprocess.PIPE, text=True, env=environment, cwd=tmp_path, check=False
-    )
+    ended = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, cwd=tmp_path, check=False)
     os.close(writer)
     assert (ended.returncode, ended.stderr) == (2, "care-bench: cannot print: Broken pipe\n")
 
@@ -278,10 +277,10 @@ def test_the_variables_of_a_launcher_are_ignored(
     for name, value in left_over.items():
         monkeypatch.setenv(name, value)
     out = tmp_path / "run"
-    ended = care_bench("pretrain", str(profile), "--run", RUN, "--data", str(data), "--out", str(out))
+    ended = run_apart("pretrain", str(profile), "--run", RUN, "--data", str(data), "--out", str(out))
     assert ended.returncode == 0, ended.stderr
     assert (out / "encoder.safetensors").read_bytes() == (run / "encoder.safetensors").read_bytes()
     settings = tmp_path / "evaluation.json"
     settings.write_text(json.dumps({"augmentations": 2, "samples": 16}))
-    ended = care_bench("evaluate", str(out), "--data", str(data), "--settings", str(settings))
+    ended = run_care_bench("evaluate", str(out), "--data", str(data), "--settings", str(settings))
     assert ended.returncode == 0, ended.stderr

@@ -11,16 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[2]
 OPERATIONS = ("open", "pwrite", "fsync", "replace", "unlink", "chmod")
 
 
 def python(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """Run Python with the package and the tests on its path; returns when its workers have ended too."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    return subprocess.run(
-        [sys.executable, *map(str, arguments)], capture_output=True, text=True, timeout=300, env=environment
-    )
+    return subprocess.run([sys.executable, *map(str, arguments)], capture_output=True, text=True, timeout=300)
 
 
 def kill_everywhere(folder: Path, work: Callable[[Path], None]) -> list[Path]:

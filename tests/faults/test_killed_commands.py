@@ -56,7 +56,7 @@ CASES = [(name, again) for name in COMMANDS for again in ("first", "replaced") i
 @pytest.mark.parametrize(
     ("command", "again", "every"),
     [
-        *((*case, 9) for case in CASES if case[0] in ("prepare", "collect", "pin")),
+        *((*case, 9) for case in CASES if case in (("prepare", "first"), ("collect", "replaced"))),
         *(pytest.param(*case, 1, marks=pytest.mark.faults) for case in CASES),
     ],
 )

@@ -32,8 +32,10 @@ def prepared(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.faults)])
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("method", "kills"),
+    [("care", 1), ("moco", 1), *(pytest.param(method, 20, marks=pytest.mark.faults) for method in METHODS)],
+)
 def test_killed_training(
     method: str, kills: int, prepared: Path, server: Server, counting: Counting, tmp_path: Path
 ) -> None:

@@ -50,9 +50,8 @@ def started(folder: Path, *arguments: str) -> subprocess.Popen[bytes]:
     (folder / "profile.yaml").write_text(yaml.safe_dump(PROFILE, sort_keys=False))
     command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--cores", "2"]
     command += ["--configfile", "profile.yaml", "--directory", str(folder), *arguments]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
     with (folder / "snakemake.log").open("ab") as log:
-        return subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log, start_new_session=True)
+        return subprocess.Popen(command, cwd=folder, stdout=log, stderr=log, start_new_session=True)
 
 
 def results(folder: Path) -> dict[str, object]:

@@ -13,12 +13,13 @@ from pathlib import Path
 import pytest
 
 from care_bench import plugins
+from tests.forks import Ended
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = Path(__file__).parent / "example_package"
 collect_ignore = [EXAMPLE.name]  # its tests run in test_example_package.py, where it is installed
 
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Ended]
 Offer = Callable[..., Path]
 
 
@@ -38,13 +39,13 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def run() -> Run:
-    """A function that runs ``python -m ...`` in a folder, with extra folders first on the path."""
+    """A function that runs ``python -m ...`` in a fresh process and a folder, with extra folders first on the path."""
 
-    def call(*arguments: object, cwd: Path, path: tuple[Path, ...] = ()) -> subprocess.CompletedProcess[str]:
-        search = os.pathsep.join(map(str, (*path, ROOT)))
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": search}
+    def call(*arguments: object, cwd: Path, path: tuple[Path, ...] = ()) -> Ended:
+        environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, path), os.environ["PYTHONPATH"]])}
         command = [sys.executable, "-m", *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
+        ended = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=environment, check=False)
+        return Ended(ended.returncode, ended.stdout, ended.stderr)
 
     return call
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 import yaml
 
 from care_bench.artifacts import Record, read_records
+from tests.forks import Ended, run_forked
 
 ROOT = Path(__file__).parents[2]
 EXAMPLE = Path(__file__).parent / "example_package"
@@ -20,30 +20,16 @@ PROFILE: dict[str, Any] = {**yaml.safe_load((EXAMPLE / "profile.yaml").read_text
 VARIANTS = tuple(PROFILE["datasets"]["shapes"]["methods"])
 SETTINGS = {"augmentations": 2, "classifier_seeds": 1, "samples": 64}
 
-OTHERS = """
-import json, sys
-from pathlib import Path
-from care_bench.config import EvaluationConfig, read_profile
-from care_bench.evaluation.run import evaluate
-from care_bench.training.pretrain import pretrain
-
-data, settings = Path("results/data"), EvaluationConfig(**json.loads(Path("evaluation.json").read_text()))
-runs = {run.variant: run for run in read_profile(Path("profile.yaml")).runs()}
-for variant in sys.argv[1:]:
-    pretrain(runs[variant], data, Path(variant))
-    evaluate(Path(variant), data, settings)
-"""
-
-Run = Callable[..., subprocess.CompletedProcess[str]]
+Run = Callable[..., Ended]
 
 
-def snakemake(run: Run, profile: dict[str, Any], folder: Path, *path: Path) -> subprocess.CompletedProcess[str]:
+def snakemake(profile: dict[str, Any], folder: Path, *path: Path, run: Callable[..., Ended] = run_forked) -> Ended:
     (folder / "profile.yaml").write_text(yaml.safe_dump(profile, sort_keys=False))
     arguments = ("--snakefile", ROOT / "Snakefile", "--configfile", "profile.yaml", "--cores", 1, "--dry-run")
     return run("snakemake", *arguments, cwd=folder, path=path)
 
 
-def only_line(ended: subprocess.CompletedProcess[str]) -> str:
+def only_line(ended: Ended) -> str:
     """Return the single line printed by a command that must fail."""
     assert ended.returncode == 2, ended.stderr
     (line,) = ended.stderr.splitlines()
@@ -56,24 +42,21 @@ def on_digits(**methods: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def folder(installed: Path, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with every variant of the example's profile, pretrained and evaluated."""
     folder = tmp_path_factory.mktemp("extended")
     (folder / "profile.yaml").write_text(yaml.safe_dump(PROFILE, sort_keys=False))
     (folder / "evaluation.json").write_text(json.dumps(SETTINGS))
 
     def care_bench(*arguments: str) -> str:
-        ended = run("care_bench", *arguments, cwd=folder, path=(installed,))
+        ended = run_forked("care_bench", *arguments, cwd=folder, path=(installed,))
         assert ended.returncode == 0, ended.stderr
         return ended.stdout
 
     assert "shapes: 1200 train, 300 test" in care_bench("prepare", "shapes")
-    first, *others = VARIANTS
-    care_bench("pretrain", "profile.yaml", "--run", f"shapes/{first}/seed0", "--out", first)
-    care_bench("evaluate", first, "--settings", "evaluation.json")
-    (folder / "others.py").write_text(OTHERS)
-    ended = run("others", *others, cwd=folder, path=(installed,))  # in one process, for its start takes longest
-    assert ended.returncode == 0, ended.stderr
+    for variant in VARIANTS:
+        care_bench("pretrain", "profile.yaml", "--run", f"shapes/{variant}/seed0", "--out", variant)
+        care_bench("evaluate", variant, "--settings", "evaluation.json")
     return folder
 
 
@@ -120,11 +103,11 @@ def test_the_metric_of_the_package_is_measured_on_every_run(records: dict[str, l
 
 
 @pytest.fixture(scope="module")
-def report(folder: Path, run: Run) -> Path:
+def report(folder: Path) -> Path:
     """The report, made without the package: the records are all it needs."""
     files = [f"{variant}/records.jsonl" for variant in VARIANTS]
     for arguments in (("collect", *files, "--out", "results/collected/shapes-steps2"), ("report", "results")):
-        ended = run("care_bench", *arguments, cwd=folder)
+        ended = run_forked("care_bench", *arguments, cwd=folder)
         assert ended.returncode == 0, ended.stderr
     return folder / "results/report/all"
 
@@ -144,8 +127,8 @@ def test_the_report_shows_the_metric(report: Path) -> None:
     assert all(float(cell["value"]) >= 1 and cell["ids"] for cell in cells)
 
 
-def test_the_workflow_plans_the_profile(installed: Path, run: Run, tmp_path: Path) -> None:
-    planned = snakemake(run, PROFILE, tmp_path, installed)
+def test_the_workflow_plans_the_profile(installed: Path, tmp_path: Path) -> None:
+    planned = snakemake(PROFILE, tmp_path, installed)
     assert planned.returncode == 0, planned.stderr
     for variant in VARIANTS:
         assert f"results/jobs/shapes-steps2/shapes/{variant}/seed0/evaluated.json" in planned.stdout
@@ -160,7 +143,7 @@ def test_planning_imports_torch_only_for_a_method_of_a_package(installed: Path, 
         ended = run("care_bench", *arguments, cwd=tmp_path, path=path)
         assert ended.returncode == 0, ended.stderr
     shapes = {**PROFILE["datasets"]["shapes"], "methods": {"simclr": {"name": "simclr"}}}
-    planned = snakemake(run, {**PROFILE, "datasets": {"shapes": shapes}}, tmp_path, *path)
+    planned = snakemake({**PROFILE, "datasets": {"shapes": shapes}}, tmp_path, *path, run=run)
     assert planned.returncode == 0, planned.stderr
     (tmp_path / "profile.yaml").write_text(yaml.safe_dump(on_digits(vicreg={"name": "vicreg"})))
     line = only_line(run("care_bench", "pretrain", "profile.yaml", "--out", "out", cwd=tmp_path, path=path))
@@ -168,7 +151,7 @@ def test_planning_imports_torch_only_for_a_method_of_a_package(installed: Path, 
     assert "cannot be imported (RuntimeError: torch was imported)" in line
 
 
-def test_without_the_package_one_line_names_the_unknown_name_and_the_known_ones(run: Run, tmp_path: Path) -> None:
+def test_without_the_package_one_line_names_the_unknown_name_and_the_known_ones(tmp_path: Path) -> None:
     wrapped = {"name": "care", "base": {"name": "vicreg"}, "splits": 16, "weight": 0.3}
     for profile, message in (
         (PROFILE, "unknown data set 'shapes': known: "),
@@ -176,9 +159,9 @@ def test_without_the_package_one_line_names_the_unknown_name_and_the_known_ones(
         (on_digits(care=wrapped), "unknown base method 'vicreg': "),
     ):
         (tmp_path / "profile.yaml").write_text(yaml.safe_dump(profile))
-        ended = run("care_bench", "pretrain", "profile.yaml", "--out", "out", cwd=tmp_path)
+        ended = run_forked("care_bench", "pretrain", "profile.yaml", "--out", "out", cwd=tmp_path)
         assert message in only_line(ended)
-    planned = snakemake(run, on_digits(vicreg={"name": "vicreg"}), tmp_path)
+    planned = snakemake(on_digits(vicreg={"name": "vicreg"}), tmp_path)
     assert planned.returncode == 1
     assert "unknown method 'vicreg': did you mean 'care'? known: augself, " in planned.stdout + planned.stderr
     assert "Traceback" not in planned.stdout + planned.stderr

@@ -148,7 +148,11 @@ def test_quick_imports_neither_torch_nor_components_that_may_import_it(offer: Of
         "import sys; from care_bench.cli import app; app(['doctor', '--quick'], standalone_mode=False)\n"
         "sys.exit('imported' if {'torch', 'needs_torch'} & set(sys.modules) else 0)"
     )
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, (folder, ROOT))), "COLUMNS": "200"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join((str(folder), os.environ["PYTHONPATH"])),
+        "COLUMNS": "200",
+    }
     ended = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
     )

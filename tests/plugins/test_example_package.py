@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import importlib
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +13,9 @@ from lightly.loss.vicreg_loss import covariance_loss, invariance_loss, variance_
 
 from care_bench import plugins
 from care_bench.config.methods import METHOD_SETTINGS, parse_method
+from tests.forks import run_forked
 
 EXAMPLE = Path(__file__).parent / "example_package"
-Run = Callable[..., subprocess.CompletedProcess[str]]
 
 
 @pytest.fixture
@@ -30,9 +29,9 @@ def example(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     METHOD_SETTINGS.loaded.clear()
 
 
-def test_its_own_tests_pass_where_it_is_installed(installed: Path, run: Run) -> None:
+def test_its_own_tests_pass_where_it_is_installed(installed: Path) -> None:
     source = installed.parent / "source"  # a separate folder, where the settings of this repository do not apply
-    ended = run("pytest", "-q", "-p", "no:cacheprovider", "tests", cwd=source, path=(installed,))
+    ended = run_forked("pytest", "-q", "-p", "no:cacheprovider", "tests", cwd=source, path=(installed,))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "5 passed" in ended.stdout
 

@@ -17,13 +17,16 @@ from rich.console import Console
 from care_bench.errors import CareBenchError
 from care_bench.report.build import write_report
 from care_bench.report.terminal import LOG_WIDTH
+from tests.commands import run_report
+from tests.forks import Ended
 
 ROOT = Path(__file__).parents[2]
 
 
-def _run(*arguments: str | Path, code: str = "-m care_bench.report") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, *code.split(maxsplit=1), *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "120", "PYTHONUTF8": "1"}
+def _run_apart(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Make a report in a process of its own."""
+    command = [sys.executable, "-m", "care_bench.report", *map(str, arguments)]
+    environment = {**os.environ, "COLUMNS": "120", "PYTHONUTF8": "1"}
     return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
 
 
@@ -48,7 +51,7 @@ def unreadable(monkeypatch: pytest.MonkeyPatch, folder: Path) -> None:
     monkeypatch.setattr(os, "open", opened)
 
 
-def _refused(done: subprocess.CompletedProcess[str]) -> str:
+def _refused(done: Ended) -> str:
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith("care_bench.report: ")
@@ -57,7 +60,7 @@ def _refused(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_the_report_prints_the_tables_and_names_the_files(results: Path, tmp_path: Path) -> None:
-    done = _run(results, "--out", tmp_path / "out", "--format", "md,csv", "--collection", "small")
+    done = _run_apart(results, "--out", tmp_path / "out", "--format", "md,csv", "--collection", "small")
     assert done.stderr == ""
     assert done.returncode == 0
     assert "Probe accuracy, cached-v1" in done.stdout
@@ -76,7 +79,7 @@ def test_every_changed_pinned_file_is_named(results: Path) -> None:
     (pinned / "old" / "notes.txt").write_text("x")
     table = pinned / "another" / "records.csv"
     table.write_text(table.read_text().replace("90.0", "99.0"))
-    message = _refused(_run(results))
+    message = _refused(run_report(results))
     assert f"missing {pinned / 'old' / 'records.csv'}" in message
     assert f"added {pinned / 'old' / 'notes.txt'}" in message
     assert f"changed {table}" in message
@@ -100,15 +103,15 @@ def test_damaged_pins_beside_one_collection_are_a_warning(results: Path, capsys:
 def test_an_empty_folder_says_what_to_run(tmp_path: Path, folders: list[str]) -> None:
     for name in folders:
         (tmp_path / name).mkdir()
-    assert f"no collection in {tmp_path}; make one with `care-bench collect" in _refused(_run(tmp_path))
+    assert f"no collection in {tmp_path}; make one with `care-bench collect" in _refused(run_report(tmp_path))
 
 
 def test_a_missing_results_folder_is_named(tmp_path: Path) -> None:
-    assert "no does not exist" in _refused(_run(tmp_path / "no"))
+    assert "no does not exist" in _refused(run_report(tmp_path / "no"))
 
 
 def test_a_misspelt_format_gets_a_suggestion(results: Path) -> None:
-    assert "unknown format 'htm': did you mean 'html'?" in _refused(_run(results, "--format", "md,htm"))
+    assert "unknown format 'htm': did you mean 'html'?" in _refused(run_report(results, "--format", "md,htm"))
     assert not (results / "report").exists()
 
 
@@ -124,14 +127,14 @@ def test_a_misspelt_collection_gets_a_suggestion(results: Path) -> None:
 
 def test_a_target_that_cannot_be_written(results: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("a regular file")
-    message = _refused(_run(results, "--out", tmp_path / "file" / "out"))
+    message = _refused(run_report(results, "--out", tmp_path / "file" / "out"))
     assert f"cannot write {tmp_path / 'file'}" in message
 
 
 def test_a_record_changed_in_a_fresh_collection_is_refused(results: Path) -> None:
     path = results / "collected" / "small" / "records.parquet"
     path.write_bytes(path.read_bytes()[:-100])
-    assert f"changed {path}; collect it again" in _refused(_run(results))
+    assert f"changed {path}; collect it again" in _refused(run_report(results))
 
 
 @pytest.mark.parametrize(
@@ -248,8 +251,8 @@ def test_a_collection_that_a_killed_command_had_moved_aside_is_put_back(results:
 
 
 def test_the_same_records_give_the_same_bytes(results: Path, tmp_path: Path) -> None:
-    assert _run(results, "--out", tmp_path / "one").returncode == 0
-    assert _run(results, "--out", tmp_path / "two").returncode == 0
+    assert run_report(results, "--out", tmp_path / "one").returncode == 0
+    assert _run_apart(results, "--out", tmp_path / "two").returncode == 0, "another process orders its sets differently"
     names = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert names == ["report.csv", "report.html", "report.md", "report.tex"]
     for name in names:

@@ -189,7 +189,7 @@ def test_settings_never_import_torch(results: Path, tmp_path: Path) -> None:
         "assert 'torch' not in sys.modules"
     )
     command = [sys.executable, "-c", code, str(tmp_path / "profile.json"), str(results), str(tmp_path / "out")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
+    environment = {**os.environ, "PYTHONUTF8": "1"}
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert done.returncode == 0, done.stderr
     assert "smaller *images*" in done.stdout

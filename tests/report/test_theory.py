@@ -5,10 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,6 +18,7 @@ from care_bench.errors import CareBenchError
 from care_bench.report.build import write_report
 from care_bench.report.terminal import LOG_WIDTH
 from care_bench.report.writers import FORMATS
+from tests.commands import run_report
 from tests.report.page import Page
 
 ROOT = Path(__file__).parents[2]
@@ -264,9 +262,7 @@ def test_a_damaged_ledger_is_one_line_with_file_and_line(
     lines = ledger.read_text().splitlines()
     assert damage(lines[1]) != lines[1]
     ledger.write_text("\n".join([lines[0], damage(lines[1]), *lines[2:], ""]))
-    command = [sys.executable, "-m", "care_bench.report", str(results)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    done = run_report(results)
     assert done.returncode == 2
     assert done.stdout == ""
     assert done.stderr.startswith(f"care_bench.report: {ledger}:2{message}")

@@ -222,11 +222,12 @@ def test_a_statement_without_a_test_fails_the_session_unless_tests_are_asked_for
     assert code == pytest.ExitCode.OK, output
 
 
-def test_observations_of_xdist_workers_are_collected(theory: RunPytest, tmp_path: Path) -> None:
+@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.mutation)])
+def test_observations_of_xdist_workers_are_collected(theory: RunPytest, tmp_path: Path, workers: str) -> None:
     files = {"failing": FAILING, "holding": HOLDING}
     theory("--ledger", "ledger.jsonl", **files)
     alone = ledger(tmp_path)
-    code, output = theory("--ledger", "ledger.jsonl", "-n", "2", **files)
+    code, output = theory("--ledger", "ledger.jsonl", "-n", workers, **files)
     assert code == pytest.ExitCode.TESTS_FAILED, output
     assert without_time(ledger(tmp_path)) == without_time(alone)
 

@@ -1,7 +1,7 @@
 """Run pytest many times with the slow imports made once: every run is a fork of this process.
 
-Its arguments name more modules to import first. It reads lines of JSON, {"folder": ..., "arguments": [...]}, and
-answers each with a line {"code": ..., "output": ...}.
+Its arguments name more modules to import first; the installed plugins of pytest are imported too. It reads lines of
+JSON, {"folder": ..., "arguments": [...]}, and answers each with a line {"code": ..., "output": ...}.
 The code under test is not imported here, so that each run imports it from its own folder.
 """
 
@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 import warnings
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import hypothesis
@@ -37,6 +38,8 @@ PRELOADED = (geomstats.backend, hypothesis, pydantic, rich, scipy.optimize, scip
 def main() -> None:
     for name in sys.argv[1:]:
         importlib.import_module(name)
+    for plugin in entry_points(group="pytest11"):
+        plugin.load()
     for line in sys.stdin:
         wanted = json.loads(line)
         with tempfile.TemporaryFile() as output:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,15 +38,6 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     prepare("digits", root)
     prepare("proteins", root)
     return root
-
-
-@pytest.fixture(scope="session")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Environment of the processes that tests start: one thread, and fewer slow imports."""
-    shade = tmp_path_factory.mktemp("shade")
-    # Lightning imports torchmetrics if it is installed (lightly needs it), which imports torchvision and SciPy.
-    (shade / "torchmetrics.py").write_text("raise ImportError")
-    return {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": f"{shade}:{ROOT}"}
 
 
 @pytest.fixture(scope="session")

@@ -41,7 +41,6 @@ def found(
     tiny: Make,
     small: Callable[..., dict[str, Any]],
     data: Path,
-    environment: dict[str, str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Any]:
     """The results of the process."""
@@ -55,7 +54,7 @@ def found(
     configs, out = folder / "runs.json", folder / "found.json"
     configs.write_text(json.dumps({name: run.model_dump(mode="json") for name, run in runs.items()}))
     command = [sys.executable, "-m", "tests.training.on_pretended_device", str(data), str(configs), str(out)]
-    ended = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     return json.loads(out.read_text())
 

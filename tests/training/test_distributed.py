@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -47,9 +48,7 @@ ODD = {"RANK": "x", "LOCAL_RANK": "", "WORLD_SIZE": "two", "MASTER_PORT": "?", "
 
 
 @pytest.fixture(scope="module")
-def pairs(
-    tiny: Make, data: Path, environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> dict[str, Path]:
+def pairs(tiny: Make, data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """The folders of the runs of METHODS, pretrained at the same time with two ranks each."""
     root = tmp_path_factory.mktemp("pairs")
     started = {}
@@ -57,7 +56,7 @@ def pairs(
         write_json(root / f"{name}.json", tiny(method, "proteins", optimizer=SGD, devices=2).model_dump(mode="json"))
         command = ["pretrain", f"{root / name}.json", "--data", str(data), "--out", str(root / name)]
         command = [sys.executable, *LAUNCHERS[name], "-m", "care_bench", *command]
-        variables = {**environment, "TMPDIR": str(root)}  # torchrun leaves a folder in it
+        variables = {**os.environ, "TMPDIR": str(root)}  # torchrun leaves a folder in it
         started[name] = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=variables)
     for name, process in started.items():
         errors = process.communicate(timeout=300)[1]

@@ -36,9 +36,8 @@ def config(tiny: Make) -> RunConfig:
 
 
 @pytest.fixture
-def leftovers(monkeypatch: pytest.MonkeyPatch, environment: dict[str, str], tmp_path: Path) -> Iterator[None]:
+def leftovers(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     """Check that a launch leaves nothing behind: no process, file, environment variable or signal handler."""
-    monkeypatch.setenv("PYTHONPATH", environment["PYTHONPATH"])
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     variables = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
     handlers = [signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)]

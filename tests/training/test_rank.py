@@ -32,11 +32,11 @@ time.sleep(100)
 """
 
 
-def test_a_rank_does_not_outlive_its_launcher(environment: dict[str, str], tmp_path: Path) -> None:
+def test_a_rank_does_not_outlive_its_launcher(tmp_path: Path) -> None:
     folder = tmp_path / "care-bench"
     folder.mkdir()
     command = [sys.executable, "-S", "-c", LAUNCHER, str(folder)]
-    launcher = subprocess.Popen(command, env={**environment, "RANK": "0"}, stdout=subprocess.PIPE)
+    launcher = subprocess.Popen(command, env={**os.environ, "RANK": "0"}, stdout=subprocess.PIPE)
     assert launcher.stdout is not None
     orphan = psutil.Process(int(launcher.stdout.readline()))
     launcher.kill()

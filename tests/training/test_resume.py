@@ -68,12 +68,12 @@ module.pretrain(read_run(Path(sys.argv[1]), None), Path(sys.argv[2]), Path(sys.a
 
 
 @pytest.fixture
-def killed(environment: dict[str, str], data: Path) -> Killed:
+def killed(data: Path) -> Killed:
     """A function that trains a run in a separate process, which sends itself a signal after a step."""
 
     def train(config: Path, out: Path, step: int, name: str) -> subprocess.CompletedProcess[str]:
         command = [sys.executable, "-c", KILLED, str(config), str(data), str(out), str(step), name]
-        return subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+        return subprocess.run(command, capture_output=True, text=True, check=False)
 
     return train
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +10,8 @@ from typing import Any
 
 import pytest
 import yaml
+
+from tests.forks import Ended, run_forked
 
 ROOT = Path(__file__).parents[2]
 TINY: dict[str, Any] = {
@@ -39,13 +38,11 @@ class Workflow:
 
     folder: Path
 
-    def run(self, profile: dict[str, Any], *arguments: str) -> subprocess.CompletedProcess[str]:
+    def run(self, profile: dict[str, Any], *arguments: str) -> Ended:
         """Call snakemake on the real Snakefile and return what it did."""
         (self.folder / "profile.yaml").write_text(yaml.safe_dump(profile, sort_keys=False))
-        command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile")]
-        command += ["--configfile", "profile.yaml", "--cores", "2", "--directory", str(self.folder), *arguments]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
-        return subprocess.run(command, capture_output=True, text=True, cwd=self.folder, env=environment, check=False)
+        options = ("--snakefile", ROOT / "Snakefile", "--configfile", "profile.yaml", "--cores", 2)
+        return run_forked("snakemake", *options, "--directory", self.folder, *arguments, cwd=self.folder)
 
 
 Edit = Callable[..., dict[str, Any]]

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import yaml
+
+from tests.forks import run_forked
 
 ROOT = Path(__file__).parents[2]
 PROFILE = """
@@ -27,10 +26,8 @@ datasets:
 def plan(folder: Path, *arguments: str, more: tuple[str, ...] = (), decay: str = "1e-6") -> str:
     """Return the output of a dry run of snakemake; ``more`` are files read after the profile."""
     (folder / "profile.yaml").write_text(PROFILE.replace("DECAY", decay))
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--dry-run", "--cores", "1"]
-    command += ["--printshellcmds", "--directory", str(folder), "--configfile", "profile.yaml", *more, *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, capture_output=True, text=True, cwd=folder, env=environment, check=False)
+    options = ("--snakefile", ROOT / "Snakefile", "--dry-run", "--cores", 1, "--printshellcmds", "--directory", folder)
+    done = run_forked("snakemake", *options, "--configfile", "profile.yaml", *more, *arguments, cwd=folder)
     return done.stdout + done.stderr
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.forks import run_forked
 
 ROOT = Path(__file__).parents[2]
 LEDGER = Path("results/theory/ledger.jsonl")
@@ -16,17 +16,9 @@ LEDGER = Path("results/theory/ledger.jsonl")
 
 def planned(folder: Path, *targets: str) -> dict[str, str]:
     """Return the output of a dry run in ``folder`` about each planned job, by rule."""
-    command = [sys.executable, "-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--dry-run", "--cores", "1"]
-    command += ["--configfile", str(ROOT / "workflows/config/smoke.yaml")]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [*command, "--directory", str(folder), *targets],
-        capture_output=True,
-        text=True,
-        cwd=folder,
-        env=environment,
-        check=False,
-    )
+    options = ("--snakefile", ROOT / "Snakefile", "--configfile", ROOT / "workflows/config/smoke.yaml")
+    options += ("--dry-run", "--cores", "1", "--directory", folder)
+    done = run_forked("snakemake", *options, *targets, cwd=folder)
     assert done.returncode == 0, done.stdout + done.stderr
     return dict(re.findall(r"^(?:local)?rule (\w+):\n((?:    .*\n)+)", done.stdout, re.MULTILINE))
 

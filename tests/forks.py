@@ -1,0 +1,64 @@
+"""Runs modules as ``python -m`` does, in forks of a process that has imported PRELOADED once.
+
+It imports nothing of the package under test, so that every fork does.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import runpy
+import sys
+import tempfile
+from pathlib import Path
+from typing import NamedTuple
+
+PRELOADED = ["snakemake.cli", "sklearn.linear_model", "lightning_fabric"]
+
+
+class Ended(NamedTuple):
+    """What a command has left, with the names that a process has."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+def run_forked(module: str, *arguments: object, cwd: Path, path: tuple[Path, ...] = ()) -> Ended:
+    """Run ``python -m module`` with these arguments in a folder, with extra folders first on the path."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, path), os.environ["PYTHONPATH"]])}
+    with tempfile.TemporaryDirectory() as folder:
+        streams = (Path(folder) / "stdout", Path(folder) / "stderr")
+        process = context.Process(
+            target=_run_module,
+            args=(module, list(map(str, arguments)), cwd, list(map(str, path)), environment, streams),
+        )
+        process.start()
+        process.join()
+        assert process.exitcode is not None
+        return Ended(process.exitcode, *(stream.read_text() for stream in streams))
+
+
+def _run_module(
+    module: str,
+    arguments: list[str],
+    cwd: Path,
+    path: list[str],
+    environment: dict[str, str],
+    streams: tuple[Path, Path],
+) -> None:
+    """Become ``python -m module``."""
+    for number, stream in enumerate(streams, start=1):
+        os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT), number)
+    os.environ.clear()
+    os.environ.update(environment)
+    os.chdir(cwd)
+    sys.path[:0] = [str(cwd), *path]
+    sys.argv = [module, *arguments]
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
