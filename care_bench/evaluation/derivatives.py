@@ -26,7 +26,7 @@ def tangent(augmentation: Augmentation[Any], views: Tensor, name: str) -> Tensor
     if not isinstance(augmentation, ImageAugmentation):
         return cloud_tangent(views, name)
     mean, std = (
-        torch.tensor(part, device=views.device)[:, None, None] for part in (augmentation.mean, augmentation.std)
+        torch.tensor(part).to(views)[:, None, None] for part in (augmentation.mean, augmentation.std)
     )
     return image_tangent(views * std + mean, name) / std
 

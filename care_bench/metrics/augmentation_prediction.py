@@ -90,7 +90,7 @@ def _ridge(x: Tensor, y: Tensor, test_x: Tensor) -> Tensor:
     mean, std, centre = x.mean(dim=0), x.std(dim=0, correction=0), y.mean(dim=0)
     std = torch.where(std > 0, std, 1.0)
     x, test_x, y = (x - mean) / std, (test_x - mean) / std, y - centre
-    penalties = len(x) * torch.tensor(PENALTIES, dtype=x.dtype, device=x.device)[:, None, None]
+    penalties = len(x) * torch.tensor(PENALTIES).to(x)[:, None, None]
     of_samples = x.shape[1] > len(x)
     values, vectors = torch.linalg.eigh(x @ x.mT if of_samples else x.mT @ x)
     left, right = (test_x @ x.mT @ vectors, vectors.mT @ y) if of_samples else (test_x @ vectors, vectors.mT @ x.mT @ y)
