@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from care_bench.data.load import PreparedDataset, Split, load
+from care_bench.data.own import read_own
 from care_bench.data.preparing.store import prepare
 from care_bench.data.registry import DATASETS
 from care_bench.data.source import UNLABELLED, Built, DatasetInfo, Raw, SplitArrays
@@ -18,4 +19,5 @@ __all__ = [
     "SplitArrays",
     "load",
     "prepare",
+    "read_own",
 ]

@@ -1,0 +1,191 @@
+"""A user's own data, read where it lies: a folder of images, class folders, or arrays of numpy.
+
+What is read is a data set like a prepared one, but in memory, and labels are optional.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+
+from care_bench.data.load import PreparedDataset, Split, not_finite
+from care_bench.data.own_images import read_folder
+from care_bench.data.preparing.numbers import channel_statistics
+from care_bench.data.source import Array
+from care_bench.errors import CareBenchError
+from care_bench.files import canonical_json, sha256_bytes
+from care_bench.names import FILE_NAME, Kind
+from care_bench.untrusted import absent, decoding, open_regular
+
+Part: TypeAlias = Literal["train", "test"]
+LEAST = 4
+"""Fewest samples of a data set, so that each half has two."""
+ARRAYS = (".npy", ".npz")
+INPUTS, LABELS = ("inputs", "images", "points", "x"), ("class", "labels", "y")
+"""Names of arrays in a .npz file; `train_inputs` or `x_train` is an array of one split."""
+EXPECTED = "expected images (n, H, W), (n, H, W, C) or (n, C, H, W), C = 1 or 3, or point clouds (n, P, 3)"
+
+
+def read_own(path: Path, most: int | None = None, skip_broken: bool = False) -> PreparedDataset:
+    """Read a folder of images, or arrays.
+
+    Args:
+        path: a folder of JPEG, PNG, BMP or WebP images, itself or with one folder per class; with `train` and `test`
+            (or `val`) folders for the two splits; or a .npy or .npz file. Without two splits, every second sample of a
+            class is a test sample.
+        most: most samples of each split that are read, evenly spaced; None for all.
+        skip_broken: leave out images that cannot be read, instead of raising an error.
+
+    Returns:
+        The data set, with label `class` where there are labels. Its name is that of the folder or file.
+
+    Raises:
+        CareBenchError: nothing there, too few samples, a file that cannot be read, or arrays of another shape.
+    """
+    name = path.resolve().stem if path.suffix in ARRAYS else path.resolve().name
+    if not FILE_NAME.fullmatch(name):
+        raise CareBenchError(
+            f"{path}: a data set cannot have the name {name!r}; expected letters, digits, '.', '_', '-'"
+        )
+    if path.suffix in ARRAYS and not absent(path):
+        splits, rule, notes = _arrays(path, most)
+    elif path.is_dir():
+        splits, rule, notes = _images(path, most, skip_broken)
+    else:
+        raise CareBenchError(f"{path}: no such folder or array file; expected a folder of images, or .npy or .npz")
+    kind: Kind = "image" if splits["train"].inputs.ndim == 4 else "point_cloud"
+    arrays = {f"{part}_inputs": split.inputs for part, split in splits.items()}
+    arrays |= {f"{part}_label_{key}": rows for part, split in splits.items() for key, rows in split.labels.items()}
+    if found := not_finite(arrays):
+        raise CareBenchError(f"{path}: {found}")
+    files = {
+        key: {"dtype": str(rows.dtype), "shape": list(rows.shape), "sha256": _hash(rows)}
+        for key, rows in arrays.items()
+    }
+    meta: dict[str, Any] = {
+        "name": name,
+        "kind": kind,
+        "source": "the user's own data",
+        "split_rule": rule,
+        "files": files,
+    }
+    mean, std = channel_statistics(splits["train"].inputs) if kind == "image" else ([], [])
+    return PreparedDataset(
+        name=name,
+        kind=kind,
+        meta={**meta, **notes},
+        train=splits["train"],
+        test=splits["test"],
+        sha256=sha256_bytes(canonical_json(meta)),
+        mean=mean,
+        std=std,
+    )
+
+
+def _hash(rows: Array) -> str:
+    return sha256_bytes(np.ascontiguousarray(rows).tobytes())
+
+
+def _images(path: Path, most: int | None, skip_broken: bool) -> tuple[dict[Part, Split], str, dict[str, Any]]:
+    folder = read_folder(path, most, skip_broken)
+    notes = {"skipped": list(folder.skipped)} if folder.skipped else {}
+    if folder.test is not None:
+        splits: dict[Part, Split] = {"train": folder.train, "test": folder.test}
+        _check_sizes(path, splits)
+        return splits, "as the folder has it", notes
+    return _halves(path, folder.train), "every second image of a class, in the order of names, is a test image", notes
+
+
+def _arrays(path: Path, most: int | None) -> tuple[dict[Part, Split], str, dict[str, Any]]:
+    with decoding(path, "expected arrays as numpy.save or numpy.savez writes them"), open_regular(path) as file:
+        loaded = np.load(file, allow_pickle=False)
+        found = {"inputs": loaded} if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
+    whole, train, test = (_split(path, found, part) for part in ("", "train", "test"))
+    if train is not None and test is not None:
+        splits: dict[Part, Split] = {"train": _few(train, most), "test": _few(test, most)}
+        if splits["train"].inputs.shape[1:] != splits["test"].inputs.shape[1:]:
+            shapes = " and ".join(str(split.inputs.shape) for split in splits.values())
+            raise CareBenchError(f"{path}: train and test have shapes {shapes}; expected samples of one shape")
+        _check_sizes(path, splits)
+        return splits, "as the file has it", {}
+    if whole is None:
+        names = ", ".join(sorted(found)) or "nothing"
+        raise CareBenchError(
+            f"{path}: holds {names}; expected `inputs`, and `class` if there are labels, or `train_inputs` and "
+            "`test_inputs`"
+        )
+    halved = _halves(path, whole)
+    return {part: _few(split, most) for part, split in halved.items()}, "every second sample is a test sample", {}
+
+
+def _split(path: Path, found: Mapping[str, Array], part: str) -> Split | None:
+    """Return the arrays of one split, of the whole data for the part "", or None where there are none."""
+    inputs = _named(found, INPUTS, part)
+    if inputs is None:
+        return None
+    rows = _inputs(path, inputs)
+    label = _named(found, LABELS, part)
+    if label is None:
+        return Split(rows, {})
+    if label.shape != (len(rows),) or label.dtype.kind not in "iu" or label.min(initial=0) < 0:
+        found_label = f"{label.dtype} {label.shape}"
+        raise CareBenchError(
+            f"{path}: labels are {found_label}; expected {len(rows)} whole numbers from 0, one a sample"
+        )
+    return Split(rows, {"class": label.astype(np.int64)})
+
+
+def _named(found: Mapping[str, Array], names: tuple[str, ...], part: str) -> Array | None:
+    keys = [form for name in names for form in ((f"{part}_{name}", f"{name}_{part}") if part else (name,))]
+    return next((found[key] for key in keys if key in found), None)
+
+
+def _inputs(path: Path, array: Array) -> Array:
+    """Return images uint8 (n, C, H, W), or point clouds float32 (n, P, 3)."""
+    if array.ndim == 3 and array.shape[2] == 3 and array.dtype.kind == "f":
+        return array.astype(np.float32)
+    if array.ndim == 3:
+        array = array[:, None]
+    elif array.ndim == 4 and array.shape[1] not in (1, 3) and array.shape[3] in (1, 3):
+        array = array.transpose(0, 3, 1, 2)
+    if array.ndim != 4 or array.shape[1] not in (1, 3) or 0 in array.shape:
+        raise CareBenchError(f"{path}: an array is {array.dtype} {array.shape}; {EXPECTED}")
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    if array.dtype.kind == "f" and np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1:
+        return np.ascontiguousarray(np.rint(array * 255).astype(np.uint8))
+    raise CareBenchError(f"{path}: images are {array.dtype}; expected uint8, or floating point within 0 and 1")
+
+
+def _few(split: Split, most: int | None) -> Split:
+    if most is None or most >= len(split):
+        return split
+    rows = np.arange(most) * len(split) // most
+    return Split(split.inputs[rows], {key: label[rows] for key, label in split.labels.items()})
+
+
+def _halves(path: Path, split: Split) -> dict[Part, Split]:
+    """Divide samples: of every class, or of all where there are no labels, every second one is a test sample."""
+    if len(split) < LEAST:
+        raise CareBenchError(f"{path}: {len(split)} samples; expected at least {LEAST}")
+    labels = split.labels.get("class", np.zeros(len(split), dtype=np.int64))
+    test = np.zeros(len(split), dtype=bool)
+    for label in np.unique(labels):
+        test[np.flatnonzero(labels == label)[1::2]] = True
+    halves: dict[Part, Split] = {
+        "train": Split(split.inputs[~test], {key: rows[~test] for key, rows in split.labels.items()}),
+        "test": Split(split.inputs[test], {key: rows[test] for key, rows in split.labels.items()}),
+    }
+    _check_sizes(path, halves)
+    return halves
+
+
+def _check_sizes(path: Path, splits: Mapping[Part, Split]) -> None:
+    for part, split in splits.items():
+        if len(split) < LEAST // 2:
+            raise CareBenchError(f"{path}: {len(split)} {part} samples; expected at least {LEAST // 2} in each split")
+    if set(splits["train"].labels) != set(splits["test"].labels):
+        raise CareBenchError(f"{path}: one split has labels, the other has none; expected both or neither")

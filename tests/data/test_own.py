@@ -1,0 +1,203 @@
+"""A user's own data: folders of images and arrays, and what is wrong with them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from PIL import Image
+
+from care_bench.data import read_own
+from care_bench.errors import CareBenchError
+
+DRAWS = np.random.default_rng(0)
+
+
+def image(path: Path, value: int, size: tuple[int, int] = (12, 10), mode: str = "RGB") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, value if mode == "L" else (value, 0, 0)).save(path)
+
+
+def values(images: npt.NDArray[np.uint8]) -> list[int]:
+    """The red value in the middle of every image."""
+    return [int(value) for value in images[:, 0, images.shape[2] // 2, images.shape[3] // 2]]
+
+
+def test_a_flat_folder_has_no_labels_and_every_second_image_is_a_test_image(tmp_path: Path) -> None:
+    for number in range(6):
+        image(tmp_path / f"{number}.png", 10 * number, (12 + number, 10))
+    found = read_own(tmp_path)
+    assert found.train.inputs.shape == found.test.inputs.shape == (3, 3, 10, 10)  # 10: the shortest side of all
+    assert (values(found.train.inputs), values(found.test.inputs)) == ([0, 20, 40], [10, 30, 50])
+    assert found.train.labels == found.test.labels == {}
+    assert (found.name, found.kind) == (tmp_path.name, "image")
+    assert found.mean[0] == pytest.approx(20 / 255)
+
+
+def test_class_folders_are_halved_class_by_class(tmp_path: Path) -> None:
+    for label, name in enumerate(("cat", "dog")):
+        for number in range(4):
+            image(tmp_path / name / f"{number}.png", 100 * label + number)
+    found = read_own(tmp_path)
+    assert values(found.train.inputs) == [0, 2, 100, 102]
+    assert values(found.test.inputs) == [1, 3, 101, 103]
+    assert found.test.labels["class"].tolist() == [0, 0, 1, 1]
+
+
+@pytest.mark.parametrize("second", ["test", "val"])
+def test_folders_for_the_splits_are_kept(tmp_path: Path, second: str) -> None:
+    for part, numbers in (("train", range(3)), (second, range(3, 5))):
+        for number in numbers:
+            image(tmp_path / part / "only" / f"{number}.png", number)
+    found = read_own(tmp_path)
+    assert (values(found.train.inputs), values(found.test.inputs)) == ([0, 1, 2], [3, 4])
+
+
+def test_large_images_are_scaled_as_a_whole_and_cropped_in_the_middle(tmp_path: Path) -> None:
+    wide = DRAWS.integers(0, 256, (300, 600, 3), dtype=np.uint8)
+    for number in range(4):
+        Image.fromarray(wide).save(tmp_path / f"{number}.png")
+    expected = Image.fromarray(wide).resize((512, 256), Image.Resampling.BILINEAR).crop((128, 0, 384, 256))
+    assert np.array_equal(read_own(tmp_path).test.inputs[0], np.asarray(expected).transpose(2, 0, 1))
+
+
+def test_grey_images_have_one_channel_and_colour_makes_all_of_them_colour(tmp_path: Path) -> None:
+    for number in range(4):
+        image(tmp_path / f"{number}.png", 50, mode="L")
+    assert read_own(tmp_path).test.inputs.shape[1] == 1
+    image(tmp_path / "4.png", 50)
+    assert read_own(tmp_path).test.inputs.shape[1] == 3
+
+
+def test_the_hash_is_of_the_content(tmp_path: Path) -> None:
+    for folder in ("first", "second"):
+        for number in range(4):
+            image(tmp_path / folder / "data" / f"{number}.png", number)
+    first, second = (read_own(tmp_path / folder / "data") for folder in ("first", "second"))
+    assert first.sha256 == second.sha256
+    image(tmp_path / "second" / "data" / "3.png", 99)
+    assert read_own(tmp_path / "second" / "data").sha256 != first.sha256
+
+
+def test_at_most_so_many_samples_of_each_split_evenly_spaced(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        for number in range(6):
+            image(tmp_path / part / f"{number}.png", number)
+    found = read_own(tmp_path, most=3)
+    assert values(found.train.inputs) == values(found.test.inputs) == [0, 2, 4]
+    np.save(tmp_path / "x.npy", np.arange(12, dtype=np.uint8)[:, None, None] * np.ones((2, 2), dtype=np.uint8))
+    assert read_own(tmp_path / "x.npy", most=2).test.inputs[:, 0, 0, 0].tolist() == [1, 7]
+
+
+@pytest.mark.parametrize(
+    ("array", "shape", "kind"),
+    [
+        (np.zeros((6, 5, 4), np.uint8), (1, 5, 4), "image"),
+        (np.zeros((6, 5, 4, 3), np.uint8), (3, 5, 4), "image"),
+        (np.zeros((6, 3, 5, 4), np.uint8), (3, 5, 4), "image"),
+        (np.zeros((6, 1, 5, 4), np.float32), (1, 5, 4), "image"),
+        (np.zeros((6, 7, 3), np.float64), (7, 3), "point_cloud"),
+    ],
+)
+def test_shapes_of_arrays(tmp_path: Path, array: npt.NDArray[np.float64], shape: tuple[int, ...], kind: str) -> None:
+    np.save(tmp_path / "data.npy", array)
+    found = read_own(tmp_path / "data.npy")
+    assert (found.kind, found.test.inputs.shape) == (kind, (3, *shape))
+
+
+def test_the_order_of_channels_last_is_kept(tmp_path: Path) -> None:
+    array = DRAWS.integers(0, 256, (4, 5, 6, 3), dtype=np.uint8)
+    np.save(tmp_path / "data.npy", array)
+    assert np.array_equal(read_own(tmp_path / "data.npy").test.inputs[1], array[3].transpose(2, 0, 1))
+
+
+def test_arrays_of_both_splits_with_labels_as_keras_names_them(tmp_path: Path) -> None:
+    x = DRAWS.integers(0, 256, (10, 4, 4), dtype=np.uint8)
+    np.savez(tmp_path / "set.npz", x_train=x[:6], y_train=np.arange(6) % 2, x_test=x[6:], y_test=np.arange(4))
+    found = read_own(tmp_path / "set.npz")
+    assert np.array_equal(found.test.inputs[:, 0], x[6:])
+    assert (found.name, found.test.labels["class"].tolist()) == ("set", [0, 1, 2, 3])
+
+
+def test_floating_point_images_are_rounded_to_bytes(tmp_path: Path) -> None:
+    np.save(tmp_path / "data.npy", np.full((4, 2, 2), 0.5001, np.float32))
+    assert set(read_own(tmp_path / "data.npy").test.inputs.ravel().tolist()) == {128}
+
+
+def broken_folder(folder: Path) -> None:
+    for number in range(6):
+        image(folder / f"{number}.png", number)
+    content = (folder / "5.png").read_bytes()
+    (folder / "5.png").write_bytes(content[: len(content) // 2])
+    (folder / "6.jpg").write_bytes(b"no image")
+
+
+def test_unreadable_images_are_left_out_if_asked(tmp_path: Path) -> None:
+    broken_folder(tmp_path)
+    found = read_own(tmp_path, skip_broken=True)
+    assert (found.meta["skipped"], len(found.train) + len(found.test)) == (["5.png", "6.jpg"], 5)
+
+
+def one_image(folder: Path) -> None:
+    image(folder / "a.png", 0)
+
+
+def mixed(folder: Path) -> None:
+    image(folder / "a.png", 0)
+    image(folder / "class" / "b.png", 0)
+
+
+def other_classes(folder: Path) -> None:
+    image(folder / "train" / "cat" / "a.png", 0)
+    image(folder / "test" / "dog" / "b.png", 0)
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (one_image, "1 samples; expected at least 4"),
+        (broken_folder, "2 of 7 images cannot be read"),
+        (mixed, "1 images beside 1 folders"),
+        (other_classes, "class 'cat' is in one split only"),
+        (lambda folder: folder.mkdir(exist_ok=True), "no images; expected files that end in .jpg"),
+    ],
+)
+def test_wrong_folders_end_in_one_line(tmp_path: Path, make: object, said: str) -> None:
+    make(tmp_path / "data") if make is not broken_folder else broken_folder(tmp_path / "data")  # type: ignore[operator]
+    with pytest.raises(CareBenchError) as raised:
+        read_own(tmp_path / "data")
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+ZEROS = np.zeros((6, 4, 4), np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        ({"inputs": np.zeros((6, 2, 4, 4), np.uint8)}, "uint8 (6, 2, 4, 4); expected images"),
+        ({"inputs": np.full((6, 4, 4), 7.0)[:, None]}, "expected uint8, or floating point within 0 and 1"),
+        ({"inputs": np.full((6, 4, 3), np.nan)}, "train_inputs[0, 0, 0] = nan"),
+        ({"inputs": ZEROS, "class": np.arange(5)}, "labels are int64 (5,); expected 6"),
+        ({"inputs": ZEROS, "class": np.arange(6) - 1}, "expected 6 whole numbers from 0"),
+        ({"pictures": ZEROS}, "holds pictures; expected `inputs`"),
+        ({"train_inputs": ZEROS, "test_inputs": np.zeros((6, 5, 5), np.uint8)}, "expected samples of one shape"),
+        ({"x_train": ZEROS, "y_train": np.arange(6), "x_test": ZEROS}, "one split has labels"),
+        ({"inputs": ZEROS[:3]}, "3 samples; expected at least 4"),
+        ({"inputs": np.array([None] * 6)}, "expected arrays as numpy.save"),
+    ],
+)
+def test_wrong_arrays_end_in_one_line(tmp_path: Path, arrays: dict[str, npt.NDArray[np.float64]], said: str) -> None:
+    np.savez(tmp_path / "data.npz", **arrays)  # type: ignore[arg-type]
+    with pytest.raises(CareBenchError) as raised:
+        read_own(tmp_path / "data.npz")
+    assert said in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_nothing_there(tmp_path: Path) -> None:
+    with pytest.raises(CareBenchError, match="no such folder or array file"):
+        read_own(tmp_path / "missing.npy")
