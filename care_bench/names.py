@@ -24,6 +24,9 @@ Reference: TypeAlias = Literal["untrained", "random", "constant", "shuffled", "o
 UNINFORMED: tuple[Reference, ...] = ("random", "constant", "shuffled")
 """Reference rows whose embeddings, or pairs of them, say nothing about the input."""
 
+IMPORTED = "imported"
+"""What records have for a method where the encoder was trained elsewhere."""
+
 GRADIENT_RATIO = "gradient_ratio"
 """Of a term that a method adds: its name in the log of a run, and that of the metric."""
 

@@ -59,5 +59,8 @@ class EvaluationConfig(EvaluationPlan):
 
         Numbers of two runs can be in one column of a table if this is the same for both.
         """
-        drawn = self.augmentation_of(run).drawn()
-        return {**self.model_dump(mode="json", exclude={"batch_size"}), "augmentation": drawn}
+        return self.recorded_under(self.augmentation_of(run))
+
+    def recorded_under(self, augmentation: AugmentationConfig) -> dict[str, Any]:
+        """Return what the measurements under an augmentation depend on apart from the encoder."""
+        return {**self.model_dump(mode="json", exclude={"batch_size"}), "augmentation": augmentation.drawn()}

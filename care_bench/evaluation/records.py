@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
@@ -14,7 +14,21 @@ from care_bench.errors import CareBenchError
 from care_bench.evaluation.embed import Embedder
 from care_bench.evaluation.embedded import Embedded
 from care_bench.evaluation.measurement import Measurement, Protocol
-from care_bench.names import REPRESENTATIONS
+from care_bench.names import REPRESENTATIONS, Representation
+
+
+class Row(NamedTuple):
+    """A layer of an encoder, and what its records are called.
+
+    Attributes:
+        layer: the encoder's name for it.
+        representation: what it is in tables.
+        variant: the row of tables that it belongs to.
+    """
+
+    layer: str
+    representation: Representation
+    variant: str
 
 
 def measure_encoder(
@@ -23,8 +37,9 @@ def measure_encoder(
     shared: Mapping[str, Any],
     weights_sha256: str,
     epoch: int | None = None,
+    rows: Sequence[Row] = (),
 ) -> Iterator[Record]:
-    """Yield one record for every metric of every protocol and representation.
+    """Yield one record for every metric of every protocol and row.
 
     Args:
         embedder: the encoder's.
@@ -32,27 +47,30 @@ def measure_encoder(
         shared: fields that all records of the run have in common.
         weights_sha256: of the encoder's weights.
         epoch: of a snapshot; None after the last step.
+        rows: the layers to measure; by default projection and features of a run, all of its variant.
 
     Raises:
         CareBenchError: an embedding is not finite, or another package's protocol is unusable.
     """
-    both = {representation: embedder.embedded(representation) for representation in REPRESENTATIONS}
+    chosen = rows or [Row(name, name, shared["variant"]) for name in REPRESENTATIONS]
+    layers = {row: embedder.embedded(row.layer) for row in chosen}
     for protocol in protocols:
         if epoch is not None and not protocol.over_training:
             continue
-        for representation in protocol.representations:
-            embedded = both[representation]
+        for row, embedded in layers.items():
+            if row.representation not in protocol.representations:
+                continue
             began = time.perf_counter() - embedder.seconds
             measurements = measure(protocol, embedded)
             seconds = time.perf_counter() - embedder.seconds - began
             for metric, measurement in zip(protocol.metrics, measurements, strict=True):
                 try:
                     record = Record(
-                        **shared,
+                        **{**shared, "variant": row.variant},
                         epoch=epoch,
                         protocol=protocol.id,
                         protocol_version=protocol.version,
-                        representation=representation,
+                        representation=row.representation,
                         metric=metric.name,
                         value=measurement.value,
                         reason=measurement.reason,

@@ -9,25 +9,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import care_bench
-from care_bench.artifacts import Record, code_version, environment, write_records
-from care_bench.artifacts.evaluated import RECORDS, summary_of
+from care_bench.artifacts import Record, code_version, environment
+from care_bench.artifacts.evaluated import RECORDS
 from care_bench.config import EvaluationConfig, RunConfig, read_run
 from care_bench.data import PreparedDataset, load
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.embed import Embedder
+from care_bench.evaluation.inputs import inputs_of, is_current, write_evaluation
 from care_bench.evaluation.measurement import Protocol
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.records import measure_encoder
 from care_bench.evaluation.references import EMBEDDERS
-from care_bench.files import canonical_json, locked, sha256_file, sha256_tree, write_json
+from care_bench.files import canonical_json, locked
 from care_bench.names import GRADIENT_RATIO
 from care_bench.runs.build import build_augmentation, build_run_encoder
 from care_bench.runs.device import best_device, describe_device, reproducible, tf32_allowed
 from care_bench.runs.folder import RunFolder
 from care_bench.runs.summary import Summary
 from care_bench.runs.weights import load_encoder_weights
-from care_bench.untrusted import decoding, read_json
+from care_bench.untrusted import decoding
 
 
 @dataclass(frozen=True)
@@ -67,17 +67,14 @@ class _Task:
         return cls(folder, config, summary, dataset, settings, protocols)
 
     def inputs(self) -> dict[str, Any]:
-        """Return all that the records depend on, as JSON: the same inputs give the same numbers on one machine."""
-        return {
+        """Return all that the records depend on."""
+        hashes = {
             "config_sha256": self.summary.config_sha256,
             "data_sha256": self.summary.data_sha256,
             "weights_sha256": self.summary.weights_sha256,
             "snapshots": self.summary.snapshots,
-            "evaluation": self.settings.recorded(self.config),
-            "protocols": {protocol.id: protocol.version for protocol in self.protocols},
-            "code_sha256": sha256_tree(Path(care_bench.__file__).parent, "*.py"),
-            "environment": environment(),
         }
+        return inputs_of(hashes, self.settings.recorded(self.config), self.protocols)
 
 
 @dataclass(frozen=True)
@@ -128,7 +125,7 @@ def evaluate_unless_current(path: Path, data: Path, settings: EvaluationConfig) 
     """
     with _alone(path):
         task = _Task.open(path, data, settings)
-        return None if _is_current(task) else _evaluate(task, None)
+        return None if is_current(task.folder.records, task.inputs()) else _evaluate(task, None)
 
 
 @contextmanager
@@ -152,19 +149,8 @@ def _check_out(path: Path, out: Path) -> None:
 
 def _evaluate(task: _Task, out: Path | None) -> list[Record]:
     records = list(_records(task))
-    written = task.folder.records if out is None else out
-    digest = write_records(written, records)
-    write_json(summary_of(written), {**task.inputs(), "records_sha256": digest})
+    write_evaluation(task.folder.records if out is None else out, records, task.inputs())
     return records
-
-
-def _is_current(task: _Task) -> bool:
-    try:
-        found = read_json(task.folder.evaluation, "expected the summary of an evaluation")
-        expected = {**task.inputs(), "records_sha256": sha256_file(task.folder.records)}
-        return canonical_json(found) == canonical_json(expected)
-    except (CareBenchError, OSError, ValueError, RecursionError):  # damaged: measured again
-        return False
 
 
 def _records(task: _Task) -> Iterator[Record]:

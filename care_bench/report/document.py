@@ -12,7 +12,7 @@ from care_bench.report.grid import Grid
 from care_bench.report.labels import metric_label, variant_of
 from care_bench.report.model import Cell, Figure, Section, Statements, Table, texts
 from care_bench.report.paper import PaperValue
-from care_bench.report.settings import measuring_lines, settings_lines
+from care_bench.report.settings import imported_lines, measuring_lines, settings_lines
 from care_bench.report.tables import build_tables, snapshot_tables
 
 GLOSSARY = "glossary"
@@ -95,7 +95,12 @@ def _statements(collection: Collection, grid: Grid) -> list[str]:
         lines.append(DIRTY)
     if any(record.fidelity for record in records):
         lines.append(FIDELITY)
-    return [*lines, *measuring_lines(records, grid.order), *settings_lines(records, grid.order)]
+    return [
+        *lines,
+        *measuring_lines(records, grid.order),
+        *settings_lines(records, grid.order),
+        *imported_lines(records, grid.order),
+    ]
 
 
 def _evidence(record: Record, label: str) -> list[Cell]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
 from care_bench.evaluation.protocols import METRICS, OURS
-from care_bench.names import REPRESENTATIONS, UNINFORMED
+from care_bench.names import IMPORTED, REPRESENTATIONS, UNINFORMED
 from care_bench.report.labels import Order, Variant, labels, metric_label, position, variant_of
 from care_bench.report.model import Cell, Column
 from care_bench.report.statistics import best, summarise, summary_text
@@ -24,7 +24,11 @@ MEANING = "What each number means, and what cheats it: the glossary, at the end 
 
 
 class Key(NamedTuple):
-    """What a column shows, for every variant; ``data`` is data set and backbone, such as `digits (convnet)`."""
+    """What a column shows, for every variant.
+
+    ``data`` is data set and backbone, such as `digits (convnet)`. Imported encoders stand in the columns of the
+    backbone that most of the other records on their data set have; ``data`` is the data set where there are none.
+    """
 
     data: str
     protocol: str
@@ -54,10 +58,12 @@ class Grid:
         self._records: dict[Key, list[Record]] = defaultdict(list)
         self._winners: dict[Key, Variant | None] = {}
         stage = [record for record in collection.records if record.epoch == epoch]
-        measured, self.unmeasured = _without_inapplicable(stage, self.order)
+        backbones = _backbones(collection.records)
+        measured, self.unmeasured = _without_inapplicable(stage, self.order, backbones)
         for record in measured:
-            place = record.protocol, record.representation, record.metric, record.dataset, record.backbone
-            key = Key(_data(record), *place)
+            backbone = backbones[record.dataset] if record.method == IMPORTED else record.backbone
+            place = record.protocol, record.representation, record.metric, record.dataset, backbone
+            key = Key(_data(record.dataset, backbone), *place)
             self._cells[variant_of(record), key].append(record)
             self._records[key].append(record)
         # Of all stages together, so that a row has the same label in every table of a collection.
@@ -169,15 +175,26 @@ def lone_seeds(cells: Sequence[Sequence[Cell]]) -> list[str]:
     return [f"n=1: one seed proves nothing: no ranking follows from {which}."] if found[1] else []
 
 
-def _data(record: Record) -> str:
-    return f"{record.dataset} ({record.backbone})"
+def _backbones(records: Iterable[Record]) -> dict[str, str]:
+    """Return the backbone that most records of each data set have, imported encoders apart; "" where there are none."""
+    counts: dict[str, Counter[str]] = defaultdict(Counter)
+    for record in records:
+        counts[record.dataset].update([] if record.method == IMPORTED else [record.backbone])
+    return {dataset: max(found, key=lambda name: (found[name], name), default="") for dataset, found in counts.items()}
 
 
-def _without_inapplicable(records: Iterable[Record], order: Order) -> tuple[list[Record], list[str]]:
+def _data(dataset: str, backbone: str) -> str:
+    return f"{dataset} ({backbone})" if backbone else dataset
+
+
+def _without_inapplicable(
+    records: Iterable[Record], order: Order, backbones: Mapping[str, str]
+) -> tuple[list[Record], list[str]]:
     """Return records to show, and sentences on metrics whose records all lack a value for the same reason."""
     places: dict[tuple[str, str, str], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
     for record in records:
-        places[record.dataset, _data(record), record.protocol][record.metric].append(record)
+        backbone = backbones[record.dataset] if record.method == IMPORTED else record.backbone
+        places[record.dataset, _data(record.dataset, backbone), record.protocol][record.metric].append(record)
     kept: list[Record] = []
     lines: list[str] = []
     for (_, data, protocol), metrics in sorted(places.items(), key=lambda item: (order.dataset(item[0][0]), item[0])):

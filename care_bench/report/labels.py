@@ -11,13 +11,14 @@ from typing import NamedTuple
 from care_bench.artifacts import Record
 from care_bench.config import METHOD_SETTINGS
 from care_bench.evaluation.protocols import METRICS
+from care_bench.names import IMPORTED
 
 METHODS = {name: entry.label for name, entry in METHOD_SETTINGS.data.items()}
 """Method -> label, ours alone: a report imports no other package to print its method's name."""
 
 
 class Variant(NamedTuple):
-    """A variant of a profile, which is a row of tables: its method and its name."""
+    """A row of tables: the name of a variant with its method, or of an imported encoder with its source as ``base``."""
 
     method: str
     base: str | None
@@ -51,11 +52,12 @@ class Order:
 
 def variant_of(record: Record) -> Variant:
     """The row a record belongs to."""
-    return Variant(record.method, record.base, record.fidelity, record.variant)
+    base = record.backbone if record.method == IMPORTED else record.base
+    return Variant(record.method, base, record.fidelity, record.variant)
 
 
 def labels(variants: Iterable[Variant]) -> dict[Variant, str]:
-    """Name every row, such as `CARE (SimCLR), paper fidelity`.
+    """Name every row, such as `CARE (SimCLR), paper fidelity`, or `mine (imported: timm:resnet18)`.
 
     The variant's name is shown in brackets where it says more than method, base and fidelity do, or where two rows
     would have the same label.
@@ -94,6 +96,8 @@ def _order(variant: Variant) -> tuple[object, ...]:
 
 
 def _label(variant: Variant, with_name: bool) -> str:
+    if variant.method == IMPORTED:
+        return f"{variant.name} (imported: {variant.base})"
     label = method_label(variant.method, variant.base)
     label += f", {variant.fidelity} fidelity" if variant.fidelity else ""
     return f"{label} [{variant.name}]" if with_name else label

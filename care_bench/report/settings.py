@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from care_bench.artifacts import Record
+from care_bench.names import IMPORTED
 from care_bench.report.labels import Order, labels, variant_of
 from care_bench.untrusted import decoding
 
@@ -28,7 +29,7 @@ def settings_lines(records: Sequence[Record], order: Order) -> list[str]:
         order: of data sets and rows.
     """
     names = labels({variant_of(record) for record in records})
-    texts = {(record.dataset, variant_of(record)): record.config for record in records}
+    texts = {(record.dataset, variant_of(record)): record.config for record in records if record.method != IMPORTED}
     configs = {
         (dataset, variant): _parse(text, f"the config of {names[variant]} on {dataset}", *_CONFIG)
         for (dataset, variant), text in texts.items()
@@ -57,6 +58,20 @@ def settings_lines(records: Sequence[Record], order: Order) -> list[str]:
         f"Settings of {row} on {' and '.join(on)}: {settings}." for (row, settings), on in found.items() if settings
     ]
     return lines
+
+
+def imported_lines(records: Sequence[Record], order: Order) -> list[str]:
+    """Say of each imported encoder where it and its weights come from, one sentence per row."""
+    names = labels({variant_of(record) for record in records})
+    found: dict[tuple[str, str], list[str]] = {}
+    imported = {(record.dataset, variant_of(record)): record for record in records if record.method == IMPORTED}
+    for (dataset, variant), record in sorted(
+        imported.items(), key=lambda item: (order.dataset(item[0][0]), item[0][1])
+    ):
+        content = _parse(record.config, f"the config of {names[variant]} on {dataset}", "provenance")
+        words = ", ".join(_words(key, value) for key, value in _flat(content["provenance"]) if value is not None)
+        found.setdefault((names[variant], words), []).append(dataset)
+    return [f"Imported on {' and '.join(on)}: {row}: {words}." for (row, words), on in found.items()]
 
 
 def measuring_lines(records: Sequence[Record], order: Order) -> list[str]:
