@@ -131,6 +131,67 @@ def evaluate(
     _say(f"{run}: {len(records)} records in {run / 'records.jsonl' if out is None else out}")
 
 
+@app.command()
+@keeps("nothing was written, and records of an earlier measurement are kept; the same command starts it again")
+def measure(
+    encoder: Annotated[
+        str,
+        typer.Option(
+            "--encoder", help="timm:NAME, torchvision:NAME, PATH.py:FUNCTION, package.module:function or run:FOLDER."
+        ),
+    ],
+    dataset: Annotated[
+        str, typer.Option("--dataset", help="A prepared data set, a folder of images, or a .npy or .npz file.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the records; its name is the encoder's in tables.")],
+    weights: Annotated[
+        Path | None, typer.Option("--weights", help="Checkpoint (safetensors or torch); without it, seeded weights.")
+    ] = None,
+    layer: Annotated[
+        list[str] | None, typer.Option("--layer", help="Layer to measure, repeatable; by default pooled and projector.")
+    ] = None,
+    augment: Annotated[
+        str | None, typer.Option("--augment", help="Some of crop,flip,colour,blur,rotation; by default the first four.")
+    ] = None,
+    prefix: Annotated[
+        str | None, typer.Option("--prefix", help="Prefix of the encoder's keys in the checkpoint; else it is found.")
+    ] = None,
+    allow_partial: Annotated[
+        bool, typer.Option("--allow-partial", help="Use a checkpoint that lacks some weights; records say so.")
+    ] = False,
+    size: Annotated[
+        int | None, typer.Option("--size", help="Side of the encoder's input; else the model's own.")
+    ] = None,
+    mean: Annotated[str | None, typer.Option("--mean", help="Channel means, as 0.5,0.5,0.5; else the model's.")] = None,
+    std: Annotated[str | None, typer.Option("--std", help="Channel deviations; else the model's.")] = None,
+    seed: Annotated[int, typer.Option("--seed", help="Seed of the weights, where no file gives them.")] = 0,
+    settings: Annotated[Path | None, typer.Option("--settings", help="Evaluation settings (JSON or YAML).")] = None,
+    samples: Annotated[int | None, typer.Option("--samples", min=1, help="Most samples of each split.")] = None,
+    threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
+    skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out images that cannot be read.")] = False,
+    data: Data = DATA,
+) -> None:
+    """Measure an encoder that was trained anywhere, on a data set or your own images; see docs/measure.md."""
+    _check_versions()
+    from care_bench.measure import measure as work
+    from care_bench.report.measured import measured_table
+
+    keys = {
+        "encoder": encoder,
+        "weights": None if weights is None else str(weights),
+        "layers": layer or [],
+        "prefix": prefix,
+        "allow_partial": allow_partial,
+        "size": size,
+        "mean": _numbers("--mean", mean),
+        "std": _numbers("--std", std),
+        "seed": seed,
+    }
+    found = work(keys, dataset, data, out, augment, settings, samples, threads, skip_broken, _say)
+    Console(highlight=False).print(measured_table(found.records or [], out.name))
+    _say(f"{out.name}: {len(found.records or [])} records in {found.path}; all tables: see docs/measure.md")
+
+
 @app.command("pretrain-runs")
 @keeps("finished runs and the last checkpoint are kept; the same command continues")
 def pretrain_runs(file: Runs, runs: RunsFolder, logs: Logs, out: Summary, data: Data = DATA) -> None:
@@ -157,6 +218,26 @@ def evaluate_runs(
     chosen = read_evaluation(settings)
     _check_versions()
     from care_bench.jobs import evaluate_runs as work
+
+    work(file, chosen, runs, data, logs, out)
+
+
+@app.command("measure-runs")
+@keeps("the records of measured encoders are kept; the same command continues")
+def measure_runs(
+    file: Runs,
+    settings: Annotated[Path, typer.Option("--settings", help="Evaluation settings (JSON or YAML).")],
+    runs: RunsFolder,
+    logs: Logs,
+    out: Summary,
+    data: Data = DATA,
+) -> None:
+    """Measure the imported encoders of a job of the workflow, one after another."""
+    from care_bench.config import read_evaluation
+
+    chosen = read_evaluation(settings)
+    _check_versions()
+    from care_bench.jobs import measure_runs as work
 
     work(file, chosen, runs, data, logs, out)
 
@@ -252,6 +333,13 @@ def doctor(
 
     if not examine(data, quick, Console()):
         raise CareBenchError("some installed versions are outside the supported range, see above; run make setup")
+
+
+def _numbers(option: str, text: str | None) -> list[float] | None:
+    try:
+        return None if text is None else [float(part) for part in text.split(",")]
+    except ValueError:
+        raise CareBenchError(f"{option} {text!r}; expected numbers with commas, such as 0.5,0.5,0.5") from None
 
 
 def _check_versions() -> None:

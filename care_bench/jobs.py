@@ -11,19 +11,20 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TypeVar
 
-from care_bench.config import EvaluationConfig, RunConfig, read_runs
+from care_bench.config import EvaluationConfig, ImportedConfig, RunConfig, read_imported, read_runs
+from care_bench.data import load
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_file, write_json, writing
 from care_bench.runs.folder import RunFolder
 from care_bench.training.interrupts import RunInterruptedError
 from care_bench.untrusted import read_json
 
-Work = Callable[[RunConfig, Path], tuple[str, str]]
-"""Takes a run and its folder; returns the hash of the result, and a line about it."""
+One = TypeVar("One", RunConfig, ImportedConfig)
 
 
 def pretrain_runs(file: Path, runs: Path, data: Path, logs: Path, out: Path) -> None:
@@ -48,7 +49,7 @@ def pretrain_runs(file: Path, runs: Path, data: Path, logs: Path, out: Path) -> 
         summary = pretrain(config, data, folder, wait=True).check(config)
         return summary.weights_sha256, f"{summary.steps} steps, {summary.images_per_second} images/s"
 
-    _work_through(file, runs, logs, "pretrain", out, work)
+    _work_through(read_runs(file), runs, logs, "pretrain", out, work)
 
 
 def evaluate_runs(file: Path, settings: EvaluationConfig, runs: Path, data: Path, logs: Path, out: Path) -> None:
@@ -72,11 +73,41 @@ def evaluate_runs(file: Path, settings: EvaluationConfig, runs: Path, data: Path
         said = "its records are current" if records is None else f"{len(records)} records"
         return sha256_file(RunFolder(folder).records), said
 
-    _work_through(file, runs, logs, "evaluate", out, work)
+    _work_through(read_runs(file), runs, logs, "evaluate", out, work)
 
 
-def _work_through(file: Path, runs: Path, logs: Path, stage: str, out: Path, work: Work) -> None:
-    configs = read_runs(file)
+def measure_runs(file: Path, settings: EvaluationConfig, runs: Path, data: Path, logs: Path, out: Path) -> None:
+    """Measure the imported encoders of a job, except those whose records are current.
+
+    Args:
+        file: JSON list of their configurations.
+        settings: how to evaluate.
+        runs: folder of all runs; an encoder has its folder there as a run has.
+        data: folder of prepared data sets.
+        logs: folder of logs; the encoder's is `DATASET/NAME/seedN.measure.log`.
+        out: file to write at the end: JSON, encoder -> SHA-256 of its file of records.
+
+    Raises:
+        CareBenchError: encoders failed; one line that names them. Or the list is damaged.
+    """
+    from care_bench.evaluation.imported import measure_imported
+
+    def say(line: str) -> None:
+        print(line, flush=True)  # noqa: T201  # to the log of the encoder
+
+    def work(config: ImportedConfig, folder: Path) -> tuple[str, str]:
+        dataset = load(config.dataset, data)
+        measured = measure_imported(config, dataset, settings, folder, say, unless_current=True)
+        said = "its records are current" if measured.records is None else f"{len(measured.records)} records"
+        return sha256_file(measured.path), said
+
+    _work_through(read_imported(file), runs, logs, "measure", out, work)
+
+
+def _work_through(
+    configs: Sequence[One], runs: Path, logs: Path, stage: str, out: Path, work: Callable[[One, Path], tuple[str, str]]
+) -> None:
+    """Work on one after another; ``work`` returns the hash of the result, and a line about it."""
     results: dict[str, str] = {}
     failed: list[str] = []
     for config in configs:

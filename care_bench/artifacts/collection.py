@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from care_bench.artifacts.consistency import check
 from care_bench.artifacts.evaluated import RECORDS, read_evaluated
@@ -13,7 +14,8 @@ from care_bench.artifacts.folders import SHOWN, check_replaceable
 from care_bench.artifacts.frame import CSV, PARQUET, encode, read_parquet
 from care_bench.artifacts.manifest import Manifest
 from care_bench.artifacts.record import Record
-from care_bench.config import Profile
+from care_bench.config import ImportedConfig, Profile, RunConfig
+from care_bench.config.imported_run import rows_of
 from care_bench.config.profile import kept_under
 from care_bench.errors import CareBenchError
 from care_bench.files import replacing, sha256_file, write_bytes
@@ -94,7 +96,7 @@ def collect_profile(profile: Profile, runs: Path, folder: Path, replace: bool = 
         CareBenchError: as :func:`collect`; runs lack records, their number and the first of them; or the records of a
             run are of another run or configuration.
     """
-    configs = profile.runs()
+    configs: list[RunConfig | ImportedConfig] = [*profile.runs(), *profile.imported()]
     files = [runs / run.id / RECORDS for run in configs]
     missing = [str(path) for path in files if absent(path)]
     if missing:
@@ -228,19 +230,22 @@ def _variants_of(folder: Path, records: Sequence[Record]) -> dict[str, tuple[str
     content = read_json(path, expected)
     with decoding(path, expected):
         name = kept_under(content["profile"], content["steps"])
-        variants = {dataset: tuple(plan["methods"].keys()) for dataset, plan in content["datasets"].items()}
-        runs = {
-            (dataset, variant, seed)
-            for dataset in variants
-            for variant in variants[dataset]
-            for seed in content["seeds"]
-        }
+        rows = {dataset: _rows(plan, content["seeds"]) for dataset, plan in content["datasets"].items()}
+        runs = {(dataset, variant, seed) for dataset in rows for variant, seed in rows[dataset]}
     if name != records[0].profile:
         raise _mixture(folder, f"{PROFILE} is of profile {name}, its records are of {records[0].profile}")
     if others := runs ^ {(record.dataset, record.variant, record.seed) for record in records}:
         dataset, variant, seed = min(others, key=str)
         raise _mixture(folder, f"run {dataset}/{variant}/seed{seed} is not in both {PROFILE} and the records")
-    return variants
+    return {dataset: tuple(dict.fromkeys(variant for variant, _ in rows[dataset])) for dataset in rows}
+
+
+def _rows(plan: Mapping[str, Any], seeds: Sequence[int]) -> list[tuple[str, int]]:
+    """Return the rows of a data set of a profile, each with its seeds, in the order of the profile."""
+    rows = [(variant, seed) for variant in plan["methods"] for seed in seeds]
+    for name, one in plan.get("imported", {}).items():  # profiles of older pins have none
+        rows += [(row, one["seed"]) for row in rows_of(name, one["layers"])]
+    return rows
 
 
 def _mixture(folder: Path, found: str) -> CareBenchError:

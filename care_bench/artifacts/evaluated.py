@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -10,7 +11,8 @@ from pydantic import BaseModel, ConfigDict
 
 from care_bench.artifacts.json_lines import decode_lines, parse
 from care_bench.artifacts.record import EXPECTED, Record, Sha256
-from care_bench.config import RunConfig
+from care_bench.config import ImportedConfig, RunConfig
+from care_bench.config.imported_run import rows_of
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes
 from care_bench.untrusted import absent, decoding, read_bytes
@@ -42,12 +44,13 @@ def summary_of(records: Path) -> Path:
     return records.with_name(EVALUATED if records.name == RECORDS else f"{records.stem}.{EVALUATED}")
 
 
-def read_evaluated(path: Path, run: RunConfig | None = None) -> list[Record]:
+def read_evaluated(path: Path, run: RunConfig | ImportedConfig | None = None) -> list[Record]:
     """Read the records of one run, and check that they are those that were measured.
 
     Args:
         path: the file of records.
-        run: the run that it is expected to be of; its folder then has to have the summary of the pretraining too.
+        run: the run that it is expected to be of, whose folder then has to have the summary of the pretraining too; or
+            the imported encoder.
 
     Raises:
         CareBenchError: no such file, or a damaged or edited line, named as file:line; lines that were removed, added or
@@ -57,20 +60,22 @@ def read_evaluated(path: Path, run: RunConfig | None = None) -> list[Record]:
     records = decode_lines(content, path, Record, "record")
     source = summary_of(path)
     summary = _read(source, _Evaluated, "evaluate")
-    if run is not None:
+    if isinstance(run, ImportedConfig):
+        _check_imported(records, path, run)
+    elif run is not None:
         if summary.config_sha256 != run.sha256():
             raise CareBenchError(
                 f"{path} has records of config {summary.config_sha256[:12]}, run {run.id} of profile {run.profile} has "
                 f"config {run.sha256()[:12]}; pretrain and evaluate it, or collect the profile that it was made with"
             )
-        _check_identity(records, path, run)
+        _check_identity(records, path, run.profile, run.dataset, (run.variant,), run.seed)
     if summary.records_sha256 != sha256_bytes(content):
         raise CareBenchError(
             f"{path} was changed after it was measured: lines were removed, added or moved; evaluate the run again"
         )
     _check_hashes(records, path, summary, source)
     pretrained = path.with_name(PRETRAINED)
-    if run is not None or (path.name == RECORDS and not absent(pretrained)):
+    if isinstance(run, RunConfig) or (run is None and path.name == RECORDS and not absent(pretrained)):
         _check_same(summary, source, _read(pretrained, _Pretrained, "pretrain"), pretrained)
     return records
 
@@ -82,16 +87,30 @@ def _read(path: Path, model: type[Summary], command: str) -> Summary:
         return parse(model, content.decode(), str(path), "summary")
 
 
-def _check_identity(records: Sequence[Record], path: Path, run: RunConfig) -> None:
+def _check_imported(records: Sequence[Record], path: Path, one: ImportedConfig) -> None:
+    """Check that a file has the records of an imported encoder, with the settings that are expected."""
+    settings = one.imported
+    _check_identity(records, path, one.profile, one.dataset, rows_of(one.variant, settings.layers), settings.seed)
+    with decoding(path, "expected records that care-bench wrote"):
+        found = json.loads(records[0].config)["settings"]
+    if found != settings.recorded():
+        raise CareBenchError(
+            f"{path} has records of other settings of {one.id} than profile {one.profile} has; measure it again"
+        )
+
+
+def _check_identity(
+    records: Sequence[Record], path: Path, profile: str, dataset: str, variants: Sequence[str], seed: int
+) -> None:
     """Check that a file has records, of its run alone."""
     if not records:
         raise CareBenchError(f"{path} holds no records; evaluate the run again")
-    expected = (run.profile, run.dataset, run.variant, run.seed)
+    expected = {(profile, dataset, variant, seed) for variant in variants}
     for number, record in enumerate(records, start=1):
         found = (record.profile, record.dataset, record.variant, record.seed)
-        if found != expected:
-            named = "/".join(map(str, found))
-            raise CareBenchError(f"{path}:{number}: a record of {named}; expected {'/'.join(map(str, expected))}")
+        if found not in expected:
+            named, right = ("/".join(map(str, parts)) for parts in (found, min(expected)))
+            raise CareBenchError(f"{path}:{number}: a record of {named}; expected {right}")
 
 
 def _check_hashes(records: Sequence[Record], path: Path, summary: _Evaluated, source: Path) -> None:

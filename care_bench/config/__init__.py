@@ -6,9 +6,18 @@ profile, and ``...Settings`` belong to a method or backbone that is chosen by it
 
 from care_bench.config.backbones import BACKBONE_SETTINGS, BackboneSettings
 from care_bench.config.evaluation import EvaluationConfig
+from care_bench.config.imported import ImportedSettings
+from care_bench.config.imported_run import ImportedConfig
 from care_bench.config.methods import METHOD_SETTINGS, MethodSettings
 from care_bench.config.profile import Profile
-from care_bench.config.readers import parse_profile, read_evaluation, read_profile, read_run, read_runs
+from care_bench.config.readers import (
+    parse_profile,
+    read_evaluation,
+    read_imported,
+    read_profile,
+    read_run,
+    read_runs,
+)
 from care_bench.config.run import RunConfig
 from care_bench.config.yaml_files import parse_scalars, read_yaml
 
@@ -17,12 +26,15 @@ __all__ = [
     "METHOD_SETTINGS",
     "BackboneSettings",
     "EvaluationConfig",
+    "ImportedConfig",
+    "ImportedSettings",
     "MethodSettings",
     "Profile",
     "RunConfig",
     "parse_profile",
     "parse_scalars",
     "read_evaluation",
+    "read_imported",
     "read_profile",
     "read_run",
     "read_runs",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from care_bench.config.base import Settings, spelt
 from care_bench.config.evaluation import EvaluationConfig, EvaluationPlan
+from care_bench.config.imported import ImportedSettings
 from care_bench.config.presets import load_preset
 from care_bench.config.run import KINDS, SHAPE, RunConfig
 from care_bench.data import DATASETS
@@ -59,9 +60,11 @@ class DatasetPlan(Settings):
 
     preset: str
     """Preset that gives encoder, augmentation and training: a file of care_bench/config/presets, without `.yaml`."""
-    methods: dict[str, dict[str, Any]] = Field(min_length=1)
+    methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Variant -> settings of its method, with the method's `name`; `preset`, `encoder`, `augmentation` and `training`
     next to them hold for this variant only."""
+    imported: dict[str, ImportedSettings] = Field(default_factory=dict)
+    """Name -> an encoder that was trained elsewhere, which is measured as those trained here are."""
     encoder: dict[str, Any] = Field(default_factory=dict)
     """Keys of the preset's encoder to replace."""
     augmentation: dict[str, Any] = Field(default_factory=dict)
@@ -83,6 +86,14 @@ class DatasetPlan(Settings):
             if not isinstance(variant.get("preset", ""), str):
                 raise ValueError(f"{name}.preset = {spelt(variant['preset'])}; expected the name of a preset")
         return methods
+
+    @model_validator(mode="after")
+    def _rows_have_their_own_names(self) -> Self:
+        if not self.methods and not self.imported:
+            raise ValueError("no methods and no imported encoders; expected at least one of them")
+        if both := sorted(self.methods.keys() & self.imported.keys()):
+            raise ValueError(f"{both[0]!r} names a method and an imported encoder; expected a name for each")
+        return self
 
     def check_reasons(self, runs: Iterable[RunConfig], evaluation: EvaluationConfig, where: str) -> None:
         """Raise CareBenchError unless every key of ``why`` is `seeds`, or a key of some run or of its evaluation."""

@@ -11,6 +11,7 @@ from pydantic import Field, PositiveInt, field_validator
 from care_bench.config.base import Settings
 from care_bench.config.dataset import PARTS, DatasetPlan, check_kind
 from care_bench.config.evaluation import EvaluationConfig, EvaluationPlan
+from care_bench.config.imported_run import ImportedConfig
 from care_bench.config.run import RunConfig, Seed
 from care_bench.config.shortened import EVALUATION, shortened
 from care_bench.data import DATASETS
@@ -120,6 +121,33 @@ class Profile(Settings):
             plan.check_reasons(runs[first:], evaluation, f"profile {self.profile!r}, data set {dataset!r}")
         return runs
 
+    def imported(self) -> list[ImportedConfig]:
+        """Return the imported encoders, in the order of the profile.
+
+        Raises:
+            CareBenchError: an unknown data set, or a name that cannot be a folder.
+        """
+        found = []
+        for dataset, plan in self.datasets.items():
+            for name, settings in plan.imported.items():
+                where = f"profile {self.profile!r}, data set {dataset!r}"
+                if dataset not in DATASETS:
+                    raise CareBenchError(f"{where}: {unknown('data set', dataset, DATASETS)}")
+                check_file_name(f"{where}: imported encoder", name)
+                found.append(ImportedConfig(profile=self.name, dataset=dataset, variant=name, imported=settings))
+        return found
+
+    def imported_jobs(self) -> dict[str, list[ImportedConfig]]:
+        """Divide the imported encoders into jobs, `DATASET/importedN`, as :meth:`jobs` divides the runs."""
+        by_dataset: dict[str, list[ImportedConfig]] = {}
+        for one in self.imported():
+            by_dataset.setdefault(one.dataset, []).append(one)
+        return {
+            f"{dataset}/imported{number}": part
+            for dataset, found in by_dataset.items()
+            for number, part in enumerate(_evenly(found, self.runs_per_job), start=1)
+        }
+
     def jobs(self) -> dict[str, list[RunConfig]]:
         """Divide the runs into jobs of at most ``runs_per_job`` runs of one data set.
 
@@ -141,7 +169,7 @@ class Profile(Settings):
         return jobs
 
 
-def _evenly(runs: list[RunConfig], most: int) -> list[list[RunConfig]]:
+def _evenly(runs: list[Any], most: int) -> list[list[Any]]:
     """Divide runs into as few parts as ``most`` a part allows, none more than one run longer than another."""
     parts = math.ceil(len(runs) / most)
     cuts = [len(runs) * part // parts for part in range(parts + 1)]

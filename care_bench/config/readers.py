@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from care_bench.config.evaluation import EvaluationConfig
+from care_bench.config.imported_run import ImportedConfig
 from care_bench.config.profile import Profile
 from care_bench.config.run import RunConfig
 from care_bench.config.yaml_files import read_yaml
@@ -56,10 +57,20 @@ def read_run(path: Path, run: str | None) -> RunConfig:
 
 def read_runs(path: Path) -> list[RunConfig]:
     """Read a JSON or YAML list of run configurations."""
+    return [RunConfig.parse(entry, where) for entry, where in _entries(path)]
+
+
+def read_imported(path: Path) -> list[ImportedConfig]:
+    """Read a JSON or YAML list of imported encoders with their data sets."""
+    return [ImportedConfig.parse(entry, where) for entry, where in _entries(path)]
+
+
+def _entries(path: Path) -> list[tuple[Mapping[str, Any], str]]:
+    """Return the entries of a list of configurations, and how errors name them."""
     content = read_yaml(path)
     if not isinstance(content, list) or not all(isinstance(entry, Mapping) for entry in content):
         raise CareBenchError(f"{path}: expected a list of run configurations, found {type(content).__name__}")
-    return [RunConfig.parse(entry, f"{path}, run {number}") for number, entry in enumerate(content, start=1)]
+    return [(entry, f"{path}, run {number}") for number, entry in enumerate(content, start=1)]
 
 
 def read_evaluation(path: Path) -> EvaluationConfig:

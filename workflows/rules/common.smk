@@ -33,6 +33,7 @@ def configuration():
 try:
     PROFILE = parse_profile(configuration(), "profile")
     JOBS_OF_PROFILE = PROFILE.jobs()
+    IMPORTED_JOBS = PROFILE.imported_jobs()
 except CareBenchError as error:
     raise WorkflowError(str(error)) from None
 
@@ -60,14 +61,14 @@ wildcard_constraints:
 
 
 def configurations(job):
-    """The runs of a job, as the JSON that the commands read."""
-    runs = JOBS_OF_PROFILE[job]
+    """The runs or imported encoders of a job, as the JSON that the commands read."""
+    runs = (JOBS_OF_PROFILE | IMPORTED_JOBS)[job]
     return json.dumps([run.model_dump(mode="json") for run in runs])
 
 
 def dataset_of_job(job):
-    """The data set of a job's runs."""
-    return JOBS_OF_PROFILE[job][0].dataset
+    """The data set of a job's runs or imported encoders."""
+    return (JOBS_OF_PROFILE | IMPORTED_JOBS)[job][0].dataset
 
 
 def data_of_job(wildcards):

@@ -41,6 +41,11 @@ def lost():
             made = content(output)
             if made and any(current(run) != digest for run, digest in made.items()):
                 yield str(output)
+    for job in IMPORTED_JOBS:
+        output = Path(JOBS, job, "measured.json")
+        made = content(output)
+        if made and any(records_sha256(run) != digest for run, digest in made.items()):
+            yield str(output)
     made = Path(JOBS, "collected.json")
     if made.exists() and made_from(Path(COLLECTED)) != sha256_file(made):
         yield str(made)

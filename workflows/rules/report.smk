@@ -4,6 +4,7 @@
 rule collect:
     input:
         evaluated=[f"{JOBS}/{job}/evaluated.json" for job in JOBS_OF_PROFILE],
+        measured=[f"{JOBS}/{job}/measured.json" for job in IMPORTED_JOBS],
         profile=RESOLVED,
     output:
         made=f"{JOBS}/collected.json",

@@ -1,0 +1,93 @@
+"""Where an imported encoder and its weights come from, and which of its layers are measured."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator
+
+from care_bench.config.base import Settings
+
+FORMS = "timm:NAME, torchvision:NAME, PATH.py:FUNCTION, package.module:function or run:FOLDER"
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+_FUNCTION = re.compile(r"[A-Za-z_]\w*")
+LIBRARIES = ("timm", "torchvision")
+RUN = "run"
+
+
+class ImportedSettings(Settings):
+    """An encoder that was trained elsewhere."""
+
+    encoder: str
+    """`timm:NAME`, `torchvision:NAME`, `PATH.py:FUNCTION` or `package.module:function` (a function that returns an
+    nn.Module), or `run:FOLDER` (a finished run of care_bench)."""
+    weights: str | None = None
+    """Checkpoint: safetensors, or a torch file that holds tensors. None: initial weights, which depend on `seed`."""
+    prefix: str | None = None
+    """What the keys of the encoder begin with in the checkpoint; None: it is found."""
+    allow_partial: bool = False
+    """Use a checkpoint that lacks some of the encoder's weights, which then keep their initial values."""
+    layers: tuple[str, ...] = ()
+    """Layers to measure: `pooled` (the features), `projector` (the projection head) and names of modules; by default
+    the first, and the second where there is one."""
+    size: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Side of the square images that it takes; None: the model's own."""
+    mean: tuple[float, ...] | None = None
+    """Subtracted from each channel of images in [0, 1]; None: the model's own."""
+    std: tuple[PositiveFloat, ...] | None = None
+    """Each channel is divided by it; None: the model's own."""
+    seed: NonNegativeInt = 0
+    """Seed of the initial weights."""
+
+    @field_validator("encoder")
+    @classmethod
+    def _has_a_form(cls, encoder: str) -> str:
+        source, _, name = encoder.rpartition(":") if ".py:" in encoder else encoder.partition(":")
+        known = source in (*LIBRARIES, RUN) or (
+            (source.endswith(".py") or _MODULE.fullmatch(source)) and _FUNCTION.fullmatch(name)
+        )
+        if not name or not known:
+            raise ValueError(f"expected {FORMS}")
+        return encoder
+
+    @field_validator("layers")
+    @classmethod
+    def _distinct(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(layers)) < len(layers):
+            raise ValueError("a layer is repeated; expected distinct layers")
+        return layers
+
+    @property
+    def source(self) -> str:
+        """What is before the name: a library, `run`, a Python file or a module."""
+        return self.encoder[: -len(self.name) - 1]
+
+    @property
+    def name(self) -> str:
+        """The model's name, the function's or the run's folder."""
+        is_file = ".py:" in self.encoder
+        return self.encoder.rpartition(":")[2] if is_file else self.encoder.partition(":")[2]
+
+    @property
+    def is_run(self) -> bool:
+        """Whether it is a run of care_bench, which has weights of its own."""
+        return self.source == RUN
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files that it is made from: weights, and a Python file."""
+        found = [self.weights, self.source if self.source.endswith(".py") else None]
+        return tuple(Path(path) for path in found if path is not None)
+
+    @property
+    def spelt(self) -> str:
+        """The encoder without folders, as tables show it."""
+        is_path = self.is_run or self.source.endswith(".py")
+        return f"{Path(self.source).name}:{Path(self.name).name}" if is_path else self.encoder
+
+    def recorded(self) -> dict[str, Any]:
+        """Return the settings without folders, so that records of another machine are the same."""
+        weights = None if self.weights is None else Path(self.weights).name
+        return {**self.model_dump(mode="json"), "encoder": self.spelt, "weights": weights}

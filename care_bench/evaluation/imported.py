@@ -1,0 +1,193 @@
+"""Measure an imported encoder as the encoder of a run is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from care_bench.artifacts import Record, code_version, environment
+from care_bench.artifacts.evaluated import RECORDS
+from care_bench.augmentations import Augmentation, ImageAugmentation, RandomRotation3D
+from care_bench.config import EvaluationConfig
+from care_bench.config.imported_run import ImportedConfig, representation_of, row_of
+from care_bench.config.run import ImageAugmentationConfig, RotationAugmentationConfig
+from care_bench.data import PreparedDataset
+from care_bench.errors import CareBenchError
+from care_bench.evaluation.embed import Embedder
+from care_bench.evaluation.inputs import inputs_of, is_current, write_evaluation
+from care_bench.evaluation.measurement import Protocol
+from care_bench.evaluation.protocols import PROTOCOLS
+from care_bench.evaluation.records import Row, measure_encoder
+from care_bench.files import canonical_json, locked, sha256_bytes
+from care_bench.imported import Imported, Inputs, load_imported
+from care_bench.names import IMPORTED
+from care_bench.runs.device import best_device, describe_device, reproducible, tf32_allowed
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The records of an imported encoder.
+
+    Attributes:
+        records: in the order in which they were measured; None where the file held them already.
+        path: the file that holds them.
+    """
+
+    records: list[Record] | None
+    path: Path
+
+
+def measure_imported(
+    config: ImportedConfig,
+    dataset: PreparedDataset,
+    settings: EvaluationConfig,
+    folder: Path,
+    say: Callable[[str], None],
+    unless_current: bool = False,
+) -> Measured:
+    """Load an encoder, measure it on the test split of a data set, and write one record per metric.
+
+    The file of records, `records.jsonl`, is followed by `evaluate.json` beside it, with its hash and all it depends on.
+
+    Args:
+        config: the encoder, and what its records are called.
+        dataset: its data.
+        settings: how to evaluate; without an augmentation, under SimCLR's with CARE's strengths, or rotations in space.
+        folder: where to write.
+        say: takes a line for the user: what was found in the weights, and how they are used.
+        unless_current: measure nothing if the folder holds these records already.
+
+    Raises:
+        CareBenchError: the encoder cannot be loaded or used; the augmentation does not fit; an embedding is not finite;
+            or a file cannot be written.
+    """
+    protocols = tuple(PROTOCOLS.values())
+    where, device = f"encoder {config.variant}", best_device()
+    with reproducible(True, config.threads, device, tf32=False):
+        size = dataset.train.inputs.shape[2:] if dataset.kind == "image" else None
+        channels = dataset.train.inputs.shape[1] if dataset.kind == "image" else 3
+        loaded = load_imported(config.imported, Inputs(dataset.kind, channels, size), where)
+        for line in loaded.said:
+            say(line)
+        drawn = _drawn(settings, dataset, loaded, where)
+        task = _Task(config, dataset, settings, loaded, drawn, protocols)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / RECORDS
+        with locked(folder, wait=True):
+            if unless_current and is_current(path, task.inputs()):
+                return Measured(None, path)
+            augmentation = _augmentation(drawn, dataset, where)
+            embedder = Embedder(loaded.encoder, augmentation, dataset, settings, device, where, say=say)
+            rows = [
+                Row(layer, representation_of(layer), row_of(config.variant, layer))
+                for layer in loaded.encoder.representations
+            ]
+            shared = task.shared(describe_device(device), "on" if tf32_allowed(device) else "off")
+            records = list(measure_encoder(embedder, protocols, shared, loaded.weights_sha256, rows=rows))
+            write_evaluation(path, records, task.inputs())
+    return Measured(records, path)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """A loaded encoder with everything that decides its records."""
+
+    config: ImportedConfig
+    dataset: PreparedDataset
+    settings: EvaluationConfig
+    loaded: Imported
+    drawn: ImageAugmentationConfig | RotationAugmentationConfig
+    protocols: tuple[Protocol, ...]
+
+    @property
+    def described(self) -> str:
+        """The configuration as records have it: without paths of this machine, with what was found in the files."""
+        config = self.config
+        content = {
+            "profile": config.profile,
+            "dataset": config.dataset,
+            "variant": config.variant,
+            "threads": config.threads,
+            "settings": config.imported.recorded(),
+            "provenance": self.loaded.provenance,
+        }
+        return canonical_json(content).decode()
+
+    def inputs(self) -> dict[str, Any]:
+        """Return all that the records depend on."""
+        hashes: Mapping[str, Any] = {
+            "config_sha256": sha256_bytes(self.described.encode()),
+            "data_sha256": self.dataset.sha256,
+            "weights_sha256": self.loaded.weights_sha256,
+            "snapshots": {},
+        }
+        return inputs_of(hashes, self.settings.recorded_under(self.drawn), self.protocols)
+
+    def shared(self, device: str, tf32: str) -> dict[str, Any]:
+        """Return the fields that all records have in common."""
+        config, settings = self.config, self.settings
+        weights = "" if config.imported.weights or config.imported.is_run else ", no weights"
+        return {
+            "profile": config.profile,
+            "dataset": config.dataset,
+            "method": IMPORTED,
+            "base": None,
+            "fidelity": None,
+            "variant": config.variant,
+            "backbone": f"{config.imported.spelt}{weights}",
+            "seed": config.imported.seed,
+            "samples": settings.samples,
+            "evaluation": canonical_json(settings.recorded_under(self.drawn)).decode(),
+            "config": self.described,
+            "config_sha256": sha256_bytes(self.described.encode()),
+            "data_sha256": self.dataset.sha256,
+            "code_version": code_version(),
+            "device": device,
+            "environment": {**environment(), "tf32": tf32},
+        }
+
+
+def default_augmentation(dataset: PreparedDataset) -> ImageAugmentationConfig:
+    """Return SimCLR's augmentation with CARE's strengths; the blur's kernel is a tenth of the image, as in SimCLR."""
+    side = min(dataset.train.inputs.shape[2:])
+    return ImageAugmentationConfig(kind="image", size=side, blur_kernel=max(3, side // 10 // 2 * 2 + 1))
+
+
+def _drawn(
+    settings: EvaluationConfig, dataset: PreparedDataset, loaded: Imported, where: str
+) -> ImageAugmentationConfig | RotationAugmentationConfig:
+    """Return the distribution of the draws, in views of the size that the encoder takes."""
+    given = settings.augmentation
+    if dataset.kind == "point_cloud":
+        if isinstance(given, ImageAugmentationConfig):
+            raise CareBenchError(f"{where}: augmentation.kind = 'image'; expected 'rotation', for point clouds")
+        return RotationAugmentationConfig(kind="rotation")
+    assert loaded.size is not None
+    if isinstance(given, RotationAugmentationConfig):
+        raise CareBenchError(f"{where}: augmentation.kind = 'rotation'; expected 'image', for images")
+    usual = default_augmentation(dataset)
+    try:
+        return (given or usual).in_shape_of(replace(usual, size=loaded.size))
+    except ValueError as error:
+        raise CareBenchError(f"{where}: augmentation: {error}") from None
+
+
+def _augmentation(
+    drawn: ImageAugmentationConfig | RotationAugmentationConfig, dataset: PreparedDataset, where: str
+) -> Augmentation[Any]:
+    """Return the augmentation with views in [0, 1], which the encoder normalises itself."""
+    if not isinstance(drawn, ImageAugmentationConfig):
+        return RandomRotation3D()
+    channels, height, width = dataset.train.inputs.shape[1:]
+    try:
+        return ImageAugmentation(
+            input_size=(height, width),
+            size=(drawn.size, drawn.size),
+            mean=(0.0,) * channels,
+            std=(1.0,) * channels,
+            **drawn.distribution(),
+        )
+    except ValueError as error:
+        raise CareBenchError(f"{where}: augmentation: {error}") from None

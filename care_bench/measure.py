@@ -1,0 +1,98 @@
+"""The command `care-bench measure`: an encoder and data from the command line to a file of records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from care_bench.config import EvaluationConfig, read_evaluation
+from care_bench.config.imported import ImportedSettings
+from care_bench.config.imported_run import ImportedConfig
+from care_bench.data import DATASETS, PreparedDataset, load, read_own
+from care_bench.errors import CareBenchError, unknown
+from care_bench.evaluation.imported import Measured, default_augmentation, measure_imported
+from care_bench.names import check_file_name
+
+PROFILE = "measured"
+"""Profile of the records of this command."""
+PARTS: dict[str, dict[str, Any]] = {
+    "crop": {"crop_scale": (1.0, 1.0)},
+    "flip": {"flip_probability": 0.0},
+    "colour": {"jitter_probability": 0.0, "grayscale_probability": 0.0},
+    "blur": {"blur_probability": 0.0},
+    "rotation": {"rotation_degrees": 0.0},
+}
+"""Part of the augmentation -> the settings without it."""
+DEGREES = 180.0
+"""Largest rotation in the plane, where it is asked for."""
+
+
+def measure(
+    encoder: dict[str, Any],
+    dataset: str,
+    data: Path,
+    out: Path,
+    augment: str | None,
+    settings: Path | None,
+    samples: int | None,
+    threads: int,
+    skip_broken: bool,
+    say: Callable[[str], None],
+) -> Measured:
+    """Measure an encoder, as :func:`care_bench.evaluation.imported.measure_imported` does.
+
+    Args:
+        encoder: keys of an imported encoder, as in a profile.
+        dataset: a prepared data set, a folder of images, or a .npy or .npz file.
+        data: folder of prepared data sets.
+        out: folder for the records; its name is the encoder's.
+        augment: names of ``PARTS``, separated by commas; None: all but rotation. Of images only.
+        settings: file of evaluation settings; None: the defaults.
+        samples: most samples of each split; None: those of the settings.
+        threads: CPU threads.
+        skip_broken: leave out images that cannot be read.
+        say: takes a line for the user.
+
+    Raises:
+        CareBenchError: a wrong option, or as ``measure_imported``.
+    """
+    imported = ImportedSettings.parse(encoder, "encoder")
+    check_file_name("the folder of --out", out.name)
+    chosen = EvaluationConfig() if settings is None else read_evaluation(settings)
+    if samples is not None:
+        chosen = chosen.model_copy(update={"samples": samples})
+    off = {} if augment is None else _switched(augment)
+    if off and chosen.augmentation is not None:
+        raise CareBenchError(f"--augment and {settings} both give the augmentation; expected one of the two")
+    found = _dataset(dataset, data, chosen.samples, skip_broken)
+    if off and found.kind != "image":
+        raise CareBenchError(
+            f"--augment {augment}: {found.name} holds point clouds, which are rotated in space; expected none"
+        )
+    if off:
+        chosen = chosen.model_copy(update={"augmentation": replace(default_augmentation(found), **off)})
+    config = ImportedConfig(profile=PROFILE, dataset=found.name, variant=out.name, imported=imported, threads=threads)
+    return measure_imported(config, found, chosen, out, say)
+
+
+def _dataset(name: str, data: Path, most: int | None, skip_broken: bool) -> PreparedDataset:
+    if name in DATASETS:
+        return load(name, data)
+    path = Path(name)
+    if len(path.parts) == 1 and not path.suffix and not path.exists():
+        raise CareBenchError(f"{unknown('data set', name, DATASETS)}, or a folder of images, .npy or .npz")
+    return read_own(path, most, skip_broken)
+
+
+def _switched(names: str) -> dict[str, Any]:
+    """Return the settings of an augmentation of which only the named parts act."""
+    parts = [name.strip() for name in names.split(",") if name.strip()]
+    for part in parts:
+        if part not in PARTS:
+            raise unknown("augmentation", part, PARTS)
+    if not parts:
+        raise CareBenchError(f"--augment names nothing; expected some of {','.join(PARTS)}")
+    off = {key: value for name, without in PARTS.items() if name not in parts for key, value in without.items()}
+    return {**off, "rotation_degrees": DEGREES if "rotation" in parts else 0.0}
