@@ -20,9 +20,10 @@ LAYERS = (
     ("artifacts",),
     ("runs",),
     ("training",),
+    ("imported",),
     ("evaluation",),
     ("report",),
-    ("jobs",),
+    ("jobs", "measure"),
     ("cli", "doctor", "__main__"),
 )
 """Modules and packages of care_bench, from left to right."""

@@ -76,6 +76,11 @@ class ImportedSettings(Settings):
         return self.source == RUN
 
     @property
+    def brings_weights(self) -> bool:
+        """Whether it has weights without a file: a run, or what a function returns."""
+        return self.source not in LIBRARIES
+
+    @property
     def files(self) -> tuple[Path, ...]:
         """The files that it is made from: weights, and a Python file."""
         found = [self.weights, self.source if self.source.endswith(".py") else None]

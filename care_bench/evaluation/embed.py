@@ -28,6 +28,7 @@ from care_bench.metrics.linear_probe import RECIPES
 from care_bench.metrics.trajectories import CLOUDS, axis_rotations
 from care_bench.models import Encoder, FeatureExtractor
 from care_bench.runs.randomness import generator
+from care_bench.untrusted import is_memory_short
 
 __all__ = ["Embedded", "Embedder"]  # outside packages import Embedded from here, too
 
@@ -71,8 +72,10 @@ class Embedder:
         where: names the encoder in errors, such as the id of its run.
         gradient_ratios: as :class:`Embedded` hands them to protocols.
         pretraining: the augmentation of the training, where it differs.
+        say: takes a line for the user.
 
     Attributes:
+        batch_size: samples embedded at a time: that of the settings, halved as often as memory was short.
         seconds: time spent on embedding so far.
     """
 
@@ -86,6 +89,7 @@ class Embedder:
         where: str = "encoder",
         gradient_ratios: tuple[float, ...] = (),
         pretraining: Augmentation[Any] | None = None,
+        say: Callable[[str], None] = lambda line: None,
     ) -> None:
         most = settings.samples
         if dataset.kind == "point_cloud":
@@ -94,8 +98,10 @@ class Embedder:
         self.augmentation = augmentation
         self.dataset = replace(dataset, train=_few(_labelled(dataset.train), most), test=_few(dataset.test, most))
         self.settings = settings
+        self.batch_size = settings.batch_size
         self.device = device
         self.where = where
+        self.say = say
         self.gradient_ratios = gradient_ratios
         self.pretraining = pretraining or augmentation
         self.seconds = 0.0
@@ -132,7 +138,8 @@ class Embedder:
 
     def _probe_stream(self, protocol: str) -> ProbeStream:
         """Return training images as CARE's release augments them on small images, or MoCo's on ImageNet."""
-        assert isinstance(self.encoder, Encoder), "only a run has a backbone whose BatchNorm can be trained"
+        if not isinstance(self.encoder, Encoder):
+            raise ValueError(f"{protocol} trains as the run's own release does; an imported encoder has none")
         released = protocol == "released-small-v1"
         augmentation = self.pretraining if released else _crop_and_flip(self.pretraining)
         seed, batch = self.settings.augmentation_seed, RECIPES[protocol].batch
@@ -146,12 +153,23 @@ class Embedder:
         """
         if name not in self._parts:
             began = time.perf_counter()
-            found = self.make(name)
+            found = self._made(name)
             for representation in self.encoder.representations:
                 self._check_finite(name, representation, found[representation])
             self._parts[name] = found
             self.seconds += time.perf_counter() - began
         return self._parts[name]
+
+    def _made(self, name: str) -> Part:
+        """Make a part, with smaller batches where memory is short; its rows do not depend on the batches."""
+        while True:
+            try:
+                return self.make(name)
+            except (RuntimeError, MemoryError) as error:  # an accelerator's, the CPU's
+                if not is_memory_short(error) or self.batch_size == 1:
+                    raise
+            self.batch_size //= 2  # here the failed attempt's tensors are freed
+            self.say(f"{self.where}: out of memory: it goes on with batches of {self.batch_size}")
 
     def make(self, name: str) -> Part:
         """Embed the samples of a part; it is called once for each."""
@@ -201,7 +219,7 @@ class Embedder:
     def _pairs(self, split: Split, parameters: Parameters) -> Part:
         """Embed samples, evenly spaced, plain and each under its own draw: (n, 2 d)."""
         few = _few(split, len(parameters))
-        rows = torch.split(torch.arange(len(few)), self.settings.batch_size)
+        rows = torch.split(torch.arange(len(few)), self.batch_size)
         plain = self._plain(few)
         moved = self._embed(
             self.augmentation.apply(samples, parameters[part])
@@ -248,12 +266,12 @@ class Embedder:
         embedded = self._embed(
             self.augmentation.apply(cloud.expand(len(part), *cloud.shape), RotationParameters(part))
             for cloud in clouds
-            for part in torch.split(turns.flatten(0, 1), self.settings.batch_size)
+            for part in torch.split(turns.flatten(0, 1), self.batch_size)
         )
         return {name: rows.view(len(clouds), *turns.shape[:2], -1) for name, rows in embedded.items()}
 
     def _batches(self, split: Split) -> Iterable[Tensor]:
-        size = self.settings.batch_size
+        size = self.batch_size
         for start in range(0, len(split), size):
             yield to_device(torch.from_numpy(np.array(split.inputs[start : start + size])), self.device)
 

@@ -66,9 +66,9 @@ def measure_imported(
     protocols = tuple(PROTOCOLS.values())
     where, device = f"encoder {config.variant}", best_device()
     with reproducible(True, config.threads, device, tf32=False):
-        size = dataset.train.inputs.shape[2:] if dataset.kind == "image" else None
-        channels = dataset.train.inputs.shape[1] if dataset.kind == "image" else 3
-        loaded = load_imported(config.imported, Inputs(dataset.kind, channels, size), where)
+        shape = dataset.train.inputs.shape[1:]
+        inputs = Inputs(dataset.kind, shape, tuple(dataset.mean), tuple(dataset.std))
+        loaded = load_imported(config.imported, inputs, where)
         for line in loaded.said:
             say(line)
         drawn = _drawn(settings, dataset, loaded, where)
@@ -128,7 +128,7 @@ class _Task:
     def shared(self, device: str, tf32: str) -> dict[str, Any]:
         """Return the fields that all records have in common."""
         config, settings = self.config, self.settings
-        weights = "" if config.imported.weights or config.imported.is_run else ", no weights"
+        weights = "" if config.imported.weights or config.imported.brings_weights else ", no weights"
         return {
             "profile": config.profile,
             "dataset": config.dataset,

@@ -1,0 +1,151 @@
+"""From the name of an encoder to its module, with the input that it takes."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from care_bench.config.imported import ImportedSettings
+from care_bench.errors import CareBenchError, unknown
+from care_bench.untrusted import sha256_of
+
+IMAGENET = 224
+"""Side of the images of torchvision's models, whose own configuration comes with their trained weights alone."""
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Statistics that torchvision's models are trained with."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A module with initial weights.
+
+    Attributes:
+        module: inputs -> pooled features (n, d).
+        size, mean, std: of its own configuration; None where it has none.
+        made_by: where it comes from: package and version, or the hash of a file.
+    """
+
+    module: nn.Module
+    size: int | None = None
+    mean: tuple[float, ...] | None = None
+    std: tuple[float, ...] | None = None
+    made_by: dict[str, str] = field(default_factory=dict)
+
+
+def build(settings: ImportedSettings, where: str) -> Architecture:
+    """Build an encoder whose initial weights depend on nothing but the seed.
+
+    Raises:
+        CareBenchError: no such model, file, module or function; or it fails, or returns no module.
+    """
+    makers: dict[str, Callable[[str, str], Architecture]] = {"timm": _timm, "torchvision": _torchvision}
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(settings.seed)
+        if settings.source in makers:
+            return makers[settings.source](settings.name, where)
+        return _function(settings, where)
+
+
+def _timm(name: str, where: str) -> Architecture:
+    import timm
+    from timm.data.config import resolve_model_data_config
+
+    if not timm.is_model(name):
+        raise CareBenchError(f"{where}: {unknown('timm model', name, timm.list_models())}")
+    try:
+        module = timm.create_model(name, pretrained=False, num_classes=0)
+    except Exception as error:  # a model may not be made without its classifier
+        raise CareBenchError(f"{where}: timm cannot make {name!r}: {first_line(error)}") from error
+    data = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
+    return Architecture(
+        module, data["input_size"][-1], tuple(data["mean"]), tuple(data["std"]), {"timm": version("timm")}
+    )
+
+
+def _torchvision(name: str, where: str) -> Architecture:
+    from torchvision import models
+
+    known = models.list_models(module=models)
+    if name not in known:
+        raise CareBenchError(f"{where}: {unknown('torchvision model', name, known)}")
+    module = models.get_model(name, weights=None)
+    _without_classifier(module, name, where)
+    size = getattr(module, "image_size", IMAGENET)  # a vision transformer's
+    trained = next(iter(models.get_model_weights(name)), None)
+    crop = trained.transforms().crop_size if trained is not None else [size]
+    return Architecture(module, crop[-1], MEAN, STD, {"torchvision": version("torchvision")})
+
+
+def _without_classifier(module: nn.Module, name: str, where: str) -> None:
+    """Replace the last linear layer, which torchvision's classifiers end with, by the identity."""
+    ends = [path for path, part in module.named_modules() if isinstance(part, nn.Linear)]
+    last = [path for path in ends if path.split(".")[0] in ("fc", "classifier", "head", "heads")]
+    if not last:
+        raise CareBenchError(f"{where}: torchvision's {name!r} has no classifier to leave out; expected another model")
+    parent, _, child = last[-1].rpartition(".")
+    setattr(module.get_submodule(parent), child, nn.Identity())
+
+
+def _function(settings: ImportedSettings, where: str) -> Architecture:
+    source, name = settings.source, settings.name
+    found = _from_file(Path(source), where) if source.endswith(".py") else _from_module(source, where)
+    if not callable(getattr(found, name, None)):
+        functions = {key for key, value in vars(found).items() if callable(value) and not key.startswith("_")}
+        raise CareBenchError(f"{where}: {source}: {unknown('function', name, functions)}")
+    try:
+        module = getattr(found, name)()
+    except Exception as error:
+        raise CareBenchError(f"{where}: {settings.encoder}() failed: {first_line(error)}") from error
+    if not isinstance(module, nn.Module):
+        raise CareBenchError(
+            f"{where}: {settings.encoder}() returned {type(module).__name__}; expected a torch.nn.Module"
+        )
+    if source.endswith(".py"):
+        return Architecture(module, made_by={Path(source).name: f"sha256 {sha256_of(Path(source), 'expected Python')}"})
+    package = source.partition(".")[0]
+    try:
+        return Architecture(module, made_by={package: version(package.replace("_", "-"))})
+    except PackageNotFoundError:
+        return Architecture(module, made_by={package: "of unknown version"})
+
+
+def _from_file(path: Path, where: str) -> Any:
+    if not path.is_file():
+        raise CareBenchError(
+            f"{where}: no such file {path}; expected a Python file with a function that returns a module"
+        )
+    spec = importlib.util.spec_from_file_location(f"care_bench_imported_{path.stem}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    found = importlib.util.module_from_spec(spec)
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)  # it may import what lies beside it
+    try:
+        spec.loader.exec_module(found)
+    except Exception as error:
+        raise CareBenchError(f"{where}: {path} cannot be imported: {first_line(error)}") from error
+    finally:
+        sys.path.remove(folder)
+    return found
+
+
+def _from_module(name: str, where: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except Exception as error:
+        raise CareBenchError(f"{where}: module {name!r} cannot be imported: {first_line(error)}") from error
+
+
+def first_line(error: Exception) -> str:
+    """Return the kind of an error with the first line of what it says."""
+    said = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__

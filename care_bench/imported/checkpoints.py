@@ -1,0 +1,82 @@
+"""Read a checkpoint as one flat table of tensors; nothing in it is executed."""
+
+from __future__ import annotations
+
+import argparse
+import pickle
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import safetensors.torch
+import torch
+from torch import Tensor
+
+from care_bench.errors import CareBenchError
+from care_bench.untrusted import decoding, open_regular, sha256_of
+
+EXPECTED = "expected safetensors, or tensors as torch.save writes them"
+LEFT_OUT = ("optimizer", "optimizers", "optimizer_states", "scaler", "lr_scheduler", "lr_schedulers")
+"""Parts of a checkpoint that hold no weights of a model."""
+ALLOWED = (argparse.Namespace,)
+"""Plain classes that releases such as DINO's keep beside their weights; loading one executes nothing."""
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A file of weights.
+
+    Attributes:
+        path: the file.
+        sha256: of its content.
+        tensors: name -> tensor; names of nested tables are joined by dots, such as `state_dict.module.conv1.weight`.
+    """
+
+    path: Path
+    sha256: str
+    tensors: Mapping[str, Tensor]
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Read a safetensors file, or a torch file of tensors.
+
+    Raises:
+        CareBenchError: it is missing, damaged or no regular file; it would execute code; it holds no tensors; or one of
+            them is not finite.
+    """
+    digest = sha256_of(path, EXPECTED)
+    content = _read(path)
+    tensors = dict(_flat(content))
+    if not tensors:
+        raise CareBenchError(f"{path} holds no tensors; {EXPECTED}")
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(torch.isfinite(tensor).all()):
+            raise CareBenchError(f"{path}: {name} holds NaN or infinity; expected finite weights")
+    return Checkpoint(path, digest, tensors)
+
+
+def _read(path: Path) -> Any:
+    with decoding(path, EXPECTED), open_regular(path) as file:
+        if path.suffix == ".safetensors":
+            return safetensors.torch.load(file.read())
+        try:
+            with torch.serialization.safe_globals([*ALLOWED]):
+                return torch.load(file, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            if "weights_only" not in str(error) and "Unsupported" not in str(error):
+                raise
+            raise CareBenchError(
+                f"{path} would execute Python code when it is loaded, which is refused; expected tensors: save "
+                "`module.state_dict()` where it was made"
+            ) from None
+
+
+def _flat(content: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+    if isinstance(content, Tensor):
+        if content.layout == torch.strided:
+            yield prefix.rstrip("."), content.detach()
+    elif isinstance(content, Mapping):
+        for key, value in content.items():
+            if isinstance(key, str) and not (prefix == "" and key in LEFT_OUT):
+                yield from _flat(value, f"{prefix}{key}.")

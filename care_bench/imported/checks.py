@@ -1,0 +1,62 @@
+"""What an imported encoder has to do before it is measured: two passes over a few random inputs, watched."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from care_bench.errors import CareBenchError
+from care_bench.imported.architectures import first_line
+from care_bench.imported.encoder import ImportedEncoder
+
+SAMPLES = 4
+
+
+def check_passes(encoder: ImportedEncoder, inputs: Tensor, where: str) -> tuple[dict[str, int], float]:
+    """Pass inputs through an encoder twice, in evaluation mode.
+
+    Args:
+        encoder: to check.
+        inputs: a few, as it will be given.
+        where: names the encoder in errors.
+
+    Returns:
+        Layer -> its dimension, and the largest difference between the two passes, 0 for a deterministic encoder.
+
+    Raises:
+        CareBenchError: the encoder cannot take the inputs; it trains in evaluation mode, so that its buffers change; or
+            its output is not finite or of a wrong shape or type.
+    """
+    encoder.eval()
+    training = [name or "itself" for name, part in encoder.named_modules() if part.training]
+    if training:
+        raise CareBenchError(f"{where}: {training[0]} stays in training mode after eval(); expected evaluation mode")
+    before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    first, second = _passed(encoder, inputs, where), _passed(encoder, inputs, where)
+    for name, tensor in encoder.state_dict().items():
+        if not torch.equal(tensor, before[name]):
+            raise CareBenchError(
+                f"{where}: {name} changes in evaluation mode; expected weights and statistics that stay"
+            )
+    for name, rows in first.items():
+        if not bool(torch.isfinite(rows).all()):
+            raise CareBenchError(
+                f"{where}: layer {name!r} gives NaN or infinity for random inputs; expected finite rows"
+            )
+    differences = [float((first[name] - second[name]).abs().max()) for name in first]
+    return {name: rows.shape[1] for name, rows in first.items()}, max(differences)
+
+
+@torch.no_grad()
+def _passed(encoder: ImportedEncoder, inputs: Tensor, where: str) -> dict[str, Tensor]:
+    try:
+        return encoder.represent(inputs)
+    except CareBenchError:
+        raise
+    except Exception as error:
+        raise CareBenchError(f"{where}: cannot take inputs {tuple(inputs.shape)}: {first_line(error)}") from error
+
+
+def random_inputs(shape: tuple[int, ...]) -> Tensor:
+    """Return a few inputs (n, *shape) in [0, 1], always the same."""
+    return torch.rand(SAMPLES, *shape, generator=torch.Generator().manual_seed(0))

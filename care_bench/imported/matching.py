@@ -1,0 +1,134 @@
+"""Find the weights of an encoder in a checkpoint, whatever was put before their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from torch import Tensor, nn
+
+from care_bench.errors import CareBenchError
+
+LAST = ("teacher", "student", "momentum", "target", "ema", "k", "key")
+"""Words in a prefix that make it a later choice where several have the same weights. DINO's release evaluates the
+teacher, so it comes before the student."""
+COUNTERS = ".num_batches_tracked"
+"""Buffers that older checkpoints lack, and that no output depends on."""
+UNNUMBERED = (nn.Identity, nn.MaxPool2d, nn.Linear)
+"""Children that SimCLR's small implementation leaves out of its sequence, as CARE's release does."""
+
+
+@dataclass(frozen=True)
+class Match:
+    """What was found of an encoder in a checkpoint.
+
+    Attributes:
+        prefix: what its names begin with.
+        naming: how its names are read: "by name", or by the place of its children in a sequence.
+        tensors: name in the encoder -> tensor of the right shape.
+        missing: names of the encoder that were not found.
+        wrong: names of the encoder whose tensors have another shape, with both shapes.
+        left: names in the checkpoint that the encoder does not have.
+        others: other prefixes with as many weights.
+    """
+
+    prefix: str
+    naming: str
+    tensors: Mapping[str, Tensor]
+    missing: tuple[str, ...]
+    wrong: tuple[str, ...]
+    left: tuple[str, ...]
+    others: tuple[str, ...]
+
+
+def match(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str | None, where: str) -> Match:
+    """Find the prefix and the naming under which most of the encoder's tensors are found.
+
+    Args:
+        module: the encoder.
+        tensors: of a checkpoint.
+        prefix: the end of the prefix to take; None: the best one.
+        where: names the checkpoint in errors.
+
+    Raises:
+        CareBenchError: nothing of the encoder is in the checkpoint, or nothing under the prefix.
+    """
+    wanted = module.state_dict()
+    found: dict[tuple[str, str], int] = {}
+    for naming, names in _namings(module, list(wanted)):
+        ends = {alias: name for name, alias in names.items()}
+        for key, tensor in tensors.items():
+            for alias in _ends(key):
+                name = ends.get(alias)
+                if name is not None and tensor.shape == wanted[name].shape:
+                    place = (key.removesuffix(alias), naming)
+                    found[place] = found.get(place, 0) + tensor.numel()
+    if prefix is not None:
+        asked = prefix.rstrip(".")
+        found = {place: n for place, n in found.items() if _is_asked(place[0].rstrip("."), asked)}
+        if not found:
+            known = ", ".join(sorted({_first(key) for key in tensors})[:8])
+            raise CareBenchError(
+                f"{where}: nothing of the encoder begins with {prefix!r}; its names begin with {known}"
+            )
+    if not found:
+        raise CareBenchError(
+            f"{where}: holds weights of another architecture: none of its {len(tensors)} tensors, such as "
+            f"{next(iter(tensors))}, has a name and shape of the encoder's, such as {next(iter(wanted))}"
+        )
+    best = min(found, key=lambda place: (-found[place], _rank(place[0]), len(place[0]), place))
+    others = {place[0] for place, n in found.items() if n == found[best] and place[0] != best[0]}
+    return _matched(module, tensors, *best, tuple(sorted(others)))
+
+
+def _matched(
+    module: nn.Module, tensors: Mapping[str, Tensor], prefix: str, naming: str, others: tuple[str, ...]
+) -> Match:
+    wanted = module.state_dict()
+    names = dict(_namings(module, list(wanted)))[naming]
+    taken, missing, wrong = {}, [], []
+    for name, tensor in wanted.items():
+        found = tensors.get(prefix + names[name]) if name in names else None
+        if found is None:
+            if not name.endswith(COUNTERS):
+                missing.append(name)
+        elif found.shape != tensor.shape:
+            wrong.append(f"{name} is {tuple(found.shape)}, the encoder's {tuple(tensor.shape)}")
+        else:
+            taken[name] = found
+    used = {prefix + names[name] for name in wanted if name in names}
+    left = tuple(key for key in tensors if key.startswith(prefix) and key not in used)
+    return Match(prefix, naming, taken, tuple(missing), tuple(wrong), left, others)
+
+
+def _namings(module: nn.Module, names: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
+    """Yield ways to name the weights: name in the encoder -> name in a checkpoint, without its prefix."""
+    yield "by name", {name: name for name in names}
+    children = list(module.named_children())
+    kept = [(name, child) for name, child in children if not isinstance(child, UNNUMBERED)]
+    for naming, listed in (("by place among the layers", children), ("by place, without pooling", kept)):
+        places = {name: str(place) for place, (name, _) in enumerate(listed)}
+        split = {name: name.partition(".") for name in names}
+        yield naming, {name: f"{places[first]}.{rest}" for name, (first, _, rest) in split.items() if first in places}
+
+
+def _ends(key: str) -> Iterator[str]:
+    """Yield a name without each of its possible prefixes: `a.b.c`, `b.c`, `c`."""
+    while key:
+        yield key
+        key = key.partition(".")[2]
+
+
+def _is_asked(found: str, asked: str) -> bool:
+    return found == asked or found.endswith(f".{asked}")
+
+
+def _first(key: str) -> str:
+    """Return the first two parts of a name."""
+    return ".".join(key.split(".")[:2])
+
+
+def _rank(prefix: str) -> int:
+    """Return the place of a prefix among those with the same weights."""
+    words = prefix.replace("_", ".").split(".")
+    return max((place for place, word in enumerate(LAST, start=1) if word in words), default=0)
