@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+LISTED, NEAR = 60, 3
+"""Most known names that an error lists; and most that it suggests where there are more."""
+
 
 class CareBenchError(Exception):
     """Something the user can put right: the message names what, where, and what was expected, in one line.
@@ -24,6 +27,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> CareBenchError:
         known: the names that exist.
     """
     names = sorted(known)
-    near = get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return CareBenchError(f"unknown {kind} {name!r}: {hint}known: {', '.join(names)}")
+    near = get_close_matches(name, names, n=1 if len(names) <= LISTED else NEAR, cutoff=0.5)
+    hint = f"did you mean {', '.join(map(repr, near))}? " if near else ""
+    listed = ", ".join(names) if len(names) <= LISTED else f"{len(names)} names, such as {', '.join(names[:NEAR])}"
+    return CareBenchError(f"unknown {kind} {name!r}: {hint}known: {listed}")

@@ -199,7 +199,7 @@ def _input(
         raise CareBenchError(f"{where}: mean has {len(mean)} numbers, std {len(std)}; expected one for each channel")
     if channels != len(mean) and channels != 1:
         raise CareBenchError(
-            f"{where}: the images have {channels} channels, the encoder takes {len(mean)}; expected as many, or grey ones"
+            f"{where}: the images have {channels} channels, the encoder takes {len(mean)}; expected as many, or 1"
         )
     return size, tuple(mean), tuple(std), len(mean) if channels == 1 else 1
 

@@ -14,6 +14,8 @@ LAST = ("teacher", "student", "momentum", "target", "ema", "k", "key")
 teacher, so it comes before the student."""
 COUNTERS = ".num_batches_tracked"
 """Buffers that older checkpoints lack, and that no output depends on."""
+LEAST = 0.1
+"""Part of an encoder's weights that its checkpoint has at least."""
 UNNUMBERED = (nn.Identity, nn.MaxPool2d, nn.Linear)
 """Children that SimCLR's small implementation leaves out of its sequence, as CARE's release does."""
 
@@ -71,10 +73,12 @@ def match(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str | None, 
             raise CareBenchError(
                 f"{where}: nothing of the encoder begins with {prefix!r}; its names begin with {known}"
             )
-    if not found:
+    weights = sum(tensor.numel() for tensor in wanted.values())
+    if max(found.values(), default=0) < LEAST * weights:
         raise CareBenchError(
-            f"{where}: holds weights of another architecture: none of its {len(tensors)} tensors, such as "
-            f"{next(iter(tensors))}, has a name and shape of the encoder's, such as {next(iter(wanted))}"
+            f"{where}: holds weights of another architecture: less than {LEAST:.0%} of the encoder's weights, such as "
+            f"{next(iter(wanted))}, have name and shape of one of its {len(tensors)} tensors, such as "
+            f"{next(iter(tensors))}"
         )
     best = min(found, key=lambda place: (-found[place], _rank(place[0]), len(place[0]), place))
     others = {place[0] for place, n in found.items() if n == found[best] and place[0] != best[0]}
