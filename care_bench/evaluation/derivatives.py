@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from care_bench.augmentations import Augmentation, ImageAugmentation
 from care_bench.augmentations.tangents import CLOUDS, IMAGES, cloud_tangent, image_tangent
@@ -32,13 +33,30 @@ def tangent(augmentation: Augmentation[Any], views: Tensor, name: str) -> Tensor
 def derivative(
     encoder: FeatureExtractor, views: Tensor, direction: Tensor
 ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Return the representations (n, d) of views, and their derivatives (n, d) in a direction, of the views' shape."""
+    """Return the representations (n, d) of views, and their derivatives (n, d) in a direction, of the views' shape.
+
+    Raises:
+        ValueError: the encoder has an operation without a forward-mode derivative.
+    """
     values, derivatives = {}, {}
-    with torch.no_grad(), forward_ad.dual_level():  # no graph for a backward pass
+    try:
+        found = _dual(encoder, views, direction)
+    except NotImplementedError as error:
+        said = str(error).splitlines()[0]
+        raise ValueError(f"the encoder has no forward-mode derivative: {said}") from None
+    for name, (rows, moved) in found.items():
+        values[name] = rows
+        derivatives[name] = torch.zeros_like(rows) if moved is None else moved
+    return values, derivatives
+
+
+def _dual(encoder: FeatureExtractor, views: Tensor, direction: Tensor) -> dict[str, tuple[Tensor, Tensor | None]]:
+    # No graph for a backward pass; and attention by matrix products, since fused kernels have no such derivative.
+    with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
         with warnings.catch_warnings():  # torch's own first use of forward mode calls what it has deprecated
             warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)
             dual = forward_ad.make_dual(views, direction)  # type: ignore[no-untyped-call]
-        for name, rows in encoder.represent(dual).items():
-            values[name], moved = forward_ad.unpack_dual(rows)  # type: ignore[no-untyped-call]
-            derivatives[name] = torch.zeros_like(values[name]) if moved is None else moved
-    return values, derivatives
+        return {
+            name: tuple(forward_ad.unpack_dual(rows))  # type: ignore[no-untyped-call]
+            for name, rows in encoder.represent(dual).items()
+        }

@@ -61,17 +61,18 @@ def settings_lines(records: Sequence[Record], order: Order) -> list[str]:
 
 
 def imported_lines(records: Sequence[Record], order: Order) -> list[str]:
-    """Say of each imported encoder where it and its weights come from, one sentence per row."""
-    names = labels({variant_of(record) for record in records})
+    """Say of each imported encoder where it and its weights come from, one sentence for all of its layers."""
     found: dict[tuple[str, str], list[str]] = {}
-    imported = {(record.dataset, variant_of(record)): record for record in records if record.method == IMPORTED}
-    for (dataset, variant), record in sorted(
-        imported.items(), key=lambda item: (order.dataset(item[0][0]), item[0][1])
-    ):
-        content = _parse(record.config, f"the config of {names[variant]} on {dataset}", "provenance")
-        words = ", ".join(_words(key, value) for key, value in _flat(content["provenance"]) if value is not None)
-        found.setdefault((names[variant], words), []).append(dataset)
-    return [f"Imported on {' and '.join(on)}: {row}: {words}." for (row, words), on in found.items()]
+    imported = {
+        (order.dataset(record.dataset), record.variant.partition("@")[0]): record
+        for record in records
+        if record.method == IMPORTED
+    }
+    for (_, name), record in sorted(imported.items()):
+        content = _parse(record.config, f"the config of {name} on {record.dataset}", "provenance")
+        words = ", ".join(_words(key, value) for key, value in _flat(content["provenance"]) if value)
+        found.setdefault((name, words), []).append(record.dataset)
+    return [f"{name}, imported on {' and '.join(on)}: {words}." for (name, words), on in found.items()]
 
 
 def measuring_lines(records: Sequence[Record], order: Order) -> list[str]:
