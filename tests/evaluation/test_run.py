@@ -301,9 +301,9 @@ def test_records_are_measured_again_if_anything_they_depend_on_has_changed(
         case "deep summary":
             evaluated.evaluation.write_text("[" * 100_000)
         case "other code":
-            monkeypatch.setattr("care_bench.evaluation.run.sha256_tree", lambda folder, pattern: "0" * 64)
+            monkeypatch.setattr("care_bench.evaluation.inputs.sha256_tree", lambda folder, pattern: "0" * 64)
         case "other package":
-            monkeypatch.setattr("care_bench.evaluation.run.environment", lambda: {"torch": "0"})
+            monkeypatch.setattr("care_bench.evaluation.inputs.environment", lambda: {"torch": "0"})
     assert evaluate_unless_current(evaluated.path, data, FEW)
     monkeypatch.undo()
     again = evaluate(evaluated.path, data, FEW)

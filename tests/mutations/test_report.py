@@ -112,8 +112,8 @@ MUTANTS = (
     Mutant(
         "the representations share a column",
         "report/grid.py",
-        "place = record.protocol, record.representation, record.metric, record.dataset, record.backbone",
-        'place = record.protocol, "projection", record.metric, record.dataset, record.backbone',
+        "place = record.protocol, record.representation, record.metric, record.dataset, backbone",
+        'place = record.protocol, "projection", record.metric, record.dataset, backbone',
         TABLES,
     ),
     Mutant(

@@ -1,0 +1,306 @@
+"""Measuring an imported encoder, from the command line and from a profile: the records, and what they are made of."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from PIL import Image
+from torch import nn
+
+from care_bench.artifacts import Record, read_records
+from care_bench.artifacts.collection import collect, collect_profile, read_collection
+from care_bench.config import ImportedConfig, parse_profile
+from care_bench.data import load, prepare
+from care_bench.errors import CareBenchError
+from care_bench.evaluation.embed import Embedder
+from care_bench.jobs import measure_runs
+from care_bench.report.build import write_report
+from tests.commands import run_care_bench
+from tests.forks import Ended
+
+ENCODER = """
+import torch
+from torch import nn
+
+def grey():
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 6, 3, 2, 1),
+        nn.AdaptiveAvgPool2d(1), nn.Flatten(),
+    )
+
+def colour():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+def points():
+    torch.manual_seed(0)
+    class Points(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(3, 8)
+        def forward(self, clouds):
+            return self.linear(clouds).relu().mean(dim=1)
+    return Points()
+"""
+FEW = ("--samples", "40")
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    prepare("digits", root)
+    prepare("proteins", root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("code") / "mine.py"
+    path.write_text(ENCODER)
+    return path
+
+
+@pytest.fixture(scope="module")
+def measured(data: Path, encoders: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Ended]:
+    """What the command wrote and said for the grey encoder on digits."""
+    out = tmp_path_factory.mktemp("measured") / "mine"
+    ended = run_care_bench(
+        "measure", "--encoder", f"{encoders}:grey", "--dataset", "digits", "--data", data, "--out", out,
+        "--layer", "pooled", "--layer", "0", *FEW,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    return out, ended
+
+
+def by_metric(records: list[Record]) -> dict[tuple[str, str, str], Record]:
+    return {(record.variant, record.protocol, record.metric): record for record in records}
+
+
+def test_the_records_name_where_all_comes_from(measured: tuple[Path, Ended], data: Path) -> None:
+    records = read_records(measured[0] / "records.jsonl")
+    assert {record.variant for record in records} == {"mine", "mine@0"}
+    one = records[0]
+    assert (one.method, one.backbone, one.profile, one.seed) == ("imported", "mine.py:grey", "measured", 0)
+    assert one.data_sha256 == load("digits", data).sha256
+    config = json.loads(one.config)
+    assert config["provenance"]["made_by"]["mine.py"].startswith("sha256 ")
+    assert config["provenance"]["layers"] == {"pooled": "6, as it is", "0": "8, mean over the map"}
+    assert str(measured[0].parent) not in one.config  # no folder of this machine
+    assert json.loads((measured[0] / "evaluate.json").read_text())["weights_sha256"] == one.weights_sha256
+
+
+def test_recorded_numbers_are_those_of_the_module_on_the_data(measured: tuple[Path, Ended], data: Path) -> None:
+    """kNN and the distance to invariance, recomputed with numpy from the module, the data and the draws."""
+    scope: dict[str, Any] = {}
+    exec(ENCODER, scope)  # the module of the fixture
+    module: nn.Module = scope["grey"]().eval()
+    dataset = load("digits", data)
+    rows = {part: np.arange(40) * len(getattr(dataset, part)) // 40 for part in ("train", "test")}
+    with torch.no_grad():
+        pixels = {part: np.array(getattr(dataset, part).inputs[rows[part]]) for part in rows}
+        embedded = {part: module(torch.from_numpy(one).float() / 255).double().numpy() for part, one in pixels.items()}
+    unit = {part: found / np.linalg.norm(found, axis=1, keepdims=True) for part, found in embedded.items()}
+    similarity = unit["test"] @ unit["train"].T
+    nearest = similarity >= np.sort(similarity, axis=1)[:, -20:-19]
+    weights = np.where(nearest, np.exp(similarity / 0.07), 0)
+    labels = {part: getattr(dataset, part).labels["class"][rows[part]] for part in rows}
+    votes = weights @ np.eye(10)[labels["train"]]
+    expected = 100 * np.mean(votes.argmax(axis=1) == labels["test"])
+    found = by_metric(read_records(measured[0] / "records.jsonl"))
+    assert found["mine", "knn-v1", "top1"].value == pytest.approx(expected, abs=1e-9)
+
+
+def test_what_is_printed(measured: tuple[Path, Ended]) -> None:
+    said = measured[1].stdout
+    assert "encoder mine: layer 0: 8 numbers, mean over the map" in said
+    assert "distance to" in said
+    assert f"mine: {2 * 78} records in " in said
+
+
+def test_a_collection_and_its_report_have_the_rows(measured: tuple[Path, Ended], tmp_path: Path) -> None:
+    collect([measured[0] / "records.jsonl"], tmp_path / "collected" / "mine")
+    assert {record.variant for record in read_collection(tmp_path / "collected" / "mine").records} == {"mine", "mine@0"}
+    (tmp_path / "reference").mkdir()
+    for path in (Path(__file__).parents[2] / "results" / "reference").iterdir():
+        (tmp_path / "reference" / path.name).write_bytes(path.read_bytes())
+    write_report(tmp_path, formats=["md"])
+    page = (tmp_path / "report" / "all" / "report.md").read_text()
+    assert "| mine (imported: mine.py:grey) |" in page
+    assert "| mine@0 (imported: mine.py:grey) |" in page
+    assert "mine, imported on digits: encoder mine.py:grey" in page
+
+
+def test_an_edited_record_is_refused(measured: tuple[Path, Ended], tmp_path: Path) -> None:
+    for path in measured[0].iterdir():
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    lines = (tmp_path / "records.jsonl").read_bytes().splitlines(keepends=True)
+    (tmp_path / "records.jsonl").write_bytes(b"".join(lines[1:]))
+    with pytest.raises(CareBenchError, match="changed after it was measured"):
+        collect([tmp_path / "records.jsonl"], tmp_path / "collected")
+
+
+def test_a_folder_of_images_without_labels(encoders: Path, tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    for number in range(12):
+        pixels = draws.integers(0, 256, (20 + number, 24, 3), dtype=np.uint8)
+        (tmp_path / "pictures").mkdir(exist_ok=True)
+        Image.fromarray(pixels).save(tmp_path / "pictures" / f"{number}.png")
+    ended = run_care_bench(
+        "measure", "--encoder", f"{encoders}:colour", "--dataset", tmp_path / "pictures", "--out", tmp_path / "seen",
+        "--augment", "colour,crop",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    found = by_metric(read_records(tmp_path / "seen" / "records.jsonl"))
+    assert found["seen", "knn-v1", "top1"].reason == "pictures has no class labels"
+    assert found["seen", "relative-equivariance-v1", "invariance"].value is not None
+    drawn = json.loads(found["seen", "knn-v1", "top1"].evaluation)["augmentation"]
+    assert (drawn["flip_probability"], drawn["blur_probability"]) == (0.0, 0.0)
+    assert (drawn["jitter_probability"], drawn["crop_scale"]) == (0.8, [0.08, 1.0])
+
+
+def test_point_clouds(encoders: Path, data: Path, tmp_path: Path) -> None:
+    ended = run_care_bench(
+        "measure", "--encoder", f"{encoders}:points", "--dataset", "proteins", "--data", data,
+        "--out", tmp_path / "p", *FEW,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    found = by_metric(read_records(tmp_path / "p" / "records.jsonl"))
+    assert found["p", "held-out-wahba-v1", "held_out_wahba"].value is not None
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (("--dataset", "digit"), "unknown data set 'digit': did you mean 'digits'?"),
+        (("--dataset", "digits", "--augment", "color"), "unknown augmentation 'color': did you mean 'colour'?"),
+        (("--dataset", "digits", "--augment", ","), "--augment names nothing"),
+        (("--dataset", "proteins", "--augment", "crop"), "point clouds, which are rotated in space"),
+        (("--dataset", "digits", "--mean", "0.5;0.5"), "--mean '0.5;0.5'; expected numbers with commas"),
+        (("--dataset", "nowhere/pictures"), "no such folder or array file"),
+        (("--dataset", "digits", "--layer", "7"), "unknown layer '7'"),
+        (("--dataset", "digits", "--weights", "no.pth"), "no.pth"),
+    ],
+)
+def test_wrong_options_end_in_one_line(
+    encoders: Path, data: Path, tmp_path: Path, options: tuple[str, ...], said: str
+) -> None:
+    ended = run_care_bench(
+        "measure", "--encoder", f"{encoders}:grey", "--data", data, "--out", tmp_path / "x", *options
+    )
+    assert ended.returncode == 2
+    lines = ended.stderr.splitlines()
+    assert len(lines) == 1, ended.stderr
+    assert said in lines[0]
+    assert not (tmp_path / "x" / "records.jsonl").exists()
+
+
+def profile(encoders: Path, **encoder: Any) -> dict[str, Any]:
+    return {
+        "profile": "zoo",
+        "seeds": [0],
+        "runs_per_job": 2,
+        "evaluation": {"samples": 40, "augmentations": 2},
+        "datasets": {
+            "digits": {
+                "preset": "digits",
+                "imported": {
+                    "first": {"encoder": f"{encoders}:grey", **encoder},
+                    "second": {"encoder": "timm:test_resnet", "size": 32, "layers": ["pooled", "layer1"], "seed": 3},
+                },
+            }
+        },
+    }
+
+
+def test_a_profile_measures_imported_encoders(
+    encoders: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed = parse_profile(profile(encoders), "zoo")
+    assert parsed.runs() == []
+    jobs = parsed.imported_jobs()
+    assert [(name, [one.id for one in part]) for name, part in jobs.items()] == [
+        ("digits/imported1", ["digits/first/seed0", "digits/second/seed3"])
+    ]
+    file, out, runs = tmp_path / "runs.json", tmp_path / "measured.json", tmp_path / "runs"
+    file.write_text(json.dumps([one.model_dump(mode="json") for one in jobs["digits/imported1"]]))
+    work: Callable[[], None] = lambda: measure_runs(  # noqa: E731
+        file, parsed.measured("digits"), runs, data, tmp_path / "logs", out
+    )
+    work()
+    made = json.loads(out.read_text())
+    assert sorted(made) == ["digits/first/seed0", "digits/second/seed3"]
+    assert "no weights: its initial ones, of seed 3" in (tmp_path / "logs/digits/second/seed3.measure.log").read_text()
+    before = (runs / "digits/first/seed0/records.jsonl").stat().st_mtime_ns
+    monkeypatch.setattr(Embedder, "make", lambda *_: pytest.fail("records that are current were measured again"))
+    work()
+    assert (runs / "digits/first/seed0/records.jsonl").stat().st_mtime_ns == before
+    collect_profile(parsed, runs, tmp_path / "collected" / "zoo")
+    found = read_collection(tmp_path / "collected" / "zoo")
+    assert found.variants == {"digits": ("first", "second", "second@layer1")}
+    assert {record.backbone for record in found.records} == {"mine.py:grey", "timm:test_resnet, no weights"}
+    changed = parse_profile(profile(encoders, size=16), "zoo")
+    with pytest.raises(CareBenchError, match="has records of other settings"):
+        collect_profile(changed, runs, tmp_path / "collected" / "zoo")
+
+
+def resolve(content: dict[str, Any]) -> None:
+    parsed = parse_profile(content, "zoo")
+    parsed.runs()
+    parsed.imported()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({"methods": {"first": {"name": "simclr"}}}, "'first' names a method and an imported encoder"),
+        ({"imported": {"a b": {"encoder": "timm:resnet18"}}}, "imported encoder 'a b' cannot be a folder"),
+        ({"imported": {"a": {"encoder": "resnet18"}}}, "imported.a.encoder"),
+        ({"imported": {}}, "no methods and no imported encoders"),
+    ],
+)
+def test_wrong_profiles(encoders: Path, change: dict[str, Any], said: str) -> None:
+    content = profile(encoders)
+    content["datasets"]["digits"] |= change
+    with pytest.raises(CareBenchError) as raised:
+        resolve(content)
+    assert said in str(raised.value)
+    assert yaml.safe_load(yaml.safe_dump(content))  # it is a profile that a file can hold
+
+
+def test_short_memory_halves_the_batch_and_says_so(
+    measured: tuple[Path, Ended], encoders: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, tried = Embedder.make, []
+
+    def make(self: Embedder, name: str) -> Any:
+        tried.append(self.batch_size)
+        if self.batch_size > 16:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+        return ours(self, name)
+
+    monkeypatch.setattr(Embedder, "make", make)
+    ended = run_care_bench(
+        "measure", "--encoder", f"{encoders}:grey", "--dataset", "digits", "--data", data, "--out", tmp_path / "mine",
+        "--layer", "pooled", "--layer", "0", *FEW,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert "out of memory: it goes on with batches of 16" in ended.stdout
+    assert tried[:6] == [512, 256, 128, 64, 32, 16]
+    first, second = (read_records(path / "records.jsonl") for path in (measured[0], tmp_path / "mine"))
+    assert [record.value for record in first] == pytest.approx([record.value for record in second], nan_ok=True)
+
+
+def test_a_configuration_has_its_settings_once() -> None:
+    config = ImportedConfig.parse(
+        {"profile": "p", "dataset": "digits", "variant": "v", "imported": {"encoder": "a/b/mine.py:build"}}, "here"
+    )
+    assert config.imported.recorded()["encoder"] == "mine.py:build"
+    assert [str(path) for path in config.imported.files] == ["a/b/mine.py"]
