@@ -41,7 +41,7 @@ def test_every_key_of_a_profile_is_documented(model: type[Any]) -> None:
 
 def test_every_command_and_protocol_is_in_the_readme() -> None:
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
-    of_the_workflow = {"pretrain-runs", "evaluate-runs"}
+    of_the_workflow = {"pretrain-runs", "evaluate-runs", "measure-runs"}
     assert commands - of_the_workflow == set(re.findall(r"^care-bench ([\w-]+)", README, re.MULTILINE))
     assert all(f"`{dataset}`" in README for dataset in DATASETS)
     assert all(f"`{protocol}`" in README for protocol in PROTOCOLS)

@@ -34,6 +34,8 @@ class ImageDistribution:
     """Side of the Gaussian kernel in pixels, odd."""
     blur_sigma: tuple[float, float] = (0.1, 2.0)
     """Range of the blur's standard deviation in pixels of the view."""
+    rotation_degrees: float = 0.0
+    """Largest rotation of the whole image in its plane, in degrees, either way, before the crop; 0: none."""
     test_view: TestView = "resize"
     """The view without augmentation: the whole image resized, or a crop of its centre at full scale."""
 
@@ -43,6 +45,8 @@ class ImageDistribution:
             check_probability(f"{name}_probability", getattr(self, f"{name}_probability"))
         check_jitter("jitter", self.jitter)
         check_range("blur_sigma", self.blur_sigma)
+        if not 0.0 <= self.rotation_degrees <= 180.0:
+            raise ValueError(f"rotation_degrees is {self.rotation_degrees}, expected 0 to 180")
         if self.test_view not in get_args(TestView):
             raise ValueError(f"test_view is {self.test_view!r}, expected 'resize' or 'centre-crop'")
 

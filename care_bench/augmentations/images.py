@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -21,13 +21,14 @@ from care_bench.augmentations.distribution import (
 )
 from care_bench.augmentations.parameters import ImageParameters
 from care_bench.augmentations.transfer import to_device
+from care_bench.augmentations.turn import turned
 
 
 @dataclass(frozen=True, kw_only=True)
 class ImageAugmentation(ImageDistribution):
     """SimCLR's image augmentation of images of one size; strengths and probabilities as in :class:`ImageDistribution`.
 
-    ``sample`` has the distributions of torchvision's RandomResizedCrop, RandomHorizontalFlip,
+    ``sample`` has the distributions of torchvision's RandomRotation, RandomResizedCrop, RandomHorizontalFlip,
     RandomApply([ColorJitter]), RandomGrayscale and RandomApply([GaussianBlur]), in this order; ``apply`` agrees with
     ``torchvision.transforms.functional`` on float tensors, image by image, to 1e-5. On a GPU this needs matrix
     products in full float32 (PyTorch's default); with TF32 they keep about three digits.
@@ -84,7 +85,7 @@ class ImageAugmentation(ImageDistribution):
             return torch.rand(n, generator=generator, dtype=torch.float64)
 
         low, high = self.blur_sigma
-        return ImageParameters(
+        drawn = ImageParameters(
             input_size=(self.input_size[0], self.input_size[1]),
             box=draw_boxes(n, self.input_size, self.crop_scale, self.crop_ratio, generator),
             flip=uniform() < self.flip_probability,
@@ -95,6 +96,9 @@ class ImageAugmentation(ImageDistribution):
             blur=uniform() < self.blur_probability,
             sigma=(low + (high - low) * uniform()).float(),
         )
+        if self.rotation_degrees == 0:  # nothing is drawn, so that all other draws are those without it
+            return drawn
+        return replace(drawn, angle=(self.rotation_degrees * (2 * uniform() - 1)).float())
 
     @torch.no_grad()
     def apply(self, images: Tensor, parameters: ImageParameters) -> Tensor:
@@ -117,6 +121,8 @@ class ImageAugmentation(ImageDistribution):
         device = images.device
         drawn = parameters.to("cpu")
         with torch.autocast(device.type, enabled=False):
+            if drawn.angle is not None:
+                pixels = turned(pixels, to_device(drawn.angle, device))
             pixels = resized_crop(pixels, to_device(drawn.box, device), to_device(drawn.flip, device), self.size)
             if len(rows := _rows(drawn.jitter)):
                 index = to_device(rows, device)

@@ -19,7 +19,7 @@ class Parameters(ABC):
     """Base of the parameter classes: every tensor field has the same leading dimension n, one row per sample.
 
     Attributes:
-        ROW_SHAPES: shape of one row of every tensor field; fields not named here are not tensors and are kept as is.
+        ROW_SHAPES: shape of one row of every tensor field, which may be None; other fields are kept as they are.
 
     Raises:
         ValueError: a field's shape is not (n, *its row shape), with one n for all fields.
@@ -31,6 +31,8 @@ class Parameters(ABC):
         first = next(iter(self.ROW_SHAPES))
         n = len(getattr(self, first))
         for name, row in self.ROW_SHAPES.items():
+            if getattr(self, name) is None:
+                continue
             shape = tuple(getattr(self, name).shape)
             if shape != (n, *row):
                 raise ValueError(
@@ -69,8 +71,8 @@ class Parameters(ABC):
         """Return the draw as numbers, (n, p) float32: the input of a network that predicts an augmentation's effect."""
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
-        changed = {f.name: function(getattr(self, f.name)) for f in fields(self) if f.name in self.ROW_SHAPES}
-        return replace(self, **changed)
+        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name in self.ROW_SHAPES}
+        return replace(self, **{name: function(tensor) for name, tensor in tensors.items() if tensor is not None})
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +89,7 @@ class ImageParameters(Parameters):
         grayscale: (n,) bool, whether the image is turned gray.
         blur: (n,) bool, whether the image is blurred.
         sigma: (n,) float32, standard deviation of the blur in pixels of the output.
+        angle: (n,) float32, degrees by which the whole image is turned before the crop; None if none ever is.
     """
 
     ROW_SHAPES: ClassVar[dict[str, tuple[int, ...]]] = {
@@ -98,6 +101,7 @@ class ImageParameters(Parameters):
         "grayscale": (),
         "blur": (),
         "sigma": (),
+        "angle": (),
     }
 
     input_size: tuple[int, int]
@@ -109,10 +113,11 @@ class ImageParameters(Parameters):
     grayscale: Tensor
     blur: Tensor
     sigma: Tensor
+    angle: Tensor | None = None
 
     @classmethod
     def columns(cls) -> tuple[str, ...]:
-        """Return the names of the columns of :meth:`to_vector`."""
+        """Return the names of the columns of :meth:`to_vector`, without the angle."""
         return (
             *("top", "left", "height", "width"),
             *("flip", "jitter"),
@@ -122,11 +127,12 @@ class ImageParameters(Parameters):
         )
 
     def to_vector(self) -> Tensor:
-        """Return the draw as numbers, (n, 17) float32, columns as in :meth:`columns`.
+        """Return the draw as numbers, (n, 17) float32, columns as in :meth:`columns`, and the angle where there is one.
 
         The box is relative to the image (top and height by H, left and width by W); flags are 0 or 1. Where an
         operation is not applied its columns hold neutral values, so that equal effects have equal vectors: factors
-        1, 1, 1, 0, ranks 0, 1, 2, 3 (the rank of an operation is its place in the order) and sigma 0.
+        1, 1, 1, 0, ranks 0, 1, 2, 3 (the rank of an operation is its place in the order) and sigma 0. The angle is in
+        half turns.
         """
         height, width = self.input_size
         size = self.box.new_tensor([height, width, height, width])
@@ -143,6 +149,7 @@ class ImageParameters(Parameters):
                 self.grayscale[:, None].float(),
                 self.blur[:, None].float(),
                 torch.where(self.blur, self.sigma, 0.0)[:, None],
+                *([] if self.angle is None else [self.angle[:, None] / 180]),
             ],
             dim=1,
         )

@@ -12,6 +12,7 @@ from care_bench.augmentations.images import ImageAugmentation
 from care_bench.augmentations.parameters import ImageParameters, RotationParameters
 from care_bench.augmentations.sharing import Augmentation
 from care_bench.augmentations.strengths import STRENGTHS
+from care_bench.augmentations.turn import turned
 
 
 def acting(augmentation: Augmentation[Any]) -> tuple[str, ...]:
@@ -35,7 +36,8 @@ def at_strength(augmentation: Augmentation[Any], samples: Tensor, name: str, str
     if not isinstance(augmentation, ImageAugmentation):
         return augmentation.apply(samples, RotationParameters(_about_z(strength).repeat(len(samples), 1, 1)))
     if name == "rotation":
-        return augmentation.identity(_rotated(samples, strength))
+        pixels = samples.float() / 255 if samples.dtype == torch.uint8 else samples
+        return augmentation.identity(turned(pixels, torch.full((len(pixels),), strength).to(pixels.device)))
     parameters = _neutral(augmentation)
     if name == "hue":
         parameters.factors[:, 3] = strength
@@ -75,15 +77,6 @@ def _central(box: Tensor, area: float) -> Tensor:
     start, size = box[:, :2], box[:, 2:]
     part = (size * area**0.5).round().clamp(min=1).long()
     return torch.cat([start + (size - part) // 2, part], dim=1)
-
-
-def _rotated(images: Tensor, degrees: float) -> Tensor:
-    """Turn images (n, C, H, W) about their centre, counter-clockwise, bilinear; what comes from outside is black."""
-    from torchvision.transforms.functional import InterpolationMode, rotate
-
-    pixels = images.float() / 255 if images.dtype == torch.uint8 else images
-    turned: Tensor = rotate(pixels, degrees, InterpolationMode.BILINEAR)
-    return turned
 
 
 def _about_z(degrees: float) -> Tensor:

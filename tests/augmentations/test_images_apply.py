@@ -46,6 +46,8 @@ def pictures(n: int, channels: int, size: tuple[int, int], seed: int = 0) -> Ten
 
 def reference(image: Tensor, augmentation: ImageAugmentation, parameters: ImageParameters, i: int) -> Tensor:
     top, left, height, width = parameters.box[i].tolist()
+    if parameters.angle is not None:
+        image = F.rotate(image, parameters.angle[i].item(), F.InterpolationMode.BILINEAR)
     image = F.resized_crop(image, top, left, height, width, list(augmentation.size), antialias=True)
     if parameters.flip[i]:
         image = F.hflip(image)
@@ -97,8 +99,20 @@ def test_whole_augmentation_agrees_with_torchvision(
         {"jitter_probability": 1.0, "jitter": (0.8, 0.8, 0.8, 0.2)},
         {"grayscale_probability": 1.0},
         {"blur_probability": 1.0, "blur_kernel": 9, "blur_sigma": (0.05, 5.0)},
+        {"rotation_degrees": 180.0},
     ],
-    ids=["crop", "flip", "brightness", "contrast", "saturation", "hue", "strong-jitter", "grayscale", "blur"],
+    ids=[
+        "crop",
+        "flip",
+        "brightness",
+        "contrast",
+        "saturation",
+        "hue",
+        "strong-jitter",
+        "grayscale",
+        "blur",
+        "rotation",
+    ],
 )
 def test_each_operation_alone_agrees_with_torchvision(channels: int, settings: dict[str, Any]) -> None:
     plain = {"mean": (0.0,) * channels, "std": (1.0,) * channels}

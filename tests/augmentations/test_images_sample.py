@@ -133,6 +133,15 @@ def test_sigma_has_torchvisions_distribution() -> None:
     assert stats.ks_2samp(ours, theirs).pvalue > LEVEL
 
 
+def test_angles_are_uniform_and_leave_the_other_draws_as_they_are() -> None:
+    plain, turning = drawn(), drawn(rotation_degrees=30.0)
+    assert plain.angle is None
+    assert turning.angle is not None
+    assert stats.kstest(turning.angle.numpy(), "uniform", args=(-30, 60)).pvalue > LEVEL
+    assert torch.equal(turning.to_vector()[:, :17], plain.to_vector())
+    assert torch.equal(turning.to_vector()[:, 17], turning.angle / 180)
+
+
 def test_flags_have_their_probabilities_and_are_independent() -> None:
     parameters = drawn()
     flags = torch.stack([getattr(parameters, name) for name in PROBABILITIES], dim=1)

@@ -19,20 +19,29 @@ from care_bench.augmentations import (
 )
 
 AUGMENTATION = ImageAugmentation(input_size=(20, 10), size=(8, 8), mean=(0.5,), std=(0.5,))
+TURNING = dataclasses.replace(AUGMENTATION, rotation_degrees=90.0)
 DRAWS: list[Parameters] = [
     AUGMENTATION.sample(6, torch.Generator().manual_seed(0)),
+    TURNING.sample(6, torch.Generator().manual_seed(0)),
     RandomRotation3D().sample(6, torch.Generator().manual_seed(0)),
 ]
 
 
+def held(parameters: Parameters) -> dict[str, torch.Tensor]:
+    """The tensors of a draw by name; one without rotation has no angle."""
+    found = {name: getattr(parameters, name) for name in parameters.ROW_SHAPES}
+    return {name: tensor for name, tensor in found.items() if tensor is not None}
+
+
 def equal(first: Parameters, second: Parameters) -> bool:
     assert type(first) is type(second)
-    return all(torch.equal(getattr(first, name), getattr(second, name)) for name in first.ROW_SHAPES)
+    assert held(first).keys() == held(second).keys()
+    return all(torch.equal(tensor, held(second)[name]) for name, tensor in held(first).items())
 
 
 def rows_of(parameters: Parameters, rows: list[int]) -> Parameters:
     """Return the same rows, selected from every field one at a time."""
-    picked = {name: torch.stack([getattr(parameters, name)[row] for row in rows]) for name in parameters.ROW_SHAPES}
+    picked = {name: torch.stack([tensor[row] for row in rows]) for name, tensor in held(parameters).items()}
     return dataclasses.replace(parameters, **picked)
 
 
@@ -57,7 +66,7 @@ def test_masks_repeats_and_devices(parameters: Parameters) -> None:
     assert equal(parameters.repeat_interleave(2), rows_of(parameters, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]))
     assert equal(parameters.to("cpu"), parameters)
     elsewhere = parameters.to("meta")
-    assert all(getattr(elsewhere, name).device.type == "meta" for name in parameters.ROW_SHAPES)
+    assert {tensor.device.type for tensor in held(elsewhere).values()} == {"meta"}
     assert [len(parameters[row]) for row in range(-6, 6)] == [1] * 12
     with pytest.raises(IndexError, match=r"row 6 of .*Parameters with 6 rows"):
         parameters[6]
@@ -67,7 +76,8 @@ def test_masks_repeats_and_devices(parameters: Parameters) -> None:
 def test_vector_has_a_named_column_for_every_number(parameters: Parameters) -> None:
     vector = parameters.to_vector()
     columns = type(parameters).columns()  # type: ignore[attr-defined]
-    assert vector.shape == (6, len(columns))
+    angle = 1 if getattr(parameters, "angle", None) is not None else 0
+    assert vector.shape == (6, len(columns) + angle)
     assert vector.dtype == torch.float32
     assert len(set(columns)) == len(columns)
 

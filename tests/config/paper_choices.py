@@ -30,7 +30,7 @@ ON_ONE_GPU: Values = {**RUN, "training.devices": 1, "training.batchnorm": "per-d
 SMALL: Values = {**ON_ONE_GPU, "augmentation.test_view": "resize"}
 STL10: Values = {key: value for key, value in SMALL.items() if key != "training.warmup_steps"}
 CIFAR: Values = {**SMALL, "training.warmup_epochs": 0}
-EQUIMOD_RECIPE: Values = {**SMALL, "augmentation.blur_sigma": [0.1, 2.0]}
+EQUIMOD_RECIPE: Values = {**SMALL, "augmentation.blur_sigma": [0.1, 2.0], "augmentation.rotation_degrees": 0.0}
 BOTH_VIEWS_OF_BYOL: Values = {
     **EQUIMOD_RECIPE,
     "encoder.backbone.name": "resnet50",

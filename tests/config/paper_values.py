@@ -19,6 +19,7 @@ AUGMENTATION = {
     "augmentation.grayscale_probability": 0.2,
     "augmentation.blur_probability": 0.5,
     "augmentation.blur_sigma": [0.1, 2.0],
+    "augmentation.rotation_degrees": 0.0,
 }
 SMALL = {
     **RESNET50,

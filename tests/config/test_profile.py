@@ -134,7 +134,7 @@ MISTAKES = [
     ("datasets.digits.preset", "digit", "unknown preset 'digit': did you mean 'digits'?"),
     ("datasets.diggits", {"preset": "digits", "methods": {"a": {"name": "simclr"}}}, "did you mean 'digits'?"),
     ("datasets.digits.encoder", {"backbone": {"name": "deepset"}}, "does not take the inputs of augmentation 'image'"),
-    ("datasets.digits.methods", {}, "at least 1"),
+    ("datasets.digits.methods", {}, "no methods and no imported encoders; expected at least one of them"),
     ("datasets.digits.methods", {"a/b": {"name": "simclr"}}, "'a/b' cannot be a folder"),
     ("profile", "../up", "cannot be a folder"),
     ("seeds", [], "at least 1"),
