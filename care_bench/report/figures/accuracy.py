@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from care_bench.artifacts import Record
 from care_bench.config import METHOD_SETTINGS
-from care_bench.names import Representation
+from care_bench.names import IMPORTED, Representation
 from care_bench.report.figures.drawing import GREY, MARKERS, MISSING, OKABE_ITO, drawable, saved, small_multiples
 from care_bench.report.labels import Variant, variant_of
 from care_bench.report.model import Figure
@@ -90,7 +90,7 @@ def accuracy_figure(records: Sequence[Record], labels: Mapping[Variant, str]) ->
             f"{'seed' if seeds == [1] else 'seeds'}. Down is more equivariant: the error of the best map in O(d) on "
             "held-out samples, as a fraction of how far the augmentations move them. Right is more accurate. The band "
             "is the floor: it begins at the untrained encoder; above 1 a map is worse than none. Errors above "
-            f"{MOST:g} lie on the upper edge."
+            f"{MOST:g} lie on the upper edge. Hollow: imported encoders."
         ),
         alt="Scatter of the held-out error of the best rotation over accuracy, one panel per data set, with the "
         "untrained encoder and the rows without information as a grey band.",
@@ -117,8 +117,6 @@ def _draw(
         lowest, accuracy = floor["untrained"].held_out_error, floor["untrained"].accuracy
         panel.axhspan(min(lowest, MOST), MOST, color=GREY, alpha=0.12, linewidth=0, label="untrained or worse")
         panel.axvline(accuracy, color=GREY, linewidth=0.8, linestyle=":", label="untrained, accuracy")
-    if "random" in floor:
-        panel.axvline(floor["random"].accuracy, color=GREY, linewidth=0.8, linestyle="-.", label="chance")
     panel.axhline(1.0, color=GREY, linewidth=0.8, linestyle="--", label="no map")
     for variant, point in points:
         if variant in looks:
@@ -130,8 +128,9 @@ def _draw(
                 marker=marker,
                 color=colour,
                 markersize=5.5,
-                markeredgecolor="white",
-                markeredgewidth=0.5,
+                markerfacecolor="none" if variant.method == IMPORTED else colour,
+                markeredgecolor=colour if variant.method == IMPORTED else "white",
+                markeredgewidth=1.0 if variant.method == IMPORTED else 0.5,
                 clip_on=False,
                 label=point.row,
             )
