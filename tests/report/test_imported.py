@@ -1,0 +1,80 @@
+"""Imported encoders in a report: rows beside those of runs, points in the figure, a sentence on where each is from."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from care_bench.artifacts import Record
+from care_bench.report.figures.accuracy import accuracy_figure
+from care_bench.report.labels import Order, labels, variant_of
+from care_bench.report.model import Figure
+from care_bench.report.settings import imported_lines, settings_lines
+from tests.report.laid_out import tables
+
+Make = Callable[..., Record]
+PROVENANCE = {"encoder": "timm:resnet18", "weights": "a.pth", "matched": 120, "missing": 0, "partial": False}
+
+
+@pytest.fixture
+def imported(record: Make) -> Make:
+    """Make a record of an encoder `mine` of timm, or of one of its layers."""
+
+    def make(**changes: Any) -> Record:
+        config = json.dumps({"provenance": PROVENANCE}, sort_keys=True, separators=(",", ":"))
+        about = {"config": config, "config_sha256": hashlib.sha256(config.encode()).hexdigest()}
+        named = {"variant": "mine", "backbone": "timm:resnet18", "method": "imported"}
+        return record(**{**named, **about, "base": None, "fidelity": None, **changes})
+
+    return make
+
+
+def test_they_stand_in_the_columns_of_the_runs(record: Make, imported: Make) -> None:
+    records = [
+        *(record(metric="wahba_error", variant=name, value=1.0) for name in ("simclr", "care")),
+        record(metric="wahba_error", variant="simclr", value=3.0, backbone="resnet50"),
+        imported(metric="wahba_error", value=2.0),
+        imported(metric="wahba_error", value=4.0, variant="mine@layer3"),
+        imported(metric="wahba_error", value=5.0, dataset="pictures"),
+    ]
+    found = tables(records)
+    table = found["Equivariance, digits (convnet), projection"]
+    assert table.rows == (
+        "SimCLR",
+        "CARE (SimCLR), paper fidelity",
+        "mine (imported: timm:resnet18)",
+        "mine@layer3 (imported: timm:resnet18)",
+    )
+    assert [row[0].summary.mean for row in table.cells if row[0].summary] == [1.0, 1.0, 2.0, 4.0]
+    alone = found["Equivariance, pictures, projection"]
+    assert alone.rows == ("mine (imported: timm:resnet18)",)
+
+
+def test_a_sentence_says_where_each_is_from(record: Make, imported: Make) -> None:
+    records = [record(), imported(), imported(variant="mine@layer3"), imported(dataset="pictures")]
+    assert imported_lines(records, Order()) == [
+        "mine, imported on digits and pictures: encoder timm:resnet18, matched 120, weights a.pth."
+    ]
+    assert not any("mine" in line for line in settings_lines(records, Order()))
+
+
+def test_their_points_are_hollow(record: Make, imported: Make) -> None:
+    def both(make: Make, **place: Any) -> list[Record]:
+        features = {**place, "representation": "features"}
+        return [
+            make(metric="top1", protocol="knn-v1", value=80.0, **features),
+            make(metric="held_out_wahba", value=0.5, **features),
+        ]
+
+    def drawn(records: list[Record]) -> str:
+        figure = accuracy_figure(records, labels({variant_of(one) for one in records}))
+        assert isinstance(figure, Figure)
+        return figure.svg.decode()
+
+    own, others = drawn(both(record)), drawn(both(imported))
+    assert "stroke: #ffffff" in own.lower()
+    assert others.lower().count("stroke: #ffffff") < own.lower().count("stroke: #ffffff")
