@@ -125,8 +125,8 @@ class Embedded:
 
     @cached_property
     def rotations(self) -> dict[Group, Wahba]:
-        """The best maps of ``directions`` for each draw, with their errors: solved once for all protocols."""
-        return wahba_by_group(*self.directions)
+        """The best maps of ``directions`` for the ``few_draws``, and the errors of all: solved once for all protocols."""
+        return wahba_by_group(*self.directions, maps=self.few_draws)
 
     @property
     def fewer_directions(self) -> tuple[Tensor, Tensor]:

@@ -33,7 +33,7 @@ Family: TypeAlias = Literal[
 """Which tables of a report show a protocol."""
 MOST_SAMPLES = 4096
 """Most test samples of which protocols compare every pair: a larger set is cut to so many, evenly spaced."""
-FEW_DRAWS = 5
+FEW_DRAWS = 3
 """Most draws for which a protocol fits maps of its own, where there are more than ``MOST_SAMPLES`` test samples."""
 MOST_SINGLE = 1024
 """Most test samples, evenly spaced, that are measured under single augmentations at many strengths."""

@@ -63,7 +63,7 @@ def wahba(z: Tensor, za: Tensor, group: Group = "SO") -> Wahba:
     return _solve(z, za, (group,))[group]
 
 
-def wahba_by_group(z: Tensor, za: Tensor) -> dict[Group, Wahba]:
+def wahba_by_group(z: Tensor, za: Tensor, maps: int | None = None) -> dict[Group, Wahba]:
     """Solve Wahba's problem over rotations and over all orthogonal maps, from one decomposition.
 
     Zero loss promises an orthogonal map and no rotation: where an augmentation acts as a reflection of the embedding,
@@ -71,12 +71,48 @@ def wahba_by_group(z: Tensor, za: Tensor) -> dict[Group, Wahba]:
 
     Args:
         z: as in :func:`wahba`, which says what is raised as well.
-        za: as in :func:`wahba`.
+        za: (A, n, d) or as in :func:`wahba`.
+        maps: return the maps of the first so many augmentations alone; the errors of the others come from singular
+            values, which are cheaper, and are the same but for rounding. None: the maps of all.
 
     Returns:
         The solutions over "SO" and "O".
     """
-    return _solve(z, za, get_args(Group))
+    groups: tuple[Group, ...] = get_args(Group)
+    if maps is None or maps >= len(za):
+        return _solve(z, za, groups)
+    first = _solve(z, za[:maps], groups)
+    others = _errors(z, za[maps:])
+    return {group: _with_errors(first[group], others[group], len(z)) for group in groups}
+
+
+def _with_errors(found: Wahba, error: Tensor, n: int) -> Wahba:
+    dtype = found.error.dtype
+    return Wahba(
+        rotation=found.rotation,
+        error=torch.cat([found.error, error.to(dtype)]),
+        error_per_sample=torch.cat([found.error_per_sample, (error / n**0.5).to(dtype)]),
+    )
+
+
+@torch.no_grad()
+def _errors(z: Tensor, za: Tensor) -> dict[Group, Tensor]:
+    """Return the errors (A,) of the best maps in float64, from singular values where the closed form is exact."""
+    z, views = embedded_views(z, za)
+    plain = z.double()
+    rows: dict[Group, list[Tensor]] = {"SO": [], "O": []}
+    for view in views.unbind():
+        turned = view.double()
+        covariance = turned.mT @ plain
+        singular = torch.linalg.svdvals(covariance)
+        sign = torch.linalg.slogdet(covariance).sign
+        squares = plain.square().sum() + turned.square().sum()
+        lasts: dict[Group, Tensor] = {"SO": sign, "O": torch.ones_like(sign)}
+        for group, last in lasts.items():
+            squared = squares - 2 * (singular[:-1].sum() + last * singular[-1])
+            cancels = squared <= CANCELLING * squares
+            rows[group].append(wahba(plain, turned, group).error if cancels else squared.sqrt())
+    return {group: torch.stack(found) for group, found in rows.items()}
 
 
 @torch.no_grad()

@@ -56,6 +56,20 @@ def test_both_groups_from_one_decomposition(dimension):
     assert torch.linalg.det(both["O"].rotation[:4]).sign().tolist() == [-1, -1, 1, 1]
 
 
+@pytest.mark.parametrize("dimension", [1, 2, 7])
+def test_errors_without_maps_are_those_with_maps(dimension):
+    z, za = draw((50, dimension), 0), draw((6, 50, dimension), 1)
+    za[1] += 3 * z @ np.diag([-1.0] + [1.0] * (dimension - 1))  # near a reflection
+    za[2], za[3] = z, z @ ortho_group.rvs(dimension, random_state=2).T if dimension > 1 else -z  # exact fits
+    z[:, -1] *= 1e-9  # nearly of lower rank
+    z, za = torch.from_numpy(z), torch.from_numpy(za)
+    whole, cheap = wahba_by_group(z, za), wahba_by_group(z, za, maps=1)
+    for group, found in cheap.items():
+        assert torch.equal(found.rotation, whole[group].rotation[:1])
+        assert found.error.tolist() == pytest.approx(whole[group].error.tolist(), rel=1e-9, abs=1e-7)
+        assert found.error_per_sample.tolist() == pytest.approx((found.error / 50**0.5).tolist(), rel=1e-12)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_rotation_in_higher_dimension_is_special_and_the_best(seed):
     z, za = draw((40, 6), seed), draw((40, 6), 100 + seed)
