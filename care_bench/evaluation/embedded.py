@@ -125,7 +125,7 @@ class Embedded:
 
     @cached_property
     def rotations(self) -> dict[Group, Wahba]:
-        """The best maps of ``directions`` for the ``few_draws``, and the errors of all, solved once for all protocols."""
+        """The best maps of ``directions`` for the ``few_draws``, and the errors of all: solved once for all uses."""
         return wahba_by_group(*self.directions, maps=self.few_draws)
 
     @property
