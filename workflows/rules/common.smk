@@ -71,6 +71,12 @@ def dataset_of_job(job):
     return (JOBS_OF_PROFILE | IMPORTED_JOBS)[job][0].dataset
 
 
+def files_of_job(job):
+    """The files of a job's encoders: their weights, and the Python files that build them."""
+    found = (one.imported.files for one in IMPORTED_JOBS[job])
+    return sorted({str(path) for paths in found for path in paths})
+
+
 def data_of_job(wildcards):
     """The prepared data set that a job needs."""
     return f"results/data/{dataset_of_job(wildcards.job)}/meta.json"

@@ -21,9 +21,3 @@ rule measure:
         logs=LOGS,
     shell:
         "python -m care_bench measure-runs {input.encoders} --settings {input.settings} --runs {params.runs} --data results/data --logs {params.logs} --out {output} > {log} 2>&1"
-
-
-def files_of_job(job):
-    """The files of a job's encoders: their weights, and the Python files that build them."""
-    found = (one.imported.files for one in IMPORTED_JOBS[job])
-    return sorted({str(path) for paths in found for path in paths})
