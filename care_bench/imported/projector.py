@@ -7,13 +7,22 @@ from collections.abc import Mapping
 
 from torch import Tensor, nn
 
-HEADS = ("projection_head", "projector", "projection", "proj", "fc", "g", "head", "mlp")
-"""Names of projection heads: lightly's, solo-learn's and Barlow Twins', others', MoCo's, CARE's and SimCLR's."""
+HEADS = ("projection_head", "projector", "projection", "projetion", "proj", "fc", "g", "head", "mlp")
+"""Names of projection heads: lightly's, solo-learn's and Barlow Twins', BYOL's (one release spells it so), others',
+MoCo's, CARE's release, DINO's and others'."""
+INSIDE = ("", "layers.", "net.", "mlp.", "0.")
+"""Where the sequence of layers is in a head."""
+GELU = "head.mlp."
+"""The head whose hidden layers have GELU: DINO's."""
+QUERIES = ("encoder_q.", "encoder_k.")
+"""Encoders of MoCo, whose first version has a single linear layer as head."""
 BATCHNORM = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
 
 
 def find_projector(tensors: Mapping[str, Tensor], prefix: str, dimension: int) -> tuple[str, nn.Sequential] | str:
     """Find the projection head beside or inside the part of a checkpoint that holds an encoder.
+
+    A head belongs to its encoder: that of `momentum_backbone.` is `momentum_projector.`, not `projector.`.
 
     Args:
         tensors: of the checkpoint.
@@ -22,21 +31,25 @@ def find_projector(tensors: Mapping[str, Tensor], prefix: str, dimension: int) -
 
     Returns:
         What the head's names begin with, and the head with its weights: linear layers and BatchNorm in their order, and
-        a ReLU wherever a place of the sequence has no tensors, as SimCLR, MoCo, BYOL, Barlow Twins and VICReg have it.
-        Or the reason why there is none.
+        an activation wherever a place of the sequence has no tensors: ReLU, as SimCLR, MoCo, BYOL, Barlow Twins and
+        VICReg have it, or GELU of DINO. Or the reason why there is none.
     """
-    parent = prefix.rstrip(".").rpartition(".")[0]
-    places = [prefix, f"{parent}." if parent else ""]
+    parent, _, last = prefix.rstrip(".").rpartition(".")
+    parent = f"{parent}." if parent else ""
+    beside = re.fullmatch(r"(.*?)(?:backbone|encoder|network|net)(.*)", last)
+    before, after = beside.groups() if beside else ("", "")
+    places = [f"{prefix}{name}." for name in HEADS] + [f"{parent}{before}{name}{after}." for name in HEADS]
     tried = []
-    for head in (f"{place}{name}." for place in places for name in HEADS):
-        for start in (head, f"{head}layers.", f"{head}0."):
-            parts = _parts(tensors, start)
-            if not parts:
-                continue
-            built = _build(parts, dimension)
-            if isinstance(built, nn.Sequential):
-                return start, built
-            tried.append(f"{start}: {built}")
+    for start in (f"{place}{inside}" for place in places for inside in INSIDE):
+        parts = _parts(tensors, start)
+        if not parts and prefix.endswith(QUERIES) and start == f"{prefix}fc.":
+            parts = {0: {name: tensors[start + name] for name in ("weight", "bias") if start + name in tensors}}
+        if not any(parts.values()):
+            continue
+        built = _build(parts, dimension, nn.GELU if start.endswith(GELU) else nn.ReLU)
+        if isinstance(built, nn.Sequential):
+            return start, built
+        tried.append(f"{start}: {built}")
     return tried[0] if tried else f"the checkpoint has no projection head ({', '.join(HEADS)}) beside the encoder"
 
 
@@ -49,12 +62,14 @@ def _parts(tensors: Mapping[str, Tensor], start: str) -> dict[int, dict[str, Ten
     return dict(sorted(found.items()))
 
 
-def _build(parts: Mapping[int, Mapping[str, Tensor]], dimension: int) -> nn.Sequential | str:
+def _build(
+    parts: Mapping[int, Mapping[str, Tensor]], dimension: int, activation: type[nn.Module]
+) -> nn.Sequential | str:
     layers: list[nn.Module] = []
     width, before = dimension, -1
     for place, tensors in parts.items():
         if layers and place > before + 1:
-            layers.append(nn.ReLU())
+            layers.append(activation())
         before = place
         weight = tensors.get("weight")
         if weight is not None and weight.ndim == 2 and set(tensors) <= {"weight", "bias"}:

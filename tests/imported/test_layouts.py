@@ -163,3 +163,43 @@ def test_simclr_for_small_images_as_care_s_release_has_it(tmp_path: Path) -> Non
         features = f(pixels()).flatten(1)
         assert torch.equal(rows["pooled"], features)
         assert torch.allclose(rows["projector"], functional.normalize(g(features), dim=1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("backbone", "projector"),
+    [
+        ("momentum_backbone.", "momentum_projector."),
+        ("backbone_momentum.", "projection_head_momentum.layers."),
+        ("online_encoder.net.", "online_encoder.projector."),
+        ("encoder.", "projetion.net."),
+        ("encoder_k.", "encoder_k.fc."),
+    ],
+)
+def test_a_head_belongs_to_its_own_encoder(tmp_path: Path, backbone: str, projector: str) -> None:
+    wrong = {name: torch.zeros_like(one) for name, one in head().state_dict().items()}
+    others = {**prefixed("projector.", wrong), **prefixed("projection_head.", wrong)} if backbone != "encoder." else {}
+    content = {**others, **prefixed(backbone, NETWORK), **prefixed(projector, head())}
+    found = loaded(encoder="torchvision:resnet18", weights=saved(tmp_path / "weights.pth", content), prefix=backbone)
+    assert found.provenance["projector"] == projector.rstrip(".")
+    with torch.no_grad():
+        expected = functional.normalize(head()(NETWORK(normalised(pixels()))), dim=1)
+        assert torch.allclose(passed(found, pixels())["projector"], expected, atol=1e-6)
+
+
+def test_dino_s_head_has_gelu_and_moco_s_first_one_is_linear(tmp_path: Path) -> None:
+    torch.manual_seed(7)
+    mlp = nn.Sequential(nn.Linear(512, 16), nn.GELU(), nn.Linear(16, 8))
+    teacher = {
+        **prefixed("backbone.", NETWORK),
+        **prefixed("head.mlp.", mlp),
+        "head.last_layer.weight_v": torch.ones(4, 8),
+    }
+    path = saved(tmp_path / "dino.pth", {"teacher": teacher})
+    linear = nn.Linear(512, 4)
+    moco = {**prefixed("module.encoder_q.", NETWORK), **prefixed("module.encoder_q.fc.", linear)}
+    other = saved(tmp_path / "moco.pth", {"state_dict": moco})
+    with torch.no_grad():
+        features = NETWORK(normalised(pixels()))
+        for weights, part in ((path, mlp), (other, linear)):
+            found = passed(loaded(encoder="torchvision:resnet18", weights=weights), pixels())["projector"]
+            assert torch.allclose(found, functional.normalize(part(features), dim=1), atol=1e-6)
