@@ -1,4 +1,4 @@
-"""SimCLR's image augmentation: crop, flip, colour jitter, grayscale, blur, normalise, drawn image by image."""
+"""SimCLR's image augmentation, and rotation in front of it, drawn and applied image by image."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from care_bench.augmentations.distribution import (
     check_statistics,
 )
 from care_bench.augmentations.parameters import ImageParameters
+from care_bench.augmentations.rotation import draw_angles, rotate
 from care_bench.augmentations.transfer import to_device
 
 
@@ -27,10 +28,11 @@ from care_bench.augmentations.transfer import to_device
 class ImageAugmentation(ImageDistribution):
     """SimCLR's image augmentation of images of one size; strengths and probabilities as in :class:`ImageDistribution`.
 
-    ``sample`` has the distributions of torchvision's RandomResizedCrop, RandomHorizontalFlip,
-    RandomApply([ColorJitter]), RandomGrayscale and RandomApply([GaussianBlur]), in this order; ``apply`` agrees with
-    ``torchvision.transforms.functional`` on float tensors, image by image, to 1e-5. On a GPU this needs matrix
-    products in full float32 (PyTorch's default); with TF32 they keep about three digits.
+    ``sample`` has the distributions of torchvision's RandomRotation, RandomResizedCrop, RandomHorizontalFlip,
+    RandomApply([ColorJitter]), RandomGrayscale and RandomApply([GaussianBlur]), applied in this order; ``apply`` agrees
+    with ``torchvision.transforms.functional`` on float tensors, image by image, to 1e-5 (images of more than about 50
+    pixels a side that turn: to the rounding of places in float32, which torchvision's own result has too). On a GPU
+    this needs matrix products in full float32 (PyTorch's default); with TF32 they keep about three digits.
 
     Args:
         input_size: (H, W) of the input images, in pixels.
@@ -94,6 +96,7 @@ class ImageAugmentation(ImageDistribution):
             grayscale=uniform() < self.grayscale_probability,
             blur=uniform() < self.blur_probability,
             sigma=(low + (high - low) * uniform()).float(),
+            angle=draw_angles(n, self.rotation_degrees, generator) if self.rotation_degrees > 0 else None,
         )
 
     @torch.no_grad()
@@ -117,6 +120,10 @@ class ImageAugmentation(ImageDistribution):
         device = images.device
         drawn = parameters.to("cpu")
         with torch.autocast(device.type, enabled=False):
+            if drawn.angle is not None and len(rows := _rows(drawn.angle != 0)):
+                index = to_device(rows, device)
+                turned = rotate(pixels.index_select(0, index), drawn.angle[rows])
+                pixels = pixels.index_copy(0, index, turned)  # the images may be the caller's
             pixels = resized_crop(pixels, to_device(drawn.box, device), to_device(drawn.flip, device), self.size)
             if len(rows := _rows(drawn.jitter)):
                 index = to_device(rows, device)

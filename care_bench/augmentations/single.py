@@ -34,14 +34,14 @@ def at_strength(augmentation: Augmentation[Any], samples: Tensor, name: str, str
     """
     if not isinstance(augmentation, ImageAugmentation):
         return augmentation.apply(samples, RotationParameters(_about_z(strength).repeat(len(samples), 1, 1)))
-    if name == "rotation":
-        return augmentation.identity(_rotated(samples, strength))
     parameters = _neutral(augmentation)
     if name == "hue":
         parameters.factors[:, 3] = strength
         parameters = replace(parameters, jitter=torch.tensor([True]))
     elif name == "crop":
         parameters = replace(parameters, box=_central(parameters.box, strength))
+    elif name == "rotation":
+        parameters = replace(parameters, angle=torch.tensor([strength]))
     elif name == "blur":
         parameters = replace(parameters, blur=torch.tensor([True]), sigma=torch.tensor([strength]))
     else:
@@ -75,15 +75,6 @@ def _central(box: Tensor, area: float) -> Tensor:
     start, size = box[:, :2], box[:, 2:]
     part = (size * area**0.5).round().clamp(min=1).long()
     return torch.cat([start + (size - part) // 2, part], dim=1)
-
-
-def _rotated(images: Tensor, degrees: float) -> Tensor:
-    """Turn images (n, C, H, W) about their centre, counter-clockwise, bilinear; what comes from outside is black."""
-    from torchvision.transforms.functional import InterpolationMode, rotate
-
-    pixels = images.float() / 255 if images.dtype == torch.uint8 else images
-    turned: Tensor = rotate(pixels, degrees, InterpolationMode.BILINEAR)
-    return turned
 
 
 def _about_z(degrees: float) -> Tensor:
