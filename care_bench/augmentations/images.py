@@ -30,10 +30,10 @@ class ImageAugmentation(ImageDistribution):
 
     ``sample`` has the distributions of torchvision's RandomRotation, RandomResizedCrop, RandomHorizontalFlip,
     RandomApply([ColorJitter]), RandomGrayscale and RandomApply([GaussianBlur]), applied in this order; ``apply`` agrees
-    with ``torchvision.transforms.functional`` on float tensors, image by image, to 1e-5. A rotation rounds the places of
-    pixels in float32, as torchvision's does: this is 1e-7 of the image's side, more than 1e-5 in large noisy images. On
-    a GPU the crop and the jitter need matrix products in full float32 (PyTorch's default); with TF32 they keep about
-    three digits.
+    with ``torchvision.transforms.functional`` on float tensors, image by image, to 1e-5. A rotation rounds the places
+    of pixels in float32, as torchvision's does: to 1e-7 of the image's side, so that large noisy images differ by more
+    than 1e-5. On a GPU the crop and the jitter need matrix products in full float32 (PyTorch's default); with TF32 they
+    keep about three digits.
 
     Args:
         input_size: (H, W) of the input images, in pixels.

@@ -19,6 +19,7 @@ AUGMENTATION = {
     "augmentation.grayscale_probability": 0.2,
     "augmentation.blur_probability": 0.5,
     "augmentation.blur_sigma": [0.1, 2.0],
+    "augmentation.rotation_degrees": 0.0,
 }
 SMALL = {
     **RESNET50,
@@ -90,6 +91,7 @@ EQUIMOD_RELEASE = {
     "augmentation.size": 32,
     "augmentation.flip_probability": 0.5,
     "augmentation.grayscale_probability": 0.2,
+    "augmentation.rotation_degrees": 0.0,
     "augmentation.crop_scale": [0.2, 1.0],
     "training.epochs": 800,
     "training.batch_size": 512,

@@ -61,6 +61,7 @@ def test_variants_share_the_augmentation_of_the_data_set_at_their_own_view_size(
         "blur_probability": 0.5,
         "blur_kernel": 3,
         "blur_sigma": (0.1, 2.0),
+        "rotation_degrees": 0.0,
         "test_view": "resize",
     }
     assert under(found, "simclr") == under(found, "byol") == {**expected, "size": 32}
