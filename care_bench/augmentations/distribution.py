@@ -35,7 +35,7 @@ class ImageDistribution:
     blur_sigma: tuple[float, float] = (0.1, 2.0)
     """Range of the blur's standard deviation in pixels of the view."""
     rotation_degrees: float = 0.0
-    """Largest rotation of the whole image in its plane, in degrees, either way, before the crop; 0: none."""
+    """Largest rotation in the plane about the centre, in degrees, either way; 0: none."""
     test_view: TestView = "resize"
     """The view without augmentation: the whole image resized, or a crop of its centre at full scale."""
 
@@ -45,8 +45,7 @@ class ImageDistribution:
             check_probability(f"{name}_probability", getattr(self, f"{name}_probability"))
         check_jitter("jitter", self.jitter)
         check_range("blur_sigma", self.blur_sigma)
-        if not 0.0 <= self.rotation_degrees <= 180.0:
-            raise ValueError(f"rotation_degrees is {self.rotation_degrees}, expected 0 to 180")
+        check_degrees("rotation_degrees", self.rotation_degrees)
         if self.test_view not in get_args(TestView):
             raise ValueError(f"test_view is {self.test_view!r}, expected 'resize' or 'centre-crop'")
 
@@ -72,6 +71,12 @@ def check_range(name: str, value: Sequence[float], upper: float = math.inf) -> N
     if len(value) != 2 or not 0.0 < value[0] <= value[1] <= upper or math.isinf(value[1]):
         limit = "" if math.isinf(upper) else f" <= {upper:g}"
         raise ValueError(f"{name} is {value}, expected a pair (low, high) with 0 < low <= high{limit}")
+
+
+def check_degrees(name: str, value: float) -> None:
+    """Raise ValueError unless the value is in [0, 180]."""
+    if not 0.0 <= value <= 180.0:
+        raise ValueError(f"{name} is {value}, expected degrees in [0, 180]")
 
 
 def check_size(name: str, value: Sequence[int]) -> None:

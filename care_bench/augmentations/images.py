@@ -1,8 +1,8 @@
-"""SimCLR's image augmentation: crop, flip, colour jitter, grayscale, blur, normalise, drawn image by image."""
+"""SimCLR's image augmentation, and rotation in front of it, drawn and applied image by image."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -20,8 +20,8 @@ from care_bench.augmentations.distribution import (
     check_statistics,
 )
 from care_bench.augmentations.parameters import ImageParameters
+from care_bench.augmentations.rotation import draw_angles, rotate
 from care_bench.augmentations.transfer import to_device
-from care_bench.augmentations.turn import turned
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,9 +29,11 @@ class ImageAugmentation(ImageDistribution):
     """SimCLR's image augmentation of images of one size; strengths and probabilities as in :class:`ImageDistribution`.
 
     ``sample`` has the distributions of torchvision's RandomRotation, RandomResizedCrop, RandomHorizontalFlip,
-    RandomApply([ColorJitter]), RandomGrayscale and RandomApply([GaussianBlur]), in this order; ``apply`` agrees with
-    ``torchvision.transforms.functional`` on float tensors, image by image, to 1e-5. On a GPU this needs matrix
-    products in full float32 (PyTorch's default); with TF32 they keep about three digits.
+    RandomApply([ColorJitter]), RandomGrayscale and RandomApply([GaussianBlur]), applied in this order; ``apply`` agrees
+    with ``torchvision.transforms.functional`` on float tensors, image by image, to 1e-5. A rotation rounds the places
+    of pixels in float32, as torchvision's does: to 1e-7 of the image's side, so that large noisy images differ by more
+    than 1e-5. On a GPU the crop and the jitter need matrix products in full float32 (PyTorch's default); with TF32 they
+    keep about three digits.
 
     Args:
         input_size: (H, W) of the input images, in pixels.
@@ -85,7 +87,7 @@ class ImageAugmentation(ImageDistribution):
             return torch.rand(n, generator=generator, dtype=torch.float64)
 
         low, high = self.blur_sigma
-        drawn = ImageParameters(
+        return ImageParameters(
             input_size=(self.input_size[0], self.input_size[1]),
             box=draw_boxes(n, self.input_size, self.crop_scale, self.crop_ratio, generator),
             flip=uniform() < self.flip_probability,
@@ -95,10 +97,8 @@ class ImageAugmentation(ImageDistribution):
             grayscale=uniform() < self.grayscale_probability,
             blur=uniform() < self.blur_probability,
             sigma=(low + (high - low) * uniform()).float(),
+            angle=draw_angles(n, self.rotation_degrees, generator) if self.rotation_degrees > 0 else None,
         )
-        if self.rotation_degrees == 0:  # nothing is drawn, so that all other draws are those without it
-            return drawn
-        return replace(drawn, angle=(self.rotation_degrees * (2 * uniform() - 1)).float())
 
     @torch.no_grad()
     def apply(self, images: Tensor, parameters: ImageParameters) -> Tensor:
@@ -121,8 +121,10 @@ class ImageAugmentation(ImageDistribution):
         device = images.device
         drawn = parameters.to("cpu")
         with torch.autocast(device.type, enabled=False):
-            if drawn.angle is not None:
-                pixels = turned(pixels, to_device(drawn.angle, device))
+            if drawn.angle is not None and len(rows := _rows(drawn.angle != 0)):
+                index = to_device(rows, device)
+                turned = rotate(pixels.index_select(0, index), drawn.angle[rows])
+                pixels = pixels.index_copy(0, index, turned)  # the images may be the caller's
             pixels = resized_crop(pixels, to_device(drawn.box, device), to_device(drawn.flip, device), self.size)
             if len(rows := _rows(drawn.jitter)):
                 index = to_device(rows, device)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
 import torch
@@ -19,7 +19,8 @@ class Parameters(ABC):
     """Base of the parameter classes: every tensor field has the same leading dimension n, one row per sample.
 
     Attributes:
-        ROW_SHAPES: shape of one row of every tensor field, which may be None; other fields are kept as they are.
+        ROW_SHAPES: shape of one row of every tensor field; fields not named here are not tensors and are kept as is. A
+            field that was not drawn is None.
 
     Raises:
         ValueError: a field's shape is not (n, *its row shape), with one n for all fields.
@@ -30,14 +31,11 @@ class Parameters(ABC):
     def __post_init__(self) -> None:
         first = next(iter(self.ROW_SHAPES))
         n = len(getattr(self, first))
-        for name, row in self.ROW_SHAPES.items():
-            if getattr(self, name) is None:
-                continue
-            shape = tuple(getattr(self, name).shape)
-            if shape != (n, *row):
-                raise ValueError(
-                    f"{type(self).__name__}.{name} has shape {shape}, expected {(n, *row)} (n from {first!r})"
-                )
+        for name, tensor in self.tensors().items():
+            expected = (n, *self.ROW_SHAPES[name])
+            if tuple(tensor.shape) != expected:
+                found = f"{type(self).__name__}.{name} has shape {tuple(tensor.shape)}"
+                raise ValueError(f"{found}, expected {expected} (n from {first!r})")
 
     def __len__(self) -> int:
         return len(getattr(self, next(iter(self.ROW_SHAPES))))
@@ -66,13 +64,16 @@ class Parameters(ABC):
         """Move every tensor to ``device``."""
         return self._map(lambda tensor: tensor.to(device))
 
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors that were drawn, by the names of their fields."""
+        return {name: tensor for name in self.ROW_SHAPES if (tensor := getattr(self, name)) is not None}
+
     @abstractmethod
     def to_vector(self) -> Tensor:
         """Return the draw as numbers, (n, p) float32: the input of a network that predicts an augmentation's effect."""
 
     def _map(self, function: Callable[[Tensor], Tensor]) -> Self:
-        tensors = {f.name: getattr(self, f.name) for f in fields(self) if f.name in self.ROW_SHAPES}
-        return replace(self, **{name: function(tensor) for name, tensor in tensors.items() if tensor is not None})
+        return replace(self, **{name: function(tensor) for name, tensor in self.tensors().items()})
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,7 +90,7 @@ class ImageParameters(Parameters):
         grayscale: (n,) bool, whether the image is turned gray.
         blur: (n,) bool, whether the image is blurred.
         sigma: (n,) float32, standard deviation of the blur in pixels of the output.
-        angle: (n,) float32, degrees by which the whole image is turned before the crop; None if none ever is.
+        angle: (n,) float32, rotation of the whole image in degrees, counter-clockwise; None: the augmentation has none.
     """
 
     ROW_SHAPES: ClassVar[dict[str, tuple[int, ...]]] = {
@@ -116,23 +117,23 @@ class ImageParameters(Parameters):
     angle: Tensor | None = None
 
     @classmethod
-    def columns(cls) -> tuple[str, ...]:
-        """Return the names of the columns of :meth:`to_vector`, without the angle."""
+    def columns(cls, rotates: bool = False) -> tuple[str, ...]:
+        """Return the names of the columns of :meth:`to_vector`, whose last one is there if the augmentation rotates."""
         return (
             *("top", "left", "height", "width"),
             *("flip", "jitter"),
             *OPERATIONS,
             *(f"rank_{name}" for name in OPERATIONS),
             *("grayscale", "blur", "sigma"),
+            *(("angle",) if rotates else ()),
         )
 
     def to_vector(self) -> Tensor:
-        """Return the draw as numbers, (n, 17) float32, columns as in :meth:`columns`, and the angle where there is one.
+        """Return the draw as numbers, (n, 17) float32 or, with an angle, (n, 18), columns as in :meth:`columns`.
 
         The box is relative to the image (top and height by H, left and width by W); flags are 0 or 1. Where an
         operation is not applied its columns hold neutral values, so that equal effects have equal vectors: factors
-        1, 1, 1, 0, ranks 0, 1, 2, 3 (the rank of an operation is its place in the order) and sigma 0. The angle is in
-        half turns.
+        1, 1, 1, 0, ranks 0, 1, 2, 3 (the rank of an operation is its place in the order) and sigma 0.
         """
         height, width = self.input_size
         size = self.box.new_tensor([height, width, height, width])
@@ -149,7 +150,7 @@ class ImageParameters(Parameters):
                 self.grayscale[:, None].float(),
                 self.blur[:, None].float(),
                 torch.where(self.blur, self.sigma, 0.0)[:, None],
-                *([] if self.angle is None else [self.angle[:, None] / 180]),
+                *(() if self.angle is None else (self.angle[:, None],)),
             ],
             dim=1,
         )

@@ -12,7 +12,6 @@ from care_bench.augmentations.images import ImageAugmentation
 from care_bench.augmentations.parameters import ImageParameters, RotationParameters
 from care_bench.augmentations.sharing import Augmentation
 from care_bench.augmentations.strengths import STRENGTHS
-from care_bench.augmentations.turn import turned
 
 
 def acting(augmentation: Augmentation[Any]) -> tuple[str, ...]:
@@ -35,15 +34,14 @@ def at_strength(augmentation: Augmentation[Any], samples: Tensor, name: str, str
     """
     if not isinstance(augmentation, ImageAugmentation):
         return augmentation.apply(samples, RotationParameters(_about_z(strength).repeat(len(samples), 1, 1)))
-    if name == "rotation":
-        pixels = samples.float() / 255 if samples.dtype == torch.uint8 else samples
-        return augmentation.identity(turned(pixels, torch.full((len(pixels),), strength).to(pixels.device)))
     parameters = _neutral(augmentation)
     if name == "hue":
         parameters.factors[:, 3] = strength
         parameters = replace(parameters, jitter=torch.tensor([True]))
     elif name == "crop":
         parameters = replace(parameters, box=_central(parameters.box, strength))
+    elif name == "rotation":
+        parameters = replace(parameters, angle=torch.tensor([strength]))
     elif name == "blur":
         parameters = replace(parameters, blur=torch.tensor([True]), sigma=torch.tensor([strength]))
     else:

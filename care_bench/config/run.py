@@ -233,7 +233,7 @@ class RunConfig(Settings):
         self.method.check_batch(self.training.batch_size)
         self._check_groups(self.method.batchnorm_groups)
         backbone, kind = self.encoder.backbone, self.augmentation.kind
-        self.method.check_augmentation(kind)
+        self.method.check_augmentation(self.augmentation)
         if KINDS[backbone.inputs] != kind:
             raise ValueError(
                 f"backbone {backbone.name!r} does not take the inputs of augmentation {kind!r}; expected augmentation "

@@ -28,8 +28,9 @@ from care_bench.augmentations.distribution import ImageDistribution
         ({"jitter": (0.4, 0.4, 0.4)}, r"jitter is \(0.4, 0.4, 0.4\), expected \(brightness"),
         ({"blur_sigma": (0.0, 1.0)}, r"blur_sigma is \(0.0, 1.0\), expected"),
         ({"blur_sigma": (2.0, 1.0)}, r"blur_sigma is \(2.0, 1.0\), expected"),
-        ({"rotation_degrees": 181.0}, "rotation_degrees is 181.0, expected 0 to 180"),
-        ({"rotation_degrees": math.nan}, "rotation_degrees is nan, expected 0 to 180"),
+        ({"rotation_degrees": -1.0}, r"rotation_degrees is -1.0, expected degrees in \[0, 180\]"),
+        ({"rotation_degrees": 180.5}, "rotation_degrees is 180.5, expected degrees"),
+        ({"rotation_degrees": math.nan}, "rotation_degrees is nan, expected degrees"),
         ({"test_view": "center-crop"}, "test_view is 'center-crop', expected 'resize' or 'centre-crop'"),
     ],
 )

@@ -15,7 +15,7 @@ import pytest
 import torch
 from numpy.typing import NDArray
 from scipy import stats
-from torchvision.transforms import ColorJitter, GaussianBlur, RandomResizedCrop
+from torchvision.transforms import ColorJitter, GaussianBlur, RandomResizedCrop, RandomRotation
 
 from care_bench.augmentations import ImageAugmentation, ImageParameters
 
@@ -133,13 +133,26 @@ def test_sigma_has_torchvisions_distribution() -> None:
     assert stats.ks_2samp(ours, theirs).pvalue > LEVEL
 
 
-def test_angles_are_uniform_and_leave_the_other_draws_as_they_are() -> None:
-    plain, turning = drawn(), drawn(rotation_degrees=30.0)
-    assert plain.angle is None
-    assert turning.angle is not None
-    assert stats.kstest(turning.angle.numpy(), "uniform", args=(-30, 60)).pvalue > LEVEL
-    assert torch.equal(turning.to_vector()[:, :17], plain.to_vector())
-    assert torch.equal(turning.to_vector()[:, 17], turning.angle / 180)
+@pytest.mark.parametrize("degrees", [25.0, 180.0])
+def test_angles_have_torchvisions_distribution(degrees: float) -> None:
+    angle = drawn(rotation_degrees=degrees).angle
+    assert angle is not None
+    assert angle.dtype == torch.float32
+    ours = angle.numpy()
+    with global_seed(0):
+        theirs = np.array([RandomRotation.get_params([-degrees, degrees]) for _ in range(N)])
+    assert stats.ks_2samp(ours, theirs).pvalue > LEVEL
+    np.testing.assert_allclose([ours.min(), ours.max()], [-degrees, degrees], atol=2e-3 * degrees)
+    assert np.abs(ours).max() <= degrees
+
+
+def test_the_angle_is_drawn_last_and_only_where_images_rotate() -> None:
+    still, turning = (torch.Generator().manual_seed(4) for _ in range(2))
+    first, second = make().sample(50, still), make(rotation_degrees=10.0).sample(50, turning)
+    assert first.angle is None
+    assert torch.equal(second.to_vector()[:, :-1], first.to_vector())
+    torch.rand(50, generator=still, dtype=torch.float64)  # one more number an image, and nothing else
+    assert torch.equal(still.get_state(), turning.get_state())
 
 
 def test_flags_have_their_probabilities_and_are_independent() -> None:
@@ -157,13 +170,15 @@ def test_flags_have_their_probabilities_and_are_independent() -> None:
 
 
 def test_continuous_draws_are_independent_of_each_other_and_between_images() -> None:
-    parameters = drawn()
-    numbers = torch.cat([parameters.factors, parameters.sigma[:, None], parameters.box.float()[:, :2]], dim=1)
+    parameters = drawn(rotation_degrees=90.0)
+    assert parameters.angle is not None
+    rest = torch.stack([parameters.sigma, parameters.angle], dim=1)
+    numbers = torch.cat([parameters.box.float()[:, :2], parameters.factors, rest], dim=1)
     columns = torch.cat([numbers[:-1], numbers[1:]], dim=1).numpy()  # an image and the next one
     correlation = stats.spearmanr(columns).statistic
-    position = correlation[5, 6], correlation[12, 13]  # not independent: both grow as the box shrinks
+    position = correlation[0, 1], correlation[8, 9]  # not independent: both grow as the box shrinks
     assert min(position) > 0.1
-    correlation[[5, 6, 12, 13], [6, 5, 13, 12]] = 0.0
+    correlation[[0, 1, 8, 9], [1, 0, 9, 8]] = 0.0
     np.fill_diagonal(correlation, 0.0)
     assert np.abs(correlation).max() < 4.5 / math.sqrt(N)
 

@@ -19,7 +19,7 @@ from care_bench.augmentations import (
 )
 
 AUGMENTATION = ImageAugmentation(input_size=(20, 10), size=(8, 8), mean=(0.5,), std=(0.5,))
-TURNING = dataclasses.replace(AUGMENTATION, rotation_degrees=90.0)
+TURNING = dataclasses.replace(AUGMENTATION, rotation_degrees=30.0)
 DRAWS: list[Parameters] = [
     AUGMENTATION.sample(6, torch.Generator().manual_seed(0)),
     TURNING.sample(6, torch.Generator().manual_seed(0)),
@@ -27,21 +27,15 @@ DRAWS: list[Parameters] = [
 ]
 
 
-def held(parameters: Parameters) -> dict[str, torch.Tensor]:
-    """The tensors of a draw by name; one without rotation has no angle."""
-    found = {name: getattr(parameters, name) for name in parameters.ROW_SHAPES}
-    return {name: tensor for name, tensor in found.items() if tensor is not None}
-
-
 def equal(first: Parameters, second: Parameters) -> bool:
     assert type(first) is type(second)
-    assert held(first).keys() == held(second).keys()
-    return all(torch.equal(tensor, held(second)[name]) for name, tensor in held(first).items())
+    assert first.tensors().keys() == second.tensors().keys()
+    return all(torch.equal(tensor, second.tensors()[name]) for name, tensor in first.tensors().items())
 
 
 def rows_of(parameters: Parameters, rows: list[int]) -> Parameters:
     """Return the same rows, selected from every field one at a time."""
-    picked = {name: torch.stack([tensor[row] for row in rows]) for name, tensor in held(parameters).items()}
+    picked = {name: torch.stack([tensor[row] for row in rows]) for name, tensor in parameters.tensors().items()}
     return dataclasses.replace(parameters, **picked)
 
 
@@ -66,18 +60,30 @@ def test_masks_repeats_and_devices(parameters: Parameters) -> None:
     assert equal(parameters.repeat_interleave(2), rows_of(parameters, [0, 0, 1, 1, 2, 2, 3, 3, 4, 4, 5, 5]))
     assert equal(parameters.to("cpu"), parameters)
     elsewhere = parameters.to("meta")
-    assert {tensor.device.type for tensor in held(elsewhere).values()} == {"meta"}
+    assert elsewhere.tensors().keys() == parameters.tensors().keys()
+    assert all(tensor.device.type == "meta" for tensor in elsewhere.tensors().values())
     assert [len(parameters[row]) for row in range(-6, 6)] == [1] * 12
     with pytest.raises(IndexError, match=r"row 6 of .*Parameters with 6 rows"):
         parameters[6]
 
 
-@pytest.mark.parametrize("parameters", DRAWS)
-def test_vector_has_a_named_column_for_every_number(parameters: Parameters) -> None:
+def test_the_angle_alone_is_missing_where_nothing_rotates() -> None:
+    still, turning, _ = DRAWS
+    assert turning.ROW_SHAPES.keys() - still.tensors().keys() == {"angle"}
+    assert turning.ROW_SHAPES.keys() == turning.tensors().keys()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "columns"),
+    [
+        (DRAWS[0], ImageParameters.columns()),
+        (DRAWS[1], ImageParameters.columns(rotates=True)),
+        (DRAWS[2], RotationParameters.columns()),
+    ],
+)
+def test_vector_has_a_named_column_for_every_number(parameters: Parameters, columns: tuple[str, ...]) -> None:
     vector = parameters.to_vector()
-    columns = type(parameters).columns()  # type: ignore[attr-defined]
-    angle = 1 if getattr(parameters, "angle", None) is not None else 0
-    assert vector.shape == (6, len(columns) + angle)
+    assert vector.shape == (6, len(columns))
     assert vector.dtype == torch.float32
     assert len(set(columns)) == len(columns)
 
@@ -110,6 +116,10 @@ def test_image_vector_worked_out_by_hand() -> None:
     assert [set(row) for row in found] == [set(row) for row in expected]
     for row, wanted in zip(found, expected, strict=True):
         assert row == pytest.approx(wanted)
+    turned = ImageParameters(input_size=(20, 10), **fields, angle=torch.tensor([-12.5, 0.0])).to_vector()
+    assert ImageParameters.columns(rotates=True) == (*columns, "angle")
+    assert torch.equal(turned[:, :-1], vector)
+    assert turned[:, -1].tolist() == [-12.5, 0.0]
 
 
 def test_ranks_are_the_inverse_permutation_of_every_order() -> None:
@@ -132,5 +142,7 @@ def test_fields_of_different_length_or_shape_are_refused() -> None:
     parameters = AUGMENTATION.sample(3, torch.Generator())
     with pytest.raises(ValueError, match=r"ImageParameters.flip has shape \(2,\), expected \(3,\)"):
         dataclasses.replace(parameters, flip=parameters.flip[:2])
+    with pytest.raises(ValueError, match=r"ImageParameters.angle has shape \(3, 1\), expected \(3,\)"):
+        dataclasses.replace(parameters, angle=torch.zeros(3, 1))
     with pytest.raises(ValueError, match=r"RotationParameters.matrix has shape \(3, 2, 3\), expected \(3, 3, 3\)"):
         RotationParameters(torch.zeros(3, 2, 3))

@@ -17,11 +17,15 @@ CASES: list[tuple[Augmentation[Any], Tensor]] = [
         ImageAugmentation(input_size=(32, 32), size=(8, 8), mean=(0.5,) * 3, std=(0.5,) * 3),
         torch.rand(1, 3, 32, 32, generator=torch.Generator().manual_seed(0)),
     ),
+    (
+        ImageAugmentation(input_size=(12, 9), size=(8, 8), mean=(0.5,) * 3, std=(0.5,) * 3, rotation_degrees=20.0),
+        torch.rand(1, 3, 12, 9, generator=torch.Generator().manual_seed(0)),
+    ),
     (RandomRotation3D(), torch.randn(1, 7, 3, generator=torch.Generator().manual_seed(0))),
 ]
 
 
-@pytest.mark.parametrize(("augmentation", "sample"), CASES, ids=["images", "point-clouds"])
+@pytest.mark.parametrize(("augmentation", "sample"), CASES, ids=["images", "turned-images", "point-clouds"])
 @pytest.mark.parametrize(("n", "draws"), [(32, 4), (32, 1), (32, 32), (30, 10)])
 def test_a_draw_is_shared_bit_for_bit_within_its_chunk_only(
     augmentation: Augmentation[Any], sample: Tensor, n: int, draws: int
@@ -36,7 +40,7 @@ def test_a_draw_is_shared_bit_for_bit_within_its_chunk_only(
         assert not any(torch.equal(chunks[i][0], chunks[j][0]) for j in range(i))
 
 
-@pytest.mark.parametrize(("augmentation", "sample"), CASES, ids=["images", "point-clouds"])
+@pytest.mark.parametrize(("augmentation", "sample"), CASES, ids=["images", "turned-images", "point-clouds"])
 def test_sharing_does_not_change_what_is_drawn(augmentation: Augmentation[Any], sample: Tensor) -> None:
     shared = draw(augmentation, 12, 4, torch.Generator().manual_seed(2))
     own = augmentation.sample(4, torch.Generator().manual_seed(2))

@@ -91,6 +91,7 @@ EQUIMOD_RELEASE = {
     "augmentation.size": 32,
     "augmentation.flip_probability": 0.5,
     "augmentation.grayscale_probability": 0.2,
+    "augmentation.rotation_degrees": 0.0,
     "augmentation.crop_scale": [0.2, 1.0],
     "training.epochs": 800,
     "training.batch_size": 512,

@@ -38,6 +38,22 @@ def test_groups_of_batchnorm_come_from_the_training_or_the_method(
     assert make(method, **training).batchnorm_groups == groups
 
 
+def test_augself_does_not_know_rotations_and_other_methods_do() -> None:
+    preset = load_preset("digits")
+    preset["augmentation"]["rotation_degrees"] = 12.5
+    identity = {"profile": "p", "dataset": "digits", "variant": "v", "seed": 0}
+
+    def turning(name: str) -> RunConfig:
+        return RunConfig.parse({**identity, "method": {"name": name, "base": SIMCLR}, **preset}, "run")
+
+    assert turning("equimod").augmentation == turning("parameter_prediction").augmentation
+    with pytest.raises(CareBenchError) as caught:
+        turning("augself")
+    line = "augmentation.rotation_degrees is 12.5, expected 0, or the method parameter_prediction"
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
 def test_groups_of_negatives_divide_the_batch() -> None:
     simclr = {**SIMCLR, "negatives_per": 24}
     for method in (simclr, {"name": "care", "base": simclr, "splits": 4, "weight": 1}):

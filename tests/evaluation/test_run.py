@@ -81,6 +81,7 @@ def test_a_metric_that_does_not_apply_is_a_blank_with_a_reason(evaluations: dict
     smooth = "{} does not act on these samples"
     assert reasons["digits"] == {
         **dict.fromkeys(("predicted_saturation", "predicted_hue"), gray),
+        "predicted_rotation": "the augmentation does not rotate images",
         **dict.fromkeys(("profile_hue", "profile_hue_angle"), still.format("hue")),
         **dict.fromkeys(("lie_saturation", "lie_saturation_unexplained"), smooth.format("saturation")),
         "top1": "this recipe is for imagenet100, not for digits",
@@ -95,7 +96,7 @@ def test_a_metric_that_does_not_apply_is_a_blank_with_a_reason(evaluations: dict
     partly = {"augmentation-prediction-v1", "augmentation-profile-v1", "lie-derivative-v1"}
     assert blank == {*probes, *partly, "retrieval-v1", "first-pc-v1", "trajectories-v1"}
     flat, colours = ("hue", "crop", "blur", "flip"), ("brightness", "contrast", "saturation")
-    factors = ("crop_x", "crop_y", "crop_size", *colours, "hue", "blur")
+    factors = ("crop_x", "crop_y", "crop_size", *colours, "hue", "blur", "rotation")
     assert reasons["proteins"] == {
         **{f"predicted_{name}": "proteins holds no images" for name in factors},
         **{f"profile_{name}{ending}": still.format(name) for name in flat for ending in ("", "_angle")},

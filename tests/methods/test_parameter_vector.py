@@ -17,6 +17,9 @@ IMAGES = {
     "larger-images": ImageAugmentation(
         input_size=(300, 200), size=(224, 224), crop_scale=(0.2, 1.0), blur_kernel=23, mean=(0.5,) * 3, std=(0.25,) * 3
     ),
+    "turned": ImageAugmentation(
+        input_size=(32, 32), size=(32, 32), rotation_degrees=30.0, mean=(0.5,) * 3, std=(0.25,) * 3
+    ),
 }
 
 
@@ -44,7 +47,7 @@ def check(fresh: Tensor) -> None:
 @pytest.mark.parametrize("seed", [0, 10])
 def test_fresh_image_draws_have_mean_0_and_standard_deviation_1(name: str, seed: int) -> None:
     vector, fresh = standardise(IMAGES[name], seed)
-    assert vector.dimension == fresh.shape[1] == 17
+    assert vector.dimension == fresh.shape[1] == (18 if name == "turned" else 17)
     check(fresh)
 
 
@@ -66,6 +69,10 @@ def test_known_distributions_are_recovered() -> None:
         k = columns.index(name)
         assert vector.mean[k].item() == pytest.approx(mean, abs=4 * deviation / math.sqrt(DRAWS))
         assert 1 / vector.scale[k].item() == pytest.approx(deviation, rel=4 / math.sqrt(DRAWS))
+    turned, _ = standardise(IMAGES["turned"], 0)
+    deviation = 30 / math.sqrt(3)  # of a uniform number in [-30, 30]
+    assert turned.mean[-1].item() == pytest.approx(0, abs=4 * deviation / math.sqrt(DRAWS))
+    assert 1 / turned.scale[-1].item() == pytest.approx(deviation, rel=4 / math.sqrt(DRAWS))
 
 
 @pytest.mark.parametrize(

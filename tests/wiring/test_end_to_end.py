@@ -46,6 +46,8 @@ class Measured:
     def __init__(self, name: str, root: Path) -> None:
         prepare(name, root)
         preset: dict[str, Any] = load_preset(name)
+        if name == "digits":
+            preset["augmentation"]["rotation_degrees"] = 20.0
         preset["encoder"] = {
             "backbone": {**preset["encoder"]["backbone"], "width": 8},
             "projector": {"hidden": [16], "output": 6},
@@ -92,7 +94,8 @@ class Measured:
 def augmentation(config: RunConfig, dataset: PreparedDataset) -> Any:
     if dataset.kind == "point_cloud":
         return RandomRotation3D()
-    keys = {key: getattr(config.augmentation, key) for key in ("crop_scale", "flip_probability", "jitter")}
+    drawn = ("crop_scale", "flip_probability", "jitter", "rotation_degrees")
+    keys = {key: getattr(config.augmentation, key) for key in drawn}
     mean, std = statistics(dataset)
     return ImageAugmentation(input_size=(8, 8), size=(8, 8), mean=mean, std=std, **keys)
 
@@ -323,6 +326,7 @@ def test_augmentation_prediction(representation: str, measured: Callable[[str], 
                 "brightness": (factors[:, 0], drawn.jitter.numpy()),
                 "contrast": (factors[:, 1], drawn.jitter.numpy()),
                 "blur": (drawn.sigma.double().numpy(), drawn.blur.numpy()),
+                "rotation": (drawn.angle.double().numpy(), everywhere),
             }
         )
     for name, (y, acts) in columns[0].items():

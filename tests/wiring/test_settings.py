@@ -98,6 +98,8 @@ def another_in(name: str) -> Any:
     """Return another value of a field of the image augmentation."""
     if name == "blur_kernel":
         return 5
+    if name == "rotation_degrees":
+        return 30.0
     if name == "test_view":
         return "centre-crop"
     return another(getattr(AUGMENTATION, name), None)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, ClassVar, Self, TypeVar, get_args
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, TypeVar, get_args
 
 from pydantic import BeforeValidator, Field, SerializeAsAny
 
 from care_bench import plugins
 from care_bench.config.base import Settings, parse_by_name
 from care_bench.names import Fidelity, Reference
+
+if TYPE_CHECKING:
+    from care_bench.config.run import AugmentationConfig
 
 Weight = Annotated[float, Field(ge=0)]
 Momentum = Annotated[float, Field(ge=0, le=1)]
@@ -57,8 +60,8 @@ class MethodSettings(Settings):
     def check_batch(self, batch_size: int) -> None:
         """Raise ValueError where the method cannot work on batches of this size."""
 
-    def check_augmentation(self, kind: str) -> None:
-        """Raise ValueError where the method cannot work with an augmentation of this kind."""
+    def check_augmentation(self, augmentation: AugmentationConfig) -> None:
+        """Raise ValueError where the method cannot work with this augmentation of the views."""
 
     def shortened(self, batch_size: int) -> Self:
         """Return the settings for a check with a smaller batch, a power of two, whose parts are smaller or fewer."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from pydantic import PositiveFloat, PositiveInt, model_validator
 
 from care_bench.config.methods.base import AnyBaseSettings, MethodSettings, Weight, Width, method
 from care_bench.names import Fidelity, Representation
+
+if TYPE_CHECKING:
+    from care_bench.config.run import AugmentationConfig
 
 SHORT_SPLITS = 4
 """Largest number of splits in a check; it divides a batch of 8 into chunks of two."""
@@ -131,12 +134,17 @@ class AugSelfSettings(SiameseWrapper):
     predictor_hidden: tuple[Width, ...] = (512, 512)
     """Hidden widths of each head."""
 
-    def check_augmentation(self, kind: str) -> None:
-        """Raise ValueError unless the views are cropped images."""
-        if kind != "image":
+    def check_augmentation(self, augmentation: AugmentationConfig) -> None:
+        """Raise ValueError unless the views are crops of upright images."""
+        if augmentation.kind != "image":
             raise ValueError(
-                f"augself predicts crop and colour, which an augmentation of kind {kind!r} does not have; expected "
-                "images, or the method parameter_prediction"
+                f"augself predicts crop and colour, which an augmentation of kind {augmentation.kind!r} does not have; "
+                "expected images, or the method parameter_prediction"
+            )
+        if augmentation.rotation_degrees > 0:
+            raise ValueError(
+                "augself predicts the crop of upright images and no rotation; augmentation.rotation_degrees is "
+                f"{augmentation.rotation_degrees:g}, expected 0, or the method parameter_prediction"
             )
 
 

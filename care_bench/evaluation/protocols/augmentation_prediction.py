@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 CROP = ("crop_x", "crop_y", "crop_size")
 COLOUR = ("brightness", "contrast"), ("saturation", "hue")
 """The second two act where the image is not turned gray."""
-ALL = (*CROP, *COLOUR[0], *COLOUR[1], "blur")
+ALL = (*CROP, *COLOUR[0], *COLOUR[1], "blur", "rotation")
 
 
 def _needs_images(dataset: PreparedDataset) -> str | None:
@@ -26,8 +26,10 @@ def _needs_images(dataset: PreparedDataset) -> str | None:
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
     from care_bench.augmentations import ImageParameters
 
+    names = ImageParameters.columns(rotates=True)
+
     def column(draws: Tensor, name: str) -> Tensor:
-        return draws[:, ImageParameters.columns().index(name)]
+        return draws[:, names.index(name)]
 
     def crops(draws: Tensor) -> dict[str, Tensor]:
         top, left, height, width = draws[:, :4].unbind(1)
@@ -52,7 +54,9 @@ def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
         ([{name: column(one, name) for name in COLOUR[1]} for one in draws], coloured),
         ([{"blur": column(one, "sigma")} for one in draws], blurred),
     ]
-    found: dict[str, Measurement] = {}
+    found = {"rotation": Measurement(None, 0, reason="the augmentation does not rotate images")}
+    if draws[0].shape[1] == len(names):
+        groups.append(([{"rotation": column(one, "angle")} for one in draws], everywhere))
     for factors, acts in groups:
         found |= _predicted(embedded, factors, [acts(one) for one in draws])
     if embedded.dataset.train.inputs.shape[1] == 1:
