@@ -84,6 +84,7 @@ class ImportedEncoder(FeatureExtractor):
                 if name == HEAD:
                     assert self.projector is not None
                     found = functional.normalize(self.projector(found), dim=1)
+                    self.pooling[HEAD] = "scaled to unit length"
             else:
                 found = self._rows(name, self._caught.get(name), len(inputs), pools=True)
             rows[name] = found

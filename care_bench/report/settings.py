@@ -70,9 +70,33 @@ def imported_lines(records: Sequence[Record], order: Order) -> list[str]:
     }
     for (_, name), record in sorted(imported.items()):
         content = _parse(record.config, f"the config of {name} on {record.dataset}", "provenance")
-        words = ", ".join(_words(key, value) for key, value in _flat(content["provenance"]) if value)
-        found.setdefault((name, words), []).append(record.dataset)
+        found.setdefault((name, _origin(content["provenance"])), []).append(record.dataset)
     return [f"{name}, imported on {' and '.join(on)}: {words}." for (name, words), on in found.items()]
+
+
+def _origin(provenance: Settings) -> str:
+    """Say where an imported encoder and its weights come from, and what it takes."""
+    made_by = ", ".join(f"{maker} {version}" for maker, version in provenance["made_by"].items())
+    words = [f"{provenance['encoder']} ({made_by})"]
+    if digest := provenance.get("weights_sha256"):
+        under = f"under {provenance['prefix']}" if provenance["prefix"] else "without a prefix"
+        words.append(
+            f"weights {provenance['weights']} (sha256 {digest[:12]}, {provenance['matched']} tensors {under}, "
+            f"{provenance['naming']})"
+        )
+        if provenance["partial"]:
+            words.append(f"PARTIAL: {provenance['missing']} tensors keep their initial values")
+    else:
+        words.append(f"weights: {provenance['weights']}")
+    words += [f"layer {layer}: {description}" for layer, description in provenance["layers"].items()]
+    if provenance["size"] is not None:
+        mean, std = (", ".join(f"{value:g}" for value in provenance[key]) for key in ("mean", "std"))
+        words.append(f"images of {provenance['size']} px, mean {mean}, standard deviation {std}")
+    if provenance["repeated_channels"] > 1:
+        words.append("their one channel repeated")
+    if difference := provenance["difference_of_two_passes"]:
+        words.append(f"not deterministic: two passes differ by {difference:.2g}")
+    return "; ".join(words)
 
 
 def measuring_lines(records: Sequence[Record], order: Order) -> list[str]:

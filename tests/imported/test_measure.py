@@ -135,7 +135,7 @@ def test_a_collection_and_its_report_have_the_rows(measured: tuple[Path, Ended],
     page = (tmp_path / "report" / "all" / "report.md").read_text()
     assert "| mine (imported: mine.py:grey) |" in page
     assert "| mine@0 (imported: mine.py:grey) |" in page
-    assert "mine, imported on digits: encoder mine.py:grey" in page
+    assert "mine, imported on digits: mine.py:grey (mine.py sha256 " in page
 
 
 def test_an_edited_record_is_refused(measured: tuple[Path, Ended], tmp_path: Path) -> None:

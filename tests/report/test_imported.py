@@ -17,7 +17,23 @@ from care_bench.report.settings import imported_lines, settings_lines
 from tests.report.laid_out import tables
 
 Make = Callable[..., Record]
-PROVENANCE = {"encoder": "timm:resnet18", "weights": "a.pth", "matched": 120, "missing": 0, "partial": False}
+PROVENANCE = {
+    "encoder": "timm:resnet18",
+    "made_by": {"timm": "1.0.31"},
+    "weights": "a.pth",
+    "weights_sha256": "0123456789abcdef",
+    "prefix": "backbone.",
+    "naming": "by name",
+    "matched": 118,
+    "missing": 2,
+    "partial": True,
+    "layers": {"pooled": "512, as it is"},
+    "size": 32,
+    "mean": [0.485, 0.456, 0.406],
+    "std": [0.229, 0.224, 0.225],
+    "repeated_channels": 3,
+    "difference_of_two_passes": 0.0,
+}
 
 
 @pytest.fixture
@@ -57,7 +73,9 @@ def test_they_stand_in_the_columns_of_the_runs(record: Make, imported: Make) -> 
 def test_a_sentence_says_where_each_is_from(record: Make, imported: Make) -> None:
     records = [record(), imported(), imported(variant="mine@layer3"), imported(dataset="pictures")]
     assert imported_lines(records, Order()) == [
-        "mine, imported on digits and pictures: encoder timm:resnet18, matched 120, weights a.pth."
+        "mine, imported on digits and pictures: timm:resnet18 (timm 1.0.31); weights a.pth (sha256 0123456789ab, 118 "
+        "tensors under backbone., by name); PARTIAL: 2 tensors keep their initial values; layer pooled: 512, as it is; "
+        "images of 32 px, mean 0.485, 0.456, 0.406, standard deviation 0.229, 0.224, 0.225; their one channel repeated."
     ]
     assert not any("mine" in line for line in settings_lines(records, Order()))
 
