@@ -1,0 +1,102 @@
+"""Errors planted in what loads and measures imported encoders."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.mutations.conftest import Mutant, Plant, check, check_unchanged
+
+pytestmark = pytest.mark.mutation
+
+FOREIGN = ("imported/test_foreign_code.py",)
+LAYOUTS = ("imported/test_layouts.py",)
+REFUSED = ("imported/test_refused.py",)
+MEASURE = ("imported/test_measure.py",)
+MUTANTS = (
+    Mutant(
+        "a layer's records have the numbers of another",
+        "evaluation/records.py",
+        "layers = {row: embedder.embedded(row.layer) for row in chosen}",
+        "layers = {row: embedder.embedded(chosen[0].layer) for row in chosen}",
+        MEASURE,
+    ),
+    Mutant(
+        "the statistics of the images are not used",
+        "imported/encoder.py",
+        "return (pixels - self.mean) / self.std",
+        "return pixels",
+        FOREIGN,
+    ),
+    Mutant(
+        "a projection keeps its length",
+        "imported/encoder.py",
+        "found = functional.normalize(self.projector(found), dim=1)",
+        "found = self.projector(found)",
+        LAYOUTS,
+    ),
+    Mutant(
+        "maps with their channels last are pooled as others",
+        "imported/encoder.py",
+        "output.mean(dim=(1, 2) if last else (2, 3))",
+        "output.mean(dim=(2, 3))",
+        FOREIGN,
+    ),
+    Mutant(
+        "the momentum encoder is preferred",
+        "imported/matching.py",
+        "(-found[place], _rank(place[0]), len(place[0]), place)",
+        "(-found[place], -_rank(place[0]), len(place[0]), place)",
+        LAYOUTS,
+    ),
+    Mutant(
+        "tensors of another shape are taken for missing ones that nobody needs",
+        "imported/loading.py",
+        "absent = (*found.missing, *found.wrong)",
+        "absent = found.missing",
+        REFUSED,
+    ),
+    Mutant(
+        "buffers may change in evaluation mode",
+        "imported/checks.py",
+        "if not torch.equal(tensor, before[name]):",
+        "if tensor.shape != before[name].shape:",
+        REFUSED,
+    ),
+    Mutant(
+        "checkpoints may execute code",
+        "imported/checkpoints.py",
+        'return torch.load(file, map_location="cpu", weights_only=True)',
+        'return torch.load(file, map_location="cpu", weights_only=False)',
+        REFUSED,
+    ),
+    Mutant(
+        "records that are current are measured again",
+        "evaluation/imported.py",
+        "if unless_current and is_current(path, task.inputs()):",
+        "if unless_current and not path.exists():",
+        MEASURE,
+    ),
+    Mutant(
+        "the settings of a profile's encoder are not held against its records",
+        "artifacts/evaluated.py",
+        "if found != settings.recorded():",
+        "if not found:",
+        MEASURE,
+    ),
+    Mutant(
+        "the halves of a user's data overlap",
+        "data/own.py",
+        '"train": Split(split.inputs[~test],',
+        '"train": Split(split.inputs[test],',
+        ("data/test_own.py",),
+    ),
+)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_it_is_found(plant: Plant, mutant: Mutant) -> None:
+    check(plant, mutant)
+
+
+def test_the_same_tests_pass_on_an_unchanged_copy(plant: Plant) -> None:
+    check_unchanged(plant, MUTANTS)
