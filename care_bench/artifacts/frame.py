@@ -23,11 +23,11 @@ _DTYPES = {"value": "float64", "spread": "float64", "duration_s": "float64", "hi
 _DTYPES |= {**dict.fromkeys(("seed", "protocol_version", "n"), "int64"), "epoch": "Int64", "samples": "Int64"}
 
 _NESTED = ("environment", "values")
-"""Keys of a record that are JSON in a cell."""
+"""Keys of a record that are JSON in a cell of CSV. In Parquet, values are lists; they were JSON in older pins."""
 
 
 def frame(records: Sequence[Record]) -> pd.DataFrame:
-    """One row per record: its id, then its keys; environment and values as canonical JSON, None where there is none."""
+    """One row per record: its id, then its keys; the environment as canonical JSON, the values as lists of numbers."""
     import pandas as pd  # half a second that reading records does not need
 
     names = ["id", *Record.model_fields]
@@ -40,7 +40,8 @@ def encode(records: Sequence[Record]) -> dict[str, bytes]:
     """Return the files of records: name -> content. The same records give the same bytes."""
     tidy = frame(records)
     table, parquet = io.BytesIO(), io.BytesIO()
-    tidy.to_csv(table, index=False, lineterminator="\n")
+    as_text = tidy["values"].map(lambda values: None if values is None else _json(values))
+    tidy.assign(values=as_text).to_csv(table, index=False, lineterminator="\n")
     tidy.to_parquet(parquet, index=False)
     return {CSV: table.getvalue(), PARQUET: parquet.getvalue()}
 
@@ -71,14 +72,20 @@ def _record(row: dict[str, Any], where: str) -> Record:
 
 
 def _cell(value: Any, name: str) -> Any:
-    return sys.intern(canonical_json(value).decode()) if name in _NESTED and value is not None else value
+    if name == "values":
+        return None if value is None else list(value)
+    return _json(value) if name == "environment" else value
+
+
+def _json(value: Any) -> str:
+    return sys.intern(canonical_json(value).decode())
 
 
 def _with_nested(row: dict[str, Any], where: str) -> dict[str, Any]:
     nested = {}
     for key in _NESTED:
         try:
-            nested[key] = None if row[key] is None else json.loads(row[key])
+            nested[key] = json.loads(row[key]) if isinstance(row[key], str) else row[key]
         except (KeyError, TypeError, ValueError, RecursionError):
             raise CareBenchError(f"{where}: damaged record: {key} is not a JSON string") from None
     return {**row, **nested}
