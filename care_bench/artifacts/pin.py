@@ -103,6 +103,12 @@ def read_pin(folder: Path) -> Collection:
     return read_collection(folder, pinned=True)
 
 
+def pins_of(results: Path, profile: str) -> list[Collection]:
+    """Read the intact pins of a profile; damaged ones are left to :func:`damaged_pins`."""
+    folders = [folder for folder in pinned(results)[0] if _matches(folder)]
+    return [read_pin(folder) for folder in folders if Manifest.load(folder).about.get("profile") == profile]
+
+
 def collected(results: Path) -> tuple[list[Path], dict[Path, str]]:
     """Fresh collections, sorted by name, without empty folders; and what is no folder, with a phrase that says so.
 

@@ -10,9 +10,9 @@ from rich.console import Console
 
 from care_bench.artifacts.collection import COLLECTED, HOW_TO_COLLECT, PINNED, Collection, read_collection
 from care_bench.artifacts.folders import reading
-from care_bench.artifacts.pin import collected, damaged_pins, pinned, read_pin, read_pins
+from care_bench.artifacts.pin import collected, damaged_pins, pinned, pins_of, read_pin, read_pins
 from care_bench.errors import CareBenchError, unknown
-from care_bench.report.document import TITLE, build_section, glossary_section
+from care_bench.report.document import TITLE, agreement_lines, build_section, glossary_section
 from care_bench.report.model import Document
 from care_bench.report.paper import read_paper
 from care_bench.report.terminal import publish
@@ -57,13 +57,16 @@ def write_report(
     collections = _read_all(results) if collection is None else [_read_one(results, collection)]
     if not collections and theory is None:
         raise CareBenchError(f"no collection in {results}; {HOW_TO_COLLECT}")
-    sections = [build_section(found, paper) for found in collections]
+    pins = {found.key: [] if found.pinned_on else pins_of(results, found.profile) for found in collections}
+    sections = [build_section(found, paper, pins[found.key]) for found in collections]
     sections += [glossary_section(collections)] if collections else []
     sections += [theory] if theory else []
     document = Document(TITLE, tuple(sections))
     name = "all" if collection is None else collections[0].name
     folder = results / "report" / name if out is None else out
-    return publish(document, folder, "report", {ending: FORMATS[ending](document) for ending in wanted}, console)
+    texts = {ending: FORMATS[ending](document) for ending in wanted}
+    closing = [line for found in collections for line in agreement_lines(found, pins[found.key])]
+    return publish(document, folder, "report", texts, console, closing)
 
 
 def _known_formats(formats: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from care_bench.artifacts import Record
+from care_bench.artifacts.agreement import agreement
 from care_bench.artifacts.collection import Collection
 from care_bench.evaluation.glossary import of_metrics
 from care_bench.report.figures import accuracy_figure, certificate_figure
@@ -27,12 +28,13 @@ _HEADER = ("run", "measurement", "value", "sha256", "config", "data", "weights",
 _SHORT = 12
 
 
-def build_section(collection: Collection, paper: list[PaperValue] | str) -> Section:
+def build_section(collection: Collection, paper: list[PaperValue] | str, pins: Iterable[Collection] = ()) -> Section:
     """Lay out one collection.
 
     Args:
         collection: fresh or pinned records.
         paper: the paper's values, or the reason why there are none.
+        pins: of the same profile, which the numbers of a fresh collection are compared with.
     """
     grid = Grid(collection)
     tables, absent = build_tables(grid, paper)
@@ -49,7 +51,7 @@ def build_section(collection: Collection, paper: list[PaperValue] | str) -> Sect
         key=collection.key,
         title=f"Collection {collection.key}",
         parts=(
-            Statements(tuple(_statements(collection, grid))),
+            Statements((*_statements(collection, grid), *agreement_lines(collection, pins))),
             *tables,
             *(figure for figure in figures if isinstance(figure, Figure)),
             *([Statements(tuple(absent), "Not in this report")] if absent else []),
@@ -77,6 +79,26 @@ def evidence_table(header: tuple[str, ...], rows: dict[str, list[Cell]]) -> Tabl
 def digest_cell(digest: str) -> Cell:
     """Return the cell of a hash, cut for reading."""
     return Cell(digest[:_SHORT] or "none", whole=digest)
+
+
+def agreement_lines(collection: Collection, pins: Iterable[Collection]) -> list[str]:
+    """Say how far the numbers of a fresh collection are those of pins of its profile, one sentence per pin."""
+    lines = []
+    for pinned in () if collection.pinned_on else pins:
+        found = agreement(collection.records, pinned.records)
+        if not found.compared:
+            lines.append(f"Agreement with {pinned.key}: none of its values was measured here by the same protocols.")
+            continue
+        line = f"Agreement with {pinned.key}: {found.equal} of {found.compared} values are equal to the bit"
+        if worst := found.worst:
+            line += (
+                f"; the largest relative difference is {found.difference:.1g} ({metric_label(worst.metric)}, "
+                f"{worst.representation}, of {worst.dataset}/{worst.variant}/seed{worst.seed})"
+            )
+        if found.apart:
+            line += f"; {found.apart} of its records have no counterpart by the same version of their protocol"
+        lines.append(f"{line}.")
+    return lines
 
 
 def _statements(collection: Collection, grid: Grid) -> list[str]:

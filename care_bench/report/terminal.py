@@ -25,7 +25,12 @@ _LABEL = 32
 
 
 def publish(
-    document: Document, folder: Path, stem: str, texts: Mapping[str, str], console: Console | None = None
+    document: Document,
+    folder: Path,
+    stem: str,
+    texts: Mapping[str, str],
+    console: Console | None = None,
+    closing: Iterable[str] = (),
 ) -> list[Path]:
     """Write the files of a document into a folder of their own, then print it; nothing is printed if that fails.
 
@@ -35,6 +40,7 @@ def publish(
         stem: name of the files without their ending.
         texts: ending -> content.
         console: where to print; by default standard output.
+        closing: lines to print last.
 
     Returns:
         The files of ``texts``, in its order.
@@ -53,6 +59,8 @@ def publish(
     paths = [folder / f"{stem}.{ending}" for ending in texts]
     for path in paths:
         shown.print(Text(f"wrote {path}"), soft_wrap=True)
+    for line in closing:
+        shown.print(Text(line))
     return paths
 
 

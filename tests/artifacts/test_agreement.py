@@ -1,0 +1,66 @@
+"""A fresh collection beside a pin of its profile."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from care_bench.artifacts import Record
+from care_bench.artifacts.agreement import agreement
+from care_bench.artifacts.collection import collect
+from care_bench.artifacts.pin import pin
+from care_bench.report.build import write_report
+from tests.sample_records import ROOT, write_runs
+
+Make = Callable[..., Record]
+
+
+def test_values_are_compared_where_the_same_thing_was_measured(record: Make) -> None:
+    missing = {"value": None, "n": 0, "reason": "diverged"}
+    pinned = [
+        record(value=80.0),
+        record(seed=1, value=50.0),
+        record(seed=2, value=10.0),
+        record(seed=3, value=10.0, protocol_version=2),
+        record(seed=4, **missing),
+        record(seed=5, **missing),
+        record(seed=6, value=10.0),
+    ]
+    fresh = [
+        record(value=80.0),
+        record(seed=1, value=40.0),
+        record(seed=2, value=10.0 + 1e-9),
+        record(seed=3, value=10.0),
+        record(seed=4, **missing),
+        record(seed=5, value=1.0),
+    ]
+    found = agreement(fresh, pinned)
+    assert (found.compared, found.equal, found.apart) == (3, 1, 3)  # apart: seeds 3, 5 and 6
+    assert (found.difference, found.worst) == (pytest.approx(0.2), fresh[1])
+    same = agreement(fresh, fresh)
+    assert (same.compared, same.equal, same.difference, same.worst, same.apart) == (5, 5, 0.0, None, 0)
+
+
+def test_a_report_ends_with_it(record: Make, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    shutil.copytree(ROOT / "results" / "reference", results / "reference")
+    once = write_runs(tmp_path / "once", [record(value=80.0), record(seed=1, value=50.0)])
+    collect(once, results / "collected" / "small")
+    pin(results, "before", "small")
+    again = write_runs(tmp_path / "again", [record(value=80.0), record(seed=1, value=49.0)])
+    collect(again, results / "collected" / "small")
+    console = Console(record=True, width=160)
+    write_report(results, collection="small", formats=["md"], console=console)
+    said = " ".join(console.export_text().split())
+    line = (
+        "Agreement with pinned/before: 1 of 2 values are equal to the bit; the largest relative difference is 0.02 "
+        "(top-1, projection, of digits/simclr/seed1)."
+    )
+    assert said.endswith(line)
+    assert line.replace("_", "\\_") in (results / "report" / "small" / "report.md").read_text()
+    (results / "pinned" / "before" / "records.csv").write_text("damaged")
+    write_report(results, collection="small", formats=["md"], console=console)  # a damaged pin is a warning
