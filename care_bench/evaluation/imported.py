@@ -67,7 +67,7 @@ def measure_imported(
     where, device = f"encoder {config.variant}", best_device()
     with reproducible(True, config.threads, device, tf32=False):
         shape = dataset.train.inputs.shape[1:]
-        inputs = Inputs(dataset.kind, shape, tuple(dataset.mean), tuple(dataset.std))
+        inputs = Inputs(dataset.kind, shape, tuple(dataset.mean), tuple(dataset.std), dataset.sha256)
         loaded = load_imported(config.imported, inputs, where)
         for line in loaded.said:
             say(line)

@@ -18,30 +18,14 @@ from care_bench.imported.architectures import Architecture, build
 from care_bench.imported.checkpoints import read_checkpoint
 from care_bench.imported.checks import check_passes, random_inputs
 from care_bench.imported.encoder import POOLED, ImportedEncoder
+from care_bench.imported.inputs import Inputs
 from care_bench.imported.matching import Match, match
 from care_bench.imported.own_runs import build_run
 from care_bench.imported.projector import find_projector
 from care_bench.models import FeatureExtractor
-from care_bench.names import Kind
 
 SHOWN = 5
 """Most names in a line."""
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The samples of a data set.
-
-    Attributes:
-        kind: images or point clouds.
-        shape: (C, H, W) of an image, or (P, 3) of a point cloud.
-        mean, std: per channel over the training images, in [0, 1]; empty for point clouds.
-    """
-
-    kind: Kind
-    shape: tuple[int, ...]
-    mean: tuple[float, ...] = ()
-    std: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -76,8 +60,7 @@ def load_imported(settings: ImportedSettings, inputs: Inputs, where: str) -> Imp
     if settings.is_run:
         if settings.weights is not None:
             raise CareBenchError(f"{where}: {settings.encoder} has its own weights; expected no weights beside it")
-        statistics = settings.mean or inputs.mean, settings.std or inputs.std
-        architecture, head = build_run(settings, channels, statistics, where)
+        architecture, head = build_run(settings, inputs, where)
     else:
         architecture = build(settings, where)
     module = architecture.module.eval()
