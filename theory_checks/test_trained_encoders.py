@@ -23,6 +23,8 @@ LONGER = 4
 """How many times as many steps the thorough profile trains."""
 LEFT_LONGER = 0.4
 """What part of the motion the maps may then leave, in the middle of the starts."""
+UNTRAINED = 0.7
+"""What part of the motion the maps of an untrained encoder leave at least, in the middle of the starts."""
 KEPT_APART = "holds with assumption: uniformity keeps the embeddings apart"
 
 
@@ -79,7 +81,7 @@ def expected_bound(found: Maps) -> float:
     "training", [pytest.param(t, id=t.name, marks=pytest.mark.statement(t.name)) for t in TRAININGS]
 )
 def test_a_trained_encoder_has_orthogonal_maps_on_unseen_samples(training: Training) -> None:
-    problem, ends, left = training.problem(), [], []
+    problem, ends, left, untrained = training.problem(), [], [], []
     steps = training.steps * (LONGER if thorough() else 1)
     for seed in starts():
         encoder = initial(problem, seed)
@@ -88,16 +90,17 @@ def test_a_trained_encoder_has_orthogonal_maps_on_unseen_samples(training: Train
         after = maps(problem, encoder, seed)
         ends.append(ended(problem, encoder, seed, training.weight))
         left.append(after.residual / after.motion)
+        untrained.append(before.residual / before.motion)
         case = (
             f"d={problem.dimension} seed={seed}: residual {after.residual:.2f} of motion {after.motion:.2f}, best "
             f"linear map {after.defect:.2f} from O(d); untrained {before.residual:.2f} of {before.motion:.2f}"
         )
         observe_bound(training.name, value=after.residual, bound=expected_bound(after), case=case)
         assert after.residual <= expected_bound(after)
-        assert before.residual > 0.7 * before.motion  # no map explains what an untrained encoder does
         assert after.motion > 0.3  # the maps move the embeddings: this is not invariance
         assert after.uniformity < 0.3 < COLLAPSED < before.uniformity
     observe_starts(training.name, len(ends), ends)
+    assert statistics.median(untrained) > UNTRAINED  # no map explains what an untrained encoder does
     if thorough():
         assert statistics.median(left) < LEFT_LONGER
     else:
