@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -60,6 +61,8 @@ def measure(
     """
     imported = ImportedSettings.parse(encoder, "encoder")
     check_file_name("the folder of --out", out.name)
+    if not out.is_dir() and os.path.lexists(out):
+        raise CareBenchError(f"--out {out} is no folder; expected a folder, or nothing")
     chosen = EvaluationConfig() if settings is None else read_evaluation(settings)
     if samples is not None:
         chosen = chosen.model_copy(update={"samples": samples})

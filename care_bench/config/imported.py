@@ -55,6 +55,8 @@ class ImportedSettings(Settings):
     @field_validator("layers")
     @classmethod
     def _distinct(cls, layers: tuple[str, ...]) -> tuple[str, ...]:
+        if "" in layers:
+            raise ValueError("a layer has no name; expected 'pooled', 'projector' or the name of a module")
         if len(set(layers)) < len(layers):
             raise ValueError("a layer is repeated; expected distinct layers")
         return layers

@@ -28,6 +28,7 @@ def crop_and_flip(augmentation: Augmentation[Any]) -> Augmentation[Any]:
         jitter_probability=0.0,
         grayscale_probability=0.0,
         blur_probability=0.0,
+        rotation_degrees=0.0,
     )
 
 

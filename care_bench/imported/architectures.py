@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from care_bench.config.imported import ImportedSettings
 from care_bench.errors import CareBenchError, unknown
@@ -97,25 +99,49 @@ def _without_classifier(module: nn.Module, name: str, where: str) -> None:
 
 def _function(settings: ImportedSettings, where: str) -> Architecture:
     source, name = settings.source, settings.name
-    found = _from_file(Path(source), where) if source.endswith(".py") else _from_module(source, where)
-    if not callable(getattr(found, name, None)):
-        functions = {key for key, value in vars(found).items() if callable(value) and not key.startswith("_")}
-        raise CareBenchError(f"{where}: {source}: {unknown('function', name, functions)}")
-    try:
-        module = getattr(found, name)()
-    except Exception as error:
-        raise CareBenchError(f"{where}: {settings.encoder}() failed: {first_line(error)}") from error
+    path = Path(source) if source.endswith(".py") else None
+    with nullcontext() if path is None else _importing_beside(path):
+        found = _from_module(source, where) if path is None else _from_file(path, where)
+        if not callable(getattr(found, name, None)):
+            functions = {key for key, value in vars(found).items() if callable(value) and not key.startswith("_")}
+            raise CareBenchError(f"{where}: {source}: {unknown('function', name, functions)}")
+        with _failing(f"{where}: {settings.encoder}() failed"):
+            module = getattr(found, name)()
     if not isinstance(module, nn.Module):
+        kind = type(module).__name__
+        raise CareBenchError(f"{where}: {settings.encoder}() returned {kind}; expected a torch.nn.Module")
+    if any(isinstance(part, UninitializedParameter | UninitializedBuffer) for part in (*module.parameters(), *module.buffers())):
         raise CareBenchError(
-            f"{where}: {settings.encoder}() returned {type(module).__name__}; expected a torch.nn.Module"
+            f"{where}: {settings.encoder}() has lazy layers, whose weights have no shape yet; expected it to pass an "
+            "input through them first"
         )
-    if source.endswith(".py"):
-        return Architecture(module, made_by={Path(source).name: f"sha256 {sha256_of(Path(source), 'expected Python')}"})
+    if path is not None:
+        return Architecture(module, made_by={path.name: f"sha256 {sha256_of(path, 'expected Python')}"})
     package = source.partition(".")[0]
     try:
         return Architecture(module, made_by={package: version(package.replace("_", "-"))})
     except PackageNotFoundError:
         return Architecture(module, made_by={package: "of unknown version"})
+
+
+@contextmanager
+def _importing_beside(path: Path) -> Iterator[None]:
+    """Let a file import what lies beside it."""
+    folder = str(path.resolve().parent)
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+@contextmanager
+def _failing(what: str) -> Iterator[None]:
+    """Turn every failure of a user's code into one line; what interrupts the command passes."""
+    try:
+        yield
+    except (Exception, SystemExit) as error:
+        raise CareBenchError(f"{what}: {first_line(error)}") from error
 
 
 def _from_file(path: Path, where: str) -> Any:
@@ -127,25 +153,18 @@ def _from_file(path: Path, where: str) -> Any:
     assert spec is not None
     assert spec.loader is not None
     found = importlib.util.module_from_spec(spec)
-    folder = str(path.resolve().parent)
-    sys.path.insert(0, folder)  # it may import what lies beside it
-    try:
+    sys.modules[spec.name] = found  # dataclasses look their module up
+    with _failing(f"{where}: {path} cannot be imported"):
         spec.loader.exec_module(found)
-    except Exception as error:
-        raise CareBenchError(f"{where}: {path} cannot be imported: {first_line(error)}") from error
-    finally:
-        sys.path.remove(folder)
     return found
 
 
 def _from_module(name: str, where: str) -> Any:
-    try:
+    with _failing(f"{where}: module {name!r} cannot be imported"):
         return importlib.import_module(name)
-    except Exception as error:
-        raise CareBenchError(f"{where}: module {name!r} cannot be imported: {first_line(error)}") from error
 
 
-def first_line(error: Exception) -> str:
+def first_line(error: BaseException) -> str:
     """Return the kind of an error with the first line of what it says."""
     said = str(error).strip().splitlines()
     return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__

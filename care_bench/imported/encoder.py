@@ -110,6 +110,8 @@ class ImportedEncoder(FeatureExtractor):
             kind = "nothing" if output is None else f"a {type(output).__name__}"
             raise CareBenchError(f"{what} {kind}; expected a tensor of one row per input")
         shape = tuple(output.shape)
+        if 0 in shape[1:]:
+            raise CareBenchError(f"{what} a tensor {shape}; expected at least one number per input")
         if not shape or shape[0] != n:
             raise CareBenchError(f"{what} a tensor {shape} for {n} inputs; expected {n} rows")
         if output.ndim > 2 and not pools:

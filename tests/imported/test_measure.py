@@ -186,6 +186,7 @@ def test_point_clouds(encoders: Path, data: Path, tmp_path: Path) -> None:
         (("--dataset", "digits", "--mean", "0.5;0.5"), "--mean '0.5;0.5'; expected numbers with commas"),
         (("--dataset", "nowhere/pictures"), "no such folder or array file"),
         (("--dataset", "digits", "--layer", "7"), "unknown layer '7'"),
+        (("--dataset", "digits", "--out", "pyproject.toml"), "--out pyproject.toml is no folder"),
         (("--dataset", "digits", "--weights", "no.pth"), "no.pth"),
     ],
 )

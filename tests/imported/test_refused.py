@@ -87,6 +87,21 @@ class Noisy(Encoder):
         return rows + torch.rand(())
 
 
+def leaves() -> nn.Module:
+    raise SystemExit(3)
+
+
+class IsLazy(Encoder):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lazy = nn.LazyLinear(4)
+
+
+class GivesNothing(Encoder):
+    def wrong(self, rows: Tensor) -> Any:
+        return rows[:, :0]
+
+
 def no_module() -> int:
     return 3
 
@@ -107,6 +122,9 @@ def fails() -> nn.Module:
         ("Counts", "module.calls changes in evaluation mode"),
         ("StaysInTraining", "module stays in training mode"),
         ("no_module", "returned int; expected"),
+        ("leaves", "failed: SystemExit: 3"),
+        ("IsLazy", "has lazy layers, whose weights have no shape yet"),
+        ("GivesNothing", "gives a tensor (4, 0); expected at least one number"),
         ("fails", "failed: OSError: no such drive"),
         ("Encodr", "unknown function 'Encodr': did you mean 'Encoder'?"),
     ],
@@ -225,6 +243,7 @@ def test_half_precision_weights_are_used_as_float32(tmp_path: Path) -> None:
         (IMAGES, {"mean": [0.5]}, "mean has 1 numbers, std 3"),
         (IMAGES, {"size": 0}, "size = 0"),
         (IMAGES, {"layers": ["pooled", "pooled"]}, "a layer is repeated"),
+        (IMAGES, {"layers": [""]}, "a layer has no name"),
         (Inputs("point_cloud", (10, 3)), {"size": 32}, "size is for images, these are point clouds"),
         (Inputs("point_cloud", (10, 3)), {}, "cannot take inputs (4, 10, 3)"),
     ],
