@@ -110,7 +110,10 @@ def _function(settings: ImportedSettings, where: str) -> Architecture:
     if not isinstance(module, nn.Module):
         kind = type(module).__name__
         raise CareBenchError(f"{where}: {settings.encoder}() returned {kind}; expected a torch.nn.Module")
-    if any(isinstance(part, UninitializedParameter | UninitializedBuffer) for part in (*module.parameters(), *module.buffers())):
+    if any(
+        isinstance(part, UninitializedParameter | UninitializedBuffer)
+        for part in (*module.parameters(), *module.buffers())
+    ):
         raise CareBenchError(
             f"{where}: {settings.encoder}() has lazy layers, whose weights have no shape yet; expected it to pass an "
             "input through them first"

@@ -6,10 +6,12 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 
 from care_bench.artifacts import Record
+from care_bench.report.figures import drawing
 from care_bench.report.figures.accuracy import accuracy_figure, accuracy_points
 from care_bench.report.figures.certificate import certificate_figure, certificate_points
 from care_bench.report.labels import labels, variant_of
@@ -127,3 +129,81 @@ def test_the_figure_of_accuracy_repeats_to_the_byte_and_has_its_numbers(measured
     rows = list(csv.DictReader(io.StringIO(figure.data)))
     assert [float(row["accuracy"]) for row in rows] == [90.5, 88.5, 80.5, 0.5]
     assert accuracy_figure([one for one in measured if one.metric == "top1"], names) is None
+
+
+@pytest.fixture
+def canvas(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """The canvases of the figures, as they are saved."""
+    found: list[Any] = []
+
+    def saved(canvas: Any, form: Literal["svg", "pdf"]) -> bytes:
+        found.append(canvas)
+        return drawing.saved(canvas, form)
+
+    monkeypatch.setattr("care_bench.report.figures.accuracy.saved", saved)
+    return found
+
+
+def placed(record: Make, variant: str, accuracy: float, error: float, **place: Any) -> list[Record]:
+    place = {"variant": variant, "representation": "features", **place}
+    return [
+        record(metric="top1", protocol="knn-v1", value=accuracy, **place),
+        record(metric="held_out_wahba", value=error, **place),
+    ]
+
+
+def drawn(records: list[Record]) -> Figure:
+    figure = accuracy_figure(records, labels({variant_of(one) for one in records}))
+    assert isinstance(figure, Figure)
+    return figure
+
+
+def test_the_points_and_the_untrained_encoder_alone_decide_the_horizontal_axis(record: Make, canvas: list[Any]) -> None:
+    """80 to 90 with a margin of 8 % of 10; neither chance at 10 nor the oracle at 99 is in it."""
+    rows = [*placed(record, "simclr", 90.0, 0.5), *placed(record, "care", 85.0, 0.3)]
+    references = [("untrained", 80.0, 0.9), ("random", 10.0, 1.4), ("oracle", 99.0, 0.0)]
+    drawn([*rows, *(one for name, *numbers in references for one in placed(record, name, *numbers))])
+    (panel,) = canvas[0].axes
+    assert panel.get_xlim() == pytest.approx((79.2, 90.8))
+    upright = [line.get_xdata()[0] for line in panel.lines if len(set(line.get_xdata())) == 1 and line.get_ls() == ":"]
+    assert upright == [80.0]
+    assert "chance" not in panel.get_legend_handles_labels()[1]
+
+
+def test_one_point_is_in_the_middle(record: Make, canvas: list[Any]) -> None:
+    drawn(placed(record, "simclr", 50.0, 0.5))
+    assert canvas[0].axes[0].get_xlim() == pytest.approx((46.0, 54.0))
+
+
+def test_imported_encoders_are_hollow(record: Make, canvas: list[Any]) -> None:
+    ours = [*placed(record, "simclr", 90.0, 0.5), *placed(record, "untrained", 80.0, 0.9)]
+    assert "ollow" not in drawn(ours).caption
+    theirs = placed(record, "dino", 95.0, 0.8, method="imported", backbone="timm:vit_small")
+    figure = drawn([*ours, *theirs])
+    assert figure.caption.endswith("Hollow: not trained here.")
+    assert [float(row["accuracy"]) for row in csv.DictReader(io.StringIO(figure.data))] == [90.0, 80.0, 95.0]
+    (panel,) = canvas[-1].axes
+    faces = {line.get_xdata()[0]: line.get_markerfacecolor() for line in panel.lines if line.get_ls() == "None"}
+    assert faces.keys() == {90.0, 95.0}
+    assert faces[95.0] == "none" != faces[90.0]
+
+
+@pytest.mark.parametrize("datasets", [1, 2, 4])
+def test_the_legend_is_on_the_page_and_below_square_panels(record: Make, canvas: list[Any], datasets: int) -> None:
+    names = [f"care-with-a-rather-long-name-of-its-own-{k}" for k in range(12)]
+    drawn(
+        [
+            one
+            for k in range(datasets)
+            for place, name in enumerate(names)
+            for one in placed(record, name, 80.0 + place, 0.5, dataset=f"set{k}", method="care", base="simclr")
+        ]
+    )
+    page = canvas[0].bbox
+    (legend,) = canvas[0].legends
+    box = legend.get_window_extent()
+    assert page.x0 <= box.x0 <= box.x1 <= page.x1
+    assert page.y0 <= box.y0
+    for panel in canvas[0].axes[:datasets]:
+        assert panel.get_window_extent().y0 > box.y1
+        assert 0.8 < panel.get_window_extent().width / panel.get_window_extent().height < 1.25
