@@ -25,9 +25,7 @@ def tangent(augmentation: Augmentation[Any], views: Tensor, name: str) -> Tensor
     """Return the tangent of views as an encoder takes them, normalised, under a transformation of their pixels."""
     if not isinstance(augmentation, ImageAugmentation):
         return cloud_tangent(views, name)
-    mean, std = (
-        torch.tensor(part).to(views)[:, None, None] for part in (augmentation.mean, augmentation.std)
-    )
+    mean, std = (torch.tensor(part).to(views)[:, None, None] for part in (augmentation.mean, augmentation.std))
     return image_tangent(views * std + mean, name) / std
 
 

@@ -9,51 +9,27 @@ from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from care_bench.augmentations import Augmentation, ImageAugmentation, Parameters, RotationParameters
+from care_bench.augmentations import Augmentation, Parameters, RotationParameters
 from care_bench.augmentations.single import acting, at_strength
 from care_bench.augmentations.strengths import STRENGTHS
 from care_bench.augmentations.transfer import to_device
 from care_bench.config import EvaluationConfig
-from care_bench.data import UNLABELLED, PreparedDataset, Split
-from care_bench.errors import CareBenchError
+from care_bench.data import PreparedDataset, Split
 from care_bench.evaluation.derivatives import derivative, smooth, tangent
 from care_bench.evaluation.embedded import Embedded
-from care_bench.evaluation.measurement import MOST_SAMPLES, MOST_SINGLE, MOST_VELOCITIES
+from care_bench.evaluation.measurement import COMPOSED, MOST_CLOUDS, MOST_SAMPLES, MOST_SINGLE, MOST_VELOCITIES
+from care_bench.evaluation.parts import Part, check_finite
 from care_bench.evaluation.probe_stream import ProbeStream
+from care_bench.evaluation.views import composable, crop_and_flip, evenly_spaced, labelled, of_one_draw
 from care_bench.metrics.linear_probe import RECIPES
 from care_bench.metrics.trajectories import CLOUDS, axis_rotations
 from care_bench.models import Encoder, FeatureExtractor
 from care_bench.runs.randomness import generator
 
 __all__ = ["Embedded", "Embedder"]  # outside packages import Embedded from here, too
-
-Part = dict[str, Tensor]
-"""Representation -> its embeddings."""
-MOST_CLOUDS = 10_000
-"""Most point clouds of each split that are measured, evenly spaced, since each augmentation needs a copy of them."""
-SAMPLES = {
-    "test": "test samples",
-    "augmented": "augmented test samples",
-    "composed": "twice augmented test samples",
-    "train": "train samples",
-    "train_augmented": "augmented train samples",
-    "train_pairs": "train samples under draws of their own",
-    "test_pairs": "test samples under draws of their own",
-    "train_parameters": "draws of the train samples",
-    "test_parameters": "draws of the test samples",
-    "single": "test samples under one augmentation alone",
-    "velocities": "derivatives of test samples",
-    "train_clouds": "train clouds",
-    "test_clouds": "test clouds",
-    "trajectories": "rotated test samples",
-}
-"""Part -> its name in errors."""
-COMPOSED = 5
-"""Most sampled augmentations that are composed with a second one."""
 
 
 class Embedder:
@@ -92,7 +68,9 @@ class Embedder:
             most = min(MOST_CLOUDS, most or MOST_CLOUDS)
         self.encoder = encoder.to(device).eval()
         self.augmentation = augmentation
-        self.dataset = replace(dataset, train=_few(_labelled(dataset.train), most), test=_few(dataset.test, most))
+        self.dataset = replace(
+            dataset, train=evenly_spaced(labelled(dataset.train), most), test=evenly_spaced(dataset.test, most)
+        )
         self.settings = settings
         self.device = device
         self.where = where
@@ -134,7 +112,7 @@ class Embedder:
         """Return training images as CARE's release augments them on small images, or MoCo's on ImageNet."""
         assert isinstance(self.encoder, Encoder), "only a run has a backbone whose BatchNorm can be trained"
         released = protocol == "released-small-v1"
-        augmentation = self.pretraining if released else _crop_and_flip(self.pretraining)
+        augmentation = self.pretraining if released else crop_and_flip(self.pretraining)
         seed, batch = self.settings.augmentation_seed, RECIPES[protocol].batch
         return ProbeStream.of(self.encoder, augmentation, self.dataset, batch, released, seed, self.device)
 
@@ -148,7 +126,7 @@ class Embedder:
             began = time.perf_counter()
             found = self.make(name)
             for representation in self.encoder.representations:
-                self._check_finite(name, representation, found[representation])
+                check_finite(self.where, name, representation, found[representation])
             self._parts[name] = found
             self.seconds += time.perf_counter() - began
         return self._parts[name]
@@ -177,17 +155,17 @@ class Embedder:
 
     def _augmented(self, split: Split, parameters: Parameters) -> Part:
         def view(samples: Tensor, i: int) -> Tensor:
-            return _apply(self.augmentation, samples, parameters[i])
+            return of_one_draw(self.augmentation, samples, parameters[i])
 
         return self._copies(split, len(parameters), view)
 
     def _composed(self, first: Parameters) -> Part:
         """Embed the test samples under a second augmentation, drawn for the size of a view, after each first one."""
-        before, after = _composable(self.augmentation)
+        before, after = composable(self.augmentation)
         second = after.sample(len(first), self._generator("composed"))
 
         def view(samples: Tensor, i: int) -> Tensor:
-            return _apply(after, _apply(before, samples, first[i]), second[i])
+            return of_one_draw(after, of_one_draw(before, samples, first[i]), second[i])
 
         return self._copies(self.dataset.test, len(first), view)
 
@@ -200,7 +178,7 @@ class Embedder:
 
     def _pairs(self, split: Split, parameters: Parameters) -> Part:
         """Embed samples, evenly spaced, plain and each under its own draw: (n, 2 d)."""
-        few = _few(split, len(parameters))
+        few = evenly_spaced(split, len(parameters))
         rows = torch.split(torch.arange(len(few)), self.settings.batch_size)
         plain = self._plain(few)
         moved = self._embed(
@@ -214,7 +192,7 @@ class Embedder:
 
     def _single(self) -> Part:
         """Embed a few test samples plain, then under each augmentation alone at each strength: (1 + S, k, d)."""
-        few = _few(self.dataset.test, MOST_SINGLE)
+        few = evenly_spaced(self.dataset.test, MOST_SINGLE)
         copies = [self._plain(few)]
         for name in acting(self.augmentation):
             for strength in STRENGTHS[name]:
@@ -224,7 +202,7 @@ class Embedder:
 
     def _velocities(self) -> Part:
         """Embed a few test samples plain, then their derivatives under each smooth transformation: (1 + G, k, d)."""
-        few = _few(self.dataset.test, MOST_VELOCITIES)
+        few = evenly_spaced(self.dataset.test, MOST_VELOCITIES)
         names = smooth(self.augmentation)
         found: dict[str, list[Tensor]] = {name: [] for name in self.encoder.representations}
         for samples in self._batches(few):
@@ -236,7 +214,7 @@ class Embedder:
 
     def _inputs(self, split: Split, parameters: Parameters) -> Part:
         samples = torch.from_numpy(np.array(split.inputs)).to(self.device)
-        inputs = torch.stack([_apply(self.augmentation, samples, parameters[i]) for i in range(len(parameters))])
+        inputs = torch.stack([of_one_draw(self.augmentation, samples, parameters[i]) for i in range(len(parameters))])
         return dict.fromkeys(self.encoder.representations, inputs)
 
     def _trajectories(self) -> Part:
@@ -275,58 +253,3 @@ class Embedder:
             for name, rows in self.encoder.represent(views).items():
                 found[name].append(rows)
         return {name: torch.cat(rows) for name, rows in found.items()}
-
-    def _check_finite(self, name: str, representation: str, rows: Tensor) -> None:
-        # One copy at a time: isfinite needs more memory than its input.
-        copies = rows.unbind() if rows.ndim > 2 else (rows,)
-        bad = sum(int((~torch.isfinite(copy)).any(dim=-1).sum()) for copy in copies)
-        if bad:
-            raise CareBenchError(
-                f"{self.where}: {bad} {representation} rows of the {SAMPLES[name]} are not finite; expected finite "
-                "embeddings (the encoder has diverged)"
-            )
-
-
-def _apply(augmentation: Augmentation[Any], samples: Tensor, one: Parameters) -> Tensor:
-    return augmentation.apply(samples, one.repeat_interleave(len(samples)))
-
-
-def _crop_and_flip(augmentation: Augmentation[Any]) -> Augmentation[Any]:
-    """Return random resized crops of 8 % to all of the image and flips, as torchvision's classifiers are trained."""
-    assert isinstance(augmentation, ImageAugmentation)
-    return replace(
-        augmentation,
-        crop_scale=(0.08, 1.0),
-        flip_probability=0.5,
-        jitter_probability=0.0,
-        grayscale_probability=0.0,
-        blur_probability=0.0,
-    )
-
-
-def _composable(augmentation: Augmentation[Any]) -> tuple[Augmentation[Any], Augmentation[Any]]:
-    """Return the first and the second augmentation of a composition.
-
-    For images, the first one returns views in [0, 1]; the second one takes images of their size and normalises.
-    """
-    if not isinstance(augmentation, ImageAugmentation):
-        return augmentation, augmentation
-    channels = len(augmentation.mean)
-    before = replace(augmentation, mean=(0.0,) * channels, std=(1.0,) * channels)
-    return before, replace(augmentation, input_size=augmentation.size)
-
-
-def _labelled(split: Split) -> Split:
-    """Leave out samples without a class, which are for pretraining only."""
-    classes = split.labels.get("class")
-    return split if classes is None or (classes != UNLABELLED).all() else _rows(split, classes != UNLABELLED)
-
-
-def _few(split: Split, most: int | None) -> Split:
-    if most is None or most >= len(split):
-        return split
-    return _rows(split, np.arange(most) * len(split) // most)
-
-
-def _rows(split: Split, rows: npt.NDArray[Any]) -> Split:
-    return Split(split.inputs[rows], {name: labels[rows] for name, labels in split.labels.items()})

@@ -39,6 +39,10 @@ MOST_SINGLE = 1024
 """Most test samples, evenly spaced, that are measured under single augmentations at many strengths."""
 MOST_VELOCITIES = 512
 """Most test samples, evenly spaced, whose embeddings are differentiated."""
+MOST_CLOUDS = 10_000
+"""Most point clouds of each split that are measured, evenly spaced, since each augmentation needs a copy of them."""
+COMPOSED = 5
+"""Most sampled augmentations that are composed with a second one."""
 FEWER_DRAWS = f"Of more than {MOST_SAMPLES:,} test samples, the first {FEW_DRAWS} draws."
 """Caption of a protocol that fits maps of its own."""
 

@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from care_bench.evaluation.embed import Embedder, Part
+from care_bench.evaluation.embed import Embedder
+from care_bench.evaluation.parts import Part
 from care_bench.evaluation.probe_stream import ProbeStream
 from care_bench.names import Reference
 from care_bench.runs.randomness import generator

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from care_bench.augmentations import ImageAugmentation, ImageParameters
 from care_bench.config import EvaluationConfig, RunConfig, parse_profile, read_profile
 from care_bench.data import PreparedDataset, load
-from care_bench.evaluation.embed import COMPOSED, Embedded, Embedder
+from care_bench.evaluation.embed import Embedded, Embedder
+from care_bench.evaluation.measurement import COMPOSED
 from care_bench.evaluation.run import evaluate
 from care_bench.models import Encoder
 from care_bench.runs.build import build_augmentation

@@ -18,6 +18,7 @@ MODES = ("wiring/test_modes.py",)
 EMBED = ("evaluation/test_embed.py",)
 PROTOCOLS = ("evaluation/test_protocols.py",)
 EMBEDDER = "evaluation/embed.py"
+VIEWS = "evaluation/views.py"
 EMBEDDED = "evaluation/embedded.py"
 PROBE_STREAM = ("evaluation/test_probe_stream.py",)
 CERTIFICATE = ("metrics/test_certificate.py",)
@@ -227,8 +228,8 @@ MUTANTS = (
     Mutant(
         "samples without a label are in the probe",
         EMBEDDER,
-        "_few(_labelled(dataset.train), most)",
-        "_few(dataset.train, most)",
+        "evenly_spaced(labelled(dataset.train), most)",
+        "evenly_spaced(dataset.train, most)",
         SPLITS,
     ),
     Mutant(
@@ -269,27 +270,27 @@ MUTANTS = (
     Mutant(
         "every copy has the first augmentation",
         EMBEDDER,
-        "_apply(self.augmentation, samples, parameters[i])\n\n        return",
-        "_apply(self.augmentation, samples, parameters[0])\n\n        return",
+        "of_one_draw(self.augmentation, samples, parameters[i])\n\n        return",
+        "of_one_draw(self.augmentation, samples, parameters[0])\n\n        return",
         EQUIVARIANCE,
     ),
     Mutant(
         "the second augmentation of a composition is applied first",
         EMBEDDER,
-        "_apply(after, _apply(before, samples, first[i]), second[i])",
-        "_apply(after, _apply(before, samples, second[i]), first[i])",
+        "of_one_draw(after, of_one_draw(before, samples, first[i]), second[i])",
+        "of_one_draw(after, of_one_draw(before, samples, second[i]), first[i])",
         COMPOSITION,
     ),
     Mutant(
         "a composition is normalised twice",
-        EMBEDDER,
+        VIEWS,
         "before = replace(augmentation, mean=(0.0,) * channels, std=(1.0,) * channels)",
         "before = replace(augmentation)",
         COMPOSITION,
     ),
     Mutant(
         "a few samples are the first ones",
-        EMBEDDER,
+        VIEWS,
         "np.arange(most) * len(split) // most",
         "np.arange(most)",
         EMBED,
