@@ -43,6 +43,8 @@ MOST_CLOUDS = 10_000
 """Most point clouds of each split that are measured, evenly spaced, since each augmentation needs a copy of them."""
 COMPOSED = 5
 """Most sampled augmentations that are composed with a second one."""
+FEW_COMPOSED = 3
+"""The same where there are more than ``MOST_SAMPLES`` test samples: each composition takes two decompositions."""
 FEWER_DRAWS = f"Of more than {MOST_SAMPLES:,} test samples, the first {FEW_DRAWS} draws."
 """Caption of a protocol that fits maps of its own."""
 
@@ -109,6 +111,11 @@ class Protocol:
     over_training: bool = False
     representations: tuple[Representation, ...] = REPRESENTATIONS
     family: Family = "other"
+
+
+def composed_draws(samples: int, draws: int) -> int:
+    """Return how many draws are composed with a second one, of a test set of so many samples."""
+    return min(draws, COMPOSED if samples <= MOST_SAMPLES else FEW_COMPOSED)
 
 
 def single(value: float) -> Measurement:

@@ -21,7 +21,7 @@ from care_bench.metrics.relative_equivariance import (
 )
 from care_bench.metrics.retrieval import Retrieval, factor_distance, retrieval
 from care_bench.metrics.trajectories import Regularity, axis_rotations, regularity
-from care_bench.metrics.wahba import Wahba, wahba, wahba_by_group
+from care_bench.metrics.wahba import Wahba, WahbaErrors, wahba, wahba_by_group, wahba_errors
 
 __all__ = [
     "Certificate",
@@ -40,6 +40,7 @@ __all__ = [
     "RelativeEquivariance",
     "Retrieval",
     "Wahba",
+    "WahbaErrors",
     "augmentation_prediction",
     "axis_rotations",
     "cached_linear_probe",
@@ -65,4 +66,5 @@ __all__ = [
     "rotation_generator",
     "wahba",
     "wahba_by_group",
+    "wahba_errors",
 ]

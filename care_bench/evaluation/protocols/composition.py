@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped, over_repeats
+from care_bench.evaluation.measurement import (
+    FEW_COMPOSED,
+    MOST_SAMPLES,
+    Measurement,
+    Metric,
+    Protocol,
+    never_skipped,
+    over_repeats,
+)
 
 if TYPE_CHECKING:
     from care_bench.evaluation.embedded import Embedded
@@ -25,7 +33,7 @@ def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
 
 PROTOCOL = Protocol(
     "composition-v1",
-    1,
+    2,
     (
         Metric(
             "composition_error",
@@ -34,7 +42,8 @@ PROTOCOL = Protocol(
             "composition error",
             "Root mean square over the test samples of |(R_a'a - R_a' R_a) f(x)|, mean over pairs of augmentations: 0 "
             "where composed augmentations act as composed rotations, and near invariance as well; read it beside "
-            "Wahba's error and the invariance.",
+            "Wahba's error and the invariance. "
+            f"Of more than {MOST_SAMPLES:,} test samples, the first {FEW_COMPOSED} draws.",
         ),
     ),
     never_skipped,
