@@ -125,7 +125,8 @@ def single(value: float) -> Measurement:
 
 def over_repeats(values: Tensor | Sequence[float]) -> Measurement:
     """Return mean, standard deviation and values of the repeats; of a single repeat, its value."""
-    numbers = tuple(float(value) for value in values)
+    # A tensor as a whole, so that the host waits for its device once.
+    numbers = tuple(float(value) for value in (values if isinstance(values, Sequence) else values.tolist()))
     if len(numbers) == 1:
         return single(numbers[0])
     mean = math.fsum(numbers) / len(numbers)
