@@ -30,8 +30,8 @@ MUTANTS = (
     Mutant(
         "held-out maps are measured where they were fitted",
         "metrics/held_out.py",
-        "source, other = z[fitted].double(), z[~fitted].double()",
-        "source, other = z[fitted].double(), z[~fitted].double()\n    fitted = ~fitted",
+        "source, other = z[rows].double(), z[others].double()",
+        "source, other = z[rows].double(), z[rows].double()\n    others = rows",
         HELD_OUT,
     ),
     Mutant(
@@ -135,22 +135,22 @@ MUTANTS = (
     Mutant(
         "the generator of a rotation is no skew-symmetric matrix",
         "metrics/lie_derivative.py",
-        "(product - product.mT) / sums",
-        "2 * product / sums",
+        "(inner - inner.mT) / sums",
+        "2 * inner / sums",
         LIE,
     ),
     Mutant(
         "the certificate takes the error over rotations",
         "evaluation/protocols/certificate.py",
-        'embedded.rotations["O"]',
-        'embedded.rotations["SO"]',
+        'embedded.wahba_errors["O"]',
+        'embedded.wahba_errors["SO"]',
         PROTOCOLS,
     ),
     Mutant(
         "the closed form is taken where it cancels",
         "metrics/wahba.py",
-        "if squared > CANCELLING * squares",
-        "if squared > 0",
+        "(squared > CANCELLING * squares).tolist()",
+        "(squared > 0).tolist()",
         ("metrics/test_wahba.py",),
     ),
     Mutant(
