@@ -79,8 +79,8 @@ MUTANTS = (
     Mutant(
         "the ridge is chosen on the test draws",
         "metrics/augmentation_prediction.py",
-        "best = (_ridge(x[~held], y[~held], x[held]) - y[held])",
-        "best = (_ridge(x, y, test_x) - test_y)",
+        "best = (_ridge(x[~held], y[~held], x[held], penalties) - y[held])",
+        "best = (_ridge(x, y, test_x, penalties) - test_y)",
         ("metrics/test_augmentation_prediction.py",),
     ),
     Mutant(
@@ -152,6 +152,27 @@ MUTANTS = (
         "(squared > CANCELLING * squares).tolist()",
         "(squared > 0).tolist()",
         ("metrics/test_wahba.py",),
+    ),
+    Mutant(
+        "the closed form is taken where it cancels, without maps",
+        "metrics/wahba.py",
+        "amin(dim=0) <= CANCELLING * squares",
+        "amin(dim=0) <= -squares",
+        ("metrics/test_wahba.py",),
+    ),
+    Mutant(
+        "the errors of later draws are those of reflections",
+        "metrics/wahba.py",
+        "torch.linalg.slogdet(products).sign",
+        "torch.ones_like(products[:, 0, 0])",
+        ("metrics/test_wahba.py",),
+    ),
+    Mutant(
+        "the later draws have the errors of the first ones",
+        EMBEDDED,
+        "wahba_errors(z, za[few:])",
+        "wahba_errors(z, za[: len(za) - few])",
+        EQUIVARIANCE,
     ),
     Mutant(
         "the released probe tests in training mode",
