@@ -20,7 +20,7 @@ from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
 from care_bench.evaluation.derivatives import derivative, smooth, tangent
 from care_bench.evaluation.embedded import Embedded
-from care_bench.evaluation.measurement import COMPOSED, MOST_CLOUDS, MOST_SAMPLES, MOST_SINGLE, MOST_VELOCITIES
+from care_bench.evaluation.measurement import MOST_CLOUDS, MOST_SAMPLES, MOST_SINGLE, MOST_VELOCITIES, composed_draws
 from care_bench.evaluation.parts import Part, check_finite
 from care_bench.evaluation.probe_stream import ProbeStream
 from care_bench.evaluation.views import composable, crop_and_flip, evenly_spaced, labelled, of_one_draw
@@ -87,7 +87,7 @@ class Embedder:
         self._makers: dict[str, Callable[[], Part]] = {
             "test": lambda: self._plain(self.dataset.test),
             "augmented": lambda: self._augmented(self.dataset.test, self._test_draw),
-            "composed": lambda: self._composed(self._test_draw[:COMPOSED]),
+            "composed": lambda: self._composed(self._test_draw),
             "train": lambda: self._plain(self.dataset.train),
             "train_augmented": lambda: self._augmented(self.dataset.train, self._train_draw),
             "train_pairs": lambda: self._pairs(self.dataset.train, self._own_draws("train")),
@@ -177,8 +177,9 @@ class Embedder:
 
         return self._copies(split, len(parameters), view)
 
-    def _composed(self, first: Parameters) -> Part:
-        """Embed the test samples under a second augmentation, drawn for the size of a view, after each first one."""
+    def _composed(self, drawn: Parameters) -> Part:
+        """Embed the test samples under a second augmentation, drawn for the size of a view, after a few first ones."""
+        first = drawn[: composed_draws(len(self.dataset.test), len(drawn))]
         before, after = composable(self.augmentation)
         second = after.sample(len(first), self._generator("composed"))
 

@@ -13,10 +13,10 @@ from torch.nn import functional
 
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
-from care_bench.evaluation.measurement import FEW_DRAWS, MOST_SAMPLES
+from care_bench.evaluation.measurement import FEW_DRAWS, MOST_SAMPLES, composed_draws
 from care_bench.evaluation.probe_stream import ProbeStream
-from care_bench.metrics.held_out import OrthogonalMap, orthogonal_maps
-from care_bench.metrics.wahba import Wahba, wahba_by_group
+from care_bench.metrics.held_out import HeldOut, OrthogonalMap, held_out_errors, orthogonal_maps
+from care_bench.metrics.wahba import Wahba, WahbaErrors, wahba_by_group, wahba_errors
 from care_bench.names import Group
 from care_bench.runs.randomness import generator
 
@@ -60,7 +60,10 @@ class Embedded:
 
     @property
     def composed(self) -> Tensor:
-        """(C, m, d) of the test samples under a second augmentation after each of the first C of ``augmented``."""
+        """(C, m, d) of the test samples under a second augmentation after each of the first C of ``augmented``.
+
+        C is that of :func:`composed_draws`.
+        """
         return self.part("composed")
 
     @property
@@ -125,8 +128,23 @@ class Embedded:
 
     @cached_property
     def rotations(self) -> dict[Group, Wahba]:
-        """The best maps of ``directions`` for the ``few_draws``, and the errors of all: solved once for all uses."""
-        return wahba_by_group(*self.directions, maps=self.few_draws)
+        """The best maps of ``directions`` for the draws that are composed with a second one."""
+        z, za = self.directions
+        return wahba_by_group(z, za[: composed_draws(len(z), len(za))])
+
+    @cached_property
+    def wahba_errors(self) -> dict[Group, WahbaErrors]:
+        """The errors of the best maps of ``directions``, (A,) for all draws: solved once for all protocols."""
+        z, za = self.directions
+        few = self.rotations["SO"].error.shape[0]
+        others = wahba_errors(z, za[few:]) if few < len(za) else None
+        errors = {}
+        for group, solved in self.rotations.items():
+            parts: list[Wahba | WahbaErrors] = [solved] if others is None else [solved, others[group]]
+            errors[group] = WahbaErrors(
+                torch.cat([one.error for one in parts]), torch.cat([one.error_per_sample for one in parts])
+            )
+        return errors
 
     @property
     def fewer_directions(self) -> tuple[Tensor, Tensor]:
@@ -138,15 +156,26 @@ class Embedded:
         return z[rows], za[:, rows]
 
     @property
+    def is_large(self) -> bool:
+        """Whether there are so many test samples that protocols measure a part of them, or fewer draws."""
+        return len(self.test) > MOST_SAMPLES
+
+    @property
     def few_draws(self) -> int:
         """The first draws for which a protocol fits maps of its own: all, or ``FEW_DRAWS`` of a large set."""
         draws = len(self.directions[1])
-        return draws if len(self.test) <= MOST_SAMPLES else min(draws, FEW_DRAWS)
+        return min(draws, FEW_DRAWS) if self.is_large else draws
 
     @cached_property
     def fitted_half(self) -> Tensor:
         """(m,) bool, a random half of the test samples, to which held-out maps are fitted."""
         return self.half_of(len(self.test)).to(self.test.device)
+
+    @cached_property
+    def held_out(self) -> HeldOut:
+        """The errors of the maps of ``fitted_half`` on the other half, for each of the ``few_draws``."""
+        z, za = self.directions
+        return held_out_errors(z, za[: self.few_draws], self.fitted_half, self.half_maps)
 
     @cached_property
     def half_maps(self) -> list[OrthogonalMap]:

@@ -33,7 +33,7 @@ Family: TypeAlias = Literal[
 """Which tables of a report show a protocol."""
 MOST_SAMPLES = 4096
 """Most test samples of which protocols compare every pair: a larger set is cut to so many, evenly spaced."""
-FEW_DRAWS = 3
+FEW_DRAWS = 5
 """Most draws for which a protocol fits maps of its own, where there are more than ``MOST_SAMPLES`` test samples."""
 MOST_SINGLE = 1024
 """Most test samples, evenly spaced, that are measured under single augmentations at many strengths."""
@@ -43,6 +43,8 @@ MOST_CLOUDS = 10_000
 """Most point clouds of each split that are measured, evenly spaced, since each augmentation needs a copy of them."""
 COMPOSED = 5
 """Most sampled augmentations that are composed with a second one."""
+FEW_COMPOSED = 3
+"""The same where there are more than ``MOST_SAMPLES`` test samples: each composition takes two decompositions."""
 FEWER_DRAWS = f"Of more than {MOST_SAMPLES:,} test samples, the first {FEW_DRAWS} draws."
 """Caption of a protocol that fits maps of its own."""
 
@@ -111,6 +113,11 @@ class Protocol:
     family: Family = "other"
 
 
+def composed_draws(samples: int, draws: int) -> int:
+    """Return how many draws are composed with a second one, of a test set of so many samples."""
+    return min(draws, COMPOSED if samples <= MOST_SAMPLES else FEW_COMPOSED)
+
+
 def single(value: float) -> Measurement:
     """Return a value that was measured once."""
     return Measurement(value, 1)
@@ -118,7 +125,8 @@ def single(value: float) -> Measurement:
 
 def over_repeats(values: Tensor | Sequence[float]) -> Measurement:
     """Return mean, standard deviation and values of the repeats; of a single repeat, its value."""
-    numbers = tuple(float(value) for value in values)
+    # A tensor as a whole, so that the host waits for its device once.
+    numbers = tuple(float(value) for value in (values if isinstance(values, Sequence) else values.tolist()))
     if len(numbers) == 1:
         return single(numbers[0])
     mean = math.fsum(numbers) / len(numbers)

@@ -7,7 +7,7 @@ from care_bench.metrics.cosines import CosineStatistics, PositiveCosines, cosine
 from care_bench.metrics.equivariant_retrieval import RankedTargets, equivariant_retrieval
 from care_bench.metrics.held_out import HeldOut, OrthogonalMap, held_out_errors, orthogonal_maps
 from care_bench.metrics.knn import Knn, knn, knn_predict
-from care_bench.metrics.lie_derivative import LieDerivative, lie_derivative, on_sphere, rotation_generator
+from care_bench.metrics.lie_derivative import LieDerivative, RotationGenerators, lie_derivative, on_sphere
 from care_bench.metrics.linear_probe import LinearProbe, cached_linear_probe, linear_probe
 from care_bench.metrics.principal_component import (
     PrincipalComponent,
@@ -21,7 +21,7 @@ from care_bench.metrics.relative_equivariance import (
 )
 from care_bench.metrics.retrieval import Retrieval, factor_distance, retrieval
 from care_bench.metrics.trajectories import Regularity, axis_rotations, regularity
-from care_bench.metrics.wahba import Wahba, wahba, wahba_by_group
+from care_bench.metrics.wahba import Wahba, WahbaErrors, wahba, wahba_by_group, wahba_errors
 
 __all__ = [
     "Certificate",
@@ -39,7 +39,9 @@ __all__ = [
     "Regularity",
     "RelativeEquivariance",
     "Retrieval",
+    "RotationGenerators",
     "Wahba",
+    "WahbaErrors",
     "augmentation_prediction",
     "axis_rotations",
     "cached_linear_probe",
@@ -62,7 +64,7 @@ __all__ = [
     "relative_equivariance",
     "relative_equivariance_summary",
     "retrieval",
-    "rotation_generator",
     "wahba",
     "wahba_by_group",
+    "wahba_errors",
 ]

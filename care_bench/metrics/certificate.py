@@ -55,7 +55,7 @@ class Certificate:
         bound: the smallest of the bounds of rank k, which always hold.
         rank: the k of that bound.
         error: of the best map in O(d) of all samples.
-        held_out_error: of the best maps in O(d) of the even and of the odd samples, each on the others.
+        held_out_error: of the best maps in O(d) of the even and of the odd samples, each on the others, if not given.
     """
 
     loss: Tensor
@@ -69,13 +69,16 @@ class Certificate:
 
 
 @torch.no_grad()
-def certificate(z: Tensor, za: Tensor, error: Tensor | None = None) -> Certificate:
+def certificate(
+    z: Tensor, za: Tensor, error: Tensor | None = None, held_out_error: Tensor | None = None
+) -> Certificate:
     """Bound the error of the best orthogonal map from inner products, and measure it.
 
     Args:
         z: (n, d) embeddings of the plain samples, n >= 2.
         za: (..., n, d) embeddings of the same samples in the same order, one augmentation per leading index.
         error: (...), the error per sample over O(d), where Wahba's problem was solved already.
+        held_out_error: (...), in place of that of the even and of the odd samples, which takes two more solutions.
 
     Returns:
         Float64 tensors on the device of the inputs, computed in float64.
@@ -91,6 +94,8 @@ def certificate(z: Tensor, za: Tensor, error: Tensor | None = None) -> Certifica
     rows = [_of_view(plain, view.double()) for view in views]
     if error is None:
         error = wahba(z, views, group="O").error_per_sample
+    if held_out_error is None:
+        held_out_error = _held_out_error(z, views)
     loss, condition, printed, bound, rank = (torch.stack(column).reshape(leading) for column in zip(*rows, strict=True))
     return Certificate(
         loss=loss,
@@ -100,18 +105,19 @@ def certificate(z: Tensor, za: Tensor, error: Tensor | None = None) -> Certifica
         bound=bound,
         rank=rank,
         error=error.double().reshape(leading),
-        held_out_error=_held_out_error(z, views).reshape(leading),
+        held_out_error=held_out_error.double().reshape(leading),
     )
 
 
 @dataclass(frozen=True)
 class _Plain:
-    """The plain embeddings, (n, d) in float64, with d singular values and right singular vectors as columns."""
+    """The plain embeddings in float64: rows, d singular values, right singular vectors as columns, squared lengths."""
 
     rows: Tensor
     singular: Tensor
     directions: Tensor
     smallest: Tensor
+    lengths: Tensor
 
     @classmethod
     def of(cls, z: Tensor) -> _Plain:
@@ -122,7 +128,7 @@ class _Plain:
         _, singular, directions = torch.linalg.svd(triangle, full_matrices=n < d)
         singular = functional.pad(singular, (0, d - len(singular)))
         zero = max(n, d) * torch.finfo(z.dtype).eps * singular[0]  # as numpy's matrix_rank
-        return cls(rows, singular, directions.mT, torch.where(singular[-1] > zero, singular[-1], 0.0))
+        return cls(rows, singular, directions.mT, torch.where(singular[-1] > zero, singular[-1], 0.0), (rows**2).sum(1))
 
 
 def _of_view(plain: _Plain, view: Tensor) -> tuple[Tensor, ...]:
@@ -135,11 +141,12 @@ def _of_view(plain: _Plain, view: Tensor) -> tuple[Tensor, ...]:
     both = (plain.singular**4 + squares**2).cumsum(0) - 2 * (cross**2).cumsum(0).cumsum(1).diagonal()
     gaps = both.clamp(min=0).sqrt()
     tails = ((plain.singular**2).sum() - (plain.singular**2).cumsum(0)) + (squares.sum() - squares.cumsum(0))
-    trivial = (plain.rows**2).sum() + (view**2).sum()
+    lengths = (view**2).sum(1)
+    trivial = plain.lengths.sum() + lengths.sum()
     of_rank = (ALWAYS * gaps / plain.singular) ** 2 + tails.clamp(min=0)
     of_rank = torch.cat([trivial[None], torch.where(plain.singular > 0, of_rank, math.inf)])
     rank = of_rank.argmin()
-    own = ((plain.rows**2).sum(1) - (view**2).sum(1)).square().sum()  # a sample with itself is no pair
+    own = (plain.lengths - lengths).square().sum()  # a sample with itself is no pair
     loss = (gaps[-1] ** 2 - own).clamp(min=0) / (n * (n - 1))
     condition = gaps[-1].sqrt() / plain.smallest
     printed = PRINTED * gaps[-1] / plain.smallest / n**0.5

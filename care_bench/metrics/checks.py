@@ -61,7 +61,9 @@ def labelled(features: Tensor, labels: Tensor, num_classes: int, name: str) -> T
 def _finite(z: Tensor, name: str) -> None:
     if not z.is_floating_point():
         raise ValueError(f"{name} has dtype {z.dtype}; expected a floating point type")
-    # A view at a time: isfinite takes more memory than its input.
+    if torch.isfinite(z.sum()):  # so are all values; one pass, one wait for the device, no memory
+        return
+    # They may only overflow together. A view at a time: isfinite takes more memory than its input.
     views = z.unbind() if z.ndim > 2 else (z,)
     wrong = sum(view.numel() - int(view.isfinite().sum()) for view in views)
     if wrong:

@@ -12,6 +12,8 @@ from care_bench.metrics.checks import embedded_views
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 """Quantiles that protocol positive-cosine-v1 reports of a distribution."""
+ENTRIES_AT_ONCE = 2**18
+"""Entries of the embeddings held in float64 at a time: so many stay in a processor's cache."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,7 @@ def cosine_statistics(z: Tensor, za: Tensor) -> CosineStatistics:
     Source: Fig. 6 of CARE (arXiv 2306.13924), there with 20 augmentations and d = 2; protocol cosine-v1.
     """
     z, views = embedded_views(z, za, at_least=2)
-    plain = _directions(z, "z")
-    cosines = torch.stack([_cosines(plain, _directions(view, "za")) for view in views])
+    cosines = _cosines(z.expand_as(views), views, _norms(z, "z").expand(views.shape[:2]), _norms(views, "za"))
     return CosineStatistics(
         mean=cosines.mean(dim=1),
         variance=cosines.var(dim=1),
@@ -88,21 +89,36 @@ def positive_cosines(za: Tensor) -> PositiveCosines:
     if za.ndim != 3 or len(za) < 2:
         raise ValueError(f"za has shape {tuple(za.shape)}; expected (A, n, d) with A >= 2")
     _, views = embedded_views(za[0], za)
-    pairs = zip(views[0::2], views[1::2], strict=False)
-    cosines = torch.stack([_cosines(_directions(one, "za"), _directions(other, "za")) for one, other in pairs])
+    number = len(views) // 2 * 2
+    norms = _norms(views, "za")
+    cosines = _cosines(views[0:number:2], views[1:number:2], norms[0:number:2], norms[1:number:2])
     # numpy, because torch.quantile takes at most 16 million values.
     quantiles = np.quantile(cosines.cpu().numpy(), QUANTILES)
     return PositiveCosines(mean=cosines.mean(dim=1), quantiles=tuple(quantiles.tolist()))
 
 
-def _cosines(directions: Tensor, others: Tensor) -> Tensor:
-    return (directions * others).sum(dim=1).clamp(-1, 1)
+def _cosines(ones: Tensor, others: Tensor, norms: Tensor, other_norms: Tensor) -> Tensor:
+    """Return the cosines (A, n) of two sets of embeddings (A, n, d) with their norms (A, n), in float64."""
+    rows = max(1, ENTRIES_AT_ONCE // ones.shape[-1])
+    found = []
+    for copies in zip(ones, others, norms, other_norms, strict=True):
+        blocks = zip(*(torch.split(copy, rows) for copy in copies), strict=True)
+        found.append(torch.cat([_products(*block) for block in blocks]))
+    return torch.stack(found).clamp(-1, 1)
 
 
-def _directions(z: Tensor, name: str) -> Tensor:
-    """Return the rows of z over their norms, in float64."""
-    norms: Tensor = torch.linalg.vector_norm(z.double(), dim=1, keepdim=True)
+def _products(z: Tensor, za: Tensor, norms: Tensor, other_norms: Tensor) -> Tensor:
+    return (z.double() / norms[:, None] * (za.double() / other_norms[:, None])).sum(dim=1)
+
+
+def _norms(z: Tensor, name: str) -> Tensor:
+    """Return the norms of embeddings (..., n, d), in float64."""
+    rows = max(1, ENTRIES_AT_ONCE // z.shape[-1])
+    parts = [torch.linalg.vector_norm(part.double(), dim=1) for part in torch.split(z.reshape(-1, z.shape[-1]), rows)]
+    norms = torch.cat(parts).view(z.shape[:-1])
     zero = int((norms == 0).sum())
     if zero:
-        raise ValueError(f"{name} holds {zero} zero embedding(s) of {len(z)}; expected none, zero has no direction")
-    return z.double() / norms
+        raise ValueError(
+            f"{name} holds {zero} zero embedding(s) of {norms.numel()}; expected none, zero has no direction"
+        )
+    return norms

@@ -58,8 +58,7 @@ def equivariant_retrieval(predicted: Tensor, targets: Tensor) -> RankedTargets:
         own = distances.diagonal(start)[:, None]
         ranks.append((distances <= own + tie).sum(dim=1))  # its own target is one of them
     rank = torch.cat(ranks).double()
-    return RankedTargets(
-        reciprocal_rank=float(rank.reciprocal().mean()),
-        hit_at_1=100 * float((rank <= 1).double().mean()),
-        hit_at_5=100 * float((rank <= 5).double().mean()),
-    )
+    reciprocal, first, among_five = torch.stack(
+        [rank.reciprocal().mean(), (rank <= 1).double().mean(), (rank <= 5).double().mean()]
+    ).tolist()
+    return RankedTargets(reciprocal_rank=reciprocal, hit_at_1=100 * first, hit_at_5=100 * among_five)

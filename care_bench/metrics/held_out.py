@@ -78,18 +78,21 @@ def held_out_errors(z: Tensor, za: Tensor, fitted: Tensor, maps: list[Orthogonal
         ValueError: shapes do not match, a value is not finite, or one of the two parts is empty.
     """
     z, views = embedded_views(z, za)
-    fitted = _checked(fitted, z)
+    rows, others = _parts(fitted, z)
     maps = orthogonal_maps(z, views, fitted) if maps is None else maps
-    source, other = z[fitted].double(), z[~fitted].double()
+    source, other = z[rows].double(), z[others].double()
     u, singular, vh = torch.linalg.svd(source, full_matrices=False)
     inverse = torch.where(singular > LEAST_SINGULAR * singular[0], singular.reciprocal(), 0.0)
-    predictor = ((other @ vh.mT) * inverse) @ u.mT  # the held-out samples as combinations of the fitted ones
-    rows = []
+    # The held-out samples as combinations of the fitted ones, or of directions where these are fewer.
+    coordinates = (other @ vh.mT) * inverse
+    predictor = coordinates @ u.mT if len(source) <= source.shape[1] else None
+    found = []
     for view, turn in zip(views, maps, strict=True):
-        target = view[~fitted].double()
-        linear = predictor @ view[fitted].double()
-        rows.append(torch.stack([_rms(target - turn(other)), _rms(target - linear), _rms(target - other)]))
-    orthogonal, linear, identity = torch.stack(rows).unbind(dim=1)
+        target = view[others].double()
+        image = view[rows].double()
+        linear = coordinates @ (u.mT @ image) if predictor is None else predictor @ image
+        found.append(torch.stack([_rms(target - turn(other)), _rms(target - linear), _rms(target - other)]))
+    orthogonal, linear, identity = torch.stack(found).unbind(dim=1)
     return HeldOut(orthogonal, linear, identity, identity > LEAST_MOVEMENT * _rms(other))
 
 
@@ -103,9 +106,9 @@ def orthogonal_maps(z: Tensor, za: Tensor, fitted: Tensor) -> list[OrthogonalMap
         fitted: as there.
     """
     z, views = embedded_views(z, za)
-    fitted = _checked(fitted, z)
-    source = z[fitted].double()
-    return [_best(source, view[fitted].double()) for view in views]
+    rows, _ = _parts(fitted, z)
+    source = z[rows].double()
+    return [_best(source, view[rows].double()) for view in views]
 
 
 def _best(source: Tensor, target: Tensor) -> OrthogonalMap:
@@ -121,12 +124,14 @@ def _best(source: Tensor, target: Tensor) -> OrthogonalMap:
     return OrthogonalMap(right[:, :rank], left[:, :rank])
 
 
-def _checked(fitted: Tensor, z: Tensor) -> Tensor:
+def _parts(fitted: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the places of the fitted samples and of the others: found once, where a mask is searched at each use."""
     if fitted.shape != z.shape[:1] or fitted.dtype != torch.bool:
         raise ValueError(f"fitted has shape {tuple(fitted.shape)} and dtype {fitted.dtype}; expected ({len(z)},) bool")
-    if fitted.all() or not fitted.any():
-        raise ValueError(f"{int(fitted.sum())} of {len(z)} samples are fitted; expected some, and some held out")
-    return fitted.to(z.device)
+    rows, others = (part.nonzero()[:, 0] for part in (fitted, ~fitted))
+    if len(rows) in (0, len(z)):
+        raise ValueError(f"{len(rows)} of {len(z)} samples are fitted; expected some, and some held out")
+    return rows.to(z.device), others.to(z.device)
 
 
 def _rms(rows: Tensor) -> Tensor:

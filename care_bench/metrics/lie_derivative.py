@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from care_bench.metrics.checks import embedded
+from care_bench.metrics.checks import embedded, embedded_views
 
 LEAST_SPEED = 1e-6
 """Least root mean square speed, relative to the embeddings' norm, whose direction is more than rounding."""
@@ -49,48 +49,68 @@ def on_sphere(z: Tensor, velocity: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @torch.no_grad()
-def lie_derivative(z: Tensor, velocity: Tensor, fitted: Tensor) -> LieDerivative:
-    """Measure how fast embeddings move, and how much of the movement no rotation explains.
+def lie_derivative(z: Tensor, velocities: Tensor, fitted: Tensor) -> list[LieDerivative]:
+    """Measure how fast embeddings move, and how much of the movement no rotation explains, for each generator.
 
     Args:
         z: (n, d) embeddings f(x).
-        velocity: (n, d), d/dt f(g_t x) at t = 0 of the same samples.
+        velocities: (G, n, d), or (n, d) for one generator: d/dt f(g_t x) at t = 0 of the same samples.
         fitted: (n,) bool, the samples to which A is fitted; the others are measured.
 
     Raises:
         ValueError: shapes do not match, a value is not finite, or no sample is fitted or held out.
     """
-    z, velocity = embedded(z, "z").double(), embedded(velocity, "velocity").double()
-    if velocity.shape != z.shape or fitted.shape != z.shape[:1] or fitted.all() or not fitted.any():
-        shapes = f"z has shape {tuple(z.shape)}, velocity {tuple(velocity.shape)}, fitted {int(fitted.sum())} samples"
+    if velocities.shape[-2:] != z.shape or fitted.shape != z.shape[:1] or fitted.all() or not fitted.any():
+        shapes = (
+            f"z has shape {tuple(z.shape)}, velocities {tuple(velocities.shape)}, fitted {int(fitted.sum())} samples"
+        )
         raise ValueError(f"{shapes}; expected one velocity a row, and samples in both parts")
-    generator = rotation_generator(z[fitted], velocity[fitted])
-    other, moving = z[~fitted], velocity[~fitted]
-    still = bool(_rms(moving) <= LEAST_SPEED * _rms(other))
-    unexplained = float("nan") if still else float(_rms(moving - other @ generator.mT) / _rms(moving))
-    return LieDerivative(float(_rms(velocity)), unexplained)
+    z, velocities = embedded_views(z, velocities)
+    z = z.double()
+    fit, other = RotationGenerators(z[fitted]), z[~fitted]
+    found = []
+    for velocity in velocities.double():
+        moving = velocity[~fitted]
+        rest = moving - fit(velocity[fitted], other)
+        found.append(torch.stack([_rms(velocity), _rms(moving), _rms(rest)]))
+    least = LEAST_SPEED * _rms(other)
+    numbers = torch.cat([torch.stack(found), least.expand(len(found), 1)], dim=1).tolist()
+    return [
+        LieDerivative(speed, float("nan") if held_out <= slowest else unexplained / held_out)
+        for speed, held_out, unexplained, slowest in numbers
+    ]
 
 
-def rotation_generator(z: Tensor, velocity: Tensor) -> Tensor:
-    """Return the skew-symmetric A (d, d) that minimises the sum of |velocity_i - A z_i|^2, in float64.
+class RotationGenerators:
+    """The skew-symmetric A (d, d) that minimise the sum of |velocity_i - A z_i|^2, in float64: z is decomposed once.
 
     Setting the gradient over skew-symmetric matrices to zero gives A C + C A = B - B^T with C = sum z_i z_i^T and
     B = sum velocity_i z_i^T. In the eigenvectors of C, with eigenvalues c, it is A_jk = (B - B^T)_jk / (c_j + c_k);
-    planes in which no sample lies are not turned.
+    planes in which no sample lies are not turned. Let the columns of V span the samples: then A maps V to itself and
+    to its complement, by K = V^T B V and P = (1 - V V^T) B V diag(1 / c), and A = V K' V^T + P V^T - V P^T, so that no
+    d x d matrix is needed.
 
     Args:
-        z: (n, d).
-        velocity: (n, d).
+        z: (n, d) the samples.
     """
-    z, velocity = z.double(), velocity.double()
-    values, vectors = torch.linalg.eigh(z.mT @ z)
-    values = values.clamp(min=0)
-    product = vectors.mT @ velocity.mT @ z @ vectors
-    sums = values[:, None] + values[None, :]
-    zero = len(values) * torch.finfo(torch.float64).eps * values[-1]
-    inner = torch.where(sums > zero, (product - product.mT) / sums, 0.0)
-    generator: Tensor = vectors @ inner @ vectors.mT
-    return generator
+
+    def __init__(self, z: Tensor) -> None:
+        _, singular, vh = torch.linalg.svd(z.double(), full_matrices=False)
+        self.z = z.double()
+        values = singular.square()
+        self.values = torch.where(values > max(z.shape) * torch.finfo(torch.float64).eps * values[0], values, 0.0)
+        self.vectors = vh.mT
+
+    def __call__(self, velocity: Tensor, others: Tensor) -> Tensor:
+        """Return A applied to other rows (m, d), for the velocities (n, d) of the samples."""
+        image = velocity.double().mT @ (self.z @ self.vectors)
+        inner = self.vectors.mT @ image
+        sums = self.values[:, None] + self.values[None, :]
+        turned = torch.where(sums > 0, (inner - inner.mT) / sums, 0.0)
+        outer = torch.where(self.values > 0, (image - self.vectors @ inner) / self.values, 0.0)
+        coordinates = others @ self.vectors
+        moved: Tensor = coordinates @ (self.vectors @ turned + outer).mT - others @ outer @ self.vectors.mT
+        return moved
 
 
 def _rms(rows: Tensor) -> Tensor:

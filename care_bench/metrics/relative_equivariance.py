@@ -79,15 +79,17 @@ def relative_equivariance_summary(z: Tensor, za: Tensor) -> RelativeEquivariance
     z, views = embedded_views(z, za, at_least=2)
     n = len(z)
     stride = math.ceil(len(views) * (n * (n - 1) // 2) / RATIOS_KEPT)
-    total, count, seen = 0.0, 0, 0
-    kept = []
+    totals, without, kept = [], [], []
+    seen = 0
     for ratios in _ratios(z, views):
-        total += ratios.nansum().item()
-        count += int((~ratios.isnan()).sum())
-        sample = ratios[-seen % stride :: stride]
-        kept.append(sample[~sample.isnan()])
-        seen += len(ratios)
-    ordered = torch.cat(kept).sort().values
+        totals.append(ratios.nansum())
+        without.append(ratios.isnan().sum())
+        place, pairs = _every(stride, -seen % stride, ratios)
+        kept.append(ratios.flatten()[place])
+        seen += pairs
+    sample = torch.cat(kept)
+    ordered = sample[~sample.isnan()].sort().values
+    total, count = float(torch.stack(totals).sum()), seen - int(torch.stack(without).sum())
     return RelativeEquivariance(
         mean=total / count if count else math.nan,
         median=_middle(ordered, (len(ordered) - 1) // 2),
@@ -98,7 +100,9 @@ def relative_equivariance_summary(z: Tensor, za: Tensor) -> RelativeEquivariance
 
 @torch.no_grad()
 def _ratios(z: Tensor, views: Tensor) -> Iterator[Tensor]:
-    """Yield the ratios in float64, in the order (augmentation, i, j) with i < j, a block of rows at a time.
+    """Yield the ratios in float64, for each augmentation a block of rows i at a time, its columns from the first i on.
+
+    What is not above the diagonal is zero, so that each pair i < j is there once.
 
     With m = f(a(x)) - f(x) and s = f(a(x)) + f(x), the root of the numerator is (m' - m).(s' - s), which does not
     cancel as the difference of two squared distances does. A pair that did not move gives 0 / 0, which is nan.
@@ -107,17 +111,27 @@ def _ratios(z: Tensor, views: Tensor) -> Iterator[Tensor]:
     plain = z.double()
     rows = max(1, RATIOS_AT_ONCE // n)
     for view in views:
-        moved = view.double() - plain
-        sums = view.double() + plain
+        augmented = view.double()
+        moved, sums = augmented - plain, augmented + plain
         diagonal = (moved * sums).sum(dim=1)
         distance = moved.square().sum(dim=1)
         for start in range(0, n - 1, rows):
             here = slice(start, min(start + rows, n - 1))
             cross = moved[here] @ sums[start:].mT + sums[here] @ moved[start:].mT
-            change = diagonal[here, None] + diagonal[None, start:] - cross
+            change = (diagonal[here, None] + diagonal[None, start:]).sub_(cross)
             movement = distance[here, None] + distance[None, start:]
-            later = torch.ones_like(cross, dtype=torch.bool).triu(1)
-            yield (change / movement)[later].square()
+            yield change.div_(movement).square_().triu_(1)
+
+
+def _every(stride: int, first: int, block: Tensor) -> tuple[Tensor, int]:
+    """Return the flat places, in a block, of the first and then every so many of its pairs, and the number of pairs."""
+    rows, columns = block.shape
+    row = torch.arange(rows, device=block.device)
+    before = row * (columns - 1) - row * (row - 1) // 2  # pairs in earlier rows
+    pairs = rows * (columns - 1) - rows * (rows - 1) // 2
+    chosen = torch.arange(min(first, pairs), pairs, stride, device=block.device)
+    row = torch.searchsorted(before, chosen, right=True) - 1
+    return row * columns + row + 1 + chosen - before[row], pairs
 
 
 def _invariance(z: Tensor, views: Tensor) -> float:

@@ -1,8 +1,9 @@
-"""How many matrices all equivariance protocols of one encoder decompose: what is shared is decomposed once."""
+"""How many matrices of which shape the protocols decompose: a solution that is found twice is slow, not wrong."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -13,57 +14,76 @@ from torch.nn import functional
 
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
-from care_bench.evaluation import embedded as module
 from care_bench.evaluation.embedded import Embedded
+from care_bench.evaluation.measurement import composed_draws
 from care_bench.evaluation.protocols import OURS
 
-N, D, DRAWS, COMPOSED = 60, 8, 6, 5
-FAMILIES = ("equivariance", "positive pairs", "composition", "certificate", "held out")
-BESIDE = "equivariant-retrieval-v1"
-
-
-def rows(seed: int) -> Tensor:
-    return functional.normalize(torch.randn(N, D, generator=torch.Generator().manual_seed(seed)), dim=1)
+SAMPLES, DIMENSION, DRAWS = 60, 12, 7
+FAMILIES = ("equivariance", "positive pairs", "composition", "certificate", "held out", "lie derivative", "retrieval")
+SQUARE, HALF = (DIMENSION, DIMENSION), (SAMPLES // 2, DIMENSION)
+GENERATORS = ("translation_x", "rotation", "scale")
 
 
 @pytest.fixture
-def embedded() -> Embedded:
-    parts = {
-        "test": rows(0),
-        "augmented": torch.stack([rows(seed) for seed in range(1, DRAWS + 1)]),
-        "composed": torch.stack([rows(100 + seed) for seed in range(COMPOSED)]),
-    }
-    split = Split(np.zeros((N, 1, 2, 2), dtype=np.uint8), {})
-    dataset = PreparedDataset("random", "image", {}, split, split, "0" * 64, [], [])
-    return Embedded(dataset, EvaluationConfig(augmentations=DRAWS), parts.__getitem__)
+def decomposed(monkeypatch: pytest.MonkeyPatch) -> Counter[tuple[str, tuple[int, ...]]]:
+    """(decomposition, shape) -> how many such matrices were decomposed so far."""
+    found: Counter[tuple[str, tuple[int, ...]]] = Counter()
 
+    def counted(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+        def run(matrices: Tensor, *args: Any, **options: Any) -> Any:
+            found[name, tuple(matrices.shape[-2:])] += matrices.shape[:-2].numel()
+            return function(matrices, *args, **options)
 
-def counted(embedded: Embedded, monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """Measure all protocols, and count the matrices of each decomposition."""
-    found: Counter[str] = Counter()
-    for name in ("svd", "svdvals", "eigh"):
-        ours = getattr(torch.linalg, name)
+        return run
 
-        def counting(matrix: Tensor, *arguments: Any, name: str = name, ours: Any = ours, **options: Any) -> Any:
-            found[name] += matrix[..., 0, 0].numel()
-            return ours(matrix, *arguments, **options)
-
-        monkeypatch.setattr(torch.linalg, name, counting)
-    for protocol in OURS:
-        if protocol.family in FAMILIES or protocol.id == BESIDE:
-            protocol.measure(embedded)
+    for name in ("svd", "svdvals", "eigh", "eigvalsh"):
+        monkeypatch.setattr(torch.linalg, name, counted(name, getattr(torch.linalg, name)))
     return found
 
 
-def test_each_map_is_solved_once(embedded: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = counted(embedded, monkeypatch)
-    maps, halves, composed = DRAWS, 3 * DRAWS, 2 * COMPOSED  # halves: one of held-out maps, two of the certificate
-    inverse, plain = 1, 1  # of the linear map, and of the plain embeddings in the certificate
-    assert found == {"svd": maps + halves + composed + inverse + plain, "eigh": DRAWS}
+def measure_all() -> None:
+    """Measure random embeddings under every protocol that fits maps."""
+    draws = torch.Generator().manual_seed(0)
+
+    def unit(*shape: int) -> Tensor:
+        return functional.normalize(torch.randn(*shape, DIMENSION, generator=draws), dim=-1)
+
+    parts = {
+        "test": unit(SAMPLES),
+        "train": unit(SAMPLES),
+        "augmented": unit(DRAWS, SAMPLES),
+        "composed": unit(composed_draws(SAMPLES, DRAWS), SAMPLES),
+        "velocities": unit(1 + len(GENERATORS), SAMPLES),
+    }
+    split = Split(np.zeros((SAMPLES, 1, 1, 1), dtype=np.uint8), {})
+    dataset = PreparedDataset("random", "image", {}, split, split, "0" * 64, [], [])
+    settings = EvaluationConfig(augmentations=DRAWS)
+    embedded = Embedded(dataset, settings, parts.__getitem__, smooth=GENERATORS)
+    for protocol in OURS:
+        if protocol.family in FAMILIES:
+            assert all(one.value is not None or one.reason for one in protocol.measure(embedded))
 
 
-def test_a_large_set_has_maps_of_a_few_draws_alone(embedded: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_SAMPLES", N - 1)
-    monkeypatch.setattr(module, "FEW_DRAWS", 2)
-    found = counted(embedded, monkeypatch)
-    assert found == {"svd": 2 + 3 * 2 + 2 * 2 + 1 + 1, "svdvals": DRAWS - 2, "eigh": 2}
+def test_every_matrix_is_decomposed_once(decomposed: Counter[tuple[str, tuple[int, ...]]]) -> None:
+    measure_all()
+    # Maps of the five draws that are composed, and two for each composition; in the certificate the plain embeddings,
+    # and two halves of each draw; one half of each draw for what is held out.
+    assert decomposed["svd", SQUARE] == 5 + 2 * 5 + 1 + 2 * DRAWS + DRAWS
+    assert decomposed["svdvals", SQUARE] == DRAWS - 5, "the errors of the other draws"
+    assert decomposed["eigh", SQUARE] == DRAWS, "the views of the certificate"
+    assert decomposed["svd", HALF] == 2, "the linear map of what is held out, and the generators together"
+    assert len(decomposed) == 4
+
+
+def test_of_a_large_set_fewer_maps_are_fitted(
+    decomposed: Counter[tuple[str, tuple[int, ...]]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in ("measurement", "embedded"):
+        monkeypatch.setattr(f"care_bench.evaluation.{module}.MOST_SAMPLES", SAMPLES - 1)
+    measure_all()
+    # Three draws are composed; five have a map that is held out, whose error the certificate takes.
+    assert decomposed["svd", SQUARE] == 3 + 2 * 3 + 1 + 5
+    assert decomposed["svdvals", SQUARE] == DRAWS - 3
+    assert decomposed["eigh", SQUARE] == 5
+    assert decomposed["svd", HALF] == 2
+    assert len(decomposed) == 4

@@ -8,7 +8,7 @@ import torch
 from scipy.linalg import expm, lstsq
 from scipy.stats import special_ortho_group
 
-from care_bench.metrics import lie_derivative, on_sphere, rotation_generator
+from care_bench.metrics import RotationGenerators, lie_derivative, on_sphere
 
 
 def draw(shape, seed):
@@ -28,25 +28,28 @@ def by_least_squares(z, velocity):
         one = np.zeros((d, d))
         one[j, k], one[k, j] = 1, -1
         basis.append(one)
-    found = lstsq(np.stack([(z @ one.T).ravel() for one in basis], axis=1), velocity.ravel())[0]
+    found = lstsq(np.stack([(z @ one.T).ravel() for one in basis], axis=1), velocity.ravel(), cond=1e-10)[0]
     return np.tensordot(found, basis, 1)
 
 
-@pytest.mark.parametrize(("n", "d"), [(30, 2), (30, 5), (4, 6)])
+@pytest.mark.parametrize(("n", "d"), [(30, 2), (30, 5), (4, 6), (3, 9)])
 def test_the_best_generator_agrees_with_scipy(n, d):
     z, velocity = draw((n, d), 0) * np.linspace(0.2, 3, d), draw((n, d), 1)
-    found = rotation_generator(torch.from_numpy(z), torch.from_numpy(velocity)).numpy()
+    find = RotationGenerators(torch.from_numpy(z))
+    found = find(torch.from_numpy(velocity), torch.eye(d, dtype=torch.float64)).numpy().T
     assert found == pytest.approx(-found.T, abs=1e-12)
     expected = by_least_squares(z, velocity)
     # With few samples the matrix is not unique, what it does to them is.
     assert z @ found.T == pytest.approx(z @ expected.T, abs=1e-8)
+    assert found == pytest.approx(expected, abs=1e-8), "the one of least norm"
     if n > d:
         assert found == pytest.approx(expected, abs=1e-9)
 
 
 def measure(z, velocity, fitted=None):
     fitted = np.arange(len(z)) % 2 == 0 if fitted is None else fitted
-    return lie_derivative(*map(torch.from_numpy, (z, velocity, fitted)))
+    (found,) = lie_derivative(*map(torch.from_numpy, (z, velocity, fitted)))
+    return found
 
 
 def test_a_rotation_that_sets_in_is_explained():
@@ -65,14 +68,22 @@ def test_a_stretch_and_noise_are_not_explained():
     assert measure(z, draw((4000, 3), 1)).unexplained == pytest.approx(1, abs=0.01)
 
 
-def test_held_out_samples_are_measured():
-    z, velocity = draw((40, 4), 0), draw((40, 4), 1)
+@pytest.mark.parametrize("d", [4, 14])  # fewer dimensions than the ten fitted samples, and more
+def test_held_out_samples_are_measured(d):
+    z, velocity = draw((40, d), 0), draw((40, d), 1)
     fitted = np.arange(40) < 10
     generator = by_least_squares(z[fitted], velocity[fitted])
     rest = velocity[~fitted] - z[~fitted] @ generator.T
     expected = np.sqrt((rest**2).sum() / (velocity[~fitted] ** 2).sum())
     assert measure(z, velocity, fitted).unexplained == pytest.approx(expected, rel=1e-9)
     assert expected > 1
+
+
+def test_every_generator_is_measured_on_its_own():
+    z, velocities = draw((20, 3), 0), draw((3, 20, 3), 1)
+    fitted = torch.arange(20) % 2 == 0
+    together = lie_derivative(torch.from_numpy(z), torch.from_numpy(velocities), fitted)
+    assert together == [measure(z, velocity) for velocity in velocities]
 
 
 def test_an_invariant_encoder_has_no_speed_and_no_fraction():

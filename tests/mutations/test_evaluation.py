@@ -30,8 +30,8 @@ MUTANTS = (
     Mutant(
         "held-out maps are measured where they were fitted",
         "metrics/held_out.py",
-        "source, other = z[fitted].double(), z[~fitted].double()",
-        "source, other = z[fitted].double(), z[~fitted].double()\n    fitted = ~fitted",
+        "source, other = z[rows].double(), z[others].double()",
+        "source, other = z[rows].double(), z[rows].double()\n    others = rows",
         HELD_OUT,
     ),
     Mutant(
@@ -79,8 +79,8 @@ MUTANTS = (
     Mutant(
         "the ridge is chosen on the test draws",
         "metrics/augmentation_prediction.py",
-        "best = (_ridge(x[~held], y[~held], x[held]) - y[held])",
-        "best = (_ridge(x, y, test_x) - test_y)",
+        "best = (_ridge(x[~held], y[~held], x[held], penalties) - y[held])",
+        "best = (_ridge(x, y, test_x, penalties) - test_y)",
         ("metrics/test_augmentation_prediction.py",),
     ),
     Mutant(
@@ -135,23 +135,44 @@ MUTANTS = (
     Mutant(
         "the generator of a rotation is no skew-symmetric matrix",
         "metrics/lie_derivative.py",
-        "(product - product.mT) / sums",
-        "2 * product / sums",
+        "(inner - inner.mT) / sums",
+        "2 * inner / sums",
         LIE,
     ),
     Mutant(
         "the certificate takes the error over rotations",
         "evaluation/protocols/certificate.py",
-        'embedded.rotations["O"]',
-        'embedded.rotations["SO"]',
+        'embedded.wahba_errors["O"]',
+        'embedded.wahba_errors["SO"]',
         PROTOCOLS,
     ),
     Mutant(
         "the closed form is taken where it cancels",
         "metrics/wahba.py",
-        "if squared > CANCELLING * squares",
-        "if squared > 0",
+        "(squared > CANCELLING * squares).tolist()",
+        "(squared > 0).tolist()",
         ("metrics/test_wahba.py",),
+    ),
+    Mutant(
+        "the closed form is taken where it cancels, without maps",
+        "metrics/wahba.py",
+        "amin(dim=0) <= CANCELLING * squares",
+        "amin(dim=0) <= -squares",
+        ("metrics/test_wahba.py",),
+    ),
+    Mutant(
+        "the errors of later draws are those of reflections",
+        "metrics/wahba.py",
+        "torch.linalg.slogdet(products).sign",
+        "torch.ones_like(products[:, 0, 0])",
+        ("metrics/test_wahba.py",),
+    ),
+    Mutant(
+        "the later draws have the errors of the first ones",
+        EMBEDDED,
+        "wahba_errors(z, za[few:])",
+        "wahba_errors(z, za[: len(za) - few])",
+        EQUIVARIANCE,
     ),
     Mutant(
         "the released probe tests in training mode",

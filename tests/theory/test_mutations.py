@@ -98,14 +98,17 @@ MUTATIONS = (
     Mutation(
         "Procrustes is solved over SO(d) instead of O(d)",
         WAHBA,
-        ((' if group == "SO" else torch.ones_like(sign)', ""),),
+        (
+            (' if "SO" in groups else torch.ones_like(squares)', ""),
+            ('if group == "SO":  # the direction', "if group:  # the direction"),
+        ),
         "test_orthogonal_maps.py",
         "recovers_the_map_in_its_coset",
     ),
     Mutation(
         "Wahba's problem is solved over O(d) instead of SO(d)",
         WAHBA,
-        (('if group == "SO" else', "if not group else"),),
+        (('if group == "SO":  # the direction', "if not group:  # the direction"),),
         "test_wahba.py",
         "solution_in_space_is_as_good_as_scipys",
     ),
@@ -114,8 +117,8 @@ MUTATIONS = (
         WAHBA,
         (
             (
-                "torch.cat([u[..., :-1], u[..., -1:] * last[:, None, None]], dim=-1)",
-                "torch.cat([u[..., :1] * last[:, None, None], u[..., 1:]], dim=-1)",
+                "free + (u[..., -1:] * (sign[:, None, None] - 1)) * vh[..., -1:, :]",
+                "free + (u[..., :1] * (sign[:, None, None] - 1)) * vh[..., :1, :]",
             ),
         ),
         "test_wahba.py",
@@ -138,7 +141,7 @@ MUTATIONS = (
     Mutation(
         "the ratio is not squared",
         GAMMA,
-        (("(change / movement)[later].square()", "(change / movement)[later].abs()"),),
+        (("change.div_(movement).square_().triu_(1)", "change.div_(movement).abs_().triu_(1)"),),
         "test_metrics.py",
         "numerator_of_gamma",
     ),

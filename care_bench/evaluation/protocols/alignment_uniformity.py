@@ -11,11 +11,13 @@ if TYPE_CHECKING:
 
 
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
+    import torch
+
     from care_bench.losses import alignment, uniformity
 
     z, za = embedded.directions
-    aligned = [float(alignment(first, second)) for first, second in zip(za[0::2], za[1::2], strict=False)]
-    return over_repeats(aligned), single(float(uniformity(z)))
+    aligned = [alignment(first, second) for first, second in zip(za[0::2], za[1::2], strict=False)]
+    return over_repeats(torch.stack(aligned)), single(float(uniformity(z)))
 
 
 PROTOCOL = Protocol(

@@ -23,7 +23,8 @@ def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
     maps = orthogonal_maps(z, views, fitted)
     found = held_out_errors(z, views, fitted, maps)
     other = z[~fitted].double()
-    angles = [float(turn.angles(other).mean()) for turn in maps]
+    angles = torch.stack([turn.angles(other).mean() for turn in maps]).tolist()
+    moved = found.moved.tolist()
     fractions = (found.orthogonal / found.identity).tolist()
     measured: list[Measurement] = []
     first = 0
@@ -33,7 +34,7 @@ def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
             continue
         here = slice(first, first + len(strengths))
         first = here.stop
-        still = [strength for strength, moved in zip(strengths, found.moved[here].tolist(), strict=True) if not moved]
+        still = [strength for strength, moves in zip(strengths, moved[here], strict=True) if not moves]
         measured.append(
             Measurement(None, 0, reason=f"at strength {still[0]:g} it moves no embedding")
             if still

@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from care_bench.evaluation.measurement import FEWER_DRAWS, Measurement, Metric, Protocol, never_skipped, over_repeats
+from care_bench.evaluation.measurement import (
+    FEW_COMPOSED,
+    MOST_SAMPLES,
+    Measurement,
+    Metric,
+    Protocol,
+    never_skipped,
+    over_repeats,
+)
 
 if TYPE_CHECKING:
     from care_bench.evaluation.embedded import Embedded
@@ -16,7 +24,7 @@ def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
     from care_bench.metrics import composition_error
 
     z, za = embedded.directions
-    composed = functional.normalize(embedded.composed[: embedded.few_draws], dim=-1)
+    composed = functional.normalize(embedded.composed, dim=-1)
     # Rotations, as for Wahba's error, although Cor. 1 promises no more than orthogonal maps. The difference is measured
     # where embeddings lie: they rarely span R^d, and elsewhere a rotation is one of many.
     first, known = za[: len(composed)], embedded.rotations["SO"].rotation[: len(composed)]
@@ -34,7 +42,8 @@ PROTOCOL = Protocol(
             "composition error",
             "Root mean square over the test samples of |(R_a'a - R_a' R_a) f(x)|, mean over pairs of augmentations: 0 "
             "where composed augmentations act as composed rotations, and near invariance as well; read it beside "
-            f"Wahba's error and the invariance. {FEWER_DRAWS}",
+            "Wahba's error and the invariance. "
+            f"Of more than {MOST_SAMPLES:,} test samples, the first {FEW_COMPOSED} draws.",
         ),
     ),
     never_skipped,

@@ -17,7 +17,7 @@ def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
     from care_bench.metrics import equivariant_retrieval
 
     z, za = embedded.directions
-    other = ~embedded.fitted_half
+    other = (~embedded.fitted_half).nonzero()[:, 0]
     found = [
         equivariant_retrieval(turn(z[other].double()), view[other])
         for turn, view in zip(embedded.half_maps, za, strict=False)  # of a large set there are fewer maps than views

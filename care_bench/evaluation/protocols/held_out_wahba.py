@@ -21,10 +21,7 @@ if TYPE_CHECKING:
 
 
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
-    from care_bench.metrics import held_out_errors
-
-    z, za = embedded.directions
-    found = held_out_errors(z, za[: embedded.few_draws], embedded.fitted_half, embedded.half_maps)
+    found = embedded.held_out
     moved = found.moved
     return (
         _fractions(found.orthogonal[moved], found.identity[moved]),

@@ -22,13 +22,16 @@ TRANSFORMATIONS = ("translation", "rotation", "scale", "brightness", "contrast",
 
 
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
+    import torch
+
     from care_bench.metrics import lie_derivative, on_sphere
 
     z, *velocities = embedded.velocities
     fitted = embedded.half_of(len(z)).to(z.device)
+    unit, moving = zip(*(on_sphere(z, velocity) for velocity in velocities), strict=True)
     found: dict[str, list[LieDerivative]] = {}
-    for name, velocity in zip(embedded.smooth, velocities, strict=True):
-        found.setdefault(name.partition("_")[0], []).append(lie_derivative(*on_sphere(z, velocity), fitted))
+    for name, one in zip(embedded.smooth, lie_derivative(unit[0], torch.stack(moving), fitted), strict=True):
+        found.setdefault(name.partition("_")[0], []).append(one)
     measured: list[Measurement] = []
     for name in TRANSFORMATIONS:
         if name not in found:

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
-    result = embedded.rotations["SO"]
+    result = embedded.wahba_errors["SO"]
     worst = Measurement(float(result.error.max()), len(result.error))
     means = over_repeats(result.error), worst, over_repeats(result.error_per_sample)
-    return *means, over_repeats(embedded.rotations["O"].error)
+    return *means, over_repeats(embedded.wahba_errors["O"].error)
 
 
 PROTOCOL = Protocol(
