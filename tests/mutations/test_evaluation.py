@@ -107,7 +107,7 @@ MUTANTS = (
     Mutant(
         "single augmentations are compared with the first strength",
         EMBEDDER,
-        "copies = [self._plain(few)]",
+        'copies = [self._few_of("test", MOST_SINGLE)]',
         "copies = [self._embed(at_strength(self.augmentation, part, 'rotation', 15.0) for part in self._batches(few))]",
         PROFILE,
     ),
@@ -312,7 +312,7 @@ MUTANTS = (
     Mutant(
         "a few samples are the first ones",
         VIEWS,
-        "np.arange(most) * len(split) // most",
+        "np.arange(most) * number // most",
         "np.arange(most)",
         EMBED,
     ),
