@@ -23,7 +23,14 @@ from care_bench.evaluation.embedded import Embedded
 from care_bench.evaluation.measurement import MOST_CLOUDS, MOST_SAMPLES, MOST_SINGLE, MOST_VELOCITIES, composed_draws
 from care_bench.evaluation.parts import Part, check_finite
 from care_bench.evaluation.probe_stream import ProbeStream
-from care_bench.evaluation.views import composable, crop_and_flip, evenly_spaced, labelled, of_one_draw
+from care_bench.evaluation.views import (
+    composable,
+    crop_and_flip,
+    evenly_spaced,
+    evenly_spaced_rows,
+    labelled,
+    of_one_draw,
+)
 from care_bench.metrics.linear_probe import RECIPES
 from care_bench.metrics.trajectories import CLOUDS, axis_rotations
 from care_bench.models import Encoder, FeatureExtractor
@@ -90,8 +97,8 @@ class Embedder:
             "composed": lambda: self._composed(self._test_draw),
             "train": lambda: self._plain(self.dataset.train),
             "train_augmented": lambda: self._augmented(self.dataset.train, self._train_draw),
-            "train_pairs": lambda: self._pairs(self.dataset.train, self._own_draws("train")),
-            "test_pairs": lambda: self._pairs(self.dataset.test, self._own_draws("test")),
+            "train_pairs": lambda: self._pairs("train"),
+            "test_pairs": lambda: self._pairs("test"),
             "train_parameters": lambda: self._vectors(self._own_draws("train")),
             "test_parameters": lambda: self._vectors(self._own_draws("test")),
             "single": self._single,
@@ -130,12 +137,12 @@ class Embedder:
             CareBenchError: an embedding is not finite.
         """
         if name not in self._parts:
-            began = time.perf_counter()
+            before, began = self.seconds, time.perf_counter()
             found = self._made(name)
             for representation in self.encoder.representations:
                 check_finite(self.where, name, representation, found[representation])
             self._parts[name] = found
-            self.seconds += time.perf_counter() - began
+            self.seconds = before + time.perf_counter() - began  # with the parts that it was made of
         return self._parts[name]
 
     def _made(self, name: str) -> Part:
@@ -195,11 +202,12 @@ class Embedder:
         drawn: Parameters = self.augmentation.sample(number, self._generator(f"{name} draws of their own"))
         return drawn
 
-    def _pairs(self, split: Split, parameters: Parameters) -> Part:
-        """Embed samples, evenly spaced, plain and each under its own draw: (n, 2 d)."""
+    def _pairs(self, name: Literal["train", "test"]) -> Part:
+        """Embed samples, evenly spaced, each under its own draw, beside the plain ones: (n, 2 d)."""
+        parameters, split = self._own_draws(name), getattr(self.dataset, name)
         few = evenly_spaced(split, len(parameters))
         rows = torch.split(torch.arange(len(few)), self.batch_size)
-        plain = self._plain(few)
+        plain = self._few_of(name, len(few))
         moved = self._embed(
             self.augmentation.apply(samples, parameters[part])
             for samples, part in zip(self._batches(few), rows, strict=True)
@@ -209,10 +217,15 @@ class Embedder:
     def _vectors(self, parameters: Parameters) -> Part:
         return dict.fromkeys(self.encoder.representations, parameters.to_vector())
 
+    def _few_of(self, name: Literal["train", "test"], most: int) -> Part:
+        """Return the plain embeddings of samples, evenly spaced."""
+        rows = to_device(torch.from_numpy(evenly_spaced_rows(len(getattr(self.dataset, name)), most)), self.device)
+        return {representation: plain[rows] for representation, plain in self.part(name).items()}
+
     def _single(self) -> Part:
         """Embed a few test samples plain, then under each augmentation alone at each strength: (1 + S, k, d)."""
         few = evenly_spaced(self.dataset.test, MOST_SINGLE)
-        copies = [self._plain(few)]
+        copies = [self._few_of("test", MOST_SINGLE)]
         for name in acting(self.augmentation):
             for strength in STRENGTHS[name]:
                 views = (at_strength(self.augmentation, part, name, strength) for part in self._batches(few))

@@ -42,7 +42,7 @@ def check_finite(where: str, name: str, representation: str, rows: Tensor) -> No
     """
     # One copy at a time: isfinite needs more memory than its input.
     copies = rows.unbind() if rows.ndim > 2 else (rows,)
-    bad = sum(int((~torch.isfinite(copy)).any(dim=-1).sum()) for copy in copies)
+    bad = int(torch.stack([(~torch.isfinite(copy)).any(dim=-1).sum() for copy in copies]).sum())
     if bad:
         raise CareBenchError(
             f"{where}: {bad} {representation} rows of the {SAMPLES[name]} are not finite; expected finite "

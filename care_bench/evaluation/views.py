@@ -54,7 +54,13 @@ def evenly_spaced(split: Split, most: int | None) -> Split:
     """Return at most so many samples, evenly spaced; all of them for None."""
     if most is None or most >= len(split):
         return split
-    return _rows(split, np.arange(most) * len(split) // most)
+    return _rows(split, evenly_spaced_rows(len(split), most))
+
+
+def evenly_spaced_rows(number: int, most: int) -> npt.NDArray[np.int64]:
+    """Return at most so many places of a number of samples, evenly spaced."""
+    most = min(most, number)
+    return np.arange(most) * number // most
 
 
 def _rows(split: Split, rows: npt.NDArray[Any]) -> Split:

@@ -150,7 +150,7 @@ def _of_view(plain: _Plain, view: Tensor) -> tuple[Tensor, ...]:
     loss = (gaps[-1] ** 2 - own).clamp(min=0) / (n * (n - 1))
     condition = gaps[-1].sqrt() / plain.smallest
     printed = PRINTED * gaps[-1] / plain.smallest / n**0.5
-    return loss, condition, printed, (of_rank[rank] / n).sqrt(), rank
+    return loss, condition, printed, (of_rank.amin() / n).sqrt(), rank
 
 
 def _held_out_error(z: Tensor, views: Tensor) -> Tensor:

@@ -67,11 +67,12 @@ def lie_derivative(z: Tensor, velocities: Tensor, fitted: Tensor) -> list[LieDer
         raise ValueError(f"{shapes}; expected one velocity a row, and samples in both parts")
     z, velocities = embedded_views(z, velocities)
     z = z.double()
-    fit, other = RotationGenerators(z[fitted]), z[~fitted]
+    rows, others = (part.nonzero()[:, 0] for part in (fitted, ~fitted))
+    fit, other = RotationGenerators(z[rows]), z[others]
     found = []
     for velocity in velocities.double():
-        moving = velocity[~fitted]
-        rest = moving - fit(velocity[fitted], other)
+        moving = velocity[others]
+        rest = moving - fit(velocity[rows], other)
         found.append(torch.stack([_rms(velocity), _rms(moving), _rms(rest)]))
     least = LEAST_SPEED * _rms(other)
     numbers = torch.cat([torch.stack(found), least.expand(len(found), 1)], dim=1).tolist()

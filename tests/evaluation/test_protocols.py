@@ -7,12 +7,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.transform import Rotation
 
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
 from care_bench.evaluation.embedded import Embedded
-from care_bench.evaluation.measurement import Protocol, over_repeats
+from care_bench.evaluation.measurement import Protocol, composed_draws, over_repeats
 from care_bench.evaluation.protocols import PROTOCOLS
 
 SETTINGS = EvaluationConfig(augmentations=2, classifier_seeds=2)
@@ -231,6 +232,39 @@ def test_of_a_large_set_fewer_samples_and_draws_are_measured(monkeypatch: pytest
     assert held_out["held_out_wahba"].n == measure(PROTOCOLS["certificate-v1"], found)["certificate_error"].n == 5
     assert measure(PROTOCOLS["equivariant-retrieval-v1"], found)["transformed_mrr"].n == 5
     assert measure(PROTOCOLS["wahba-v1"], found)["wahba_error"].n == 7
+
+
+def test_every_draw_has_its_own_wahba_error_also_those_that_are_not_composed() -> None:
+    z, views = unit(10, 3, seed=0), unit(8, 10, 3, seed=1)
+    found = given(dataset("any"), test=torch.from_numpy(z), augmented=torch.from_numpy(views))
+    result = measure(PROTOCOLS["wahba-v1"], found)
+    rotations = [Rotation.align_vectors(view, z)[1] for view in views]
+    maps = [np.linalg.norm(z @ orthogonal_procrustes(z, view)[0] - view) for view in views]
+    assert result["wahba_error"].values == pytest.approx(rotations, rel=1e-5)
+    assert result["wahba_error_per_sample"].values == pytest.approx(np.array(rotations) / 10**0.5, rel=1e-5)
+    assert result["wahba_error_orthogonal"].values == pytest.approx(maps, rel=1e-5)
+    assert result["wahba_error_worst"].value == pytest.approx(max(rotations), rel=1e-5)
+
+
+def test_of_a_large_set_one_half_is_held_out_and_fewer_draws_are_composed(monkeypatch: pytest.MonkeyPatch) -> None:
+    z, views = (torch.from_numpy(unit(*shape, 3, seed=seed)) for seed, shape in enumerate([(40,), (6, 40)]))
+    parts = {"test": z, "augmented": views, "composed": views[:3].flip(0)}
+    whole = measure(PROTOCOLS["certificate-v1"], given(dataset("any"), **parts))["certificate_held_out_error"]
+    assert composed_draws(40, 6) == 5
+    for module in ("measurement", "embedded"):
+        monkeypatch.setattr(f"care_bench.evaluation.{module}.MOST_SAMPLES", 30)
+    assert (composed_draws(40, 6), composed_draws(40, 2), composed_draws(30, 6)) == (3, 2, 5)
+    large = given(dataset("any"), **parts)
+    held_out = measure(PROTOCOLS["certificate-v1"], large)["certificate_held_out_error"]
+    fitted = large.fitted_half.numpy()
+    expected = []
+    for view in views[:5].numpy():
+        right, _ = orthogonal_procrustes(z.numpy()[fitted], view[fitted])
+        expected.append(np.linalg.norm(z.numpy()[~fitted] @ right - view[~fitted]) / 20**0.5)
+    assert held_out.values == pytest.approx(expected, rel=1e-5)
+    assert whole.n == 6
+    assert whole.values[:5] != pytest.approx(expected, rel=1e-3)
+    assert measure(PROTOCOLS["composition-v1"], large)["composition_error"].n == 3
 
 
 def test_draws_that_move_nothing_are_left_out_of_held_out_fractions() -> None:

@@ -107,7 +107,7 @@ MUTANTS = (
     Mutant(
         "single augmentations are compared with the first strength",
         EMBEDDER,
-        "copies = [self._plain(few)]",
+        'copies = [self._few_of("test", MOST_SINGLE)]',
         "copies = [self._embed(at_strength(self.augmentation, part, 'rotation', 15.0) for part in self._batches(few))]",
         PROFILE,
     ),
@@ -168,11 +168,39 @@ MUTANTS = (
         ("metrics/test_wahba.py",),
     ),
     Mutant(
+        "of a large set, the certificate is held out as of a small one",
+        "evaluation/protocols/certificate.py",
+        "embedded.held_out.orthogonal if embedded.is_large else None",
+        "None",
+        PROTOCOLS,
+    ),
+    Mutant(
+        "of a large set, as many draws are composed",
+        "evaluation/measurement.py",
+        "COMPOSED if samples <= MOST_SAMPLES else FEW_COMPOSED",
+        "COMPOSED",
+        PROTOCOLS,
+    ),
+    Mutant(
+        "the pairs of a sample hold other plain samples",
+        EMBEDDER,
+        "plain = self._few_of(name, len(few))",
+        'plain = self._few_of("train", len(few))',
+        PREDICTION,
+    ),
+    Mutant(
+        "a map out of the span of few samples is left out",
+        "metrics/lie_derivative.py",
+        "(self.vectors @ turned + outer).mT - others @ outer @ self.vectors.mT",
+        "(self.vectors @ turned).mT",
+        ("metrics/test_lie_derivative.py",),
+    ),
+    Mutant(
         "the later draws have the errors of the first ones",
         EMBEDDED,
         "wahba_errors(z, za[few:])",
         "wahba_errors(z, za[: len(za) - few])",
-        EQUIVARIANCE,
+        PROTOCOLS,
     ),
     Mutant(
         "the released probe tests in training mode",
@@ -312,7 +340,7 @@ MUTANTS = (
     Mutant(
         "a few samples are the first ones",
         VIEWS,
-        "np.arange(most) * len(split) // most",
+        "np.arange(most) * number // most",
         "np.arange(most)",
         EMBED,
     ),
