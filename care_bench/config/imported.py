@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import Field, NonNegativeInt, PositiveFloat, field_validator
+from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from care_bench.config.base import Settings
 
@@ -38,7 +38,7 @@ class ImportedSettings(Settings):
     """Subtracted from each channel of images in [0, 1]; None: the model's own."""
     std: tuple[PositiveFloat, ...] | None = None
     """Each channel is divided by it; None: the model's own."""
-    seed: NonNegativeInt = 0
+    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     """Seed of the initial weights."""
 
     @field_validator("encoder")
@@ -60,6 +60,13 @@ class ImportedSettings(Settings):
         if len(set(layers)) < len(layers):
             raise ValueError("a layer is repeated; expected distinct layers")
         return layers
+
+    @model_validator(mode="after")
+    def _is_about_a_file(self) -> Self:
+        if self.weights is None and (self.prefix is not None or self.allow_partial):
+            key = "allow_partial" if self.prefix is None else "prefix"
+            raise ValueError(f"{key} is about a checkpoint, and there is none; expected weights beside it")
+        return self
 
     @property
     def source(self) -> str:

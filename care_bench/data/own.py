@@ -21,6 +21,8 @@ from care_bench.names import FILE_NAME, Kind
 from care_bench.untrusted import absent, decoding, open_regular
 
 Part: TypeAlias = Literal["train", "test"]
+MOST_CLASSES = 100_000
+"""Classes are numbered from 0 to at most this."""
 LEAST = 4
 """Fewest samples of a data set, so that each half has two."""
 ARRAYS = (".npy", ".npz")
@@ -134,6 +136,10 @@ def _split(path: Path, found: Mapping[str, Array], part: str) -> Split | None:
         found_label = f"{label.dtype} {label.shape}"
         raise CareBenchError(
             f"{path}: labels are {found_label}; expected {len(rows)} whole numbers from 0, one a sample"
+        )
+    if label.max(initial=0) >= MOST_CLASSES:
+        raise CareBenchError(
+            f"{path}: a label is {label.max()}; expected classes numbered from 0, below {MOST_CLASSES}"
         )
     return Split(rows, {"class": label.astype(np.int64)})
 

@@ -174,7 +174,9 @@ def _few(found: Sequence[_Found], most: int | None) -> list[_Found]:
 def _size(path: Path) -> tuple[int, bool]:
     """Return the shorter side of an image, and whether it is grey; its pixels are not decoded."""
     with _opened(path) as image:
-        return min(image.size), image.mode in ("L", "1", "I;16")
+        if image.mode.startswith(("I", "F")):
+            raise ValueError("it has more than 8 bits a pixel")
+        return min(image.size), image.mode in ("L", "1")
 
 
 def _square(path: Path, side: int, grey: bool) -> Array:

@@ -152,7 +152,11 @@ class _Task:
 def default_augmentation(dataset: PreparedDataset) -> ImageAugmentationConfig:
     """Return SimCLR's augmentation with CARE's strengths; the blur's kernel is a tenth of the image, as in SimCLR."""
     side = min(dataset.train.inputs.shape[2:])
-    return ImageAugmentationConfig(kind="image", size=side, blur_kernel=max(3, side // 10 // 2 * 2 + 1))
+    kernel = max(3, side // 10 // 2 * 2 + 1)
+    try:
+        return ImageAugmentationConfig(kind="image", size=side, blur_kernel=kernel)
+    except ValueError as error:
+        raise CareBenchError(f"{dataset.name}: its images have {side} px on a side: {error}") from None
 
 
 def _drawn(

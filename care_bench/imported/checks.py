@@ -39,10 +39,14 @@ def check_passes(encoder: ImportedEncoder, inputs: Tensor, where: str) -> tuple[
                 f"{where}: {name} changes in evaluation mode; expected weights and statistics that stay"
             )
     for name, rows in first.items():
+        length = torch.linalg.vector_norm(rows)
         if not bool(torch.isfinite(rows).all()):
             raise CareBenchError(
                 f"{where}: layer {name!r} gives NaN or infinity for random inputs; expected finite rows"
             )
+        if not 0 < float(length) < float("inf"):
+            what = "zero for every input" if float(length) == 0 else "numbers whose squares overflow"
+            raise CareBenchError(f"{where}: layer {name!r} gives {what}; expected rows that have a direction")
     differences = [float((first[name] - second[name]).abs().max()) for name in first]
     return {name: rows.shape[1] for name, rows in first.items()}, max(differences)
 
@@ -53,8 +57,10 @@ def _passed(encoder: ImportedEncoder, inputs: Tensor, where: str) -> dict[str, T
         return encoder.represent(inputs)
     except CareBenchError:
         raise
-    except Exception as error:
-        raise CareBenchError(f"{where}: cannot take inputs {tuple(inputs.shape)}: {first_line(error)}") from error
+    except (Exception, SystemExit) as error:
+        grey = inputs.ndim == 4 and inputs.shape[1] == 1 and encoder.repeat == 1
+        hint = "; a model of colour images takes grey ones with --mean and --std of three numbers" if grey else ""
+        raise CareBenchError(f"{where}: cannot take inputs {tuple(inputs.shape)}: {first_line(error)}{hint}") from error
 
 
 def random_inputs(shape: tuple[int, ...]) -> Tensor:

@@ -62,7 +62,7 @@ def match(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str | None, 
         for key, tensor in tensors.items():
             for alias in _ends(key):
                 name = ends.get(alias)
-                if name is not None and tensor.shape == wanted[name].shape:
+                if name is not None and _alike(tensor, wanted[name]):
                     place = (key.removesuffix(alias), naming)
                     found[place] = found.get(place, 0) + tensor.numel()
     if prefix is not None:
@@ -93,11 +93,13 @@ def _matched(
     taken, missing, wrong = {}, [], []
     for name, tensor in wanted.items():
         found = tensors.get(prefix + names[name]) if name in names else None
+        if name.endswith(COUNTERS) and (found is None or not _alike(found, tensor)):
+            continue
         if found is None:
-            if not name.endswith(COUNTERS):
-                missing.append(name)
-        elif found.shape != tensor.shape:
-            wrong.append(f"{name} is {tuple(found.shape)}, the encoder's {tuple(tensor.shape)}")
+            missing.append(name)
+        elif not _alike(found, tensor):
+            ours, theirs = (f"{str(one.dtype).removeprefix('torch.')} {tuple(one.shape)}" for one in (tensor, found))
+            wrong.append(f"{name} is {theirs}, the encoder's {ours}")
         else:
             taken[name] = found
     used = {prefix + names[name] for name in wanted if name in names}
@@ -114,6 +116,11 @@ def _namings(module: nn.Module, names: list[str]) -> Iterator[tuple[str, dict[st
         places = {name: str(place) for place, (name, _) in enumerate(listed)}
         split = {name: name.partition(".") for name in names}
         yield naming, {name: f"{places[first]}.{rest}" for name, (first, _, rest) in split.items() if first in places}
+
+
+def _alike(found: Tensor, wanted: Tensor) -> bool:
+    """Whether a tensor can take another one's place: its shape, and floating point or not."""
+    return found.shape == wanted.shape and found.is_floating_point() == wanted.is_floating_point()
 
 
 def _ends(key: str) -> Iterator[str]:

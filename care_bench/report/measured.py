@@ -47,7 +47,8 @@ def measured_table(records: Sequence[Record], name: str) -> Table:
         cells = [_text(found.get((protocol, metric, *column))) for column in columns]
         if any(cells):
             entry = meaning[metric]
-            table.add_row(metric_label(metric), *cells, entry.zero, entry.one)
+            label = f"kNN {metric_label(metric)} (%)" if protocol == "knn-v1" else metric_label(metric)
+            table.add_row(label, *cells, entry.zero, entry.one)
     return table
 
 

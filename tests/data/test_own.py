@@ -140,6 +140,12 @@ def test_unreadable_images_are_left_out_if_asked(tmp_path: Path) -> None:
     assert (found.meta["skipped"], len(found.train) + len(found.test)) == (["5.png", "6.jpg"], 5)
 
 
+def deep(folder: Path) -> None:
+    for number in range(5):
+        folder.mkdir(exist_ok=True)
+        Image.fromarray(np.full((8, 8), 1000 * number, np.uint16)).save(folder / f"{number}.png")
+
+
 def one_image(folder: Path) -> None:
     image(folder / "a.png", 0)
 
@@ -159,6 +165,7 @@ def other_classes(folder: Path) -> None:
     [
         (one_image, "1 samples; expected at least 4"),
         (broken_folder, "2 of 7 images cannot be read"),
+        (deep, "it has more than 8 bits a pixel; 5 of 5 images"),
         (mixed, "1 images beside 1 folders"),
         (other_classes, "class 'cat' is in one split only"),
         (lambda folder: folder.mkdir(exist_ok=True), "no images; expected files that end in .jpg"),
@@ -183,6 +190,10 @@ ZEROS = np.zeros((6, 4, 4), np.uint8)
         ({"inputs": np.full((6, 4, 3), np.nan)}, "train_inputs[0, 0, 0] = nan"),
         ({"inputs": ZEROS, "class": np.arange(5)}, "labels are int64 (5,); expected 6"),
         ({"inputs": ZEROS, "class": np.arange(6) - 1}, "expected 6 whole numbers from 0"),
+        (
+            {"inputs": ZEROS, "class": 10**9 * np.ones(6, int)},
+            "a label is 1000000000; expected classes numbered from 0",
+        ),
         ({"pictures": ZEROS}, "holds pictures; expected `inputs`"),
         ({"train_inputs": ZEROS, "test_inputs": np.zeros((6, 5, 5), np.uint8)}, "expected samples of one shape"),
         ({"x_train": ZEROS, "y_train": np.arange(6), "x_test": ZEROS}, "one split has labels"),

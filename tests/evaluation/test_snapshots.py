@@ -101,8 +101,8 @@ def test_only_the_test_split_of_a_snapshot_is_embedded(
     dataset = load("proteins", data)
     train, test = len(dataset.train), len(dataset.test)
     # Plain and under two augmentations, both splits once and the test split twice more; the test split again under a
-    # second augmentation after each of the two; 3 x 3 trajectories of 100. The test split at five angles about one axis,
-    # and with its derivatives about three axes.
+    # second augmentation after each of the two; 3 x 3 trajectories of 100. The test split at five angles about one
+    # axis, and with its derivatives about three axes.
     assert max(train, test) <= 512
     assert sum(counts) == 3 * (train + test) + 2 * 3 * test + 2 * test + 900 + 5 * test + 3 * test
 

@@ -97,6 +97,21 @@ class IsLazy(Encoder):
         self.lazy = nn.LazyLinear(4)
 
 
+class GivesZero(Encoder):
+    def wrong(self, rows: Tensor) -> Any:
+        return 0 * rows
+
+
+class GivesHuge(Encoder):
+    def wrong(self, rows: Tensor) -> Any:
+        return 1e30 * rows
+
+
+class Leaves(Encoder):
+    def wrong(self, rows: Tensor) -> Any:
+        raise SystemExit(0)
+
+
 class GivesNothing(Encoder):
     def wrong(self, rows: Tensor) -> Any:
         return rows[:, :0]
@@ -123,6 +138,9 @@ def fails() -> nn.Module:
         ("StaysInTraining", "module stays in training mode"),
         ("no_module", "returned int; expected"),
         ("leaves", "failed: SystemExit: 3"),
+        ("Leaves", "cannot take inputs (4, 3, 32, 32): SystemExit: 0"),
+        ("GivesZero", "gives zero for every input; expected rows that have a direction"),
+        ("GivesHuge", "gives numbers whose squares overflow"),
         ("IsLazy", "has lazy layers, whose weights have no shape yet"),
         ("GivesNothing", "gives a tensor (4, 0); expected at least one number"),
         ("fails", "failed: OSError: no such drive"),
@@ -197,6 +215,17 @@ def test_damaged_files(tmp_path: Path) -> None:
     assert "holds no tensors" in refused(encoder="timm:resnet18", weights=saved(tmp_path / "none.pth", {"epoch": 3}))
 
 
+def test_a_flipped_bit_and_weights_of_whole_numbers(tmp_path: Path) -> None:
+    path = Path(saved(tmp_path / "flipped.pth", trained_resnet().state_dict()))
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    assert "does not match its checksum" in refused(encoder="torchvision:resnet18", weights=str(path))
+    whole = {name: (100 * one).to(torch.int8) for name, one in trained_resnet().state_dict().items()}
+    line = refused(encoder="torchvision:resnet18", weights=saved(tmp_path / "int8.pth", whole))
+    assert "holds weights of another architecture" in line
+
+
 def test_weights_that_are_not_finite(tmp_path: Path) -> None:
     tensors = trained_resnet().state_dict()
     tensors["layer1.0.conv1.weight"][0, 0, 0, 0] = torch.nan
@@ -219,7 +248,7 @@ def test_a_partial_file_only_if_allowed_and_recorded(tmp_path: Path) -> None:
     tensors["conv1.weight"] = torch.zeros(64, 3, 3, 3)
     path = saved(tmp_path / "part.pth", tensors)
     line = refused(encoder="torchvision:resnet18", weights=path)
-    assert "2 are missing or of another shape: layer4.1.conv2.weight, conv1.weight is (64, 3, 3, 3)" in line
+    assert "2 are missing or of another shape: layer4.1.conv2.weight, conv1.weight is float32 (64, 3, 3, 3)" in line
     found = loaded(encoder="torchvision:resnet18", weights=path, allow_partial=True)
     assert (found.provenance["partial"], found.provenance["missing"]) == (True, 2)
     assert any("PARTIAL: 2 tensors keep their initial values" in line for line in found.said)
@@ -244,6 +273,9 @@ def test_half_precision_weights_are_used_as_float32(tmp_path: Path) -> None:
         (IMAGES, {"size": 0}, "size = 0"),
         (IMAGES, {"layers": ["pooled", "pooled"]}, "a layer is repeated"),
         (IMAGES, {"layers": [""]}, "a layer has no name"),
+        (IMAGES, {"prefix": "net."}, "prefix is about a checkpoint, and there is none"),
+        (IMAGES, {"allow_partial": True}, "allow_partial is about a checkpoint"),
+        (IMAGES, {"seed": 2**64}, "seed = 18446744073709551616"),
         (Inputs("point_cloud", (10, 3)), {"size": 32}, "size is for images, these are point clouds"),
         (Inputs("point_cloud", (10, 3)), {}, "cannot take inputs (4, 10, 3)"),
     ],
