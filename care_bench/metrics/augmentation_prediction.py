@@ -64,11 +64,11 @@ def augmentation_prediction(
     if fewest < LEAST_DRAWS:
         return (f"it acts in {fewest} draws of a split; expected at least {LEAST_DRAWS}",) * y.shape[1]
     held = torch.arange(len(x), device=x.device) % VALIDATION == 0
-    penalties = torch.tensor(PENALTIES).to(x)
-    best = (_ridge(x[~held], y[~held], x[held], penalties) - y[held]).square().mean(dim=1).argmin(dim=0).tolist()
+    penalties = torch.tensor(PENALTIES)
+    best = (_ridge(x[~held], y[~held], x[held], penalties.to(x)) - y[held]).square().mean(dim=1).argmin(dim=0).tolist()
     # Without those that no factor has chosen.
     chosen = sorted(set(best))
-    every = _ridge(x, y, test_x, penalties[chosen])
+    every = _ridge(x, y, test_x, penalties[chosen].to(x))
     predicted = torch.stack([every[chosen.index(one), :, factor] for factor, one in enumerate(best)], dim=1)
     residual = (predicted - test_y).square().sum(dim=0)
     spread = (test_y - test_y.mean(dim=0)).square().sum(dim=0)

@@ -124,7 +124,8 @@ def wahba_errors(z: Tensor, za: Tensor) -> dict[Group, WahbaErrors]:
     *squared, squares = torch.cat(blocks, dim=1)
     cancel = torch.stack(squared).amin(dim=0) <= CANCELLING * squares
     again = [i for i, one in enumerate(cancel.tolist()) if one]
-    solved = _solve(z, views[again], get_args(Group)) if again else {}
+    index = torch.tensor(again, dtype=torch.long).to(views.device)
+    solved = _solve(z, views.index_select(0, index), get_args(Group)) if again else {}
     dtype = torch.promote_types(z.dtype, views.dtype)
     errors = {}
     for group, square in zip(get_args(Group), squared, strict=True):
@@ -132,7 +133,7 @@ def wahba_errors(z: Tensor, za: Tensor) -> dict[Group, WahbaErrors]:
         both = error.to(dtype), (error / n**0.5).to(dtype)
         if again:
             for ours, theirs in zip(both, (solved[group].error, solved[group].error_per_sample), strict=True):
-                ours[again] = theirs
+                ours.index_copy_(0, index, theirs)
         errors[group] = WahbaErrors(*(one.reshape(leading) for one in both))
     return errors
 
