@@ -79,7 +79,7 @@ MUTANTS = (
     Mutant(
         "the ridge is chosen on the test draws",
         "metrics/augmentation_prediction.py",
-        "best = (_ridge(x[~held], y[~held], x[held], penalties) - y[held])",
+        "best = (_ridge(x[~held], y[~held], x[held], penalties.to(x)) - y[held])",
         "best = (_ridge(x, y, test_x, penalties) - test_y)",
         ("metrics/test_augmentation_prediction.py",),
     ),
