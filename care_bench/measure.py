@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from care_bench.artifacts import read_records
+from care_bench.artifacts.evaluated import RECORDS
 from care_bench.config import EvaluationConfig, read_evaluation
 from care_bench.config.imported import ImportedSettings
 from care_bench.config.imported_run import ImportedConfig
@@ -15,6 +18,7 @@ from care_bench.data import DATASETS, PreparedDataset, load, read_own
 from care_bench.errors import CareBenchError, unknown
 from care_bench.evaluation.imported import Measured, default_augmentation, measure_imported
 from care_bench.names import check_file_name
+from care_bench.untrusted import absent
 
 PROFILE = "measured"
 """Profile of the records of this command."""
@@ -77,7 +81,29 @@ def measure(
     if off:
         chosen = chosen.model_copy(update={"augmentation": replace(default_augmentation(found), **off)})
     config = ImportedConfig(profile=PROFILE, dataset=found.name, variant=out.name, imported=imported, threads=threads)
+    _check_own(out, config)
     return measure_imported(config, found, chosen, out, say)
+
+
+def _check_own(out: Path, config: ImportedConfig) -> None:
+    """Check that a folder has no records of another encoder or data set, which would be lost.
+
+    Raises:
+        CareBenchError: it has.
+    """
+    path = out / RECORDS
+    if absent(path):
+        return
+    try:
+        first = read_records(path)[0]
+        settings = json.loads(first.config)["settings"]
+        there = (settings["encoder"], settings["weights"], first.dataset)
+    except (CareBenchError, ValueError, LookupError, TypeError):
+        return  # damaged, and replaced by what is measured now
+    wanted = config.imported.recorded()
+    if there != (wanted["encoder"], wanted["weights"], config.dataset):
+        what = f"{there[0]} with {'no weights' if there[1] is None else there[1]} on {there[2]}"
+        raise CareBenchError(f"--out {out} has the records of {what}, which would be lost; expected another folder")
 
 
 def _dataset(name: str, data: Path, most: int | None, skip_broken: bool) -> PreparedDataset:

@@ -95,7 +95,7 @@ def _call(module: str, name: str) -> int:
     # Some versions of typer hide click's exceptions; BadParameter is public, and its base class is the usage error.
     usage: Any = typer.BadParameter.__bases__[0]
     try:
-        return app(standalone_mode=False, prog_name=name) or 0
+        code = app(standalone_mode=False, prog_name=name) or 0
     except SystemExit as end:
         if isinstance(end.__context__, BrokenPipeError):  # rich ends the process without a word
             raise end.__context__ from None
@@ -104,6 +104,9 @@ def _call(module: str, name: str) -> int:
         raise CareBenchError(f"{error.format_message()} ({name} --help)") from None
     except (KeyboardInterrupt, typer.Abort):
         raise Stopped(signal.SIGINT) from None
+    if code == 128 + signal.SIGINT:  # typer has caught a KeyboardInterrupt that code of the user's raised
+        raise Stopped(signal.SIGINT)
+    return code
 
 
 def _line(error: Exception) -> str | None:

@@ -124,9 +124,10 @@ def not_finite(arrays: Mapping[str, Array]) -> str | None:
 def _damaged(info: DatasetInfo, path: Path, found: str) -> CareBenchError:
     root = next(folder.parent for folder in (path, *path.parents) if folder.name == info.name)
     where = "" if root == Path(DATA) else f" --data {shlex.quote(str(root))}"
-    return CareBenchError(
-        f"data set {info.name!r}: {path} {found}; repair it with: care-bench prepare {info.name}{where}"
-    )
+    command = f"care-bench prepare {info.name}{where}"
+    if not (root / info.name).exists():
+        return CareBenchError(f"data set {info.name!r} is not prepared in {root}; prepare it with: {command}")
+    return CareBenchError(f"data set {info.name!r}: {path} {found}; repair it with: {command}")
 
 
 def is_intact(info: DatasetInfo, root: Path) -> bool:

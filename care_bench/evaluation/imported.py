@@ -20,7 +20,7 @@ from care_bench.evaluation.inputs import inputs_of, is_current, write_evaluation
 from care_bench.evaluation.measurement import Protocol
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.records import Row, measure_encoder
-from care_bench.files import canonical_json, locked, sha256_bytes
+from care_bench.files import canonical_json, locked, removing_empty, sha256_bytes
 from care_bench.imported import Imported, Inputs, load_imported
 from care_bench.names import IMPORTED
 from care_bench.runs.device import best_device, describe_device, reproducible, tf32_allowed
@@ -73,9 +73,8 @@ def measure_imported(
             say(line)
         drawn = _drawn(settings, dataset, loaded, where)
         task = _Task(config, dataset, settings, loaded, drawn, protocols)
-        folder.mkdir(parents=True, exist_ok=True)
         path = folder / RECORDS
-        with locked(folder, wait=True):
+        with removing_empty(folder), locked(folder, wait=True):
             if unless_current and is_current(path, task.inputs()):
                 return Measured(None, path)
             augmentation = _augmentation(drawn, dataset, where)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from care_bench.config.imported import ImportedSettings
+from care_bench.config.imported import FORMS, ImportedSettings
 from care_bench.errors import CareBenchError, unknown
 from care_bench.untrusted import sha256_of
 
@@ -49,22 +50,21 @@ def build(settings: ImportedSettings, where: str) -> Architecture:
     Raises:
         CareBenchError: no such model, file, module or function; or it fails, or returns no module.
     """
-    makers: dict[str, Callable[[str, str], Architecture]] = {"timm": _timm, "torchvision": _torchvision}
+    makers = {"timm": _timm, "torchvision": _torchvision}
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(settings.seed)
-        if settings.source in makers:
-            return makers[settings.source](settings.name, where)
-        return _function(settings, where)
+        return makers.get(settings.source, _function)(settings, where)
 
 
-def _timm(name: str, where: str) -> Architecture:
+def _timm(settings: ImportedSettings, where: str) -> Architecture:
     import timm
     from timm.data.config import resolve_model_data_config
 
+    name = settings.name
     if not timm.is_model(name):
         raise CareBenchError(f"{where}: {unknown('timm model', name, timm.list_models())}")
     try:
-        module = timm.create_model(name, pretrained=False, num_classes=0)
+        module = _sized(partial(timm.create_model, name, pretrained=False, num_classes=0), "img_size", settings)
     except Exception as error:  # a model may not be made without its classifier
         raise CareBenchError(f"{where}: timm cannot make {name!r}: {first_line(error)}") from error
     data = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
@@ -73,13 +73,30 @@ def _timm(name: str, where: str) -> Architecture:
     )
 
 
-def _torchvision(name: str, where: str) -> Architecture:
+def _sized(make: Callable[..., nn.Module], key: str, settings: ImportedSettings) -> nn.Module:
+    """Make a module for images of the size that is asked for, where it depends on it, as vision transformers do."""
+    if settings.size is None:
+        return make()
+    try:
+        return make(**{key: settings.size})
+    except TypeError as error:
+        if f"unexpected keyword argument '{key}'" not in str(error):
+            raise
+    torch.default_generator.manual_seed(settings.seed)
+    return make()
+
+
+def _torchvision(settings: ImportedSettings, where: str) -> Architecture:
     from torchvision import models
 
+    name = settings.name
     known = models.list_models(module=models)
     if name not in known:
         raise CareBenchError(f"{where}: {unknown('torchvision model', name, known)}")
-    module = models.get_model(name, weights=None)
+    try:
+        module = _sized(partial(models.get_model, name, weights=None), "image_size", settings)
+    except Exception as error:  # a size that its patches do not divide
+        raise CareBenchError(f"{where}: torchvision cannot make {name!r}: {first_line(error)}") from error
     _without_classifier(module, name, where)
     size = getattr(module, "image_size", IMAGENET)  # a vision transformer's
     trained = next(iter(models.get_model_weights(name)), None)
@@ -163,7 +180,7 @@ def _from_file(path: Path, where: str) -> Any:
 
 
 def _from_module(name: str, where: str) -> Any:
-    with _failing(f"{where}: module {name!r} cannot be imported"):
+    with _failing(f"{where}: module {name!r} cannot be imported (encoders are {FORMS})"):
         return importlib.import_module(name)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors.torch
 import torch
 from torch import Tensor
@@ -18,6 +19,8 @@ from care_bench.errors import CareBenchError
 from care_bench.untrusted import decoding, open_regular, sha256_of
 
 EXPECTED = "expected safetensors, or tensors as torch.save writes them"
+HEADER = 8
+"""Bytes of the length that a safetensors file begins with; the header after them is JSON."""
 LEFT_OUT = ("optimizer", "optimizers", "optimizer_states", "scaler", "lr_scheduler", "lr_schedulers")
 """Parts of a checkpoint that hold no weights of a model."""
 ALLOWED = (argparse.Namespace,)
@@ -59,7 +62,9 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 def _read(path: Path) -> Any:
     with decoding(path, EXPECTED), open_regular(path) as file:
-        if path.suffix == ".safetensors":
+        start = file.read(HEADER + 1)
+        file.seek(0)
+        if path.suffix == ".safetensors" or start[HEADER:] == b"{":
             return safetensors.torch.load(file.read())
         if zipfile.is_zipfile(file):
             file.seek(0)
@@ -67,7 +72,7 @@ def _read(path: Path) -> Any:
                 raise ValueError(f"{part} does not match its checksum")
         file.seek(0)
         try:
-            with torch.serialization.safe_globals([*ALLOWED]):
+            with torch.serialization.safe_globals([*ALLOWED, *_numpy_scalars()]):
                 return torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             if "weights_only" not in str(error) and "Unsupported" not in str(error):
@@ -76,6 +81,14 @@ def _read(path: Path) -> Any:
                 f"{path} would execute Python code when it is loaded, which is refused; expected tensors: save "
                 "`module.state_dict()` where it was made"
             ) from None
+
+
+def _numpy_scalars() -> Iterator[Any]:
+    """Yield what a pickled number of numpy is made of, such as a best accuracy; loading one executes nothing."""
+    for module in ("numpy.core.multiarray", "numpy._core.multiarray"):
+        yield np.float64(0).__reduce__()[0], f"{module}.scalar"
+    yield np.dtype
+    yield from {type(np.dtype(kind)) for kind in np.typecodes["All"] if kind not in np.typecodes["Datetime"] + "OV"}
 
 
 def _flat(content: Any, prefix: str = "") -> Iterator[tuple[str, Tensor]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,7 +12,10 @@ from torch.nn import functional
 
 from care_bench.config.imported_run import HEAD
 from care_bench.errors import CareBenchError
+from care_bench.imported.architectures import first_line
+from care_bench.imported.pooling import checked, class_tokens, pooled_rows
 from care_bench.models import FeatureExtractor
+from care_bench.untrusted import is_memory_short
 
 POOLED = "pooled"
 """The output of the module itself."""
@@ -33,7 +36,7 @@ class ImportedEncoder(FeatureExtractor):
         pooling: layer -> how its output became rows, in words; filled by the first pass.
 
     Raises:
-        CareBenchError: no layer of a name.
+        CareBenchError: no layer has that name.
     """
 
     mean: Tensor
@@ -58,7 +61,10 @@ class ImportedEncoder(FeatureExtractor):
         self.pooling: dict[str, str] = {}
         self.register_buffer("mean", torch.tensor(mean)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(std)[:, None, None], persistent=False)
-        self._caught: dict[str, Any] = {}
+        self._n = 0
+        self._points: int | None = None
+        self._caught: dict[str, Tensor] = {}
+        self._tokens: frozenset[str] = frozenset()
         parts = dict(module.named_modules())
         for name in layers:
             if name in (POOLED, HEAD):
@@ -73,23 +79,73 @@ class ImportedEncoder(FeatureExtractor):
         """Return layer -> (n, d) in float32; the projector's rows have unit length.
 
         Raises:
-            CareBenchError: a layer gives something else than rows, a map or tokens for every input.
+            CareBenchError: a layer gives something else than rows, a map or tokens for every input, or gives them more
+                than once in a pass.
         """
         self._caught.clear()
-        pooled = self.module(self._normalised(inputs))
+        self._points = None if len(self.mean) else inputs.shape[1]
+        self._n = len(inputs)
+        features = self._features(self._called(self.module, self._normalised(inputs)))
         rows = {}
         for name in self.representations:
-            if name in (POOLED, HEAD):
-                found = self._rows(name, pooled, len(inputs), pools=False)
-                if name == HEAD:
-                    assert self.projector is not None
-                    found = functional.normalize(self.projector(found), dim=1)
-                    self.pooling[HEAD] = "scaled to unit length"
+            if name == POOLED:
+                rows[name] = features
+            elif name == HEAD:
+                assert self.projector is not None
+                rows[name] = functional.normalize(self._called(self.projector, features), dim=1)
+                self.pooling[HEAD] = "scaled to unit length"
+            elif name in self._caught:
+                rows[name] = self._caught[name]
             else:
-                found = self._rows(name, self._caught.get(name), len(inputs), pools=True)
-            rows[name] = found
+                raise CareBenchError(f"{self.where}: layer {name!r} is not called in a pass; expected one that is")
         self._caught.clear()
         return rows
+
+    @torch.no_grad()
+    def find_class_tokens(self, inputs: Tensor) -> None:
+        """Find the layers whose tokens begin with the class token: those that change if it does.
+
+        Tokens before it is put in front, as those of a patch embedding, do not.
+
+        Args:
+            inputs: a few, as :meth:`represent` takes them.
+        """
+        tokens = list(class_tokens(self.module))
+        if not tokens:
+            return
+        before = self.represent(inputs)
+        again = self.represent(inputs)
+        kept = [token.clone() for token in tokens]
+        try:
+            for token in tokens:
+                token.add_(torch.ones_like(token) + torch.arange(token.shape[-1], device=token.device) % 2)
+            moved = self.represent(inputs)
+        finally:
+            for token, value in zip(tokens, kept, strict=True):
+                token.copy_(value)
+        self._tokens = frozenset(
+            name
+            for name in moved
+            if float((moved[name] - before[name]).abs().max()) > 2 * float((again[name] - before[name]).abs().max())
+        )
+
+    def _called(self, module: nn.Module, inputs: Tensor) -> Any:
+        """Call a module.
+
+        What it raises becomes one line, except for what the measurement answers itself: too little memory, or an
+        operation without a derivative.
+        """
+        try:
+            return module(inputs)
+        except (CareBenchError, NotImplementedError):
+            raise
+        except (Exception, SystemExit) as error:
+            if isinstance(error, Exception) and is_memory_short(error):
+                raise
+            grey = inputs.ndim == 4 and inputs.shape[1] == 1
+            hint = "; a model of colour images takes grey ones with --mean and --std of three numbers" if grey else ""
+            line = f"{self.where}: cannot take inputs {tuple(inputs.shape)}: {first_line(error)}{hint}"
+            raise CareBenchError(line) from error
 
     def _normalised(self, inputs: Tensor) -> Tensor:
         if not len(self.mean):
@@ -97,42 +153,24 @@ class ImportedEncoder(FeatureExtractor):
         pixels = inputs.expand(-1, self.repeat, -1, -1) if self.repeat > 1 else inputs
         return (pixels - self.mean) / self.std
 
-    def _catcher(self, name: str) -> Any:
-        def catch(module: nn.Module, inputs: Any, output: Any) -> None:
-            self._caught[name] = output
+    def _features(self, output: Any) -> Tensor:
+        """Return the output of the module, which has to be rows already."""
+        what = f"{self.where}: layer {POOLED!r} gives"
+        found = checked(output, self._n, what)
+        if found.ndim != 2:
+            raise CareBenchError(
+                f"{what} a tensor {tuple(found.shape)}; expected (n, d): let it pool its output, or name the layer "
+                "before"
+            )
+        self.pooling[POOLED] = "as it is"
+        return found
+
+    def _catcher(self, name: str) -> Callable[[nn.Module, Any, Any], None]:
+        def catch(part: nn.Module, inputs: Any, output: Any) -> None:
+            what = f"{self.where}: layer {name!r} gives"
+            if name in self._caught:
+                raise CareBenchError(f"{what} more than one output in a pass; expected a layer that is called once")
+            token = name in self._tokens
+            self._caught[name], self.pooling[name] = pooled_rows(output, part, self._n, self._points, token, what)
 
         return catch
-
-    def _rows(self, name: str, output: Any, n: int, pools: bool) -> Tensor:
-        """Return the rows of an output, pooled where that is allowed."""
-        what = f"{self.where}: layer {name!r} gives"
-        if not isinstance(output, Tensor):
-            kind = "nothing" if output is None else f"a {type(output).__name__}"
-            raise CareBenchError(f"{what} {kind}; expected a tensor of one row per input")
-        shape = tuple(output.shape)
-        if 0 in shape[1:]:
-            raise CareBenchError(f"{what} a tensor {shape}; expected at least one number per input")
-        if not shape or shape[0] != n:
-            raise CareBenchError(f"{what} a tensor {shape} for {n} inputs; expected {n} rows")
-        if output.ndim > 2 and not pools:
-            raise CareBenchError(
-                f"{what} a tensor {shape}; expected (n, d): let it pool its output, or name the layer before"
-            )
-        if output.dtype != torch.float32:
-            raise CareBenchError(f"{what} {str(output.dtype).removeprefix('torch.')}; expected float32")
-        if output.ndim == 2:
-            self.pooling[name] = "as it is"
-            return output
-        if output.ndim == 4:
-            last = self._channels_last()
-            self.pooling[name] = "mean over the map"
-            return output.mean(dim=(1, 2) if last else (2, 3))
-        if output.ndim == 3:
-            first = any(getattr(self.module, token, None) is not None for token in ("cls_token", "class_token"))
-            self.pooling[name] = "class token" if first else "mean over tokens"
-            return output[:, 0] if first else output.mean(dim=1)
-        raise CareBenchError(f"{what} a tensor {shape}; expected rows (n, d), a map (n, c, h, w) or tokens (n, t, d)")
-
-    def _channels_last(self) -> bool:
-        """Whether maps have their channels last, as those of Swin transformers have."""
-        return "NHWC" in str(getattr(self.module, "output_fmt", "")) or "Swin" in type(self.module).__name__

@@ -111,6 +111,7 @@ def _load(
     checkpoint = read_checkpoint(Path(settings.weights))
     found = match(module, checkpoint.tensors, settings.prefix, f"{where}: {checkpoint.path}")
     absent = (*found.missing, *found.wrong)
+    partial = bool(absent or found.inside)
     lines = [_matched_line(found, len(module.state_dict()), checkpoint.path, where)]
     if absent:
         total = len(module.state_dict())
@@ -122,12 +123,20 @@ def _load(
                 "its own architecture, or --allow-partial"
             )
         lines.append(f"{where}: PARTIAL: {len(absent)} tensors keep their initial values: {listed}")
+    if found.inside:
+        listed = _listed(found.inside)
+        if not settings.allow_partial:
+            raise CareBenchError(
+                f"{where}: {checkpoint.path} has {len(found.inside)} tensors in the layers of {settings.spelt} that it "
+                f"does not have: {listed}; expected its own architecture, not part of a larger one, or --allow-partial"
+            )
+        lines.append(f"{where}: PARTIAL: {len(found.inside)} tensors of its layers are not used: {listed}")
     module.load_state_dict(dict(found.tensors), strict=False)
     size, mean, std, repeat = _input(settings, inputs, architecture, where)
     probe = ImportedEncoder(module.float(), None, (POOLED,), mean, std, repeat, where).eval()
     shape = inputs.shape if size is None else (inputs.shape[0], size, size)
     dimension = check_passes(probe, random_inputs(shape), where)[0][POOLED]
-    projector = find_projector(checkpoint.tensors, found.prefix, dimension)
+    projector = find_projector(checkpoint.tensors, found.prefix, dimension, found.used)
     head = None if isinstance(projector, str) else projector[1]
     about: dict[str, Any] = {
         "weights": checkpoint.path.name,
@@ -139,7 +148,7 @@ def _load(
         "missing_names": list(absent[:20]),
         "left": len(found.left),
         "left_names": list(found.left[:20]),
-        "partial": bool(absent),
+        "partial": partial,
     }
     if isinstance(projector, str):
         about["no_projector"] = projector

@@ -8,14 +8,19 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from care_bench.errors import CareBenchError
+from care_bench.imported.projector import HEADS as PROJECTORS
 
 LAST = ("teacher", "student", "momentum", "target", "ema", "k", "key")
 """Words in a prefix that make it a later choice where several have the same weights. DINO's release evaluates the
 teacher, so it comes before the student."""
+FIRST = ("state_dict_ema", "model_ema")
+"""Beginnings of averaged weights that are preferred: timm evaluates those of its own checkpoints."""
 COUNTERS = ".num_batches_tracked"
 """Buffers that older checkpoints lack, and that no output depends on."""
 LEAST = 0.1
 """Part of an encoder's weights that its checkpoint has at least."""
+HEADS = ("fc", "classifier", "head", "heads", "head_dist", "linear", "last_linear", "logits", *PROJECTORS)
+"""Beginnings of what stands behind an encoder in its own part of a checkpoint."""
 UNNUMBERED = (nn.Identity, nn.MaxPool2d, nn.Linear)
 """Children that SimCLR's small implementation leaves out of its sequence, as CARE's release does."""
 
@@ -30,8 +35,10 @@ class Match:
         tensors: name in the encoder -> tensor of the right shape.
         missing: names of the encoder that were not found.
         wrong: names of the encoder whose tensors have another shape, with both shapes.
-        left: names in the checkpoint that the encoder does not have.
+        left: names under the prefix that the encoder does not have.
+        inside: those of them that belong to a layer of the encoder, so that the checkpoint is of another, larger one.
         others: other prefixes with as many weights.
+        used: names in the checkpoint of the tensors.
     """
 
     prefix: str
@@ -40,7 +47,9 @@ class Match:
     missing: tuple[str, ...]
     wrong: tuple[str, ...]
     left: tuple[str, ...]
+    inside: tuple[str, ...]
     others: tuple[str, ...]
+    used: frozenset[str]
 
 
 def match(module: nn.Module, tensors: Mapping[str, Tensor], prefix: str | None, where: str) -> Match:
@@ -104,7 +113,26 @@ def _matched(
             taken[name] = found
     used = {prefix + names[name] for name in wanted if name in names}
     left = tuple(key for key in tensors if key.startswith(prefix) and key not in used)
-    return Match(prefix, naming, taken, tuple(missing), tuple(wrong), left, others)
+    firsts = {names[name].partition(".")[0] for name in wanted if name in names}
+    inside = tuple(key for key in left if _is_inside(key.removeprefix(prefix), firsts))
+    return Match(
+        prefix,
+        naming,
+        taken,
+        tuple(missing),
+        tuple(wrong),
+        left,
+        inside,
+        others,
+        frozenset(prefix + names[name] for name in taken),
+    )
+
+
+def _is_inside(key: str, firsts: set[str]) -> bool:
+    """Whether a name begins as those of an encoder do, by the same word or by a place in its sequence."""
+    first, _, rest = key.partition(".")
+    counted = first.isdigit() and bool(rest) and any(one.isdigit() for one in firsts)
+    return not key.endswith(COUNTERS) and first not in HEADS and (first in firsts or counted)
 
 
 def _namings(module: nn.Module, names: list[str]) -> Iterator[tuple[str, dict[str, str]]]:
@@ -141,5 +169,7 @@ def _first(key: str) -> str:
 
 def _rank(prefix: str) -> int:
     """Return the place of a prefix among those with the same weights."""
+    if prefix.startswith(FIRST):
+        return -1
     words = prefix.replace("_", ".").split(".")
     return max((place for place, word in enumerate(LAST, start=1) if word in words), default=0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from torch import Tensor, nn
 
@@ -19,7 +19,9 @@ QUERIES = ("encoder_q.", "encoder_k.")
 BATCHNORM = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
 
 
-def find_projector(tensors: Mapping[str, Tensor], prefix: str, dimension: int) -> tuple[str, nn.Sequential] | str:
+def find_projector(
+    tensors: Mapping[str, Tensor], prefix: str, dimension: int, used: Collection[str] = ()
+) -> tuple[str, nn.Sequential] | str:
     """Find the projection head beside or inside the part of a checkpoint that holds an encoder.
 
     A head belongs to its encoder: that of `momentum_backbone.` is `momentum_projector.`, not `projector.`.
@@ -28,10 +30,11 @@ def find_projector(tensors: Mapping[str, Tensor], prefix: str, dimension: int) -
         tensors: of the checkpoint.
         prefix: of the encoder's.
         dimension: of its pooled features.
+        used: names of the tensors that the encoder has itself, whose features have passed them already.
 
     Returns:
         What the head's names begin with, and the head with its weights: linear layers and BatchNorm in their order, and
-        an activation wherever a place of the sequence has no tensors: ReLU, as SimCLR, MoCo, BYOL, Barlow Twins and
+        an activation wherever one place of the sequence has no tensors: ReLU, as SimCLR, MoCo, BYOL, Barlow Twins and
         VICReg have it, or GELU of DINO. Or the reason why there is none.
     """
     parent, _, last = prefix.rstrip(".").rpartition(".")
@@ -45,6 +48,9 @@ def find_projector(tensors: Mapping[str, Tensor], prefix: str, dimension: int) -
         if not parts and prefix.endswith(QUERIES) and start == f"{prefix}fc.":
             parts = {0: {name: tensors[start + name] for name in ("weight", "bias") if start + name in tensors}}
         if not any(parts.values()):
+            continue
+        if any(key in used for key in tensors if key.startswith(start)):
+            tried.append(f"{start}: the encoder applies it itself")
             continue
         built = _build(parts, dimension, nn.GELU if start.endswith(GELU) else nn.ReLU)
         if isinstance(built, nn.Sequential):
@@ -68,7 +74,9 @@ def _build(
     layers: list[nn.Module] = []
     width, before = dimension, -1
     for place, tensors in parts.items():
-        if layers and place > before + 1:
+        if place > before + (2 if layers else 1):
+            return f"its layer {before + 1} has no tensors, and what it does cannot be known"
+        if place > before + 1:
             layers.append(activation())
         before = place
         weight = tensors.get("weight")

@@ -113,7 +113,9 @@ def test_damage_is_named_and_prepare_repairs_it(tmp_path: Path, file: str, damag
 
 
 def test_a_data_set_that_is_not_prepared_is_named(tmp_path: Path) -> None:
-    assert f"{tmp_path / 'tiny' / 'meta.json'} is missing" in message("tiny", tmp_path)
+    assert f"'tiny' is not prepared in {tmp_path}; prepare it with: care-bench prepare tiny" in message(
+        "tiny", tmp_path
+    )
 
 
 @pytest.mark.parametrize("content", ["[]", "3", '"text"', "", '{"format": NaN}', "\xff"])

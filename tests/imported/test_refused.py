@@ -172,7 +172,7 @@ def test_one_that_is_not_deterministic_is_measured_and_said() -> None:
         ("torchvision:resnet19", "unknown torchvision model 'resnet19': did you mean 'resnet18', '"),
         ("torchvision:squeezenet1_1", "no classifier to leave out"),
         ("missing.py:build", "no such file missing.py"),
-        ("no_such_package:build", "module 'no_such_package' cannot be imported: ModuleNotFoundError"),
+        ("no_such_package:build", "module 'no_such_package' cannot be imported (encoders are timm:NAME"),
         ("resnet18", "expected timm:NAME"),
         ("timm:", "expected timm:NAME"),
         ("run:nowhere", "nowhere holds no run"),

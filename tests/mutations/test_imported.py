@@ -11,6 +11,8 @@ pytestmark = pytest.mark.mutation
 FOREIGN = ("imported/test_foreign_code.py",)
 LAYOUTS = ("imported/test_layouts.py",)
 REFUSED = ("imported/test_refused.py",)
+POOLING = ("imported/test_pooling.py",)
+CHECKPOINTS = ("imported/test_checkpoints.py",)
 MEASURE = ("imported/test_measure.py",)
 MUTANTS = (
     Mutant(
@@ -30,16 +32,58 @@ MUTANTS = (
     Mutant(
         "a projection keeps its length",
         "imported/encoder.py",
-        "found = functional.normalize(self.projector(found), dim=1)",
-        "found = self.projector(found)",
+        "functional.normalize(self._called(self.projector, features), dim=1)",
+        "self._called(self.projector, features)",
         LAYOUTS,
     ),
     Mutant(
         "maps with their channels last are pooled as others",
+        "imported/pooling.py",
+        "found.mean(dim=(1, 2) if last else (2, 3))",
+        "found.mean(dim=(2, 3))",
+        POOLING,
+    ),
+    Mutant(
+        "tokens before the class token have one",
         "imported/encoder.py",
-        "output.mean(dim=(1, 2) if last else (2, 3))",
-        "output.mean(dim=(2, 3))",
-        FOREIGN,
+        "if float((moved[name] - before[name]).abs().max()) > 2 *",
+        "if float(moved[name].abs().max()) > 2 *",
+        POOLING,
+    ),
+    Mutant(
+        "the points of a cloud are taken for its channels",
+        "imported/pooling.py",
+        "found.mean(dim=1 if shape[1] == points else 2)",
+        "found.mean(dim=1)",
+        POOLING,
+    ),
+    Mutant(
+        "the last token is taken for the class token",
+        "imported/pooling.py",
+        'return found[:, 0].clone(), "class token"',
+        'return found[:, -1].clone(), "class token"',
+        POOLING,
+    ),
+    Mutant(
+        "a deeper network passes for the encoder",
+        "imported/loading.py",
+        "partial = bool(absent or found.inside)",
+        "partial = bool(absent)",
+        CHECKPOINTS,
+    ),
+    Mutant(
+        "a head is applied to features that have passed it",
+        "imported/projector.py",
+        "if any(key in used for key in tensors if key.startswith(start)):",
+        "if False:",
+        CHECKPOINTS,
+    ),
+    Mutant(
+        "the layers of a head that have no tensors are guessed",
+        "imported/projector.py",
+        "if place > before + (2 if layers else 1):",
+        "if False:",
+        CHECKPOINTS,
     ),
     Mutant(
         "the momentum encoder is preferred",

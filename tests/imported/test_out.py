@@ -1,0 +1,79 @@
+"""The folder of `care-bench measure --out`: nothing in it is lost, and a failure leaves none behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from care_bench.data import prepare
+from tests.commands import run_care_bench
+from tests.forks import Ended
+
+ENCODERS = """
+from torch import nn
+
+class First(nn.Module):
+    def forward(self, images):
+        return images.flatten(1)
+
+class Second(First):
+    pass
+
+class Fails(nn.Module):
+    def forward(self, images):
+        if len(images) > 4:
+            raise RuntimeError("later")
+        return images.flatten(1)
+
+class Interrupts(nn.Module):
+    def forward(self, images):
+        raise KeyboardInterrupt
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    prepare("digits", root)
+    return root
+
+
+def measure(folder: Path, data: Path, name: str, out: str = "mine", dataset: str = "digits") -> Ended:
+    path = folder / "encoders.py"
+    path.write_text(ENCODERS)
+    return run_care_bench(
+        "measure", "--encoder", f"{path}:{name}", "--dataset", dataset, "--data", data, "--out", folder / out,
+        "--samples", "24",
+    )  # fmt: skip
+
+
+def test_records_of_another_encoder_are_not_replaced(data: Path, tmp_path: Path) -> None:
+    assert measure(tmp_path, data, "First").returncode == 0
+    records = (tmp_path / "mine" / "records.jsonl").read_bytes()
+    ended = measure(tmp_path, data, "Second")
+    assert ended.returncode == 2
+    assert "has the records of encoders.py:First with no weights on digits, which would be lost" in ended.stderr
+    assert (tmp_path / "mine" / "records.jsonl").read_bytes() == records
+    assert measure(tmp_path, data, "First").returncode == 0  # the same encoder again
+
+
+def test_a_failure_leaves_no_folder(data: Path, tmp_path: Path) -> None:
+    ended = measure(tmp_path, data, "Fails", out="some/folder")
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "later" in ended.stderr
+    assert not (tmp_path / "some").exists()
+
+
+def test_an_interruption_by_the_encoder_is_said(data: Path, tmp_path: Path) -> None:
+    ended = measure(tmp_path, data, "Interrupts")
+    assert ended.returncode == 130
+    assert "interrupted by SIGINT" in ended.stderr
+
+
+def test_a_data_set_that_is_not_prepared_is_called_so(tmp_path: Path) -> None:
+    ended = measure(tmp_path, tmp_path / "nothing", "First")
+    assert ended.returncode == 2
+    line = f"data set 'digits' is not prepared in {tmp_path / 'nothing'}; prepare it with: care-bench prepare digits"
+    assert line in ended.stderr
