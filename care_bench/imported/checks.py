@@ -54,8 +54,9 @@ def check_passes(encoder: ImportedEncoder, inputs: Tensor, where: str) -> tuple[
     part = _passed(encoder, inputs[: SAMPLES // 2], where)
     differences = {name: float((first[name] - second[name]).abs().max()) for name in first}
     for name, rows in first.items():
-        least = BATCH_TOLERANCE * float(rows.abs().max()) + 10 * differences[name]
-        if float((part[name] - rows[: SAMPLES // 2]).abs().max()) > least:
+        rounding = BATCH_TOLERANCE * float(rows.abs().max())
+        moved = float((part[name] - rows[: SAMPLES // 2]).abs().max())
+        if moved > rounding >= differences[name]:  # passes of one that is not deterministic differ anyway
             raise CareBenchError(
                 f"{where}: layer {name!r} gives an input other rows in a batch of {SAMPLES // 2} than in one of "
                 f"{SAMPLES}; expected rows that do not depend on the other inputs: BatchNorm with running statistics"

@@ -160,6 +160,7 @@ def refused(inputs: Inputs = IMAGES, **keys: Any) -> str:
 
 
 def test_one_that_is_not_deterministic_is_measured_and_said() -> None:
+    torch.manual_seed(0)
     found = loaded(encoder=f"{HERE}:Noisy")
     assert found.provenance["difference_of_two_passes"] > 0
     assert any("not deterministic" in line for line in found.said)
