@@ -312,8 +312,20 @@ def pin(
 
 @app.command()
 @keeps("nothing was changed; the same command starts again")
-def verify(results: Results = RESULTS) -> None:
-    """Check every pinned file against its manifest."""
+def verify(
+    results: Results = RESULTS,
+    again: Annotated[
+        str | None, typer.Option("--rerun", metavar="RECORD", help="Train and measure the run of this record again.")
+    ] = None,
+    data: Data = DATA,
+) -> None:
+    """Check every pinned file against its manifest; or repeat the run of a pinned record, and compare."""
+    if again is not None:
+        _check_versions()
+        from care_bench.rerun import rerun
+
+        rerun(results, again, data, _say)
+        return
     from care_bench.artifacts.pin import verify_all
 
     verified = verify_all(results)

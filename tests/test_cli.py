@@ -177,7 +177,7 @@ def test_settings_have_a_folder_of_their_own(profile: Path, tmp_path: Path) -> N
 def test_unprepared_data_says_how_to_prepare_it(profile: Path, tmp_path: Path) -> None:
     arguments = ("pretrain", str(profile), "--run", RUN, "--data", str(tmp_path / "none"), "--out", str(tmp_path / "o"))
     line = fails(*arguments)
-    assert "is missing" in line
+    assert "is not prepared" in line
     assert line.endswith(f"care-bench prepare proteins --data {tmp_path / 'none'}")
 
 

@@ -23,7 +23,7 @@ LAYERS = (
     ("imported",),
     ("evaluation",),
     ("report",),
-    ("jobs", "measure"),
+    ("jobs", "measure", "rerun"),
     ("cli", "doctor", "__main__"),
 )
 """Modules and packages of care_bench, from left to right."""

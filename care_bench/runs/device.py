@@ -10,6 +10,7 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from care_bench.errors import CareBenchError
 
@@ -31,6 +32,10 @@ def describe_device(device: torch.device, number: int = 1) -> str:
 def tf32_allowed(device: torch.device) -> bool:
     """Return whether matrix products or convolutions of float32 may keep only the ten bits of TF32 on a device."""
     return device.type == "cuda" and (torch.backends.cuda.matmul.allow_tf32 or torch.backends.cudnn.allow_tf32)
+
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+"""Variables that say how many threads a library of linear algebra starts, when it is loaded."""
 
 
 @contextmanager
@@ -69,11 +74,20 @@ def _check_threads(threads: int) -> None:
 @contextmanager
 def _threads(threads: int) -> Iterator[None]:
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+    variables = {name: os.environ.get(name) for name in THREAD_VARIABLES}
+    # numpy and scipy have pools of their own, whose sums depend on their size: those that are loaded are limited, and
+    # those that come later read the environment.
+    with threadpool_limits(limits=threads):
+        os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(threads)))
+        torch.set_num_threads(threads)
+        try:
+            yield
+        finally:
+            torch.set_num_threads(before)
+            for name, value in variables.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
 
 
 @contextmanager

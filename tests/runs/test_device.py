@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 
-from care_bench.runs.device import best_device, describe_device, reproducible, tf32_allowed
+from care_bench.runs.device import THREAD_VARIABLES, best_device, describe_device, reproducible, tf32_allowed
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -63,3 +67,27 @@ def test_the_cpu_has_no_tf32() -> None:
     with reproducible(True, 1, CPU, tf32=True):
         assert flags() == before
         assert not tf32_allowed(CPU)
+
+
+LOADED_LATER = """
+import os, torch
+from care_bench.runs.device import reproducible
+before = torch.get_num_threads()
+with reproducible(True, 1, torch.device("cpu"), tf32=False):
+    import scipy.linalg, sklearn.linear_model
+    from threadpoolctl import threadpool_info
+    print(sorted({pool["internal_api"] for pool in threadpool_info()}), {p["num_threads"] for p in threadpool_info()})
+print(torch.get_num_threads() == before, "OMP_NUM_THREADS" in os.environ)
+"""
+
+
+def test_every_library_of_linear_algebra_has_the_threads_of_a_run_whenever_it_is_loaded() -> None:
+    """Sums of numpy and scipy depend on their number of threads, which is otherwise that of the machine's cores."""
+    environment = {name: value for name, value in os.environ.items() if name not in THREAD_VARIABLES}
+    ended = subprocess.run(
+        [sys.executable, "-c", LOADED_LATER], env=environment, capture_output=True, text=True, check=True
+    )
+    pools, kept = ended.stdout.splitlines()
+    assert "'openblas'" in pools
+    assert pools.endswith("{1}")
+    assert kept == "True False"

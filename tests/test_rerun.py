@@ -1,0 +1,140 @@
+"""`care-bench verify --rerun`: a pinned run is trained and measured again, and every value is compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from care_bench.artifacts import Record
+from care_bench.artifacts.collection import collect
+from care_bench.artifacts.pin import pin
+from care_bench.config import EvaluationConfig, RunConfig
+from care_bench.config.presets import load_preset
+from care_bench.data import prepare
+from care_bench.evaluation.run import evaluate
+from care_bench.training.pretrain import pretrain
+from tests.commands import run_care_bench
+from tests.forks import Ended
+from tests.sample_records import write_runs
+
+SETTINGS: dict[str, Any] = {"augmentations": 3, "samples": 40, "classifier_seeds": 2, "augmentation_seed": 4}
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    prepare("digits", root)
+    return root
+
+
+@pytest.fixture(scope="module")
+def measured(data: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Record]:
+    """The records of a run of three steps, measured under another augmentation than it was trained with."""
+    preset: dict[str, Any] = load_preset("digits")
+    preset["training"].update({"steps": 3, "batch_size": 32, "warmup_epochs": 0})
+    identity = {"profile": "tiny", "dataset": "digits", "variant": "simclr", "seed": 2}
+    config = RunConfig.parse({**identity, "method": {"name": "simclr"}, **preset}, "here")
+    folder = pretrain(config, data, tmp_path_factory.mktemp("run"))
+    augmentation = {**preset["augmentation"], "crop_scale": [0.3, 1.0], "size": 8}
+    settings = EvaluationConfig.parse({**SETTINGS, "augmentation": augmentation}, "here")
+    return evaluate(folder.path, data, settings)
+
+
+@pytest.fixture
+def again(data: Path, tmp_path: Path) -> Callable[[Iterable[Record], str], Ended]:
+    """Pin records, and run the command for one of them."""
+
+    def run(records: Iterable[Record], name: str) -> Ended:
+        results = tmp_path / "results"
+        collect(write_runs(tmp_path / "runs", list(records)), results / "collected" / "mine")
+        pin(results, "mine-v1", "mine")
+        return run_care_bench("verify", results, "--rerun", name, "--data", data)
+
+    return run
+
+
+def one(records: list[Record], metric: str) -> Record:
+    return next(record for record in records if record.metric == metric and record.value is not None)
+
+
+def changed(records: list[Record], metric: str, **changes: Any) -> list[Record]:
+    """Return the records, of which the first with a metric has other entries."""
+    target = one(records, metric)
+    other = Record(**{**target.model_dump(), **changes})
+    return [other if record is target else record for record in records]
+
+
+def test_the_same_machine_repeats_every_bit(measured: list[Record], again: Any, tmp_path: Path) -> None:
+    record = one(measured, "wahba_error")
+    ended = again(measured, record.id[:8])
+    assert ended.returncode == 0, ended.stderr
+    values = sum(record.value is not None for record in measured)
+    assert f"{values} of {values} values are equal to the bit\n" in ended.stdout
+    assert f"pinned {record.value!r}, again {record.value!r}" in ended.stdout
+    assert (tmp_path / "results" / "rerun" / "tiny" / "digits" / "simclr" / "seed2").is_dir()
+
+
+def test_one_other_bit_is_found(measured: list[Record], again: Any) -> None:
+    value = one(measured, "uniformity").value
+    assert value is not None
+    records = changed(measured, "uniformity", value=value * (1 + 1e-12), values=None)
+    ended = again(records, one(records, "top1").id)
+    assert ended.returncode == 2
+    assert "1 of" in ended.stderr
+    assert f"uniformity of projection ({one(records, 'uniformity').id})" in ended.stderr
+
+
+@pytest.mark.parametrize(("factor", "code"), [(1.04, 0), (1.06, 2)])
+def test_another_machine_may_be_as_far_off_as_is_said(
+    measured: list[Record], again: Any, factor: float, code: int
+) -> None:
+    value = one(measured, "uniformity").value
+    assert value is not None
+    records = changed(measured, "uniformity", value=value * factor, values=None)
+    records = [Record(**{**record.model_dump(), "device": "cpu: another"}) for record in records]
+    ended = again(records, one(records, "top1").id)
+    assert ended.returncode == code, ended.stderr
+    assert "another kind of machine: device cpu:" in ended.stdout
+    assert "instead of cpu: another" in ended.stdout
+
+
+@pytest.mark.parametrize(("apart", "code"), [(0.9, 0), (0.2, 2)])
+def test_with_several_seeds_another_machine_may_be_as_far_off_as_their_spread(
+    measured: list[Record], again: Any, apart: float, code: int
+) -> None:
+    """Two seeds that differ by 2 d have the deviation 1.41 d; the value moves by 0.1 of itself, 4.24 d are allowed."""
+    target = one(measured, "uniformity")
+    assert target.value is not None
+    moved = target.value * 1.1
+    records = changed(measured, "uniformity", value=moved, values=None)
+    config = {**json.loads(target.config), "seed": 3}
+    text = json.dumps(config, sort_keys=True, separators=(",", ":"))
+    other = {**target.model_dump(), "seed": 3, "config": text, "config_sha256": RunConfig.parse(config, "x").sha256()}
+    records.append(Record(**{**other, "value": moved * (1 + 0.05 * apart), "values": None}))
+    records = [Record(**{**record.model_dump(), "device": "cpu: another"}) for record in records]
+    ended = again(records, one(records, "top1").id)
+    assert ended.returncode == code, ended.stderr
+
+
+def test_what_cannot_be_repeated_ends_in_one_line(
+    measured: list[Record], again: Any, data: Path, tmp_path: Path
+) -> None:
+    elsewhere = {"data_sha256": "0" * 64}
+    imported = Record(**{**one(measured, "top1").model_dump(), **elsewhere, "method": "imported", "base": None})
+    other_data = Record(**{**one(measured, "gamma").model_dump(), **elsewhere})
+    ended = again([imported, other_data], imported.id)
+    assert ended.returncode == 2
+    assert "is of an imported encoder" in ended.stderr
+    for name, said in (
+        (other_data.id, "was measured on data 000000000000"),
+        ("r12345", "too short"),
+        ("r0000000000", "no pinned record has the id r0000000000"),
+    ):
+        ended = run_care_bench("verify", tmp_path / "results", "--rerun", name, "--data", data)
+        assert ended.returncode == 2
+        assert ended.stderr.count("\n") == 1
+        assert said in ended.stderr
