@@ -22,6 +22,7 @@ LAYERS = (
     ("training",),
     ("imported",),
     ("evaluation",),
+    ("evidence",),
     ("report",),
     ("jobs", "measure"),
     ("cli", "doctor", "__main__"),
