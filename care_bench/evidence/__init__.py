@@ -1,1 +1,1 @@
-"""Claims decided by rules that were fixed before the run: statistics over pretraining seeds, and the ledger of verdicts."""
+"""Claims decided by rules that were fixed before the run: statistics over seeds, and the ledger of verdicts."""

@@ -138,7 +138,9 @@ def judge_sweep(sweep: Sweep, index: Index, dataset: str, protocol: str, least: 
         absent = [row for row, records in zip(sweep.rows, found, strict=True) if not records]
         reason = f"no values of {absent[0]}" if absent else f"{len(seeds)} pairs of seeds; at least {least} are needed"
         return Judged(about.model_copy(update={"run": False, "reason": reason}))
-    values = np.stack([numbers(records, seeds) for records in found], axis=1) * (1 if sweep.direction == "higher" else -1)
+    values = np.stack([numbers(records, seeds) for records in found], axis=1) * (
+        1 if sweep.direction == "higher" else -1
+    )
     drawn = np.random.default_rng(0).integers(0, len(seeds), (RESAMPLES, len(seeds)))
     means = values[drawn].mean(axis=1)
     best = np.isclose(means, means.max(axis=1, keepdims=True), rtol=1e-12, atol=0)

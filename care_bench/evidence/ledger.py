@@ -63,8 +63,8 @@ def decide(records: Iterable[Record], rules: ClaimRules, rules_sha256: str) -> l
     """Decide every claim, in the order of the rules.
 
     A comparison has to be wholly on one side (see :func:`care_bench.evidence.findings.judge`). Under "all" every
-    comparison has to be on the claim's side for "supported", and one on the other side contradicts it; under "any" it is
-    the other way round. The p-value of a claim is the largest of those that all have to hold, and the smallest times
+    comparison has to be on the claim's side for "supported", and one on the other side contradicts it; under "any" it
+    is the other way round. The p-value of a claim is the largest of those that all have to hold, and the smallest times
     their number of those of which one is enough. Adjusted for the claims of the family (Holm) it has to be at most 0.05
     for either verdict, so that chance gives a family one verdict in twenty at most.
 
@@ -128,7 +128,9 @@ def _family(claim: Claim) -> str:
     return f"claim {claim.id}" if claim.family is None else f"family {claim.family}"
 
 
-def _outcome(claim: Claim, groups: Sequence[Sequence[Judged]], weight: Weight, p_holm: float, members: int) -> dict[str, Any]:
+def _outcome(
+    claim: Claim, groups: Sequence[Sequence[Judged]], weight: Weight, p_holm: float, members: int
+) -> dict[str, Any]:
     """Return the verdict, its reason and its p-values."""
     if not weight.run:
         return {"verdict": "not run", "reason": _why_not_run(claim, groups), "p": None, "p_holm": None}

@@ -190,9 +190,7 @@ def _collapse(index: Index, cell: Cell, guards: Guards, seeds: Sequence[int]) ->
     )
 
 
-def _absent(
-    names: Sequence[str], found: Sequence[BySeed], movement: Sequence[BySeed], pairs: int, least: int
-) -> str:
+def _absent(names: Sequence[str], found: Sequence[BySeed], movement: Sequence[BySeed], pairs: int, least: int) -> str:
     for name, records in zip(names, found, strict=True):
         if not records:
             return f"no values of {name}"

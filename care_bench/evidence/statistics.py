@@ -46,7 +46,9 @@ def paired_effects(first: ArrayLike, second: ArrayLike, scale: Scale = "differen
     """
     one, other = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if one.ndim != 1 or other.shape not in ((), one.shape):
-        raise ValueError(f"found values of shapes {one.shape} and {other.shape}; expected (n,) and (n,), or (n,) and ()")
+        raise ValueError(
+            f"found values of shapes {one.shape} and {other.shape}; expected (n,) and (n,), or (n,) and ()"
+        )
     if not (np.isfinite(one).all() and np.isfinite(other).all()):
         raise ValueError("found values that are not finite; expected numbers")
     if scale == "difference":
@@ -120,8 +122,8 @@ def t_p_value(effects: ArrayLike) -> float:
 def sign_flip_p_value(effects: ArrayLike) -> float:
     """Return the exact two-sided p-value of the sign-flip permutation test.
 
-    If the two members of a pair are exchangeable, every effect is as likely as its negative. The p-value is the share of
-    all 2^n sign flips whose mean is at least as far from 0 as the one that was found. It is never below 2 / 2^n.
+    If the two members of a pair are exchangeable, every effect is as likely as its negative. The p-value is the share
+    of all 2^n sign flips whose mean is at least as far from 0 as the one that was found. It is never below 2 / 2^n.
 
     Args:
         effects: (n,), n from 5 to 12.
