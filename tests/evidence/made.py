@@ -17,20 +17,20 @@ PROTOCOLS = {
 }
 
 
-def values_of(row: str, metric: str, values: Sequence[float | None], **changes: Any) -> list[Any]:
+def values_of(row: str, metric: str, per_seed: Sequence[float | None], **changes: Any) -> list[Any]:
     """Return one record per seed, with the attributes that the ledger reads; None leaves a seed out."""
     about = {
         "profile": "tried",
         "dataset": "digits",
         "variant": row,
         "metric": metric,
-        "protocol": PROTOCOLS[metric],
+        "protocol": PROTOCOLS.get(metric),
         "representation": "projection",
         "epoch": None,
         "values": None,
         **changes,
     }
-    found = [{**about, "seed": seed, "value": value} for seed, value in zip(SEEDS, values, strict=False)]
+    found = [{**about, "seed": seed, "value": value} for seed, value in zip(SEEDS, per_seed, strict=False)]
     return [SimpleNamespace(**one, id=_id(one)) for one in found if one["value"] is not None]
 
 
