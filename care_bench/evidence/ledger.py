@@ -8,8 +8,7 @@ from typing import Any, Literal, TypeAlias
 from care_bench.artifacts import Record
 from care_bench.artifacts.json_lines import Line
 from care_bench.config.claims import Claim, ClaimRules
-from care_bench.errors import CareBenchError, unknown
-from care_bench.evaluation.protocols import PROTOCOLS
+from care_bench.errors import CareBenchError
 from care_bench.evidence.findings import Finding, Judged, judge, judge_sweep
 from care_bench.evidence.pairs import Index, cells, pair
 from care_bench.evidence.statistics import ALPHA, holm
@@ -74,15 +73,13 @@ def decide(records: Iterable[Record], rules: ClaimRules, rules_sha256: str) -> l
         rules_sha256: hash of the file that they were read from.
 
     Raises:
-        CareBenchError: records of another profile, or rules with an unknown protocol or metric.
+        CareBenchError: records of another profile.
     """
     found = list(records)
     if others := {record.profile for record in found} - {rules.profile}:
         raise CareBenchError(
             f"records of profile {min(others)!r}: the rules for claims are of profile {rules.profile!r}"
         )
-    for claim in rules.claims:
-        _check_names(claim)
     index = Index(found, rules.seeds)
     groups = {claim.id: _judged(claim, index) for claim in rules.claims}
     weighed = {claim.id: weigh(claim, groups[claim.id]) for claim in rules.claims}
@@ -169,17 +166,3 @@ def _first_reason(groups: Sequence[Sequence[Judged]]) -> str:
 def _place(finding: Finding) -> str:
     epoch = "" if finding.epoch is None else f", epoch {finding.epoch}"
     return f"{finding.metric} of {finding.row} on {finding.dataset} ({finding.protocol}{epoch})"
-
-
-def _check_names(claim: Claim) -> None:
-    """Raise CareBenchError for a protocol that does not exist, or a metric that it does not have."""
-    guards = [guard for guard in (claim.guards.collapse, claim.guards.movement) if guard is not None]
-    named = [(protocol, one.metric) for one in claim.comparisons for protocol in one.protocols]
-    named += [(guard.protocol, guard.metric) for guard in guards]
-    named += [(protocol, claim.sweep.metric) for protocol in claim.sweep.protocols] if claim.sweep else []
-    for protocol, metric in named:
-        if protocol not in PROTOCOLS:
-            raise CareBenchError(f"claim {claim.id}: {unknown('protocol', protocol, PROTOCOLS)}")
-        metrics = [found.name for found in PROTOCOLS[protocol].metrics]
-        if metric not in metrics:
-            raise CareBenchError(f"claim {claim.id}: {unknown(f'metric of {protocol}', metric, metrics)}")
