@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from care_bench.config.claims import Claim, ClaimRules, read_claims
+from care_bench.config.claims import Claim, ClaimRules, Comparison, Sweep, read_claims
 from care_bench.errors import CareBenchError, unknown
 from care_bench.evaluation.protocols import PROTOCOLS
 
@@ -33,8 +33,9 @@ def read_rules(path: Path) -> tuple[ClaimRules, str]:
 
 def _named(claim: Claim) -> Iterator[tuple[str, str]]:
     """Yield every protocol of a claim with the metric that it has to have."""
-    for measured in (*claim.comparisons, *([claim.sweep] if claim.sweep else [])):
-        yield from ((protocol, measured.metric) for protocol in measured.protocols)
+    measured: list[Comparison | Sweep] = [*claim.comparisons, *([claim.sweep] if claim.sweep else [])]
+    for one in measured:
+        yield from ((protocol, one.metric) for protocol in one.protocols)
     for guard in (claim.guards.collapse, claim.guards.movement):
         if guard is not None:
             yield guard.protocol, guard.metric

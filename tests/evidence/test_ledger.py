@@ -86,8 +86,9 @@ def test_the_smallest_effect_worth_having() -> None:
 def test_the_exact_test_has_to_agree() -> None:
     """The interval alone is on the claim's side here.
 
-    Mean -0.6, squares 5.62 - 8 x 0.36 = 2.74, standard error sqrt(2.74 / 7 / 8) = 0.2212, times 2.3646. The sum is -4.8 of at most 5.6 in size. At least as far from 0 are those with at most 0.4 of the other sign: none,
-    0.1, 0.2, 0.3, 0.4, 0.1 and 0.2, 0.1 and 0.3; and their mirror images, 14 of 256.
+    Mean -0.6, squares 5.62 - 8 x 0.36 = 2.74, standard error sqrt(2.74 / 7 / 8) = 0.2212, times 2.3646. The sum is
+    -4.8 of at most 5.6 in size. At least as far from 0 are those with at most 0.4 of the other sign: none, 0.1, 0.2,
+    0.3, 0.4, 0.1 and 0.2, 0.1 and 0.3; and their mirror images, 14 of 256.
     """
     effects = np.array([-1.2, -0.2, 0.4, -0.1, -1.2, -1.0, -0.3, -1.2])
     (found,) = decided([*BASE, *wahba(1 + effects)], claim())
