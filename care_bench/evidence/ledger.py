@@ -138,7 +138,10 @@ def _outcome(
         if members > 1:
             reason += f", {p_holm:.2g} among the {members} claims of {_family(claim)}"
         return {"verdict": "inconclusive", "reason": f"{reason}: more than {ALPHA:g}", **numbers}
-    tally = f"of {count} comparisons, {sides.count('for')} are for the claim and {sides.count('against')} against it"
+    if count == 1 and weight.side == "neither":
+        return {"verdict": "inconclusive", "reason": _first_reason(groups), **numbers}
+    compared = f"of {count} comparison{'s' if count > 1 else ''}"
+    tally = f"{compared}, {sides.count('for')} are for the claim and {sides.count('against')} against it"
     if weight.side == "neither":
         return {"verdict": "inconclusive", "reason": f"{tally}; {_first_reason(groups)}", **numbers}
     return {"verdict": "supported" if weight.side == "for" else "contradicted", "reason": tally, **numbers}
@@ -154,12 +157,12 @@ def _why_not_run(claim: Claim, groups: Sequence[Sequence[Judged]]) -> str:
 
 
 def _first_reason(groups: Sequence[Sequence[Judged]]) -> str:
-    """Say why the first comparison that is on neither side is there; a guard's objection comes first."""
+    """Say why the least clear comparison is on neither side; what has no effect, such as by a guard, comes first."""
     open_groups = [group for group in groups if agreed(group).side == "neither"]
     found = [one.finding for group in open_groups for one in group if one.finding.side == "neither"]
     if not found:
-        return "protocols disagree" if open_groups else "one side does not have enough of them"
-    first = min(found, key=lambda finding: finding.effect is not None)
+        return "the protocols disagree"
+    first = max(found, key=lambda finding: (finding.effect is None, finding.p or 0.0))
     return f"{_place(first)}: {first.reason}"
 
 

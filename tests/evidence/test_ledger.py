@@ -138,7 +138,7 @@ def test_protocols_have_to_agree() -> None:
     assert decided(accuracies(88, 87), claim(probes))[0].verdict == "contradicted"
     (found,) = decided(accuracies(92, 88), claim(probes))
     assert found.verdict == "inconclusive"
-    assert found.reason == "of 1 comparisons, 0 are for the claim and 0 against it; protocols disagree"
+    assert found.reason == "the protocols disagree"
 
 
 @pytest.mark.parametrize(
