@@ -65,6 +65,18 @@ def regularity(trajectories: Tensor) -> Regularity:
     Raises:
         ValueError: another shape, a value that is not finite, or a curve that does not move.
     """
+    points = checked(trajectories)
+    centred = points - points.mean(dim=-2, keepdim=True)
+    variances = torch.linalg.svdvals(centred).square()
+    lengths = torch.linalg.vector_norm(points.roll(-1, dims=-2) - points, dim=-1)
+    return Regularity(
+        planarity=100 * variances[..., :2].sum(dim=-1) / variances.sum(dim=-1),
+        step_variation=lengths.std(dim=-1, correction=0) / lengths.mean(dim=-1),
+    )
+
+
+def checked(trajectories: Tensor) -> Tensor:
+    """Return curves in float64; :func:`regularity` says what they are and what is raised."""
     if trajectories.ndim < 2 or trajectories.shape[-2] < 3 or trajectories.numel() == 0:
         raise ValueError(f"trajectories have shape {tuple(trajectories.shape)}; expected (..., T, d) with T >= 3")
     points = trajectories.double()
@@ -76,12 +88,7 @@ def regularity(trajectories: Tensor) -> Regularity:
     if still:
         of = points[..., 0, 0].numel()
         raise ValueError(f"{still} of {of} trajectories do not move (an invariant encoder); they have no shape")
-    variances = torch.linalg.svdvals(centred).square()
-    lengths = torch.linalg.vector_norm(points.roll(-1, dims=-2) - points, dim=-1)
-    return Regularity(
-        planarity=100 * variances[..., :2].sum(dim=-1) / variances.sum(dim=-1),
-        step_variation=lengths.std(dim=-1, correction=0) / lengths.mean(dim=-1),
-    )
+    return points
 
 
 def _size(points: Tensor) -> Tensor:

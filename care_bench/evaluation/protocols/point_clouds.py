@@ -30,10 +30,14 @@ def _measure_first_component(embedded: Embedded) -> tuple[Measurement, ...]:
 
 
 def _measure_trajectories(embedded: Embedded) -> tuple[Measurement, ...]:
-    from care_bench.metrics import regularity
+    from care_bench.metrics import one_parameter_group, regularity
+    from care_bench.metrics.trajectories import CLOUDS
 
-    result = regularity(embedded.trajectories)
-    return over_repeats(result.planarity.flatten()), over_repeats(result.step_variation.flatten())
+    curves = embedded.trajectories
+    shape = regularity(curves[:CLOUDS])
+    group = one_parameter_group(curves, embedded.half_of(len(curves)))
+    found = (shape.planarity, shape.step_variation, group.residual, group.closure)
+    return tuple(over_repeats(one.flatten()) for one in found)
 
 
 FIRST_COMPONENT = Protocol(
@@ -72,6 +76,21 @@ TRAJECTORIES = Protocol(
             False,
             "trajectory, step variation",
             "Step variation: 0 at constant speed.",
+        ),
+        Metric(
+            "trajectory_group_residual",
+            "1",
+            False,
+            "trajectory, residual of one rotation",
+            "Residual: what one map in O(d) for all steps about an axis, fitted to other clouds, leaves of the steps: "
+            "0 = all clouds move by one rotation, 1 = it explains nothing.",
+        ),
+        Metric(
+            "trajectory_closure",
+            "1",
+            False,
+            "trajectory, closure",
+            "Closure: how far that map ends from the start after the whole turn, over the largest distance on the way.",
         ),
     ),
     needs_point_clouds,
