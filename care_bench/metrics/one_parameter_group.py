@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from care_bench.metrics.held_out import orthogonal_maps
-from care_bench.metrics.trajectories import checked
+from care_bench.metrics.trajectories import LEAST_MOVEMENT, checked, size
 
 CLOUDS = 24
 """Number of clouds whose curves are embedded: one half is fitted, the other half is held out."""
@@ -45,7 +45,8 @@ def one_parameter_group(trajectories: Tensor, fitted: Tensor) -> OneParameterGro
         fitted: (n,) bool, the samples to fit to; the others are measured.
 
     Raises:
-        ValueError: another shape, a value that is not finite, a curve that does not move, or no sample on one side.
+        ValueError: another shape, a value that is not finite, held-out curves that do not move, or no sample on one
+            side.
     """
     if trajectories.ndim != 4:
         raise ValueError(f"trajectories have shape {tuple(trajectories.shape)}; expected (n, G, T, d)")
@@ -59,6 +60,9 @@ def one_parameter_group(trajectories: Tensor, fitted: Tensor) -> OneParameterGro
         )
         rest = ~fitted.to(points.device)
         own, following = points[rest].flatten(0, 1), after[rest].flatten(0, 1)
+        centred = points[rest] - points[rest].mean(dim=-2, keepdim=True)
+        if size(centred.flatten(0, 1)) <= LEAST_MOVEMENT * size(own):
+            raise ValueError("the trajectories do not move (an invariant encoder); no rotation acts on them")
         residuals.append(torch.linalg.matrix_norm(following - step(own)) / torch.linalg.matrix_norm(following - own))
         start = moved = points[rest, 0]
         distances = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -168,11 +169,24 @@ def test_without_colour_nothing_is_read() -> None:
     assert result.reason == "coloured holds no images in colour"
 
 
+def test_a_still_trajectory_has_no_shape_and_leaves_the_group_of_the_others() -> None:
+    angle = torch.arange(100, dtype=torch.float64) * 2 * torch.pi / 100
+    circle = torch.stack([angle.cos(), angle.sin()], dim=1)
+    curves = circle.expand(8, 3, 100, 2).clone()
+    curves[0] = 0
+    result = measure(PROTOCOLS["trajectories-v1"], given(dataset("proteins", "point_cloud"), trajectories=curves))
+    assert result["trajectory_planarity"].reason == (
+        "3 of 9 trajectories do not move (an invariant encoder); they have no shape"
+    )
+    assert result["trajectory_group_residual"].value == pytest.approx(0, abs=1e-9)
+    assert (result["trajectory_group_residual"].n, result["trajectory_closure"].n) == (3, 12)
+
+
 def test_the_equivariance_term_of_the_log() -> None:
     """Ratios 1 and 3; a term of 4 with deviation 1 in the second half (see the test of the metric)."""
     later = [4.0 + one for one in (1, -1, -1, 1, 1, -1, -1, 1, 0, 0)]
     log = TrainingLog((1.0, 3.0), (*[9.0] * 10, *later))
-    result = measure(PROTOCOLS["gradient-ratio-v1"], Embedded(dataset("any"), SETTINGS, {}.__getitem__, log))
+    result = measure(PROTOCOLS["gradient-ratio-v1"], replace(given(dataset("any")), log=log))
     assert result["gradient_ratio"].value == 2
     assert result["term_deviation"].value == pytest.approx(0.25, rel=1e-12)
     without = measure(PROTOCOLS["gradient-ratio-v1"], given(dataset("any")))

@@ -94,11 +94,20 @@ def test_a_map_that_stays_never_comes_back():
     assert found.closure.item() == 1
 
 
+def test_a_sample_that_does_not_move_has_no_part_in_it():
+    still = np.tile([[0.5, 0.1]], (100, 1))
+    found = measured(circle(TURN), circle(TURN + 1), 0 * still, fitted=torch.tensor([True, False, False]))
+    assert found.residual.item() == pytest.approx(0, abs=1e-9)
+    # Where it is, the map moves it all the same: by 2 sin(a / 2) of its norm, where the other one moves by its norm 1.
+    found = measured(circle(TURN), circle(TURN + 1), still, fitted=torch.tensor([True, False, False]))
+    assert found.residual.item() == pytest.approx(math.sqrt(0.26), rel=1e-9)
+
+
 def test_refuses():
     moving = torch.from_numpy(circle(TURN)).expand(2, 1, 100, 2)
     with pytest.raises(ValueError, match=r"trajectories have shape \(100, 2\); expected \(n, G, T, d\)"):
         one_parameter_group(moving[0, 0], HALF)
-    with pytest.raises(ValueError, match="2 of 2 trajectories do not move"):
+    with pytest.raises(ValueError, match="the trajectories do not move"):
         one_parameter_group(torch.ones(2, 1, 100, 2), HALF)
     with pytest.raises(ValueError, match="expected some, and some held out"):
         one_parameter_group(moving, torch.ones(2, dtype=torch.bool))

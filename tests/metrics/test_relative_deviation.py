@@ -22,8 +22,8 @@ def test_a_steady_fall_is_no_deviation_and_the_first_half_does_not_count():
 
 
 def test_by_hand():
-    # Ten steps 1 -1 -1 1 1 -1 -1 1 0 0 around 4: their products with -4.5 ... 4.5 sum up to -4.5 + 3.5 + 2.5 - 1.5 - 0.5
-    # - 0.5 - 1.5 + 2.5 = 0, so the line is flat, at 4. Residuals 8 over 10 - 2: deviation 1, over the mean 4.
+    # Ten steps 1 -1 -1 1 1 -1 -1 1 0 0 around 4: their products with -4.5 ... 4.5 sum up to -4.5 + 3.5 + 2.5 - 1.5
+    # - 0.5 - 0.5 - 1.5 + 2.5 = 0, so the line is flat, at 4. Residuals 8 over 10 - 2: deviation 1, over the mean 4.
     values = [9.0] * 10 + [4.0 + one for one in (1, -1, -1, 1, 1, -1, -1, 1, 0, 0)]
     assert relative_deviation(values) == pytest.approx(0.25, rel=1e-12)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from care_bench.evaluation.measurement import (
@@ -14,6 +16,8 @@ from care_bench.evaluation.measurement import (
 )
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from care_bench.evaluation.embedded import Embedded
 
 
@@ -34,10 +38,19 @@ def _measure_trajectories(embedded: Embedded) -> tuple[Measurement, ...]:
     from care_bench.metrics.trajectories import CLOUDS
 
     curves = embedded.trajectories
-    shape = regularity(curves[:CLOUDS])
-    group = one_parameter_group(curves, embedded.half_of(len(curves)))
-    found = (shape.planarity, shape.step_variation, group.residual, group.closure)
-    return tuple(over_repeats(one.flatten()) for one in found)
+    return (
+        *_pair(lambda: astuple(regularity(curves[:CLOUDS]))),
+        *_pair(lambda: astuple(one_parameter_group(curves, embedded.half_of(len(curves))))),
+    )
+
+
+def _pair(measure: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Measurement, Measurement]:
+    """Return two measurements, or why these curves have neither."""
+    try:
+        first, second = measure()
+    except ValueError as error:
+        return (Measurement(None, 0, reason=str(error)),) * 2
+    return over_repeats(first.flatten()), over_repeats(second.flatten())
 
 
 FIRST_COMPONENT = Protocol(
