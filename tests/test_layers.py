@@ -22,6 +22,7 @@ LAYERS = (
     ("training",),
     ("imported",),
     ("evaluation",),
+    ("evidence",),
     ("report",),
     ("jobs", "measure", "rerun"),
     ("cli", "doctor", "__main__"),

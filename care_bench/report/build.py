@@ -12,6 +12,7 @@ from care_bench.artifacts.collection import COLLECTED, HOW_TO_COLLECT, PINNED, C
 from care_bench.artifacts.folders import reading
 from care_bench.artifacts.pin import collected, damaged_pins, pinned, pins_of, read_pin, read_pins
 from care_bench.errors import CareBenchError, unknown
+from care_bench.report.claims import read_rules
 from care_bench.report.document import TITLE, agreement_lines, build_section, glossary_section
 from care_bench.report.model import Document
 from care_bench.report.paper import read_paper
@@ -52,13 +53,13 @@ def write_report(
         raise CareBenchError(
             f"results folder {results} does not exist; expected a folder with {COLLECTED}/ or {PINNED}/"
         )
-    paper = read_paper(results)
+    paper, rules = read_paper(results), read_rules(results)
     theory = theory_section(results)
     collections = _read_all(results) if collection is None else [_read_one(results, collection)]
     if not collections and theory is None:
         raise CareBenchError(f"no collection in {results}; {HOW_TO_COLLECT}")
     pins = {found.key: [] if found.pinned_on else pins_of(results, found.profile) for found in collections}
-    sections = [build_section(found, paper, pins[found.key]) for found in collections]
+    sections = [build_section(found, paper, pins[found.key], rules) for found in collections]
     sections += [glossary_section(collections)] if collections else []
     sections += [theory] if theory else []
     document = Document(TITLE, tuple(sections))

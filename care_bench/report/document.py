@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from care_bench.artifacts import Record
 from care_bench.artifacts.agreement import agreement
 from care_bench.artifacts.collection import Collection
 from care_bench.evaluation.glossary import of_metrics
+from care_bench.report.claims import claims_of
 from care_bench.report.figures import accuracy_figure, certificate_figure
 from care_bench.report.grid import Grid
 from care_bench.report.labels import metric_label, variant_of
@@ -15,6 +17,9 @@ from care_bench.report.model import Cell, Figure, Section, Statements, Table, te
 from care_bench.report.paper import PaperValue
 from care_bench.report.settings import imported_lines, measuring_lines, settings_lines
 from care_bench.report.tables import build_tables, snapshot_tables
+
+if TYPE_CHECKING:
+    from care_bench.config.claims import ClaimRules
 
 GLOSSARY = "glossary"
 TITLE = "care_bench report"
@@ -28,15 +33,22 @@ _HEADER = ("run", "measurement", "value", "sha256", "config", "data", "weights",
 _SHORT = 12
 
 
-def build_section(collection: Collection, paper: list[PaperValue] | str, pins: Iterable[Collection] = ()) -> Section:
+def build_section(
+    collection: Collection,
+    paper: list[PaperValue] | str,
+    pins: Iterable[Collection] = (),
+    rules: tuple[ClaimRules, str] | None = None,
+) -> Section:
     """Lay out one collection.
 
     Args:
         collection: fresh or pinned records.
         paper: the paper's values, or the reason why there are none.
         pins: of the same profile, which the numbers of a fresh collection are compared with.
+        rules: for claims, with the hash of their file; they decide on the collection of their profile.
     """
     grid = Grid(collection)
+    claims = claims_of(collection, rules)
     tables, absent = build_tables(grid, paper)
     snapshots = [record.epoch for record in collection.records if record.epoch is not None]
     if snapshots:
@@ -51,6 +63,7 @@ def build_section(collection: Collection, paper: list[PaperValue] | str, pins: I
         key=collection.key,
         title=f"Collection {collection.key}",
         parts=(
+            *([claims[0]] if claims else []),
             Statements((*_statements(collection, grid), *agreement_lines(collection, pins))),
             *tables,
             *(figure for figure in figures if isinstance(figure, Figure)),
@@ -59,7 +72,7 @@ def build_section(collection: Collection, paper: list[PaperValue] | str, pins: I
         evidence=evidence_table(
             _HEADER, {record.id: _evidence(record, grid.labels[variant_of(record)]) for record in records}
         ),
-        data=tuple(snapshot_tables(collection)),
+        data=(*snapshot_tables(collection), *([claims[1]] if claims else [])),
     )
 
 

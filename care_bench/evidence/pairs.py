@@ -1,0 +1,200 @@
+"""From records to effects: the values of a row and its opponent, paired by pretraining seed."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import NamedTuple
+
+import numpy as np
+
+from care_bench.artifacts import Record
+from care_bench.config.claims import Comparison, Guards, Measure
+from care_bench.evidence.statistics import Values, paired_effects
+from care_bench.names import Representation
+
+BySeed = Mapping[int, Record]
+STILL = 1e-6
+"""Largest value of a draw that changes nothing: such draws are left out of shares of draws."""
+
+
+class Cell(NamedTuple):
+    """One comparison on one data set; ``opponents`` are several where one is interpolated between them."""
+
+    row: str
+    opponents: tuple[str, ...]
+    dataset: str
+    representation: Representation
+    epoch: int | None
+
+
+@dataclass(frozen=True)
+class Paired:
+    """The effects of the seeds, or what stands in the way.
+
+    Attributes:
+        effects: (n,), on the scale of the comparison.
+        seeds: (n,), rising.
+        records: ids of all records that were used, those of the guards included.
+        absent: why there are too few values, for the verdict "not run".
+        blocked: why there is no verdict although there are values, such as a guard.
+    """
+
+    effects: Values
+    seeds: tuple[int, ...] = ()
+    records: tuple[str, ...] = ()
+    absent: str = ""
+    blocked: str = ""
+
+
+class Index:
+    """Records with a value by what they measure, those of the seeds that decide."""
+
+    def __init__(self, records: Iterable[Record], seeds: Sequence[int]) -> None:
+        self._found: dict[tuple[object, ...], dict[int, Record]] = defaultdict(dict)
+        for record in records:
+            if record.value is not None and record.seed in seeds:
+                place = (record.dataset, record.variant, record.epoch, record.representation)
+                self._found[*place, record.protocol, record.metric][record.seed] = record
+
+    def of(self, row: str, cell: Cell, protocol: str, metric: str, representation: str | None = None) -> BySeed:
+        """Return the records of a row by seed, at the data set and epoch of a cell."""
+        place = (cell.dataset, row, cell.epoch, representation or cell.representation)
+        return self._found.get((*place, protocol, metric), {})
+
+
+def cells(comparison: Comparison) -> list[Cell]:
+    """Return every cell of a comparison, in the order of the rules."""
+    opponents: Iterable[tuple[str, ...]] = [comparison.matched] if comparison.matched else [()]
+    if comparison.against:
+        opponents = [(name,) for name in comparison.against]
+    parts = (comparison.rows, opponents, comparison.datasets, comparison.representations, comparison.epochs)
+    return [Cell(*found) for found in product(*parts)]
+
+
+def pair(index: Index, comparison: Comparison, cell: Cell, protocol: str, guards: Guards, least: int) -> Paired:
+    """Pair the values of a cell under one protocol.
+
+    Args:
+        index: the records.
+        comparison: the rule.
+        cell: one of its cells.
+        protocol: one of its protocols.
+        guards: of the claim.
+        least: fewest pairs.
+    """
+    names = (cell.row, *cell.opponents)
+    found = [index.of(name, cell, protocol, comparison.metric) for name in names]
+    movement: list[BySeed] = []
+    if comparison.matched and (by := guards.movement):
+        movement = [_measured(index, name, cell, by) for name in names]
+    seeds = sorted(set.intersection(*(set(records) for records in (*found, *movement))))
+    if len(seeds) < least:
+        return Paired(np.empty(0), absent=_absent(names, found, movement, len(seeds), least))
+    used = [records[seed] for records in (*found, *movement) for seed in seeds]
+    if guards.collapse and cell.opponents:
+        pressed, blocked = _collapse(index, cell, guards, seeds)
+        used += pressed
+    else:
+        blocked = ""
+    effects, problem = _effects(comparison, found, movement, seeds)
+    ids = tuple(dict.fromkeys(record.id for record in used))
+    return Paired(effects, tuple(seeds), ids, blocked=blocked or problem)
+
+
+def numbers(records: BySeed, seeds: Iterable[int]) -> Values:
+    """Return the values of some seeds as an array (n,)."""
+    return np.array([value for seed in seeds if (value := records[seed].value) is not None])
+
+
+def _measured(index: Index, row: str, cell: Cell, by: Measure) -> BySeed:
+    return index.of(row, cell, by.protocol, by.metric, by.representation)
+
+
+def _effects(
+    comparison: Comparison, found: Sequence[BySeed], movement: Sequence[BySeed], seeds: Sequence[int]
+) -> tuple[Values, str]:
+    """Return the effects, or why there are none."""
+    own, *others = found
+    try:
+        if comparison.of == "share_of_draws":
+            return np.array([_share(own[seed], others[0][seed], comparison.direction) for seed in seeds]), ""
+        values = numbers(own, seeds)
+        if not others:
+            return values, ""
+        if movement:
+            opponent = np.array(list(_interpolated(comparison, others, movement, seeds)))
+        else:
+            opponent = numbers(others[0], seeds)
+        return paired_effects(values, opponent, comparison.scale), ""
+    except ValueError as error:
+        return np.empty(0), str(error)
+
+
+def _share(own: Record, other: Record, direction: str) -> float:
+    """Return the share of the draws that change anything for which a row is on its side of the opponent."""
+    if own.values is None or other.values is None or len(own.values) != len(other.values):
+        raise ValueError(f"seed {own.seed} has no values of the same draws; expected one for each draw")
+    one, two = np.array(own.values), np.array(other.values)
+    moving = np.maximum(np.abs(one), np.abs(two)) > STILL
+    if not moving.any():
+        raise ValueError(f"no draw of seed {own.seed} changes anything")
+    better = one < two if direction == "lower" else one > two
+    return float(better[moving].mean())
+
+
+def _interpolated(
+    comparison: Comparison, others: Sequence[BySeed], movement: Sequence[BySeed], seeds: Sequence[int]
+) -> Iterator[float]:
+    """Yield the opponent of every seed, at the row's own movement between the rows of other movement.
+
+    The movement is interpolated on a log scale, and so is the metric where the comparison is a ratio.
+
+    Raises:
+        ValueError: the row moves less or more than all of them, or a logarithm does not exist.
+    """
+    ratio = comparison.scale == "log_ratio"
+    own, *moved = movement
+    for seed in seeds:
+        at = [float(value) for records in (own, *moved) for value in numbers(records, [seed])]
+        known = [float(value) for records in others for value in numbers(records, [seed])]
+        if min(at) <= 0 or (ratio and min(known) <= 0):
+            raise ValueError(f"seed {seed} has values that are not above 0; expected positive ones for a logarithm")
+        if not min(at[1:]) <= at[0] <= max(at[1:]):
+            raise ValueError(
+                f"seed {seed} moves by {at[0]:.3g}, outside the {min(at[1:]):.3g} to {max(at[1:]):.3g} of "
+                f"{', '.join(comparison.matched or ())}: no matched opponent"
+            )
+        x, y = zip(*sorted(zip(np.log(at[1:]), np.log(known) if ratio else known, strict=True)), strict=True)
+        value = float(np.interp(np.log(at[0]), x, y))
+        yield float(np.exp(value)) if ratio else value
+
+
+def _collapse(index: Index, cell: Cell, guards: Guards, seeds: Sequence[int]) -> tuple[list[Record], str]:
+    """Return the records that the guard against collapse looks at, and its objection."""
+    guard = guards.collapse
+    if guard is None:
+        return [], ""
+    own, other = (_measured(index, name, cell, guard) for name in (cell.row, cell.opponents[0]))
+    if missing := [seed for seed in seeds if seed not in own or seed not in other]:
+        return [], f"{guard.metric} of seed {missing[0]} is not measured, so that collapse cannot be excluded"
+    excess = float((numbers(own, seeds) - numbers(other, seeds)).mean())
+    records = [found[seed] for found in (own, other) for seed in seeds]
+    if excess <= guard.most:
+        return records, ""
+    return records, (
+        f"{guard.metric} of {cell.row} exceeds that of {cell.opponents[0]} by {excess:.3g}, more than {guard.most:g}: "
+        "its embeddings have collapsed"
+    )
+
+
+def _absent(names: Sequence[str], found: Sequence[BySeed], movement: Sequence[BySeed], pairs: int, least: int) -> str:
+    for name, records in zip(names, found, strict=True):
+        if not records:
+            return f"no values of {name}"
+    for name, records in zip(names, movement, strict=False):
+        if not records:
+            return f"the movement of {name} is not measured"
+    return f"{pairs} pairs of seeds; at least {least} are needed"

@@ -1,0 +1,168 @@
+"""The claims in front of a collection: one row per claim with its verdict, and every comparison for the CSV."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+from care_bench.artifacts.collection import Collection
+from care_bench.errors import CareBenchError
+from care_bench.report.labels import metric_label
+from care_bench.report.model import Cell, Column, Statements, Table, texts
+from care_bench.report.statistics import Summary, number
+from care_bench.untrusted import absent
+
+if TYPE_CHECKING:
+    from care_bench.config.claims import ClaimRules
+    from care_bench.evidence.findings import Finding
+    from care_bench.evidence.ledger import Verdict
+
+RULES = Path("reference") / "claims.yaml"
+TITLE = "Claims"
+COMPARISONS = "Comparisons behind the claims"
+CAPTION = (
+    "Supported, or contradicted: comparisons wholly on one side, by 95 % t-intervals over pretraining seeds with which "
+    "exact sign-flip tests agree; p is that of the whole claim, adjusted for the claims of its family (Holm), and has "
+    "to be at most 0.05. Everything else is inconclusive.",
+    "Effect: of the comparison that decides, or that is least clear; a ratio is a geometric mean. Every comparison, "
+    "with its bootstrap interval (BCa), p-values and the ids of its records, is in report.csv.",
+    "The intervals cover pretraining seeds, not the sampling of test inputs.",
+)
+_COLUMNS = (
+    *texts(("claim", "verdict")),
+    *texts(("effect", "p (Holm)", "seeds", "records"), prose=False),
+    *texts(("why",)),
+)
+
+
+def read_rules(results: Path) -> tuple[ClaimRules, str] | None:
+    """Read `reference/claims.yaml` of a results folder and its SHA-256; None where there is none.
+
+    Raises:
+        CareBenchError: a damaged file, or one that names what does not exist.
+    """
+    path = results / RULES
+    if absent(path):
+        return None
+    from care_bench.evidence import rules  # numpy, which a report without rules does not need
+
+    return rules.read_rules(path)
+
+
+def claims_of(collection: Collection, found: tuple[ClaimRules, str] | None) -> tuple[Table | Statements, Table] | None:
+    """Return the verdicts, or the line that says why there are none, and all comparisons; None without rules for it.
+
+    The rules that the collection keeps, as they were before the run, decide where there are no others for its profile.
+    """
+    kept, kept_line = _kept(collection)
+    place = RULES.as_posix()
+    if found is None or found[0].profile != collection.profile:
+        found, place = kept, f"{collection.key}/{RULES.name}"
+    if found is None:
+        return None
+    from care_bench.evidence.ledger import decide
+
+    rules, digest = found
+    changed = changed_claims(kept[0], rules) if kept else []
+    if kept:
+        kept_line = f"Rules changed after the run: {', '.join(changed)}." if changed else UNCHANGED
+    verdicts = decide(collection.records, rules, digest)
+    named = f"Rules: {place}, SHA-256 {digest}; seeds {', '.join(map(str, rules.seeds))}. {kept_line}"
+    behind = [(verdict, one) for verdict in verdicts for one in verdict.findings]
+    rows, cells = tuple(_row(*pair) for pair in behind), tuple(_comparison(one) for _, one in behind)
+    comparisons = Table(COMPARISONS, (), _COMPARED, rows, cells)
+    if all(verdict.verdict == "not run" for verdict in verdicts):
+        return Statements((f"No claim is decided: {verdicts[0].reason}. {named}",), TITLE), comparisons
+    counts = Counter(verdict.verdict for verdict in verdicts)
+    order = get_args(type(verdicts[0]).model_fields["verdict"].annotation)
+    tally = f"{', '.join(f'{name}: {counts[name]}' for name in order if counts[name])}."
+    names = tuple(verdict.claim for verdict in verdicts)
+    cells = tuple(_cells(verdict, verdict.claim in changed) for verdict in verdicts)
+    return Table(TITLE, (tally, *CAPTION, named), _COLUMNS, names, cells), comparisons
+
+
+def changed_claims(before: ClaimRules, now: ClaimRules) -> list[str]:
+    """Return the ids of claims whose rule is not what it was, of all if the seeds differ; those left out come last."""
+    old, new = ({claim.id: claim for claim in rules.claims} for rules in (before, now))
+    differ = [name for name, claim in new.items() if before.seeds != now.seeds or old.get(name) != claim]
+    return differ + [name for name in old if name not in new]
+
+
+def _kept(collection: Collection) -> tuple[tuple[ClaimRules, str] | None, str]:
+    """Return the rules that a collection keeps, or a sentence that says why there are none."""
+    if collection.rules is None:
+        return None, "The rules as they were before the run were not kept."
+    from care_bench.config.claims import claims_in
+
+    try:
+        return claims_in(collection.rules, f"{collection.key}/{RULES.name}"), ""
+    except CareBenchError as error:  # a pin outlives rules
+        return None, f"The rules as they were before the run cannot be read: {error}."
+
+
+UNCHANGED = "They are as they were before the run."
+_COMPARED = (
+    *texts(("side",)),
+    *(Column("", name) for name in ("effect", "BCa, low", "BCa, high", "p", "p, exact")),
+)
+
+
+def _cells(verdict: Verdict, changed: bool) -> tuple[Cell, ...]:
+    """Return the row of a claim."""
+    why = (verdict.reason,)
+    shown = _shown(verdict)
+    p = Cell(notes=why) if verdict.p_holm is None else Cell(_p_value(verdict.p_holm), quoted=verdict.p_holm)
+    return (
+        Cell(f"{verdict.text} ({verdict.source})"),
+        Cell(verdict.verdict),
+        Cell(notes=why) if shown is None else _effect(shown),
+        p,
+        Cell(str(len(verdict.seeds)), quoted=len(verdict.seeds)),
+        Cell(str(len(verdict.records)), quoted=len(verdict.records)),
+        Cell(f"{verdict.reason} (the rule was changed after the run)" if changed else verdict.reason),
+    )
+
+
+def _shown(verdict: Verdict) -> Finding | None:
+    """Return the comparison that decides: the clearest one against the claim, otherwise the least clear one."""
+    measured = [one for one in verdict.findings if one.effect is not None and one.p is not None]
+    against = [one for one in measured if one.side == "against"]
+    if verdict.verdict == "contradicted" and against:
+        return min(against, key=lambda one: one.p or 0.0)
+    neither = [one for one in measured if one.side == "neither"]
+    return max(neither or measured, key=lambda one: one.p or 0.0, default=None)
+
+
+def _effect(finding: Finding) -> Cell:
+    if finding.effect is None:
+        return Cell(notes=(finding.reason,))
+    text = f"{finding.kind} {number(finding.effect, '1')}"
+    if finding.low is None or finding.high is None:
+        return Cell(text, quoted=finding.effect)
+    summary = Summary(finding.effect, finding.low, finding.high, len(finding.seeds))
+    return Cell(f"{text} [{number(finding.low, '1')}, {number(finding.high, '1')}]", summary)
+
+
+def _row(verdict: Verdict, finding: Finding) -> str:
+    against = f" against {finding.against}" if finding.against else ""
+    epoch = "" if finding.epoch is None else f", epoch {finding.epoch}"
+    return (
+        f"{verdict.claim}: {metric_label(finding.metric)} of {finding.row}{against}, {finding.dataset}, "
+        f"{finding.representation}, {finding.protocol}{epoch}"
+    )
+
+
+def _comparison(finding: Finding) -> tuple[Cell, ...]:
+    """Return the row of a comparison; the first cell has the ids of its records."""
+    why = (finding.reason or "this kind of comparison has none",)
+    numbers = (finding.bca_low, finding.bca_high, finding.p, finding.p_exact)
+    return (
+        Cell(finding.side, ids=finding.records, notes=why if finding.reason else ()),
+        _effect(finding),
+        *(Cell(notes=why) if value is None else Cell(number(value, "1"), quoted=value) for value in numbers),
+    )
+
+
+def _p_value(value: float) -> str:
+    return "<0.0001" if value < 0.0001 else f"{value:.2g}"

@@ -1,0 +1,274 @@
+"""Verdicts: what the rules say of planted effects, of missing values, and of data without effect."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from care_bench.config.claims import ClaimRules, parse_claims
+from care_bench.errors import CareBenchError
+from care_bench.evidence import findings
+from care_bench.evidence.ledger import Verdict, decide
+from care_bench.evidence.pairs import cells
+from care_bench.evidence.rules import read_rules
+from care_bench.evidence.statistics import Interval
+from tests.evidence.made import SEEDS, claim, listed, rules, values_of
+
+ROOT = Path(__file__).parents[2]
+NOISE = np.array([0.02, -0.01, 0.03, 0.0, -0.03, 0.01, -0.02, 0.005])
+LOWER, HIGHER, UNCLEAR = 0.5 + NOISE, 1.5 + NOISE, 1 + 10 * NOISE
+COLLAPSE = {"collapse": {"protocol": "alignment-uniformity-v1", "metric": "uniformity", "most": 0.05}}
+
+
+def decided(records: list[Any], *claims: dict[str, Any], **changes: Any) -> list[Verdict]:
+    return decide(records, parse_claims(rules(*claims, **changes), "here"), "f" * 64)
+
+
+def wahba(values: Any, dataset: str = "digits", row: str = "care") -> list[Any]:
+    return values_of(row, "wahba_error", list(values), dataset=dataset)
+
+
+BASE = [*wahba(np.ones(8), row="simclr"), *wahba(np.ones(8), "tinted_digits", "simclr")]
+TWO = {"datasets": ["digits", "tinted_digits"]}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "quantifier", "expected"),
+    [
+        (LOWER, LOWER, "all", "supported"),
+        (LOWER, UNCLEAR, "all", "inconclusive"),
+        (LOWER, HIGHER, "all", "contradicted"),
+        (UNCLEAR, HIGHER, "all", "contradicted"),
+        (UNCLEAR, UNCLEAR, "all", "inconclusive"),
+        (LOWER, HIGHER, "any", "supported"),
+        (UNCLEAR, HIGHER, "any", "inconclusive"),
+        (HIGHER, HIGHER, "any", "contradicted"),
+    ],
+)
+def test_quantifiers(first: Any, second: Any, quantifier: str, expected: str) -> None:
+    records = [*BASE, *wahba(first), *wahba(second, "tinted_digits")]
+    (found,) = decided(records, claim(TWO, quantifier=quantifier))
+    assert found.verdict == expected, found.reason
+    assert found.seeds == SEEDS
+    assert found.rules_sha256 == "f" * 64
+    assert set(found.records) == {record.id for record in records}
+
+
+def test_a_finding_has_the_numbers_of_scipy() -> None:
+    own, other = np.exp(NOISE) * 0.5, np.linspace(0.9, 1.1, 8)
+    records = [*wahba(own), *wahba(other, row="simclr")]
+    (found,) = decided(records, claim({"scale": "log_ratio", "beyond": 0.6}))
+    (one,) = found.findings
+    effects = np.log(own / other)
+    ends = stats.t.interval(0.95, 7, effects.mean(), stats.sem(effects))
+    assert (one.effect, one.low, one.high) == pytest.approx((math.exp(effects.mean()), *np.exp(ends)))
+    assert one.p == pytest.approx(stats.ttest_1samp(effects, math.log(0.6)).pvalue)
+    assert one.p_exact == 2 / 256, "all eight ratios are below 0.6"
+    assert one.kind == "ratio"
+    assert one.low < one.bca_low < one.effect < one.bca_high < one.high
+    assert (one.side, found.verdict) == ("for", "supported")
+
+
+def test_the_smallest_effect_worth_having() -> None:
+    records = [*BASE, *wahba(0.9 + NOISE)]
+    assert decided(records, claim({"smallest_effect": -0.05}))[0].verdict == "supported"
+    (found,) = decided(records, claim({"smallest_effect": -0.2}))
+    assert found.verdict == "inconclusive"
+    assert "its mean does not reach -0.2, the smallest effect worth having" in found.reason
+
+
+def test_the_exact_test_has_to_agree() -> None:
+    """The interval alone is on the claim's side here.
+
+    Mean -0.6, squares 5.62 - 8 x 0.36 = 2.74, standard error sqrt(2.74 / 7 / 8) = 0.2212, times 2.3646. The sum is
+    -4.8 of at most 5.6 in size. At least as far from 0 are those with at most 0.4 of the other sign: none, 0.1, 0.2,
+    0.3, 0.4, 0.1 and 0.2, 0.1 and 0.3; and their mirror images, 14 of 256.
+    """
+    effects = np.array([-1.2, -0.2, 0.4, -0.1, -1.2, -1.0, -0.3, -1.2])
+    (found,) = decided([*BASE, *wahba(1 + effects)], claim())
+    (one,) = found.findings
+    assert (one.low, one.high) == pytest.approx((-1.1231, -0.0769), abs=0.0001)
+    assert one.p_exact == 14 / 256
+    assert (one.side, found.verdict) == ("neither", "inconclusive")
+    assert "the exact test does not agree with the interval (p = 0.055)" in found.reason
+
+
+def test_fewer_seeds_than_the_least_are_not_run() -> None:
+    records = [*BASE, *wahba(LOWER[:4])]
+    (found,) = decided(records, claim())
+    assert found.verdict == "not run"
+    assert found.reason == (
+        "wahba_error of care on digits (wahba-v1): 4 pairs of seeds; at least 5 are needed (1 of 1 comparisons)"
+    )
+    assert (found.p, found.p_holm) == (None, None)
+    assert decided([*BASE, *wahba(LOWER[:5])], claim())[0].verdict == "supported"
+    assert decided([*BASE, *wahba(LOWER[:5])], claim(least_seeds=6))[0].verdict == "not run"
+
+
+def test_a_claim_that_nothing_decides_says_why() -> None:
+    (found,) = decided(BASE, claim(comparisons=[], not_decided="Nothing measures it."))
+    assert (found.verdict, found.reason, found.findings) == ("not run", "Nothing measures it.", ())
+
+
+def test_a_collapsed_row_gets_no_verdict() -> None:
+    spread = [*values_of("simclr", "uniformity", [0.1] * 8), *values_of("care", "uniformity", [0.3] * 8)]
+    (found,) = decided([*BASE, *wahba(LOWER), *spread], claim(guards=COLLAPSE))
+    assert found.verdict == "inconclusive"
+    assert "its embeddings have collapsed" in found.reason
+
+
+def test_protocols_have_to_agree() -> None:
+    probes = {"protocols": ["paper-small-v1", "cached-v1"], "metric": "top1", "direction": "higher"}
+
+    def accuracies(paper: float, cached: float) -> list[Any]:
+        values = {("care", "paper-small-v1"): paper, ("care", "cached-v1"): cached}
+        values |= {("simclr", protocol): 90.0 for protocol in probes["protocols"]}
+        return listed(
+            values_of(row, "top1", value + NOISE * (row == "care"), protocol=name)
+            for (row, name), value in values.items()
+        )
+
+    assert decided(accuracies(92, 93), claim(probes))[0].verdict == "supported"
+    assert decided(accuracies(88, 87), claim(probes))[0].verdict == "contradicted"
+    (found,) = decided(accuracies(92, 88), claim(probes))
+    assert found.verdict == "inconclusive"
+    assert found.reason == "the protocols disagree"
+
+
+@pytest.mark.parametrize(
+    ("shift", "expected"), [(0.0, "supported"), (0.3, "contradicted"), (-0.3, "contradicted"), (0.1, "inconclusive")]
+)
+def test_equivalence(shift: float, expected: str) -> None:
+    equal = {"direction": "equivalent", "scale": "log_ratio", "margin": 1.1}
+    assert decided([*BASE, *wahba(np.exp(NOISE + shift))], claim(equal))[0].verdict == expected
+
+
+def test_a_value_on_its_own() -> None:
+    own = {"against": [], "beyond": 0.4, "direction": "higher"}
+    (found,) = decided(wahba(LOWER), claim(own))
+    assert (found.verdict, found.findings[0].kind) == ("supported", "value")
+    assert decided(wahba(LOWER), claim({**own, "beyond": 0.6}))[0].verdict == "contradicted"
+
+
+def test_the_best_of_a_sweep() -> None:
+    sweep = {
+        "rows": {"none": 0, "care": 1, "more": 10},
+        "inside": [0.5, 2],
+        "direction": "lower",
+        "datasets": ["digits"],
+        "protocols": ["wahba-v1"],
+        "metric": "wahba_error",
+    }
+    records = [*BASE, *wahba(LOWER), *wahba(HIGHER, row="none")]
+    assert decided([*records, *wahba(HIGHER, row="more")], claim(sweep=sweep))[0].verdict == "supported"
+    assert decided([*records, *wahba(LOWER - 0.2, row="more")], claim(sweep=sweep))[0].verdict == "contradicted"
+    # Better by 0.1 for half of the seeds, worse for the others: the mean of a bootstrap sample decides by chance.
+    (found,) = decided([*records, *wahba(LOWER + 0.1 * np.array([1, -1] * 4), row="more")], claim(sweep=sweep))
+    assert found.verdict == "inconclusive"
+    assert found.findings[1].effect == pytest.approx(0.5, abs=0.1)
+    assert decided(records, claim(sweep=sweep))[0].verdict == "not run"
+
+
+def test_the_claims_of_a_family_share_its_level() -> None:
+    """p = 0.03 alone supports a claim; as one of two it does not (Holm)."""
+    effects = stats.norm.ppf((np.arange(8) + 0.5) / 8)
+    mean = -float(stats.t.isf(0.03 / 2, 7)) * effects.std(ddof=1) / math.sqrt(8)
+    records = [*BASE, *wahba(1 + 0.01 * (effects - effects.mean() + mean)), *wahba(UNCLEAR, "tinted_digits")]
+    alone, other = claim(id="A"), claim({"datasets": ["tinted_digits"]}, id="B")
+    (found,) = decided(records, alone)
+    assert (found.p, found.p_holm) == pytest.approx((0.03, 0.03))
+    assert found.verdict == "supported"
+    assert decided(records, alone, other)[0].verdict == "supported", "a claim is a family of its own"
+    first, _ = decided(records, {**alone, "family": "one"}, {**other, "family": "one"})
+    assert (first.p, first.p_holm) == pytest.approx((0.03, 0.06))
+    assert first.verdict == "inconclusive"
+    assert first.reason == "p = 0.03 for the claim as a whole, 0.06 among the 2 claims of family one: more than 0.05"
+
+
+def test_records_of_another_profile() -> None:
+    with pytest.raises(CareBenchError, match="records of profile 'tried': the rules for claims are of profile 'cpu'"):
+        decided(BASE, claim(), profile="cpu")
+
+
+def without_effect(found: ClaimRules, rng: np.random.Generator) -> list[Any]:
+    """Return records of every row of some rules in which all rows are drawn from one distribution.
+
+    Rows of a seed share an effect of the seed. What rows are matched by rises from SimCLR to the row with a quarter of
+    its invariance weight, so that a matched opponent exists. Values on their own are drawn around what divides them.
+    """
+    moved = {"simclr": 0.3, "simclr-half-invariance": 0.42, "simclr-quarter-invariance": 0.6}
+    moved |= {"simclr-weak-invariance": 0.42, "uniformity": 0.6}
+    shared: dict[Any, Any] = {}
+    made: dict[Any, list[Any]] = {}
+    for one in found.claims:
+        sweep = one.sweep.rows if one.sweep else ()
+        for part in one.comparisons:
+            for cell in cells(part):
+                for protocol in part.protocols:
+                    place = (cell.dataset, protocol, part.metric, cell.representation, cell.epoch)
+                    of_seed = shared.setdefault(place, rng.normal(size=8))
+                    middle = part.beyond if not cell.opponents and part.beyond is not None else 0.5
+                    for row in (cell.row, *cell.opponents, *sweep):
+                        if (row, *place) in made or part.metric == "invariance":
+                            continue
+                        noise = 0.1 * middle * (of_seed + rng.normal(size=8))
+                        drawn = middle + noise
+                        draws = [tuple(value + 0.05 * rng.normal(size=20)) for value in drawn]
+                        about = {"dataset": cell.dataset, "protocol": protocol, "representation": cell.representation}
+                        records = values_of(row, part.metric, drawn, **about, epoch=cell.epoch, profile="cpu")
+                        for record, values in zip(records, draws, strict=True):
+                            record.values = values
+                        made[row, *place] = records
+                for row in {cell.row, *cell.opponents}:
+                    for metric, value in (("invariance", moved.get(row, 0.4)), ("uniformity", 0.1)):
+                        key = (row, cell.dataset, metric, cell.epoch)
+                        if key not in made:
+                            drawn = value * np.exp(0.02 * rng.normal(size=8))
+                            made[key] = values_of(
+                                row, metric, drawn, dataset=cell.dataset, epoch=cell.epoch, profile="cpu"
+                            )
+    return listed(made.values())
+
+
+def test_data_without_effect_support_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of 400 simulated runs of the rules that decide, at most 5 % support any claim at all.
+
+    Claims of no difference are left out: they are true here.
+    """
+    monkeypatch.setattr(findings, "bca_interval", lambda effects: Interval(0.0, 0.0))  # slow, and decides nothing
+    found, digest = read_rules(ROOT / "results/reference/claims.yaml")
+    kept = [one for one in found.claims if all(part.direction != "equivalent" for part in one.comparisons)]
+    found = found.model_copy(update={"claims": tuple(kept)})
+    rng, runs, wrong, each = np.random.default_rng(0), 400, 0, Counter[str]()
+    ever: set[str] = set()
+    for _ in range(runs):
+        verdicts = decide(without_effect(found, rng), found, digest)
+        supported = [one.claim for one in verdicts if one.verdict == "supported"]
+        ever |= {one.claim for one in verdicts if one.verdict != "not run"}
+        each.update(supported)
+        wrong += bool(supported)
+    with capsys.disabled():
+        print(f"\n{wrong} of {runs} runs without effect support a claim; of {len(ever)} claims decided: {dict(each)}")
+    assert ever == {one.id for one in kept if one.not_decided is None}, "a claim was never decided"
+    assert wrong <= 0.05 * runs
+    assert max(each.values(), default=0) <= 0.05 * runs
+
+
+def test_one_comparison_without_effect_is_supported_as_rarely_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A two-sided level of 5 % is 2.5 % for the claim's side; far fewer would mean that nothing is ever found."""
+    monkeypatch.setattr(findings, "bca_interval", lambda effects: Interval(0.0, 0.0))
+    found, rng, runs = parse_claims(rules(claim()), "here"), np.random.default_rng(1), 2000
+    verdicts = Counter(
+        decide([*wahba(rng.normal(size=8)), *wahba(rng.normal(size=8), row="simclr")], found, "f" * 64)[0].verdict
+        for _ in range(runs)
+    )
+    for verdict in ("supported", "contradicted"):
+        assert 0.012 < verdicts[verdict] / runs < 0.036, verdicts  # 0.025, four standard errors either way
