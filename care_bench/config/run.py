@@ -128,6 +128,9 @@ class TrainingConfig(Settings):
 
     epochs: PositiveInt
     batch_size: Annotated[int, Field(ge=2)] = 256
+    samples: PositiveInt | None = None
+    """Train on at most this many samples of the training split, evenly spaced; probes and neighbours still use
+    the whole split. None: all of them."""
     optimizer: Annotated[OptimizerConfig, Field(discriminator="name")]
     schedule: Literal["constant", "cosine"] = "cosine"
     warmup_epochs: NonNegativeInt = 0

@@ -18,20 +18,14 @@ from care_bench.augmentations.strengths import STRENGTHS
 from care_bench.augmentations.transfer import to_device
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
+from care_bench.data.subsets import evenly_spaced, evenly_spaced_rows, labelled
 from care_bench.evaluation.derivatives import derivative, smooth, tangent
 from care_bench.evaluation.embedded import Embedded
 from care_bench.evaluation.measurement import MOST_CLOUDS, MOST_SAMPLES, MOST_SINGLE, MOST_VELOCITIES, composed_draws
 from care_bench.evaluation.parts import Part, check_finite
 from care_bench.evaluation.probe_stream import ProbeStream
 from care_bench.evaluation.training_log import NO_LOG, TrainingLog
-from care_bench.evaluation.views import (
-    composable,
-    crop_and_flip,
-    evenly_spaced,
-    evenly_spaced_rows,
-    labelled,
-    of_one_draw,
-)
+from care_bench.evaluation.views import composable, crop_and_flip, of_one_draw
 from care_bench.metrics.linear_probe import RECIPES
 from care_bench.metrics.one_parameter_group import CLOUDS
 from care_bench.metrics.trajectories import axis_rotations

@@ -70,7 +70,7 @@ def pretrain(config: RunConfig, data: Path, out: Path, wait: bool = False) -> Ru
 def _pretrain(config: RunConfig, data: Path, folder: RunFolder) -> None:
     training = config.training
     dataset = load(config.dataset, data)
-    samples = len(dataset.train.inputs)
+    samples = min(len(dataset.train), training.samples or len(dataset.train))
     if training.batch_size > samples:
         raise CareBenchError(
             f"training.batch_size = {training.batch_size} exceeds the {samples} training samples of "

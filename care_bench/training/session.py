@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from care_bench.augmentations import Augmentation
 from care_bench.config import RunConfig
 from care_bench.data import PreparedDataset
+from care_bench.data.subsets import evenly_spaced
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes, write_bytes
 from care_bench.methods import Method, View, build_method
@@ -112,7 +113,8 @@ class Session:
         seed = derive_seed(config.dataset, config.seed, "initial weights of the method")
         module = Pretraining(encoder, build_method(config.method, encoder, augmentation, seed), ranks)
         optimizer = build_optimizer(training.optimizer, module)
-        batches = Batches(dataset.train, training.batch_size, config.dataset, config.seed, fabric.device)
+        split = evenly_spaced(dataset.train, training.samples)
+        batches = Batches(split, training.batch_size, config.dataset, config.seed, fabric.device)
         total = training.epochs * batches.per_epoch if module.method.weights else 0
         total = total if training.steps is None else min(total, training.steps)
         checkpoint = folder.state(config.sha256()) / "checkpoint.pt"

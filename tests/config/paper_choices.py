@@ -20,6 +20,7 @@ FREE = {"training.deterministic", "training.threads", "training.checkpoint_every
 THROUGH = [1, 10, 25, 50, 100, 150, 200, 250, 300, 350, 400]
 RUN: Values = {
     "training.steps": None,
+    "training.samples": None,
     "training.warmup_steps": 0,
     "training.precision": "32-true",
     "training.tf32": False,

@@ -339,7 +339,7 @@ MUTANTS = (
     ),
     Mutant(
         "a few samples are the first ones",
-        VIEWS,
+        "data/subsets.py",
         "np.arange(most) * number // most",
         "np.arange(most)",
         EMBED,

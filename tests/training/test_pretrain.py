@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from care_bench.config import RunConfig
-from care_bench.data import load
+from care_bench.data import Split, load
 from care_bench.errors import CareBenchError
 from care_bench.runs.build import build_augmentation
 from care_bench.training.pretrain import pretrain
@@ -52,6 +53,21 @@ def test_the_warm_up_takes_steps_or_epochs(tiny: Make, data: Path, tmp_path: Pat
     per_epoch = len(load("digits", data).train) // 400  # the last, smaller batch is dropped
     rates = [line["learning_rate"] for line in log_lines(pretrain(epochs, data, tmp_path / "epochs").log)]
     assert rates == pytest.approx([0.8 * min(1, step / per_epoch) for step in (1, 2, 3)])
+
+
+def test_some_samples_are_a_smaller_training_split(
+    tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = pretrain(tiny(samples=100), data, tmp_path / "few")
+    whole = load("digits", data)
+    rows = [place * len(whole.train) // 100 for place in range(100)]
+    smaller = dataclasses.replace(whole, train=Split(whole.train.inputs[rows], {}))
+    monkeypatch.setattr("care_bench.training.pretrain.load", lambda name, root: smaller)
+    same = pretrain(tiny(), data, tmp_path / "same")
+    first, second = (load_file(folder.encoder) for folder in (few, same))
+    assert all(torch.equal(first[name], second[name]) for name in second)
+    with pytest.raises(CareBenchError, match="batch_size = 32 exceeds the 20 training samples"):
+        pretrain(tiny(samples=20), data, tmp_path / "fewer")
 
 
 def test_the_summary_describes_the_run(tiny: Make, data: Path, tmp_path: Path) -> None:

@@ -44,7 +44,7 @@ OPTIMIZERS = (
 )
 
 
-OPTIONAL = {"negatives_per": 4, "batchnorm_rows": 4, "split_batchnorm": 2, "warmup_steps": 1}
+OPTIONAL = {"negatives_per": 4, "batchnorm_rows": 4, "split_batchnorm": 2, "warmup_steps": 1, "samples": 16}
 """Another value of settings that are off by default."""
 
 

@@ -63,7 +63,7 @@ def _coloured(split: Split, embeddings: Tensor) -> tuple[Tensor, Tensor]:
     import numpy as np
     import torch
 
-    from care_bench.evaluation.views import evenly_spaced_rows
+    from care_bench.data.subsets import evenly_spaced_rows
 
     rows = evenly_spaced_rows(len(split), MOST_SAMPLES)
     mean = split.inputs[rows].mean(axis=(2, 3), dtype=np.float64)

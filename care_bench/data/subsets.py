@@ -1,0 +1,34 @@
+"""Parts of a split."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from care_bench.data.load import Split
+from care_bench.data.source import UNLABELLED
+
+
+def labelled(split: Split) -> Split:
+    """Leave out samples without a class, which are for pretraining only."""
+    classes = split.labels.get("class")
+    return split if classes is None or (classes != UNLABELLED).all() else _rows(split, classes != UNLABELLED)
+
+
+def evenly_spaced(split: Split, most: int | None) -> Split:
+    """Return at most so many samples, evenly spaced; all of them for None."""
+    if most is None or most >= len(split):
+        return split
+    return _rows(split, evenly_spaced_rows(len(split), most))
+
+
+def evenly_spaced_rows(number: int, most: int) -> npt.NDArray[np.int64]:
+    """Return at most so many places of a number of samples, evenly spaced."""
+    most = min(most, number)
+    return np.arange(most) * number // most
+
+
+def _rows(split: Split, rows: npt.NDArray[Any]) -> Split:
+    return Split(split.inputs[rows], {name: labels[rows] for name, labels in split.labels.items()})
