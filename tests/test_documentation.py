@@ -18,6 +18,8 @@ from care_bench.methods import METHODS
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
+RUN = (ROOT / "docs/run.md").read_text()
+CONTENTS = (ROOT / "docs/contents.md").read_text()
 CONFIG = (ROOT / "workflows/config/README.md").read_text()
 SETTINGS: list[type[Any]] = [
     *(
@@ -39,19 +41,20 @@ def test_every_key_of_a_profile_is_documented(model: type[Any]) -> None:
     assert not missing
 
 
-def test_every_command_and_protocol_is_in_the_readme() -> None:
+def test_every_command_and_protocol_has_its_page() -> None:
     commands = {command.name or command.callback.__name__ for command in app.registered_commands if command.callback}
     of_the_workflow = {"pretrain-runs", "evaluate-runs", "measure-runs"}
-    assert commands - of_the_workflow == set(re.findall(r"^care-bench ([\w-]+)", README, re.MULTILINE))
-    assert all(f"`{dataset}`" in README for dataset in DATASETS)
-    assert all(f"`{protocol}`" in README for protocol in PROTOCOLS)
-    assert all(f"`{method}`" in README and f"`{method}`" in CONFIG for method in METHODS)
+    assert commands - of_the_workflow == set(re.findall(r"^care-bench ([\w-]+)", RUN, re.MULTILINE))
+    assert all(f"`{dataset}`" in CONTENTS for dataset in DATASETS)
+    assert all(f"`{protocol}`" in CONTENTS for protocol in PROTOCOLS)
+    assert all(f"`{method}`" in CONTENTS and f"`{method}`" in CONFIG for method in METHODS)
 
 
 def test_every_link_has_a_target() -> None:
-    for path in (ROOT / "README.md", ROOT / "workflows/config/README.md"):
-        for target in re.findall(r"\]\((?!https?:)([^)]+)\)", path.read_text()):
-            assert (path.parent / target).exists(), target
+    pages = ("README.md", "workflows/config/README.md", "results/README.md", "theory_checks/README.md")
+    for path in (*(ROOT / page for page in pages), *(ROOT / "docs").glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)", path.read_text()):
+            assert (path.parent / target.partition("#")[0]).exists(), (path, target)
 
 
 def test_the_example_in_the_readme_runs() -> None:
@@ -60,3 +63,8 @@ def test_the_example_in_the_readme_runs() -> None:
     exec(example, found)
     assert 0 < float(found["loss"]) < 1  # type: ignore[arg-type]
     assert float(found["gamma"]) > 0  # type: ignore[arg-type]
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    linked = set(re.findall(r"\]\((docs/[^)]+)\)", README))
+    assert {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= linked
