@@ -659,11 +659,9 @@ def test_point_clouds(representation: str, measured: Callable[[str], Measured]) 
         for start in points[~fitted][:, 0]:
             way = [np.linalg.norm(np.linalg.matrix_power(step, k) @ start - start) for k in range(1, 101)]
             closures.append(way[-1] / max(way))
-    group = [
-        run.value("trajectories-v1", f"trajectory_{name}", representation) for name in ("group_residual", "closure")
-    ]
-    assert_same(group[0], np.mean(residuals), rel=1e-2)
-    assert_same(group[1], np.mean(closures), abs_=0.02)
+    residual = run.value("trajectories-v1", "trajectory_group_residual", representation)
+    assert_same(residual, np.mean(residuals), rel=1e-2)
+    assert_same(run.value("trajectories-v1", "trajectory_closure", representation), np.mean(closures), abs_=0.02)
 
 
 def projectors(clouds: Array) -> Array:

@@ -49,4 +49,4 @@ def test_those_of_another_profile_are_not(workflow: Workflow, edit: Edit) -> Non
     write(workflow.folder, profile="another")
     planned = workflow.run(edit(), "--dry-run", "--printshellcmds")
     assert planned.returncode == 0, planned.stderr
-    assert "claims" not in planned.stdout
+    assert "claims.yaml" not in planned.stdout
