@@ -24,7 +24,7 @@ LAYERS = (
     ("evaluation",),
     ("evidence",),
     ("report",),
-    ("jobs", "measure", "rerun"),
+    ("jobs", "measure", "rerun", "follow"),
     ("cli", "doctor", "__main__"),
 )
 """Modules and packages of care_bench, from left to right."""
