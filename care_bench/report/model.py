@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias
 
 from care_bench.report.statistics import Summary
+
+if TYPE_CHECKING:
+    from care_bench.report.overview import Overview
+    from care_bench.report.provenance import Provenance
 
 Source = Literal["records", "paper", "cited", "gap", "theory"]
 """Where a cell comes from: our records, the paper, a paper it cites, a gap in its text, the ledger."""
@@ -31,6 +36,22 @@ class Statements:
     kind: ClassVar[str] = "statements"
     items: tuple[str, ...]
     title: str = ""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Short facts, each under a name."""
+
+    kind: ClassVar[str] = "facts"
+    items: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True)
+class Definitions:
+    """Terms with what they mean: metric names, the term as tables show it, and its meaning."""
+
+    kind: ClassVar[str] = "definitions"
+    items: tuple[tuple[tuple[str, ...], str, str], ...]
 
 
 @dataclass(frozen=True)
@@ -91,6 +112,7 @@ class Column:
         unit: shown after the name unless it is "1".
         higher_is_better: None means that no value in it is marked best.
         prose: it holds sentences: flush left, broken into lines.
+        term: the metric that the glossary explains; empty where it does not.
     """
 
     group: str
@@ -98,6 +120,7 @@ class Column:
     unit: str = "1"
     higher_is_better: bool | None = None
     prose: bool = False
+    term: str = ""
 
     @property
     def header(self) -> str:
@@ -116,7 +139,7 @@ class Cell:
     """A value with the records behind it, or a blank whose ``notes`` say why.
 
     Attributes:
-        text: shown in every format.
+        text: shown in every format, without the number of seeds (see :meth:`Table.shown`).
         summary: mean and interval behind ``text``, for our own numbers.
         bold: whether it is the best of its column.
         ids: records behind it, rows of the section's evidence.
@@ -182,6 +205,17 @@ class Table:
         return any(column.prose for column in self.columns)
 
     @cached_property
+    def seeds(self) -> int | None:
+        """Number of seeds behind most cells, said once at the head of the table; None without such cells."""
+        counts = seed_counts(self.cells)
+        return max(counts, key=lambda n: (counts[n], n), default=None)
+
+    def shown(self, cell: Cell) -> str:
+        """Text of a cell, with its number of seeds where it is not that of most cells."""
+        n = None if cell.summary is None else cell.summary.n
+        return cell.text if n in (None, self.seeds) else f"{cell.text} (n={n})"
+
+    @cached_property
     def footnotes(self) -> dict[str, int]:
         """Distinct notes in reading order, with their numbers from 1."""
         notes = dict.fromkeys(note for row in self.cells for cell in row for note in cell.notes)
@@ -192,7 +226,7 @@ class Table:
         return [self.footnotes[note] for note in cell.notes]
 
 
-Part: TypeAlias = Paragraph | Statements | Note | Link | Figure | Fold | Table
+Part: TypeAlias = Paragraph | Statements | Facts | Definitions | Note | Link | Figure | Fold | Table
 
 
 @dataclass(frozen=True)
@@ -205,6 +239,9 @@ class Section:
         parts: its content.
         evidence: one row per record that a cell cites; written after all sections.
         data: tables for the CSV alone.
+        brief: it in one line, for a terminal.
+        overview: the short form of the parts, for the first screen of a page and for a terminal.
+        provenance: the records of ``evidence`` by run and measurement, for pages, where a row each is too long.
     """
 
     key: str
@@ -212,6 +249,9 @@ class Section:
     parts: tuple[Part, ...]
     evidence: Table | None = None
     data: tuple[Table, ...] = ()
+    brief: str = ""
+    overview: Overview | None = None
+    provenance: Provenance | None = None
 
 
 @dataclass(frozen=True)
@@ -221,6 +261,11 @@ class Document:
     title: str
     sections: tuple[Section, ...]
     parts: tuple[Part, ...] = ()
+
+
+def seed_counts(cells: Iterable[Iterable[Cell]]) -> Counter[int]:
+    """Count the cells by number of pretraining seeds."""
+    return Counter(cell.summary.n for row in cells for cell in row if cell.summary is not None)
 
 
 def slug(text: str) -> str:
