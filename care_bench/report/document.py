@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from care_bench.artifacts import Record
@@ -65,14 +66,16 @@ def build_section(
     cited = {name for table in tables for row in table.cells for cell in row for name in cell.ids}
     records = sorted((record for record in collection.records if record.id in cited), key=lambda record: record.id)
     remarks = (*_remarks(collection), *agreement_lines(collection, pins))
-    overview = overview_of(collection, grid, claims[0] if claims else None, picture, remarks)
+    verdicts = claims[0] if claims else None
+    verdicts = replace(verdicts, linked=True) if isinstance(verdicts, Table) else verdicts
+    overview = overview_of(collection, grid, verdicts, picture, remarks)
     return Section(
         key=collection.key,
         title=f"Collection {collection.key}",
         parts=(
             overview.facts,
             *([Statements(remarks)] if remarks else []),
-            *([claims[0]] if claims else []),
+            *([verdicts] if verdicts else []),
             *([picture] if picture else []),
             Statements(READING, "How to read the tables"),
             *sorted(tables, key=_place),

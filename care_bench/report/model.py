@@ -175,6 +175,7 @@ class Table:
         cells: rows of cells.
         corner: header of the column of row labels.
         epoch: of the snapshots it shows; None for the encoders after the last step.
+        linked: whether links lead to its rows.
     """
 
     kind: ClassVar[str] = "table"
@@ -185,6 +186,7 @@ class Table:
     cells: tuple[tuple[Cell, ...], ...]
     corner: str = ""
     epoch: int | None = None
+    linked: bool = False
 
     def __post_init__(self) -> None:
         widths = {len(row) for row in self.cells}

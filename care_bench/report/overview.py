@@ -10,6 +10,8 @@ from care_bench.report.grid import Grid, Key
 from care_bench.report.labels import metric_label, position
 from care_bench.report.model import Column, Facts, Figure, Statements, Table
 
+OUTCOMES = ("supported", "contradicted", "inconclusive", "not run")
+"""Verdicts on claims, the decided ones first."""
 COLUMNS = (
     (("top1", "first_pc_r2"), "features"),
     (("held_out_wahba", "wahba_error"), "projection"),
@@ -51,16 +53,13 @@ class Overview:
     @property
     def outcomes(self) -> list[str]:
         """The kinds of verdicts that there are, the decided ones first."""
-        return sorted({one.verdict for one in self.verdicts}, key=lambda name: position(name, _ORDER))
+        return sorted({one.verdict for one in self.verdicts}, key=lambda name: position(name, OUTCOMES))
 
     @property
     def tally(self) -> str:
         """Count the verdicts."""
         names = [one.verdict for one in self.verdicts]
         return ", ".join(f"{names.count(name)} {name}" for name in self.outcomes)
-
-
-_ORDER = ("supported", "contradicted", "inconclusive", "not run")
 
 
 def overview_of(

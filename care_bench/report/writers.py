@@ -6,13 +6,28 @@ import base64
 import csv
 import io
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.resources import files
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from care_bench.report import escaping
-from care_bench.report.model import Cell, Column, Document, Figure, Section, Table, opened, slug, spans
+from care_bench.report.model import (
+    Cell,
+    Column,
+    Definitions,
+    Document,
+    Figure,
+    Part,
+    Section,
+    Statements,
+    Table,
+    opened,
+    slug,
+    spans,
+)
+from care_bench.report.overview import OUTCOMES
 
 COLUMNS_PER_PAGE = 4
 PROSE_ROWS_PER_PAGE = 6
@@ -36,7 +51,7 @@ def write_latex(document: Document) -> str:
 
 
 def write_html(document: Document) -> str:
-    """Return the document as one HTML page that needs no other file; cells link to their evidence."""
+    """Return the document as one HTML page that needs no other file; numbers link to their records."""
     return _render("document.html.j2", document, None)
 
 
@@ -101,7 +116,7 @@ def _render(template: str, document: Document, escape: Callable[[str], str] | No
         **delimiters,
     )
     environment.filters |= {"slug": slug, "code": escaping.html, "base64": _base64}
-    helpers = {"spans": spans, "pages": _pages, "tooltip": _tooltip, "figure_name": figure_name}
+    helpers = {"spans": spans, "pages": _pages, "figure_name": figure_name, **_html_helpers(document)}
     return environment.get_template(template).render(document=document, **helpers)
 
 
@@ -125,15 +140,27 @@ def _pages(table: Table) -> Iterator[tuple[tuple[Column, ...], list[tuple[str, t
             yield table.columns[part], [(label, cells[part]) for label, cells in table.lines[first : first + height]]
 
 
-def _tooltip(row: str, column: Column, cell: Cell) -> str:
-    """Return the tooltip of a cell: its row and column, its interval at more digits, and its notes."""
-    lines = [row, ": ".join(filter(None, (column.group, column.name)))]
-    found = cell.summary
-    if found is not None and found.low is not None:
-        lines.append(f"mean {found.mean:.6g}, 95 % interval {found.low:.6g} to {found.high:.6g}, n = {found.n}")
-    elif found is not None:
-        lines.append(f"{found.mean:.6g}, n = 1: no interval")
-    return "\n".join([*lines, *cell.notes])
+def _html_helpers(document: Document) -> dict[str, Any]:
+    """Return what the template of a page needs to know of the whole document."""
+    sections = document.sections
+    found = [part for section in sections for part in opened(section.parts) if isinstance(part, Definitions)]
+    return {
+        "asset": lambda name: Markup(files(__package__).joinpath("templates", name).read_text(encoding="utf-8")),
+        # Ids of records are short anchors; two collections may hold the same record.
+        "prefix": {section.key: f"s{place}-" if place else "" for place, section in enumerate(sections)},
+        "terms": {name for part in found for names, *_ in part.items for name in names},
+        "outcomes": OUTCOMES,
+        "after": _after_first_screen,
+    }
+
+
+def _after_first_screen(section: Section) -> list[Part]:
+    """Return the parts that the first screen does not show."""
+    overview = section.overview
+    if overview is None:
+        return list(section.parts)
+    remarks = Statements(overview.remarks)
+    return [part for part in section.parts if part not in (overview.facts, remarks, overview.figure)]
 
 
 def _csv_rows(section: Section) -> Iterator[tuple[object, ...]]:
