@@ -1,80 +1,89 @@
-"""Where numbers come from, compactly: the runs with their hashes once, and the value of every record by measurement."""
+"""Where numbers come from, compactly: one row per run with its hashes and the value of each of its records."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from care_bench.artifacts import Record
 from care_bench.evaluation.protocols import METRICS, OURS
-from care_bench.names import REPRESENTATIONS
+from care_bench.names import REPRESENTATIONS, Representation
 from care_bench.report.labels import Order, Variant, metric_label, position, variant_of
+
+
+class Value(NamedTuple):
+    """A record: its id, and its value or, in ``reason``, why it has none."""
+
+    id: str
+    text: str
+    reason: str
 
 
 @dataclass(frozen=True)
 class Run:
-    """A trained encoder: row and seed, with the SHA-256 of its configuration and weights."""
+    """An encoder: row label and seed, the SHA-256 of its configuration and weights, and a value per column."""
 
     label: str
     seed: int
     config: str
     weights: str
+    values: tuple[Value | None, ...]
 
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs on the same data by the same code on the same device; ``first`` is the number of the first of them."""
+    """Runs on one data set, measured by the same code on the same device.
+
+    Attributes:
+        data: data set and backbone.
+        data_sha256: of the data set.
+        code: version of the code.
+        device: where they were measured.
+        groups: spanning headers, the protocols, with their number of columns.
+        columns: metric and representation.
+        runs: the rows.
+    """
 
     data: str
     data_sha256: str
     code: str
     device: str
-    first: int
+    groups: tuple[tuple[str, int], ...]
+    columns: tuple[str, ...]
     runs: tuple[Run, ...]
 
 
 @dataclass(frozen=True)
-class Values:
-    """The records of a row: ``run`` is the number of its first run; (id, value, reason) per seed, None without one."""
-
-    label: str
-    run: int
-    values: tuple[tuple[str, str, str] | None, ...]
-
-
-@dataclass(frozen=True)
-class Measured:
-    """One metric of one representation: its rows."""
-
-    title: str
-    rows: tuple[Values, ...]
-
-
-@dataclass(frozen=True)
-class Protocol:
-    """What one protocol measured on one data set."""
-
-    title: str
-    seeds: tuple[int, ...]
-    measured: tuple[Measured, ...]
-
-
-@dataclass(frozen=True)
 class Provenance:
-    """The records behind a section.
-
-    Attributes:
-        source: the folder with the whole records, below the results folder.
-        runs: groups of runs.
-        protocols: values, by data set and protocol.
-    """
+    """The records behind a section, and the folder of the whole records below the results folder."""
 
     source: str
     runs: tuple[Runs, ...]
-    protocols: tuple[Protocol, ...]
 
 
-def provenance_of(source: str, records: Sequence[Record], labels: Mapping[Variant, str], order: Order) -> Provenance:
+class _Place(NamedTuple):
+    dataset: str
+    backbone: str
+    data_sha256: str
+    code: str
+    device: str
+
+
+class _Encoder(NamedTuple):
+    row: Variant
+    seed: int
+    config: str
+    weights: str
+
+
+class _Column(NamedTuple):
+    protocol: str
+    metric: str
+    representation: Representation
+
+
+def provenance_of(source: str, records: Iterable[Record], labels: Mapping[Variant, str], order: Order) -> Provenance:
     """Lay out records.
 
     Args:
@@ -83,69 +92,47 @@ def provenance_of(source: str, records: Sequence[Record], labels: Mapping[Varian
         labels: of the rows.
         order: of data sets and rows.
     """
-    by_row = order.variants(record.dataset for record in records)
-    groups: dict[tuple[str, str, str, str], dict[tuple[Variant, int, str, str], Record]] = {}
-    for record in sorted(records, key=lambda one: (order.dataset(one.dataset), by_row(variant_of(one)), one.seed)):
-        run = (variant_of(record), record.seed, record.config_sha256, record.weights_sha256)
-        groups.setdefault(_place(record), {}).setdefault(run, record)
-    runs: list[Runs] = []
-    numbers: dict[tuple[str, Variant], int] = {}
-    first = 0
-    for (data, digest, code, device), found in groups.items():
-        rows = tuple(Run(labels[row], seed, config, weights) for row, seed, config, weights in found)
-        runs.append(Runs(data, digest, code, device, first, rows))
-        for number, (row, *_) in enumerate(found, start=first):
-            numbers.setdefault((data, row), number)
-        first += len(rows)
-    return Provenance(source, tuple(runs), tuple(_protocols(records, labels, order, numbers)))
+    places: dict[_Place, dict[_Encoder, dict[_Column, Record]]] = {}
+    for record in records:
+        place = _Place(record.dataset, record.backbone, record.data_sha256, record.code_version, record.device)
+        encoder = _Encoder(variant_of(record), record.seed, record.config_sha256, record.weights_sha256)
+        column = _Column(record.protocol, record.metric, record.representation)
+        places.setdefault(place, {}).setdefault(encoder, {})[column] = record
+    found = sorted(places, key=lambda place: (order.dataset(place.dataset), place))
+    return Provenance(source, tuple(_runs(place, places[place], labels, order) for place in found))
 
 
-def _place(record: Record) -> tuple[str, str, str, str]:
-    return f"{record.dataset} ({record.backbone})", record.data_sha256, record.code_version, record.device
-
-
-def _protocols(
-    records: Sequence[Record],
+def _runs(
+    place: _Place,
+    encoders: Mapping[_Encoder, Mapping[_Column, Record]],
     labels: Mapping[Variant, str],
     order: Order,
-    numbers: Mapping[tuple[str, Variant], int],
-) -> list[Protocol]:
-    known = [protocol.id for protocol in OURS]
-    places: dict[tuple[str, str, str], list[Record]] = {}
-    for record in records:
-        places.setdefault((record.dataset, record.backbone, record.protocol), []).append(record)
-    found = []
-    for place in sorted(places, key=lambda one: (order.dataset(one[0]), one[1], position(one[2], known))):
-        dataset, backbone, protocol = place
-        seeds = tuple(sorted({record.seed for record in places[place]}))
-        by_row = order.variants([dataset])
-        cells: dict[tuple[str, str], dict[Variant, dict[int, Record]]] = {}
-        for record in places[place]:
-            rows = cells.setdefault((record.metric, record.representation), {})
-            rows.setdefault(variant_of(record), {})[record.seed] = record
-        measured = tuple(
-            Measured(
-                f"{metric_label(metric)}, {representation}",
-                tuple(
-                    Values(
-                        labels[row],
-                        numbers[f"{dataset} ({backbone})", row],
-                        tuple(_value(rows[row].get(seed)) for seed in seeds),
-                    )
-                    for row in sorted(rows, key=by_row)
-                ),
-            )
-            for (metric, representation), rows in sorted(cells.items(), key=lambda item: _metric_order(*item[0]))
-        )
-        found.append(Protocol(f"{protocol} on {dataset} ({backbone})", seeds, measured))
-    return found
+) -> Runs:
+    columns = sorted({column for found in encoders.values() for column in found}, key=_column_order)
+    protocols = [column.protocol for column in columns]
+    by_row = order.variants([place.dataset])
+    rows = sorted(encoders, key=lambda one: (by_row(one.row), one.seed, one.config, one.weights))
+    return Runs(
+        f"{place.dataset} ({place.backbone})",
+        place.data_sha256,
+        place.code,
+        place.device,
+        tuple((name, protocols.count(name)) for name in dict.fromkeys(protocols)),
+        tuple(f"{metric_label(column.metric)}, {column.representation}" for column in columns),
+        tuple(Run(labels[one.row], one.seed, one.config, one.weights, _values(encoders[one], columns)) for one in rows),
+    )
 
 
-def _metric_order(metric: str, representation: str) -> tuple[object, ...]:
-    return position(metric, METRICS), [*REPRESENTATIONS].index(representation)
+def _column_order(column: _Column) -> tuple[object, ...]:
+    protocol = position(column.protocol, [known.id for known in OURS])
+    return protocol, position(column.metric, METRICS), REPRESENTATIONS.index(column.representation)
 
 
-def _value(record: Record | None) -> tuple[str, str, str] | None:
-    if record is None:
-        return None
-    return record.id, "" if record.value is None else f"{record.value:.6g}", record.reason or ""
+def _values(found: Mapping[_Column, Record], columns: Sequence[_Column]) -> tuple[Value | None, ...]:
+    records = (found.get(column) for column in columns)
+    return tuple(
+        None
+        if record is None
+        else Value(record.id, "" if record.value is None else f"{record.value:.5g}", record.reason or "")
+        for record in records
+    )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -29,6 +30,10 @@ from care_bench.report.model import (
 )
 from care_bench.report.overview import OUTCOMES
 
+_LONG = re.compile(r"\b([1-9]\d*\.\d\d)\d+")
+"""A number of at least 1 with more than two decimals; smaller ones may be scales."""
+_UNQUOTED = " !$&'()*+,-./:;=?@[]^_`{|}~<>"
+"""Characters that an address in an attribute may hold as they are."""
 COLUMNS_PER_PAGE = 4
 PROSE_ROWS_PER_PAGE = 6
 """Rows of sentences that fit on a page of LaTeX."""
@@ -115,7 +120,7 @@ def _render(template: str, document: Document, escape: Callable[[str], str] | No
         keep_trailing_newline=True,
         **delimiters,
     )
-    environment.filters |= {"slug": slug, "code": escaping.html, "base64": _base64}
+    environment.filters |= {"slug": slug, "code": escaping.html, "image": _image}
     helpers = {"spans": spans, "pages": _pages, "figure_name": figure_name, **_html_helpers(document)}
     return environment.get_template(template).render(document=document, **helpers)
 
@@ -127,8 +132,11 @@ def _on_lines(text: str) -> str:
     return "\n".join(kept).strip("\n") + "\n"
 
 
-def _base64(content: bytes | str) -> str:
-    return base64.b64encode(content.encode() if isinstance(content, str) else content).decode()
+def _image(svg: bytes) -> Markup:
+    """Return an SVG as an address that holds it, with coordinates to hundredths of a point."""
+    text = _LONG.sub(r"\1", svg.decode()).replace("\n", " ")
+    text = text if "'" in text else text.replace('"', "'")
+    return Markup(f"data:image/svg+xml,{quote(text, safe=_UNQUOTED).replace('&', '&amp;')}")
 
 
 def _pages(table: Table) -> Iterator[tuple[tuple[Column, ...], list[tuple[str, tuple[Cell, ...]]]]]:
