@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from care_bench.artifacts import Record
 from care_bench.artifacts.agreement import agreement
 from care_bench.artifacts.collection import Collection
-from care_bench.evaluation.glossary import of_metrics
+from care_bench.evaluation.glossary import Entry, of_metrics
 from care_bench.evaluation.protocols import METRICS
 from care_bench.report.claims import claims_of
 from care_bench.report.figures import accuracy_figure, certificate_figure
@@ -100,9 +100,7 @@ def _place(table: Table) -> int:
 def glossary_section(collections: Iterable[Collection]) -> Section:
     """Return what the metrics of some collections mean."""
     found = of_metrics(record.metric for collection in collections for record in collection.records)
-    items = [
-        (entry.metrics, _labels(entry.metrics), " ".join((entry.text, *_captions(entry.metrics)))) for entry in found
-    ]
+    items = ((entry.metrics, _labels(entry.metrics), _meaning(entry)) for entry in found)
     return Section(key=GLOSSARY, title="Glossary", parts=(Definitions(tuple(items)),))
 
 
@@ -110,8 +108,10 @@ def _labels(metrics: Iterable[str]) -> str:
     return "; ".join(dict.fromkeys(map(metric_label, metrics)))
 
 
-def _captions(metrics: Iterable[str]) -> list[str]:
-    return list(dict.fromkeys(METRICS[name].caption for name in metrics if METRICS[name].caption))
+def _meaning(entry: Entry) -> str:
+    """Return what an entry says, with the captions of its metrics after the definition."""
+    captions = dict.fromkeys(METRICS[name].caption for name in entry.metrics if METRICS[name].caption)
+    return replace(entry, definition=" ".join((entry.definition, *captions))).text
 
 
 def evidence_table(header: tuple[str, ...], rows: dict[str, list[Cell]]) -> Table:

@@ -91,7 +91,7 @@ def facts_of(collection: Collection, grid: Grid) -> Facts:
     runs = len({(record.dataset, record.variant, record.seed) for record in records})
     versions = sorted({record.code_version for record in records})
     pin = (
-        f"not pinned: pin it with `care-bench pin NAME --collection {collection.name}`"
+        f"not pinned (`care-bench pin NAME --collection {collection.name}`)"
         if collection.pinned_on is None
         else f"pinned on {collection.pinned_on}; every file matches the manifest"
     )

@@ -9,8 +9,10 @@ contents.addEventListener("click", (event) => { if (narrow.matches && event.targ
 // A link to a record opens the fold that holds it.
 const reveal = () => {
   const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  const closed = target && target.closest("details:not([open])");
-  if (closed) { closed.open = true; target.scrollIntoView({ block: "center" }); }
+  const fold = target && target.closest("main details");
+  if (!fold) return;
+  fold.open = true;
+  target.scrollIntoView({ block: "center", inline: "center" });
 };
 addEventListener("hashchange", reveal);
 reveal();
@@ -28,6 +30,9 @@ const sort = (table, head, column) => {
   const order = head.ariaSort === "ascending" ? "descending" : head.ariaSort === "descending" ? null : "ascending";
   for (const other of table.tHead.querySelectorAll("[aria-sort]")) other.removeAttribute("aria-sort");
   if (order) head.ariaSort = order;
+  for (const button of table.tHead.querySelectorAll("button")) {
+    button.textContent = { ascending: "▲", descending: "▼" }[button.parentElement.ariaSort] ?? "⇅";
+  }
   const rows = [...table.tBodies[0].rows];
   const blank = (row) => row.cells[column].classList.contains("blank") ? 1 : 0;
   const way = order === "descending" ? -1 : 1;
@@ -46,6 +51,6 @@ for (const table of document.querySelectorAll("table.sortable")) {
     button.title = "sort";
     button.ariaLabel = `Sort by ${head.textContent.trim() || "row"}`;
     button.addEventListener("click", () => sort(table, head, column));
-    head.append(button);
+    head.append(" ", button);
   });
 }
