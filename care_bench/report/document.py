@@ -65,16 +65,16 @@ def build_section(
     picture = first if isinstance(first, Figure) else None
     cited = {name for table in tables for row in table.cells for cell in row for name in cell.ids}
     records = sorted((record for record in collection.records if record.id in cited), key=lambda record: record.id)
-    remarks = (*_remarks(collection), *agreement_lines(collection, pins))
+    remarks, agreement = _remarks(collection), agreement_lines(collection, pins)
     verdicts = claims[0] if claims else None
     verdicts = replace(verdicts, linked=True) if isinstance(verdicts, Table) else verdicts
-    overview = overview_of(collection, grid, verdicts, picture, remarks)
+    overview = overview_of(collection, grid, verdicts, picture, remarks, agreement)
     return Section(
         key=collection.key,
         title=f"Collection {collection.key}",
         parts=(
             overview.facts,
-            *([Statements(remarks)] if remarks else []),
+            *([Statements((*remarks, *agreement))] if remarks or agreement else []),
             *([verdicts] if verdicts else []),
             *([picture] if picture else []),
             Statements(READING, "How to read the tables"),

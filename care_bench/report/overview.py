@@ -36,7 +36,8 @@ class Overview:
 
     Attributes:
         facts: what was run.
-        remarks: what a reader has to know before any number, such as that there is one seed; agreement with pins.
+        remarks: what a reader has to know before any number, such as that there is one seed.
+        agreement: how far the numbers are those of pins of the same profile, a sentence each.
         verdicts: one per claim; empty without rules.
         undecided: why no claim has a verdict; "" where some have or there are no rules.
         methods: one row per method with at most three metrics on the first data set; None without a number.
@@ -45,6 +46,7 @@ class Overview:
 
     facts: Facts
     remarks: tuple[str, ...]
+    agreement: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
     undecided: str
     methods: Table | None
@@ -68,6 +70,7 @@ def overview_of(
     claims: Table | Statements | None,
     figure: Figure | None,
     remarks: Iterable[str],
+    agreement: Iterable[str],
 ) -> Overview:
     """Shorten a collection.
 
@@ -77,10 +80,19 @@ def overview_of(
         claims: the table of verdicts, or the line that says why there are none.
         figure: of the first screen.
         remarks: sentences that come before any number.
+        agreement: sentences on pins of the same profile.
     """
     verdicts = _verdicts(claims) if isinstance(claims, Table) else ()
     undecided = " ".join(claims.items) if isinstance(claims, Statements) else ""
-    return Overview(facts_of(collection, grid), tuple(remarks), verdicts, undecided, methods_table(grid), figure)
+    return Overview(
+        facts_of(collection, grid),
+        tuple(remarks),
+        tuple(agreement),
+        verdicts,
+        undecided,
+        methods_table(grid),
+        figure,
+    )
 
 
 def facts_of(collection: Collection, grid: Grid) -> Facts:

@@ -24,7 +24,7 @@ def summary_lines(document: Document, written: Sequence[Path]) -> list[str]:
 
     Args:
         document: the report.
-        written: its files; the page, or the first of them, is named last.
+        written: its files; the page is named, or the first of them.
     """
     found = [section for section in document.sections if section.overview is not None]
     first, others = found[:1], found[1:]
@@ -33,6 +33,7 @@ def summary_lines(document: Document, written: Sequence[Path]) -> list[str]:
         end.append(f"and {len(others) - LISTED} collections more")
     end += [line for section in document.sections for line in _cut(section.brief)]
     end += _cut(_where(written))
+    end += [line for one in first if one.overview for text in one.overview.agreement for line in _wrapped(text, 3)]
     begin = [line for section in first if section.overview for line in _head(section.title, section.overview)]
     room = LINES - len(begin) - len(end)
     tables = [section.overview.methods for section in first if section.overview]

@@ -11,6 +11,7 @@ from care_bench.report.model import Section, Statements, Table
 from care_bench.report.paper import PaperValue
 
 NO_PAPER = "no paper"
+ABSENT = "Not in this report"
 ONE_SEED = "n=1: one seed proves nothing: no ranking follows from this table."
 
 
@@ -34,14 +35,15 @@ def snapshots(records: Iterable[Record]) -> dict[int | None, list[Table]]:
 
 
 def statements(found: Section) -> list[str]:
-    (lines,) = (part.items for part in found.parts if isinstance(part, Statements) and not part.title)
-    return list(lines)
+    """Return the sentences before any number."""
+    return [line for part in found.parts if isinstance(part, Statements) and not part.title for line in part.items]
 
 
 def absent(records: Iterable[Record], paper: list[PaperValue] | str = NO_PAPER) -> list[str]:
     """Return the lines about tables that cannot be shown."""
     parts = section(records, paper).parts
-    return [line for part in parts if isinstance(part, Statements) and part.title for line in part.items]
+    (lines,) = [part.items for part in parts if isinstance(part, Statements) and part.title == ABSENT] or [()]
+    return list(lines)
 
 
 def columns(table: Table) -> list[tuple[str, str]]:

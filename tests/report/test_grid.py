@@ -74,7 +74,7 @@ def test_blanks_and_gaps_are_explained(record: Make, per_seed: PerSeed) -> None:
         "uniformity only": [("seed 0: diverged", "seed 2: killed"), elsewhere],
         "equivariance only, paper fidelity": [elsewhere, ()],
     }
-    assert texts(table)["uniformity only"][0] == "2.00 (n=1)"
+    assert texts(table)["uniformity only"][0] == "2.00"
     assert texts(table)["invariance only"] == ["", ""]
     assert len(table.cells[table.rows.index("invariance only")][0].ids) == 3
 
@@ -82,7 +82,7 @@ def test_blanks_and_gaps_are_explained(record: Make, per_seed: PerSeed) -> None:
 def test_captions_name_protocol_selection_and_seeds(per_seed: PerSeed) -> None:
     many = tables(per_seed([80.0, 82.0], n=3, spread=0.1))["Probe accuracy, cached-v1"].caption
     assert "Protocol: cached-v1 (version 1; the value of one seed is a mean of 3 repeats)." in many
-    assert "Selection: last checkpoint; nothing selected on test data." in many
+    assert many[-1] == "Pretraining seeds: n=2."
     assert not any("one seed proves nothing" in line for line in many)
     lone = tables(per_seed([80.0]))["Probe accuracy, cached-v1"].caption
     assert lone[-1] == ONE_SEED
@@ -116,7 +116,7 @@ def written(tmp_path: Path, records: list[Record]) -> dict[str, str]:
     results = tmp_path / "results"
     collect(write_runs(tmp_path / "runs", records), results / "collected" / "small")
     printed = io.StringIO()
-    files = write_report(results, console=Console(file=printed, width=200))
+    files = write_report(results, console=Console(file=printed, width=200), print_all=True)
     return {**{path.suffix[1:]: path.read_text(encoding="utf-8") for path in files}, "txt": printed.getvalue()}
 
 
