@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from care_bench.report.model import Document, Section, Table
@@ -49,7 +49,7 @@ def _where(written: Sequence[Path]) -> str:
 def _head(title: str, overview: Overview) -> list[str]:
     facts = dict(overview.facts.items)
     lines = _cut(
-        f"{title}: {facts['runs']} runs, seeds {facts['pretraining seeds']}, "
+        f"{title}: {_runs(facts)}, seeds {facts['pretraining seeds']}, "
         f"{facts['records']} records; {facts['data sets']}"
     )
     lines += [line for text in overview.remarks for line in _wrapped(text, 2)]
@@ -91,7 +91,11 @@ def _one_line(section: Section) -> str:
         return section.title
     facts = dict(overview.facts.items)
     tally = f"; verdicts: {overview.tally}" if overview.verdicts else ""
-    return f"{section.title}: {facts['runs']} runs, {facts['records']} records{tally}"
+    return f"{section.title}: {_runs(facts)}, {facts['records']} records{tally}"
+
+
+def _runs(facts: Mapping[str, str]) -> str:
+    return f"{facts['runs']} run{'' if facts['runs'] == '1' else 's'}"
 
 
 def _wrapped(text: str, most: int) -> list[str]:

@@ -43,9 +43,9 @@ def test_a_protocol_that_fits_no_run_of_a_data_set_is_one_line(record: Make, per
     ]
     found = tables(records)
     assert list(found) == [
+        "Loss ablation, digits (convnet)",
         "Probe accuracy, cached-v1",
         "Equivariance, proteins (deepset), projection",
-        "Loss ablation, digits (convnet)",
     ]
     assert found["Probe accuracy, cached-v1"].rows == ("CARE (SimCLR), paper fidelity", "invariance only")
     assert found["Probe accuracy, cached-v1"].cells[0][0].notes[0] == "diverged"
