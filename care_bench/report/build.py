@@ -22,7 +22,8 @@ from care_bench.report.terminal import print_document, publish, standard_output
 from care_bench.report.theory import theory_section
 from care_bench.report.writers import FORMATS, figure_files
 
-PAGE = "index.html"
+NAMES = {ending: f"report.{ending}" for ending in FORMATS} | {"html": "index.html"}
+"""Format -> file name."""
 
 
 def write_report(
@@ -71,8 +72,8 @@ def write_report(
     document = Document(TITLE, tuple(sections))
     name = "all" if collection is None else collections[0].name
     folder = results / "report" / name if out is None else out
-    texts = {f"report.{ending}" if ending != "html" else PAGE: FORMATS[ending](document) for ending in wanted}
-    paths = publish(folder, "report", texts | figure_files(document))
+    files: dict[str, str | bytes] = {NAMES[ending]: FORMATS[ending](document) for ending in wanted}
+    paths = publish(folder, "report", files | figure_files(document))
     shown = standard_output() if console is None else console
     if print_all:
         print_document(document, shown)

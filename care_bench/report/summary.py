@@ -49,8 +49,7 @@ def _where(written: Sequence[Path]) -> str:
 def _head(title: str, overview: Overview) -> list[str]:
     facts = dict(overview.facts.items)
     lines = _cut(
-        f"{title}: {_runs(facts)}, seeds {facts['pretraining seeds']}, "
-        f"{facts['records']} records; {facts['data sets']}"
+        f"{title}: {_runs(facts)}, seeds {facts['pretraining seeds']}, {facts['records']} records; {facts['data sets']}"
     )
     lines += [line for text in overview.remarks for line in _wrapped(text, 2)]
     if overview.verdicts:

@@ -79,15 +79,15 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def figure_files(document: Document) -> dict[str, bytes]:
+def figure_files(document: Document) -> dict[str, str | bytes]:
     """Return the files that Markdown and LaTeX refer to, and the numbers behind figures: relative name -> content."""
-    files: dict[str, bytes] = {}
+    found: dict[str, str | bytes] = {}
     for section in document.sections:
         for part in opened(section.parts):
             if isinstance(part, Figure):
                 name = figure_name(section, part)
-                files |= {f"{name}.svg": part.svg, f"{name}.pdf": part.pdf, f"{name}.csv": part.data.encode()}
-    return files
+                found |= {f"{name}.svg": part.svg, f"{name}.pdf": part.pdf, f"{name}.csv": part.data}
+    return found
 
 
 def figure_name(section: Section, figure: Figure) -> str:

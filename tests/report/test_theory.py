@@ -127,7 +127,8 @@ def test_the_theory_comes_after_the_collections_and_before_the_evidence(results:
 
 def test_markdown_rows_say_what_the_ledger_says(results: Path, ledger: Path) -> None:
     table, evidence = theory_part(written(results, "md"), "md")
-    rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", text)[1:-1]] for text in table.splitlines() if text[:1] == "|"]
+    lines = [text for text in table.splitlines() if text.startswith("|")]
+    rows = [[cell.strip() for cell in re.split(r"(?<!\\)\|", text)[1:-1]] for text in lines]
     ids = [row.id for row in read_ledger(ledger)]
     numbers = ["examples", "worst residual", "tightest ratio", "counterexample", "stuck starts"]
     assert rows[0] == ["", "statement", "verdict", *numbers]

@@ -167,7 +167,7 @@ def test_the_terminal_shows_every_part() -> None:
 
 def test_figures_are_written_next_to_the_document(tmp_path: Path) -> None:
     name = "figures/collected-all--Figure-1"
-    assert figure_files(DOCUMENT) == {f"{name}.svg": SVG, f"{name}.pdf": PDF, f"{name}.csv": b"x\n1\n"}
+    assert figure_files(DOCUMENT) == {f"{name}.svg": SVG, f"{name}.pdf": PDF, f"{name}.csv": "x\n1\n"}
     publish(tmp_path / "a", "report", {"report.md": "text", **figure_files(DOCUMENT)})
     assert (tmp_path / "a" / f"{name}.svg").read_bytes() == SVG
     assert (tmp_path / "a" / "report.md").read_text() == "text"
