@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -11,11 +12,14 @@ from rich.text import Text
 
 from care_bench.artifacts.collection import COLLECTED, HOW_TO_COLLECT, PINNED, Collection, read_collection
 from care_bench.artifacts.folders import reading
+from care_bench.artifacts.manifest import Manifest
 from care_bench.artifacts.pin import collected, damaged_pins, pinned, pins_of, read_pin, read_pins
 from care_bench.errors import CareBenchError, unknown
+from care_bench.files import sha256_file
 from care_bench.report.claims import read_rules
 from care_bench.report.document import TITLE, build_section, glossary_section
-from care_bench.report.model import Document
+from care_bench.report.latex import table_files
+from care_bench.report.model import Document, Origin
 from care_bench.report.paper import read_paper
 from care_bench.report.summary import summary_lines
 from care_bench.report.terminal import print_document, publish, standard_output
@@ -66,14 +70,18 @@ def write_report(
     if not collections and theory is None:
         raise CareBenchError(f"no collection in {results}; {HOW_TO_COLLECT}")
     pins = {found.key: [] if found.pinned_on else pins_of(results, found.profile) for found in collections}
-    sections = [build_section(found, paper, pins[found.key], rules) for found in collections]
+    sections = [
+        replace(build_section(found, paper, pins[found.key], rules), origin=_origin(results, found))
+        for found in collections
+    ]
     sections += [theory] if theory else []
     sections += [glossary_section(collections)] if collections else []
     document = Document(TITLE, tuple(sections))
     name = "all" if collection is None else collections[0].name
     folder = results / "report" / name if out is None else out
     files: dict[str, str | bytes] = {NAMES[ending]: FORMATS[ending](document) for ending in wanted}
-    paths = publish(folder, "report", files | figure_files(document))
+    tables = table_files(document) if "tex" in wanted else {}
+    paths = publish(folder, "report", files | tables | figure_files(document))
     shown = standard_output() if console is None else console
     if print_all:
         print_document(document, shown)
@@ -83,6 +91,13 @@ def write_report(
         for line in summary_lines(document, paths):
             shown.print(Text(line), soft_wrap=True)
     return paths
+
+
+def _origin(results: Path, collection: Collection) -> Origin:
+    """Say what cites the numbers of a collection."""
+    versions = tuple(sorted({record.code_version for record in collection.records}))
+    digest = sha256_file(results / collection.key / Manifest.NAME)
+    return Origin(collection.key, collection.name, collection.pinned_on or "", versions, digest)
 
 
 def _known_formats(formats: Sequence[str]) -> list[str]:

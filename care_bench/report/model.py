@@ -22,6 +22,7 @@ __all__ = [
     "Fold",
     "Link",
     "Note",
+    "Origin",
     "Paragraph",
     "Part",
     "Section",
@@ -121,6 +122,25 @@ Part: TypeAlias = Paragraph | Statements | Facts | Definitions | Note | Link | F
 
 
 @dataclass(frozen=True)
+class Origin:
+    """Where the numbers of a section come from.
+
+    Attributes:
+        key: the folder below the results folder, such as `pinned/NAME`.
+        name: its name.
+        date: of a pin, as YYYY-MM-DD; "" for a collection that is not pinned.
+        versions: of the code.
+        sha256: of the folder's manifest, which has the hashes of all files.
+    """
+
+    key: str
+    name: str
+    date: str
+    versions: tuple[str, ...]
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Section:
     """Parts about one collection, data set or other subject.
 
@@ -132,6 +152,7 @@ class Section:
         data: tables for the CSV alone.
         brief: it in one line, for a terminal.
         overview: the short form of the parts, for the first screen of a page and for a terminal.
+        origin: what cites its numbers.
         provenance: the records of ``evidence`` by run and measurement, for pages, where a row each is too long.
     """
 
@@ -143,6 +164,7 @@ class Section:
     brief: str = ""
     overview: Overview | None = None
     provenance: Provenance | None = None
+    origin: Origin | None = None
 
 
 @dataclass(frozen=True)

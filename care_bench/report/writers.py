@@ -14,9 +14,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from care_bench.report import escaping
+from care_bench.report.latex import table_name
 from care_bench.report.model import (
-    Cell,
-    Column,
     Definitions,
     Document,
     Figure,
@@ -34,9 +33,6 @@ _LONG = re.compile(r"\b([1-9]\d*\.\d\d)\d+")
 """A number of at least 1 with more than two decimals; smaller ones may be scales."""
 _UNQUOTED = " !$&'()*+,-./:;=?@[]^_`{|}~<>"
 """Characters that an address in an attribute may hold as they are."""
-COLUMNS_PER_PAGE = 4
-PROSE_ROWS_PER_PAGE = 6
-"""Rows of sentences that fit on a page of LaTeX."""
 _CSV_HEADER = (
     *("collection", "epoch", "table", "row", "group", "column", "unit"),
     *("value", "low", "high", "n", "bold", "text", "source", "ids", "reason"),
@@ -49,7 +45,10 @@ def write_markdown(document: Document) -> str:
 
 
 def write_latex(document: Document) -> str:
-    r"""Return the document as LaTeX, for \input into a document that loads booktabs, and graphicx for figures."""
+    r"""Return the document as LaTeX, for \input into a document that loads booktabs, and graphicx for figures.
+
+    Its tables are files of their own (see :mod:`care_bench.report.latex`).
+    """
     delimiters = {"block_start_string": "<%", "block_end_string": "%>", "comment_start_string": "<#"}
     delimiters |= {"variable_start_string": "<<", "variable_end_string": ">>", "comment_end_string": "#>"}
     return _on_lines(_render("document.tex.j2", document, escaping.latex, **delimiters))
@@ -121,7 +120,7 @@ def _render(template: str, document: Document, escape: Callable[[str], str] | No
         **delimiters,
     )
     environment.filters |= {"slug": slug, "code": escaping.html, "image": _image}
-    helpers = {"spans": spans, "pages": _pages, "figure_name": figure_name, **_html_helpers(document)}
+    helpers = {"spans": spans, "table_name": table_name, "figure_name": figure_name, **_html_helpers(document)}
     return environment.get_template(template).render(document=document, **helpers)
 
 
@@ -137,15 +136,6 @@ def _image(svg: bytes) -> Markup:
     text = _LONG.sub(r"\1", svg.decode()).replace("\n", " ")
     text = text if "'" in text else text.replace('"', "'")
     return Markup(f"data:image/svg+xml,{quote(text, safe=_UNQUOTED).replace('&', '&amp;')}")
-
-
-def _pages(table: Table) -> Iterator[tuple[tuple[Column, ...], list[tuple[str, tuple[Cell, ...]]]]]:
-    """Cut columns, and rows of prose, into parts that fit on a page; every part has the row labels."""
-    height = PROSE_ROWS_PER_PAGE if table.prose else max(len(table.rows), 1)
-    for first in range(0, len(table.rows), height):
-        for start in range(0, len(table.columns), COLUMNS_PER_PAGE):
-            part = slice(start, start + COLUMNS_PER_PAGE)
-            yield table.columns[part], [(label, cells[part]) for label, cells in table.lines[first : first + height]]
 
 
 def _html_helpers(document: Document) -> dict[str, Any]:
