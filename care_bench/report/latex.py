@@ -19,19 +19,19 @@ GAP = 1.4
 """Characters that the space between two columns takes."""
 HEADER, NUMBER, LABEL, PROSE = 13, 22, 30, 26
 """Most characters of a line of a header, of a number, and of a row label; fewest of a line of a sentence."""
-HEIGHT = 46
-"""Most lines of a table."""
+HEIGHT, NOTE = 42, 100
+"""Most lines of a table with caption and notes, and characters of a line of these."""
 
 
 def table_files(document: Document) -> dict[str, str | bytes]:
-    """Return one file per table, and the BibTeX entries of pins as `pin.bib`: relative name -> content."""
+    """Return one file per table, and the BibTeX entries of pins as `tables/pin.bib`: relative name -> content."""
     found: dict[str, str | bytes] = {}
     for section in document.sections:
         for part in opened(section.parts):
             if isinstance(part, Table) and part.rows:
                 found[f"{table_name(section, part)}.tex"] = table_text(section, part)
     if entries := [bibtex(section.origin) for section in document.sections if section.origin and section.origin.date]:
-        found["pin.bib"] = "\n".join(entries)
+        found["tables/pin.bib"] = "\n".join(entries)
     return found
 
 
@@ -83,7 +83,7 @@ def bibtex(origin: Origin) -> str:
 
 def _parts(table: Table) -> Iterator[tuple[range, range]]:
     """Cut a table into ranges of columns that fit on the page, and these into ranges of rows."""
-    label = _label_width(table)
+    label, room = _label_width(table), HEIGHT - len(" ".join(table.caption)) / NOTE
     start, used = 0, 0.0
     ranges = []
     for index in range(len(table.columns)):
@@ -94,14 +94,19 @@ def _parts(table: Table) -> Iterator[tuple[range, range]]:
         used += needed
     for columns in [*ranges, range(start, len(table.columns))]:
         widths = _widths(table, columns)
-        first, height = 0, 0
+        first, height, notes = 0, 0, set[str]()
         for index in range(len(table.rows)):
             needed_lines = _height(table, index, columns, widths)
-            if index > first and height + needed_lines > HEIGHT:
+            more = notes | _notes_of(table, range(index, index + 1), columns)
+            if index > first and height + needed_lines + sum(map(len, more)) / NOTE > room:
                 yield columns, range(first, index)
-                first, height = index, 0
-            height += needed_lines
+                first, height, more = index, 0, _notes_of(table, range(index, index + 1), columns)
+            height, notes = height + needed_lines, more
         yield columns, range(first, len(table.rows))
+
+
+def _notes_of(table: Table, rows: range, columns: range) -> set[str]:
+    return {note for row in rows for index in columns for note in table.cells[row][index].notes}
 
 
 def _label_width(table: Table) -> int:
@@ -160,7 +165,7 @@ def _float(table: Table, columns: range, rows: range, caption: str) -> list[str]
 
     kinds = "".join(paragraph(widths[index]) if table.columns[index].prose else "r" for index in columns)
     shown = [table.columns[index] for index in columns]
-    notes = {note for row in rows for index in columns for note in table.cells[row][index].notes}
+    notes = _notes_of(table, rows, columns)
     return [
         "",
         f"\\begin{{{name}}}[tp]",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
@@ -56,3 +58,11 @@ def texts(table: Table) -> dict[str, list[str]]:
 
 def notes(table: Table) -> dict[str, list[tuple[str, ...]]]:
     return {label: [cell.notes for cell in row] for label, row in table.lines}
+
+
+def with_tables(folder: Path) -> str:
+    """Return the text of `report.tex` in a folder with its tables in it."""
+    text = (folder / "report.tex").read_text(encoding="utf-8")
+    return re.sub(
+        r"\\input\{(tables/[^}]*)\}", lambda found: (folder / f"{found[1]}.tex").read_text(encoding="utf-8"), text
+    )

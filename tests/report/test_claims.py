@@ -96,7 +96,7 @@ def test_a_report_begins_with_the_claims(results: Path, tmp_path: Path, collecti
     write_report(results, tmp_path / "out", formats, "small", console, print_all=True)
     text = printed.getvalue()
     assert text.index("CARE has a lower error.") < text.index("How to read the tables")
-    for name in ("report.md", "report.tex", "index.html"):
+    for name in ("report.md", "tables/collected-small--Claims.tex", "index.html"):
         assert "supported" in (tmp_path / "out" / name).read_text()
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "report.csv").read_text())))
     (effect,) = [row for row in rows if (row["table"], row["column"]) == (TITLE, "effect")]

@@ -13,7 +13,7 @@ from care_bench.artifacts import Record
 from care_bench.artifacts.collection import collect
 from care_bench.report.build import write_report
 from care_bench.report.writers import FORMATS
-from tests.report.laid_out import ONE_SEED, absent, notes, tables, texts
+from tests.report.laid_out import ONE_SEED, absent, notes, tables, texts, with_tables
 from tests.sample_records import write_runs
 
 Make = Callable[..., Record]
@@ -117,7 +117,8 @@ def written(tmp_path: Path, records: list[Record]) -> dict[str, str]:
     collect(write_runs(tmp_path / "runs", records), results / "collected" / "small")
     printed = io.StringIO()
     files = write_report(results, console=Console(file=printed, width=200), print_all=True)
-    return {**{path.suffix[1:]: path.read_text(encoding="utf-8") for path in files}, "txt": printed.getvalue()}
+    found = {path.suffix[1:]: path.read_text(encoding="utf-8") for path in files}
+    return {**found, "tex": with_tables(results / "report" / "all"), "txt": printed.getvalue()}
 
 
 def test_every_format_says_how_few_samples_there_were(tmp_path: Path, per_seed: PerSeed) -> None:
