@@ -252,15 +252,20 @@ def collect(
     replace: Annotated[
         bool, typer.Option("--replace", help="Replace the collection of another profile, or of all runs of a profile.")
     ] = False,
+    rules: Annotated[
+        Path | None, typer.Option("--rules", help="Rules for claims as they were before the runs, to keep with them.")
+    ] = None,
 ) -> None:
     """Gather records into one Parquet and one CSV file: given files, or those of every run of a profile."""
+    if rules is not None and profile is None:
+        raise CareBenchError("--rules is for the runs of a profile; expected --profile and --runs beside it")
     from care_bench.artifacts.collection import collect as gather
     from care_bench.artifacts.collection import collect_profile
 
     if profile is not None and runs is not None and not records:
         from care_bench.config import read_profile
 
-        collect_profile(read_profile(profile), runs, out, replace)
+        collect_profile(read_profile(profile), runs, out, replace, rules)
     elif records and profile is None and runs is None:
         gather(records, out, replace)
     else:

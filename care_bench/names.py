@@ -30,6 +30,9 @@ IMPORTED = "imported"
 GRADIENT_RATIO = "gradient_ratio"
 """Of a term that a method adds: its name in the log of a run, and that of the metric."""
 
+EQUIVARIANCE_TERM = "equivariance"
+"""The equivariance loss among the terms of a method, and in the log of a run."""
+
 Kind: TypeAlias = Literal["image", "point_cloud"]
 """What the samples of a data set are."""
 

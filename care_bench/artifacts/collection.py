@@ -15,20 +15,23 @@ from care_bench.artifacts.frame import CSV, PARQUET, encode, read_parquet
 from care_bench.artifacts.manifest import Manifest
 from care_bench.artifacts.record import Record
 from care_bench.config import ImportedConfig, Profile, RunConfig
+from care_bench.config.claims import read_claims
 from care_bench.config.imported_run import rows_of
 from care_bench.config.profile import kept_under
 from care_bench.errors import CareBenchError
 from care_bench.files import replacing, sha256_file, write_bytes
-from care_bench.untrusted import absent, decoding, read_json
+from care_bench.untrusted import absent, decoding, read_bytes, read_json
 
 PROFILE = "profile.json"
 """The profile of a collection, as JSON."""
+RULES = "claims.yaml"
+"""The rules for claims as they were before the first training, where the profile has some."""
 COLLECTED, PINNED = "collected", "pinned"
 FROM_PROFILE, FROM_RECORDS = "profile", "records"
 """What a collection can be made from: all runs of a profile, or files of records that were named."""
 HOW_TO_COLLECT = "make one with `care-bench collect RECORDS... --out results/collected/NAME`"
 
-_PARTS = re.compile(r"MANIFEST\.json|profile\.json|records\.(csv|parquet)")
+_PARTS = re.compile(r"MANIFEST\.json|profile\.json|claims\.yaml|records\.(csv|parquet)")
 _ELSEWHERE = "expected another folder, or --replace"
 
 
@@ -41,12 +44,14 @@ class Collection:
         records: at least one.
         pinned_on: date of the pin; None for a fresh collection.
         variants: data set -> its variants, both in the order of the profile; empty where the folder has no profile.
+        rules: the file of rules for claims as it was before the first training; None where none was kept.
     """
 
     name: str
     records: tuple[Record, ...]
     pinned_on: str | None = None
     variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    rules: bytes | None = None
 
     @property
     def key(self) -> str:
@@ -77,10 +82,13 @@ def collect(files: Iterable[Path], folder: Path, replace: bool = False) -> Path:
             contradict each other (see :func:`check`), a folder that cannot be written, a pin, or a folder that holds
             anything else than a collection. ``folder`` is then unchanged.
     """
-    return _write((record for path in files for record in read_evaluated(path)), folder, None, replace)
+    found = (record for path in files for record in read_evaluated(path))
+    return _write(found, folder, {}, replace)
 
 
-def collect_profile(profile: Profile, runs: Path, folder: Path, replace: bool = False) -> Path:
+def collect_profile(
+    profile: Profile, runs: Path, folder: Path, replace: bool = False, rules: Path | None = None
+) -> Path:
     """Gather the records of every run of a profile as :func:`collect` does, with the profile as `profile.json`.
 
     Args:
@@ -88,13 +96,14 @@ def collect_profile(profile: Profile, runs: Path, folder: Path, replace: bool = 
         runs: folder of the profile's runs; each has its `records.jsonl` in `runs/<data set>/<variant>/seed<N>`.
         folder: the collection to make or replace.
         replace: replace a collection of another profile.
+        rules: the rules for claims as they were before the first training, which are kept as `claims.yaml`.
 
     Returns:
         Path of the parquet file.
 
     Raises:
-        CareBenchError: as :func:`collect`; runs lack records, their number and the first of them; or the records of a
-            run are of another run or configuration.
+        CareBenchError: as :func:`collect`; runs lack records, their number and the first of them; the records of a run
+            are of another run or configuration; or the rules are damaged, or those of another profile.
     """
     configs: list[RunConfig | ImportedConfig] = [*profile.runs(), *profile.imported()]
     files = [runs / run.id / RECORDS for run in configs]
@@ -106,7 +115,12 @@ def collect_profile(profile: Profile, runs: Path, folder: Path, replace: bool = 
             f"{', '.join(missing[:SHOWN])}{more}; expected every run to be evaluated"
         )
     found = (record for run, path in zip(configs, files, strict=True) for record in read_evaluated(path, run))
-    return _write(found, folder, profile, replace)
+    beside = {PROFILE: profile.model_dump_json().encode() + b"\n"}
+    if rules is not None:
+        if (of := read_claims(rules)[0].profile) != profile.name:
+            raise CareBenchError(f"{rules} holds rules for profile {of!r}; expected profile {profile.name!r}")
+        beside[RULES] = read_bytes(rules, "expected rules for claims")
+    return _write(found, folder, beside, replace)
 
 
 def read_collection(folder: Path, pinned: bool = False) -> Collection:
@@ -138,7 +152,8 @@ def read_collection(folder: Path, pinned: bool = False) -> Collection:
             folder, f"its manifest names profile {manifest.about['profile']}, its records {records[0].profile}"
         )
     variants = _variants_of(folder, records) if PROFILE in manifest.files else {}
-    return Collection(folder.name, tuple(records), str(date) if pinned else None, variants)
+    rules = read_bytes(folder / RULES, "expected rules for claims") if RULES in manifest.files else None
+    return Collection(folder.name, tuple(records), str(date) if pinned else None, variants, rules)
 
 
 def made_from(folder: Path) -> str | None:
@@ -156,16 +171,15 @@ def made_from(folder: Path) -> str | None:
     return digest if manifest.about["made_from"] == FROM_PROFILE else None
 
 
-def _write(found: Iterable[Record], folder: Path, profile: Profile | None, replace: bool) -> Path:
+def _write(found: Iterable[Record], folder: Path, beside: Mapping[str, bytes], replace: bool) -> Path:
+    """Write a collection of records with some files beside them: those of a profile, or none."""
     unique = {record.sha256: record for record in found}
     records = sorted(unique.values(), key=lambda record: (record.identity, record.sha256))
     check(records, str(folder))
-    files = encode(records)
-    if profile is not None:
-        files[PROFILE] = profile.model_dump_json().encode() + b"\n"
+    files = {**encode(records), **beside}
     about: dict[str, str | list[str]] = {
         "profile": records[0].profile,
-        "made_from": FROM_RECORDS if profile is None else FROM_PROFILE,
+        "made_from": FROM_PROFILE if PROFILE in beside else FROM_RECORDS,
         "code_versions": sorted({record.code_version for record in records}),
     }
     if folder.name.startswith(".") and folder.name != "..":
@@ -213,7 +227,8 @@ def _load(folder: Path) -> Manifest:
     manifest = Manifest.load(folder)
     profile, source = manifest.about.get("profile"), manifest.about.get("made_from")
     files = {CSV, PARQUET} | ({PROFILE} if source == FROM_PROFILE else set())
-    if not isinstance(profile, str) or source not in (FROM_PROFILE, FROM_RECORDS) or set(manifest.files) != files:
+    held = set(manifest.files) - ({RULES} if source == FROM_PROFILE else set())  # not every profile has rules
+    if not isinstance(profile, str) or source not in (FROM_PROFILE, FROM_RECORDS) or held != files:
         raise CareBenchError(f"{folder / Manifest.NAME} is not the manifest of a collection")
     return manifest
 

@@ -201,6 +201,13 @@ def parse_claims(content: Any, where: str) -> ClaimRules:
     return ClaimRules.parse(content, where)
 
 
+def claims_in(content: bytes, where: str) -> tuple[ClaimRules, str]:
+    """Read the content of a file of rules, as :func:`read_claims` does; ``where`` is named in errors."""
+    with decoding(Path(where), "expected rules for claims as YAML"):
+        text = content.decode()
+    return parse_claims(parse_yaml(text, where), where), sha256_bytes(content)
+
+
 def read_claims(path: Path) -> tuple[ClaimRules, str]:
     """Read a file of rules.
 
@@ -210,8 +217,4 @@ def read_claims(path: Path) -> tuple[ClaimRules, str]:
     Raises:
         CareBenchError: no such file, not YAML, or not rules; one line naming the first wrong key.
     """
-    expected = "expected rules for claims as YAML"
-    content = read_bytes(path, expected)
-    with decoding(path, expected):
-        text = content.decode()
-    return parse_claims(parse_yaml(text, str(path)), str(path)), sha256_bytes(content)
+    return claims_in(read_bytes(path, "expected rules for claims as YAML"), str(path))

@@ -23,6 +23,7 @@ from care_bench.evaluation.embedded import Embedded
 from care_bench.evaluation.measurement import MOST_CLOUDS, MOST_SAMPLES, MOST_SINGLE, MOST_VELOCITIES, composed_draws
 from care_bench.evaluation.parts import Part, check_finite
 from care_bench.evaluation.probe_stream import ProbeStream
+from care_bench.evaluation.training_log import NO_LOG, TrainingLog
 from care_bench.evaluation.views import (
     composable,
     crop_and_flip,
@@ -32,7 +33,8 @@ from care_bench.evaluation.views import (
     of_one_draw,
 )
 from care_bench.metrics.linear_probe import RECIPES
-from care_bench.metrics.trajectories import CLOUDS, axis_rotations
+from care_bench.metrics.one_parameter_group import CLOUDS
+from care_bench.metrics.trajectories import axis_rotations
 from care_bench.models import Encoder, FeatureExtractor
 from care_bench.runs.randomness import generator
 from care_bench.untrusted import is_memory_short
@@ -53,7 +55,7 @@ class Embedder:
         settings: numbers of augmentations and samples, and the batch size.
         device: where to embed; the embeddings stay there.
         where: names the encoder in errors, such as the id of its run.
-        gradient_ratios: as :class:`Embedded` hands them to protocols.
+        log: as :class:`Embedded` hands it to protocols.
         pretraining: the augmentation of the training, where it differs.
         say: takes a line for the user.
 
@@ -70,7 +72,7 @@ class Embedder:
         settings: EvaluationConfig,
         device: torch.device,
         where: str = "encoder",
-        gradient_ratios: tuple[float, ...] = (),
+        log: TrainingLog = NO_LOG,
         pretraining: Augmentation[Any] | None = None,
         say: Callable[[str], None] = lambda line: None,
     ) -> None:
@@ -87,7 +89,7 @@ class Embedder:
         self.device = device
         self.where = where
         self.say = say
-        self.gradient_ratios = gradient_ratios
+        self.log = log
         self.pretraining = pretraining or augmentation
         self.seconds = 0.0
         self._parts: dict[str, Part] = {}
@@ -115,7 +117,7 @@ class Embedder:
             self.dataset,
             self.settings,
             part,
-            self.gradient_ratios,
+            self.log,
             self._probe_stream,
             acting(self.augmentation),
             smooth(self.augmentation),

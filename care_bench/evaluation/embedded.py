@@ -15,6 +15,7 @@ from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
 from care_bench.evaluation.measurement import FEW_DRAWS, MOST_SAMPLES, composed_draws
 from care_bench.evaluation.probe_stream import ProbeStream
+from care_bench.evaluation.training_log import NO_LOG, TrainingLog
 from care_bench.metrics.held_out import HeldOut, OrthogonalMap, held_out_errors, orthogonal_maps
 from care_bench.metrics.wahba import Wahba, WahbaErrors, wahba_by_group, wahba_errors
 from care_bench.names import Group
@@ -32,7 +33,7 @@ class Embedded:
     Attributes:
         dataset: the data set, cut to the samples that are embedded.
         settings: the evaluation's settings.
-        gradient_ratios: the ratios in the log of the run's training, of a method that adds a term to another.
+        log: what the log of the run's training says.
         probe_stream: returns the augmented training images of a protocol.
         acting: the single augmentations behind ``single``.
         smooth: the transformations behind ``velocities``.
@@ -43,7 +44,7 @@ class Embedded:
     dataset: PreparedDataset
     settings: EvaluationConfig
     part: Callable[[str], Tensor]
-    gradient_ratios: tuple[float, ...] = ()
+    log: TrainingLog = NO_LOG
     probe_stream: Callable[[str], ProbeStream] = _no_stream
     acting: tuple[str, ...] = ()
     smooth: tuple[str, ...] = ()
@@ -118,7 +119,7 @@ class Embedded:
 
     @property
     def trajectories(self) -> Tensor:
-        """(3, 3, 100, d) of three test clouds through a whole turn about each axis."""
+        """(k, 3, 100, d) of a few test clouds, in random order, through a whole turn about each axis."""
         return self.part("trajectories")
 
     @cached_property

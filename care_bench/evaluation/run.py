@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,14 +19,13 @@ from care_bench.evaluation.measurement import Protocol
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.records import measure_encoder
 from care_bench.evaluation.references import EMBEDDERS
+from care_bench.evaluation.training_log import TrainingLog
 from care_bench.files import canonical_json, locked
-from care_bench.names import GRADIENT_RATIO
 from care_bench.runs.build import build_augmentation, build_run_encoder
 from care_bench.runs.device import best_device, describe_device, reproducible, tf32_allowed
 from care_bench.runs.folder import RunFolder
 from care_bench.runs.summary import Summary
 from care_bench.runs.weights import load_encoder_weights
-from care_bench.untrusted import decoding
 
 
 @dataclass(frozen=True)
@@ -173,7 +171,7 @@ def _records(task: _Task) -> Iterator[Record]:
         "code_version": code_version(),
         "device": describe_device(device),
     }
-    all_weights, ratios = _weights(task), _gradient_ratios(task.folder)
+    all_weights, log = _weights(task), TrainingLog.read(task.folder)
     encoder = build_run_encoder(config, dataset)
     augmentation = build_augmentation(settings.augmentation_of(config), dataset, f"run {config.id}")
     pretraining = build_augmentation(config.augmentation, dataset, f"run {config.id}")
@@ -185,15 +183,8 @@ def _records(task: _Task) -> Iterator[Record]:
             where = f"run {config.id}" + ("" if weights.epoch is None else f", epoch {weights.epoch}")
             # A new embedder for each encoder: the embeddings of the one before are freed first.
             kind = EMBEDDERS.get(config.method.reference, Embedder)
-            embedder = kind(encoder, augmentation, dataset, settings, device, where, ratios, pretraining)
+            embedder = kind(encoder, augmentation, dataset, settings, device, where, log, pretraining)
             yield from measure_encoder(embedder, task.protocols, used, weights.sha256, weights.epoch)
-
-
-def _gradient_ratios(folder: RunFolder) -> tuple[float, ...]:
-    """Return the ratios in the log of a finished run, which was checked against its hash."""
-    with decoding(folder.log, "expected the log of a run"):
-        lines = (json.loads(line) for line in folder.log.read_text().splitlines())
-        return tuple(float(line[GRADIENT_RATIO]) for line in lines if GRADIENT_RATIO in line)
 
 
 def _weights(task: _Task) -> list[_Weights]:

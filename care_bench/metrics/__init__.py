@@ -9,11 +9,13 @@ from care_bench.metrics.held_out import HeldOut, OrthogonalMap, held_out_errors,
 from care_bench.metrics.knn import Knn, knn, knn_predict
 from care_bench.metrics.lie_derivative import LieDerivative, RotationGenerators, lie_derivative, on_sphere
 from care_bench.metrics.linear_probe import LinearProbe, cached_linear_probe, linear_probe
+from care_bench.metrics.one_parameter_group import OneParameterGroup, one_parameter_group
 from care_bench.metrics.principal_component import (
     PrincipalComponent,
     first_component_projectors,
     principal_component,
 )
+from care_bench.metrics.relative_deviation import relative_deviation
 from care_bench.metrics.relative_equivariance import (
     RelativeEquivariance,
     relative_equivariance,
@@ -31,6 +33,7 @@ __all__ = [
     "Knn",
     "LieDerivative",
     "LinearProbe",
+    "OneParameterGroup",
     "OrthogonalMap",
     "PositiveCosines",
     "Predicted",
@@ -57,10 +60,12 @@ __all__ = [
     "lie_derivative",
     "linear_probe",
     "on_sphere",
+    "one_parameter_group",
     "orthogonal_maps",
     "positive_cosines",
     "principal_component",
     "regularity",
+    "relative_deviation",
     "relative_equivariance",
     "relative_equivariance_summary",
     "retrieval",

@@ -65,14 +65,9 @@ def regularity(trajectories: Tensor) -> Regularity:
     Raises:
         ValueError: another shape, a value that is not finite, or a curve that does not move.
     """
-    if trajectories.ndim < 2 or trajectories.shape[-2] < 3 or trajectories.numel() == 0:
-        raise ValueError(f"trajectories have shape {tuple(trajectories.shape)}; expected (..., T, d) with T >= 3")
-    points = trajectories.double()
-    wrong = points.numel() - int(points.isfinite().sum())
-    if wrong:
-        raise ValueError(f"trajectories hold {wrong} of {points.numel()} values that are not finite; expected none")
+    points = checked(trajectories)
     centred = points - points.mean(dim=-2, keepdim=True)
-    still = int((_size(centred) <= LEAST_MOVEMENT * _size(points)).sum())
+    still = int((size(centred) <= LEAST_MOVEMENT * size(points)).sum())
     if still:
         of = points[..., 0, 0].numel()
         raise ValueError(f"{still} of {of} trajectories do not move (an invariant encoder); they have no shape")
@@ -84,6 +79,17 @@ def regularity(trajectories: Tensor) -> Regularity:
     )
 
 
-def _size(points: Tensor) -> Tensor:
+def checked(trajectories: Tensor) -> Tensor:
+    """Return curves in float64; :func:`regularity` says what they are and, but for movement, what is raised."""
+    if trajectories.ndim < 2 or trajectories.shape[-2] < 3 or trajectories.numel() == 0:
+        raise ValueError(f"trajectories have shape {tuple(trajectories.shape)}; expected (..., T, d) with T >= 3")
+    points = trajectories.double()
+    wrong = points.numel() - int(points.isfinite().sum())
+    if wrong:
+        raise ValueError(f"trajectories hold {wrong} of {points.numel()} values that are not finite; expected none")
+    return points
+
+
+def size(points: Tensor) -> Tensor:
     """Return the root mean square norm of the points of each curve."""
     return points.square().sum(dim=-1).mean(dim=-1).sqrt()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from care_bench.artifacts.collection import Collection
+from care_bench.errors import CareBenchError
 from care_bench.report.labels import metric_label
 from care_bench.report.model import Cell, Column, Statements, Table, texts
 from care_bench.report.statistics import Summary, number
@@ -50,14 +51,24 @@ def read_rules(results: Path) -> tuple[ClaimRules, str] | None:
 
 
 def claims_of(collection: Collection, found: tuple[ClaimRules, str] | None) -> tuple[Table | Statements, Table] | None:
-    """Return the verdicts, or the line that says why there are none, and all comparisons; None without rules for it."""
+    """Return the verdicts, or the line that says why there are none, and all comparisons; None without rules for it.
+
+    The rules that the collection keeps, as they were before the run, decide where there are no others for its profile.
+    """
+    kept, kept_line = _kept(collection)
+    place = RULES.as_posix()
     if found is None or found[0].profile != collection.profile:
+        found, place = kept, f"{collection.key}/{RULES.name}"
+    if found is None:
         return None
     from care_bench.evidence.ledger import decide
 
     rules, digest = found
+    changed = changed_claims(kept[0], rules) if kept else []
+    if kept:
+        kept_line = f"Rules changed after the run: {', '.join(changed)}." if changed else UNCHANGED
     verdicts = decide(collection.records, rules, digest)
-    named = f"Rules: {RULES.as_posix()}, SHA-256 {digest}; seeds {', '.join(map(str, rules.seeds))}."
+    named = f"Rules: {place}, SHA-256 {digest}; seeds {', '.join(map(str, rules.seeds))}. {kept_line}"
     behind = [(verdict, one) for verdict in verdicts for one in verdict.findings]
     rows, cells = tuple(_row(*pair) for pair in behind), tuple(_comparison(one) for _, one in behind)
     comparisons = Table(COMPARISONS, (), _COMPARED, rows, cells)
@@ -67,16 +78,37 @@ def claims_of(collection: Collection, found: tuple[ClaimRules, str] | None) -> t
     order = get_args(type(verdicts[0]).model_fields["verdict"].annotation)
     tally = f"{', '.join(f'{name}: {counts[name]}' for name in order if counts[name])}."
     names = tuple(verdict.claim for verdict in verdicts)
-    return Table(TITLE, (tally, *CAPTION, named), _COLUMNS, names, tuple(map(_cells, verdicts))), comparisons
+    cells = tuple(_cells(verdict, verdict.claim in changed) for verdict in verdicts)
+    return Table(TITLE, (tally, *CAPTION, named), _COLUMNS, names, cells), comparisons
 
 
+def changed_claims(before: ClaimRules, now: ClaimRules) -> list[str]:
+    """Return the ids of claims whose rule is not what it was, of all if the seeds differ; those left out come last."""
+    old, new = ({claim.id: claim for claim in rules.claims} for rules in (before, now))
+    differ = [name for name, claim in new.items() if before.seeds != now.seeds or old.get(name) != claim]
+    return differ + [name for name in old if name not in new]
+
+
+def _kept(collection: Collection) -> tuple[tuple[ClaimRules, str] | None, str]:
+    """Return the rules that a collection keeps, or a sentence that says why there are none."""
+    if collection.rules is None:
+        return None, "The rules as they were before the run were not kept."
+    from care_bench.config.claims import claims_in
+
+    try:
+        return claims_in(collection.rules, f"{collection.key}/{RULES.name}"), ""
+    except CareBenchError as error:  # a pin outlives rules
+        return None, f"The rules as they were before the run cannot be read: {error}."
+
+
+UNCHANGED = "They are as they were before the run."
 _COMPARED = (
     *texts(("side",)),
     *(Column("", name) for name in ("effect", "BCa, low", "BCa, high", "p", "p, exact")),
 )
 
 
-def _cells(verdict: Verdict) -> tuple[Cell, ...]:
+def _cells(verdict: Verdict, changed: bool) -> tuple[Cell, ...]:
     """Return the row of a claim."""
     why = (verdict.reason,)
     shown = _shown(verdict)
@@ -88,7 +120,7 @@ def _cells(verdict: Verdict) -> tuple[Cell, ...]:
         p,
         Cell(str(len(verdict.seeds)), quoted=len(verdict.seeds)),
         Cell(str(len(verdict.records)), quoted=len(verdict.records)),
-        Cell(verdict.reason),
+        Cell(f"{verdict.reason} (the rule was changed after the run)" if changed else verdict.reason),
     )
 
 

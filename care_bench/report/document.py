@@ -13,6 +13,7 @@ from care_bench.evaluation.glossary import Entry, of_metrics
 from care_bench.evaluation.protocols import METRICS
 from care_bench.report.claims import claims_of
 from care_bench.report.figures import accuracy_figure, certificate_figure
+from care_bench.report.figures.accuracy import TITLE as SCATTER
 from care_bench.report.grid import READING, Grid
 from care_bench.report.labels import metric_label, variant_of
 from care_bench.report.model import Cell, Definitions, Figure, Section, Statements, Table, texts
@@ -60,9 +61,10 @@ def build_section(
         epochs = ", ".join(map(str, sorted(set(snapshots))))
         absent.append(f"Snapshots after epochs {epochs}: {len(snapshots)} records, whose rows are in report.csv.")
     ordered = sorted(collection.records, key=lambda record: grid.order.dataset(record.dataset))
-    first, second = accuracy_figure(ordered, grid.labels), certificate_figure(ordered)
-    absent += [figure for figure in (first, second) if isinstance(figure, str)]
-    picture = first if isinstance(first, Figure) else None
+    drawn = (accuracy_figure(ordered, grid.labels), certificate_figure(ordered))
+    absent += [figure for figure in drawn if isinstance(figure, str)]
+    figures = [figure for figure in drawn if isinstance(figure, Figure)]
+    picture = next((figure for figure in figures if figure.title == SCATTER), None)
     cited = {name for table in tables for row in table.cells for cell in row for name in cell.ids}
     records = sorted((record for record in collection.records if record.id in cited), key=lambda record: record.id)
     remarks, agreement = _remarks(collection), agreement_lines(collection, pins)
@@ -79,7 +81,7 @@ def build_section(
             *([picture] if picture else []),
             Statements(READING, "How to read the tables"),
             *sorted(tables, key=_place),
-            *([second] if isinstance(second, Figure) else []),
+            *(figure for figure in figures if figure is not picture),
             *([Statements(tuple(absent), "Not in this report")] if absent else []),
             Statements(tuple(_settings(collection, grid)), "Settings"),
         ),

@@ -123,7 +123,15 @@ POINT_CLOUDS = replace(
     title="Rotated point clouds",
     family="point clouds",
     caption="First principal component of rotated point clouds of {data}, predicted from the frozen encoder.",
-    metrics=("first_pc_r2", "first_pc_angle", "wahba_error", "trajectory_planarity", "trajectory_step_variation"),
+    metrics=(
+        "first_pc_r2",
+        "first_pc_angle",
+        "wahba_error",
+        "trajectory_planarity",
+        "trajectory_step_variation",
+        "trajectory_group_residual",
+        "trajectory_closure",
+    ),
 )
 OTHERS = Spec(
     title="Other measurements",

@@ -12,9 +12,11 @@ import pytest
 
 from care_bench.artifacts import Manifest, Record, write_records
 from care_bench.artifacts.collection import collect, collect_profile, made_from, read_collection
+from care_bench.artifacts.pin import pin, read_pin
 from care_bench.config import Profile, RunConfig, parse_profile
 from care_bench.errors import CareBenchError
 from care_bench.files import canonical_json, sha256_file, write_bytes, write_json
+from tests.evidence.made import claim, rules
 from tests.sample_records import ROOT, make_record, write_run, write_runs
 
 Make = Callable[..., Record]
@@ -374,3 +376,31 @@ def test_asking_where_a_collection_comes_from_imports_no_tables(whole: Path) -> 
     command = [sys.executable, "-c", code, str(whole)]
     done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
     assert done.stdout == "set()\n", done.stderr
+
+
+def test_the_rules_for_claims_are_kept_with_the_records_and_pinned(
+    tmp_path: Path, profile: Profile, runs: Path
+) -> None:
+    path, content = tmp_path / "claims.yaml", json.dumps(rules(claim(), profile="small")).encode()
+    path.write_bytes(content)
+    folder = tmp_path / "results" / "collected" / "small"
+    collect_profile(profile, runs, folder, rules=path)
+    path.write_text("changed since")
+    assert read_collection(folder).rules == (folder / "claims.yaml").read_bytes() == content
+    assert made_from(folder) == sha256_file(folder / "MANIFEST.json")
+    kept = pin(tmp_path / "results", "small-v1", "small")
+    assert read_pin(kept).rules == content
+    (kept / "claims.yaml").write_bytes(content + b" ")
+    with pytest.raises(CareBenchError, match=r"claims\.yaml"):
+        read_pin(kept)
+    collect_profile(profile, runs, folder)
+    assert read_collection(folder).rules is None
+
+
+def test_rules_of_another_profile_are_not_kept(tmp_path: Path, profile: Profile, runs: Path) -> None:
+    path = tmp_path / "claims.yaml"
+    path.write_text(json.dumps(rules(claim())))
+    with pytest.raises(CareBenchError) as caught:
+        collect_profile(profile, runs, tmp_path / "out", rules=path)
+    assert str(caught.value) == f"{path} holds rules for profile 'tried'; expected profile 'small'"
+    assert not (tmp_path / "out").exists()

@@ -56,6 +56,9 @@ def test_an_exactly_equivariant_encoder_is_measured_as_exact(exact: dict[Any, Em
     # Coordinates along the axis stay, the others move on one circle: planar, at a constant speed.
     assert measured["trajectory_planarity"] == pytest.approx(100, abs=1e-6)
     assert measured["trajectory_step_variation"] == pytest.approx(0, abs=1e-4)
+    # One rotation takes every cloud from step to step, and back to its start.
+    assert measured["trajectory_group_residual"] == pytest.approx(0, abs=1e-3)
+    assert measured["trajectory_closure"] == pytest.approx(0, abs=1e-3)
 
 
 def test_the_numbers_are_those_of_the_test_split(exact: dict[Any, Embedded]) -> None:
@@ -100,11 +103,11 @@ def test_the_same_augmentation_acts_on_the_whole_test_set(exact: dict[Any, Embed
 def test_trajectories_are_test_clouds_turned_about_each_axis(exact: dict[Any, Embedded]) -> None:
     embedded = exact["features"]
     found = embedded.trajectories
-    assert found.shape == (3, 3, 100, 9)
+    assert found.shape == (24, 3, 100, 9)
     clouds = np.array(embedded.dataset.test.inputs, dtype=np.float64)
     starts = found[:, 0, 0].numpy()
     chosen = [int(np.abs(clouds.reshape(len(clouds), -1) - start).max(axis=1).argmin()) for start in starts]
-    assert len(set(chosen)) == 3
+    assert len(set(chosen)) == 24
     for cloud, curves in zip(clouds[chosen], found, strict=True):
         for axis in range(3):
             turns = Rotation.from_rotvec(np.arange(100)[:, None] * 3.6 * np.eye(3)[axis], degrees=True).as_matrix()

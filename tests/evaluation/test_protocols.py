@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,12 +10,14 @@ import pytest
 import torch
 from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.transform import Rotation
+from sklearn.linear_model import LinearRegression
 
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
 from care_bench.evaluation.embedded import Embedded
 from care_bench.evaluation.measurement import Protocol, composed_draws, over_repeats
 from care_bench.evaluation.protocols import PROTOCOLS
+from care_bench.evaluation.training_log import TrainingLog
 
 SETTINGS = EvaluationConfig(augmentations=2, classifier_seeds=2)
 
@@ -123,6 +126,71 @@ def test_retrieval_by_a_known_colour() -> None:
     assert (result["retrieval_overlap"].n, result["retrieval_overlap"].spread) == (2, 0)
     assert result["retrieval_tint_distance"].value == pytest.approx(70 / 50 / 3.3, rel=1e-6)
     assert (result["retrieval_tint_distance"].n, result["retrieval_tint_distance"].spread) == (1, None)
+
+
+def coloured(features: np.ndarray[Any, Any], images: np.ndarray[Any, Any]) -> Any:
+    """Return what retrieval-v1 finds for samples, of which each third is held out."""
+    rows, held = np.arange(len(images)) % 3 > 0, np.arange(len(images)) % 3 == 0
+    data = PreparedDataset("coloured", "image", {}, Split(images[rows], {}), Split(images[held], {}), "0" * 64, [], [])
+    parts = {"train": features[rows], "test": features[held], "augmented": features[None, held]}
+    return given(data, **{name: torch.from_numpy(part) for name, part in parts.items()})
+
+
+def test_colour_is_read_from_features_that_hold_it() -> None:
+    """A linear function of the colour says all of it, numbers of another kind nothing, a noisy one a part."""
+    rng = np.random.default_rng(0)
+    grey, tint = rng.uniform(0.3, 1, (600, 1, 4, 4)), rng.uniform(0.2, 1, (600, 3, 1, 1))
+    images = np.round(255 * grey * tint).astype(np.uint8)
+    shares = images.mean(axis=(2, 3)) / images.mean(axis=(2, 3)).sum(axis=1, keepdims=True)
+    mixed = shares @ rng.standard_normal((3, 5)) + 2
+
+    def found(features: np.ndarray[Any, Any]) -> float:
+        value = measure(PROTOCOLS["retrieval-v1"], coloured(features, images))["colour_r2"].value
+        assert value is not None
+        return float(value)
+
+    assert found(mixed) == pytest.approx(1, abs=1e-4)
+    assert found(rng.standard_normal((600, 5))) == pytest.approx(0, abs=0.05)
+    assert found(images.mean(axis=(1, 2, 3))[:, None]) < 0.1, "how bright a sample is says little of its colour"
+    noisy, held = mixed + 0.2 * rng.standard_normal((600, 5)), np.arange(600) % 3 == 0
+    model = LinearRegression().fit(noisy[~held], shares[~held])
+    expected = 1 - ((model.predict(noisy[held]) - shares[held]) ** 2).sum(axis=0) / (
+        (shares[held] - shares[held].mean(axis=0)) ** 2
+    ).sum(axis=0)
+    assert 0.2 < expected.mean() < 0.9
+    assert found(noisy) == pytest.approx(expected.mean(), abs=0.02)
+
+
+def test_without_colour_nothing_is_read() -> None:
+    grey = np.random.default_rng(0).integers(1, 255, (90, 1, 4, 4), dtype=np.uint8).repeat(3, axis=1)
+    result = measure(PROTOCOLS["retrieval-v1"], coloured(unit(90, 3, seed=0), grey))["colour_r2"]
+    assert result.reason == "the colour of the samples: it is the same in all draws"
+    result = measure(PROTOCOLS["retrieval-v1"], coloured(unit(90, 3, seed=0), grey[:, :1]))["colour_r2"]
+    assert result.reason == "coloured holds no images in colour"
+
+
+def test_a_still_trajectory_has_no_shape_and_leaves_the_group_of_the_others() -> None:
+    angle = torch.arange(100, dtype=torch.float64) * 2 * torch.pi / 100
+    circle = torch.stack([angle.cos(), angle.sin()], dim=1)
+    curves = circle.expand(8, 3, 100, 2).clone()
+    curves[0] = 0
+    result = measure(PROTOCOLS["trajectories-v1"], given(dataset("proteins", "point_cloud"), trajectories=curves))
+    assert result["trajectory_planarity"].reason == (
+        "3 of 9 trajectories do not move (an invariant encoder); they have no shape"
+    )
+    assert result["trajectory_group_residual"].value == pytest.approx(0, abs=1e-9)
+    assert (result["trajectory_group_residual"].n, result["trajectory_closure"].n) == (3, 12)
+
+
+def test_the_equivariance_term_of_the_log() -> None:
+    """Ratios 1 and 3; a term of 4 with deviation 1 in the second half (see the test of the metric)."""
+    later = [4.0 + one for one in (1, -1, -1, 1, 1, -1, -1, 1, 0, 0)]
+    log = TrainingLog((1.0, 3.0), (*[9.0] * 10, *later))
+    result = measure(PROTOCOLS["gradient-ratio-v1"], replace(given(dataset("any")), log=log))
+    assert result["gradient_ratio"].value == 2
+    assert result["term_deviation"].value == pytest.approx(0.25, rel=1e-12)
+    without = measure(PROTOCOLS["gradient-ratio-v1"], given(dataset("any")))
+    assert without["term_deviation"].reason == "its method has no equivariance term"
 
 
 def unit(*shape: int, seed: int) -> np.ndarray[Any, Any]:

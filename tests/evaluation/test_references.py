@@ -119,6 +119,11 @@ def test_the_oracle_turns_trajectories_at_constant_speed(embedder: Make) -> None
     assert torch.allclose(steps, steps.mean(dim=2, keepdim=True), rtol=1e-3)
     planarity = value(oracle, "trajectories-v1", "trajectory_planarity")
     assert planarity == pytest.approx(100, abs=1e-3)
+    assert value(oracle, "trajectories-v1", "trajectory_group_residual") < 1e-2
+    assert value(oracle, "trajectories-v1", "trajectory_closure") < 1e-2
+    for row in ("random", "shuffled"):
+        other = embedder(row, "proteins").embedded("projection")
+        assert value(other, "trajectories-v1", "trajectory_group_residual") > 0.5
 
 
 def test_shuffled_views_are_those_of_other_samples(embedder: Make) -> None:

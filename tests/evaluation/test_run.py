@@ -86,15 +86,18 @@ def test_a_metric_that_does_not_apply_is_a_blank_with_a_reason(evaluations: dict
         **dict.fromkeys(("lie_saturation", "lie_saturation_unexplained"), smooth.format("saturation")),
         "top1": "this recipe is for imagenet100, not for digits",
         "retrieval_tint_distance": f"digits {tint}",
+        "colour_r2": "digits holds no images in colour",
+        "term_deviation": "3 steps of training; expected at least 20",
         **dict.fromkeys(("first_pc_r2", "first_pc_angle"), clouds),
         **dict.fromkeys(("trajectory_planarity", "trajectory_step_variation"), clouds),
+        **dict.fromkeys(("trajectory_group_residual", "trajectory_closure"), clouds),
     }
     blank = {record.protocol for record in evaluations["digits"] if record.value is None}
     released = [record for record in evaluations["digits"] if record.protocol == "released-small-v1"]
     assert [record.reason for record in released] == ["not asked for: evaluation.augmented_probe is false"]
     probes = {"paper-imagenet100-v1", "released-small-v1", "augmented-imagenet100-v1"}
     partly = {"augmentation-prediction-v1", "augmentation-profile-v1", "lie-derivative-v1"}
-    assert blank == {*probes, *partly, "retrieval-v1", "first-pc-v1", "trajectories-v1"}
+    assert blank == {*probes, *partly, "retrieval-v1", "first-pc-v1", "trajectories-v1", "gradient-ratio-v1"}
     flat, colours = ("hue", "crop", "blur", "flip"), ("brightness", "contrast", "saturation")
     factors = ("crop_x", "crop_y", "crop_size", *colours, "hue", "blur", "rotation")
     assert reasons["proteins"] == {
@@ -107,6 +110,8 @@ def test_a_metric_that_does_not_apply_is_a_blank_with_a_reason(evaluations: dict
         },
         "top1": "proteins has no class labels",
         "retrieval_tint_distance": f"proteins {tint}",
+        "colour_r2": "proteins holds no images in colour",
+        "term_deviation": "3 steps of training; expected at least 20",
         **dict.fromkeys(("certificate_condition", "certificate_printed_bound"), NO_SPAN),  # hardly trained at all
     }
 
@@ -122,6 +127,8 @@ def test_repeats_are_counted(evaluations: dict[str, list[Record]]) -> None:
     assert counted["composition-v1", "composition_error"] == 4
     turned = {record.metric: record.n for record in evaluations["proteins"]}
     assert turned["trajectory_planarity"] == turned["trajectory_step_variation"] == 9  # three clouds, three axes
+    # Three axes; half of 24 clouds about each.
+    assert (turned["trajectory_group_residual"], turned["trajectory_closure"]) == (3, 36)
 
 
 def test_repeats_are_kept_if_the_value_is_their_mean(evaluations: dict[str, list[Record]]) -> None:
@@ -151,7 +158,10 @@ def test_repeats_are_kept_if_the_value_is_their_mean(evaluations: dict[str, list
                 ("lie-derivative-v1", f"lie_{'translation' if dataset == 'digits' else 'rotation'}{ending}")
                 for ending in ("", "_unexplained")
             ],
-            *[("trajectories-v1", f"trajectory_{name}") for name in ("planarity", "step_variation")]
+            *[
+                ("trajectories-v1", f"trajectory_{name}")
+                for name in ("planarity", "step_variation", "group_residual", "closure")
+            ]
             * (dataset == "proteins"),
         }
         worst = {record.representation: record.value for record in records if record.metric == "wahba_error_worst"}

@@ -101,10 +101,10 @@ def test_only_the_test_split_of_a_snapshot_is_embedded(
     dataset = load("proteins", data)
     train, test = len(dataset.train), len(dataset.test)
     # Plain and under two augmentations, both splits once and the test split twice more; the test split again under a
-    # second augmentation after each of the two; 3 x 3 trajectories of 100. The test split at five angles about one
+    # second augmentation after each of the two; 24 x 3 trajectories of 100. The test split at five angles about one
     # axis, and with its derivatives about three axes.
     assert max(train, test) <= 512
-    assert sum(counts) == 3 * (train + test) + 2 * 3 * test + 2 * test + 900 + 5 * test + 3 * test
+    assert sum(counts) == 3 * (train + test) + 2 * 3 * test + 2 * test + 7200 + 5 * test + 3 * test
 
 
 def test_a_changed_snapshot_is_refused_before_anything_is_measured(run: RunFolder, data: Path, tmp_path: Path) -> None:

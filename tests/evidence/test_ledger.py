@@ -203,6 +203,7 @@ def without_effect(found: ClaimRules, rng: np.random.Generator) -> list[Any]:
     its invariance weight, so that a matched opponent exists. Values on their own are drawn around what divides them.
     """
     moved = {"simclr": 0.3, "simclr-half-invariance": 0.42, "simclr-quarter-invariance": 0.6}
+    moved |= {"simclr-weak-invariance": 0.42, "uniformity": 0.6}
     shared: dict[Any, Any] = {}
     made: dict[Any, list[Any]] = {}
     for one in found.claims:

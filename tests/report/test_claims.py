@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def test_every_claim_has_a_row_with_its_verdict(collection: Collection) -> None:
     assert [cell.text for cell in table.cells[0][4:6]] == ["5", "10"]
     assert table.cells[2][2].notes == ("Nothing measures it.",)
     assert "supported: 1, contradicted: 1, not run: 1." in table.caption
-    assert f"Rules: reference/claims.yaml, SHA-256 {'d' * 64}; seeds 0, 1, 2, 3, 4." in table.caption
+    assert f"Rules: reference/claims.yaml, SHA-256 {'d' * 64}; seeds 0, 1, 2, 3, 4. " in table.caption[-1]
     compared = "Wahba, mean of care against simclr, digits, projection, wahba-v1"
     assert comparisons.rows == (f"C5: {compared}", f"C7: {compared}")
     assert set(comparisons.cells[0][0].ids) == {record.id for record in collection.records}
@@ -70,6 +71,46 @@ def test_one_line_where_no_claim_is_decided(collection: Collection) -> None:
     assert line.startswith(
         "No claim is decided: wahba_error of care on digits (wahba-v1): 5 pairs of seeds; at least 6"
     )
+
+
+def kept(collection: Collection, *claims: dict[str, Any], **changes: Any) -> Collection:
+    return replace(collection, rules=json.dumps(rules(*claims, **{**TEXTS, **changes})).encode())
+
+
+@pytest.mark.parametrize(
+    ("before", "seeds", "said"),
+    [
+        ([claim(), WORSE, UNDECIDED], [0, 1, 2, 3, 4], "They are as they were before the run."),
+        ([claim({"smallest_effect": -0.1}), WORSE, UNDECIDED], [0, 1, 2, 3, 4], "Rules changed after the run: C5."),
+        ([claim(), {**UNDECIDED, "id": "C8"}], [0, 1, 2, 3, 4], "Rules changed after the run: C7, C9, C8."),
+        ([claim(), WORSE, UNDECIDED], [0, 1, 2, 3, 5], "Rules changed after the run: C5, C7, C9."),
+    ],
+)
+def test_rules_that_were_changed_after_the_run_are_named(
+    collection: Collection, before: list[dict[str, Any]], seeds: list[int], said: str
+) -> None:
+    found = laid_out(kept(collection, *before, seeds=seeds), claim(), WORSE, UNDECIDED)
+    assert found is not None
+    assert found[0].caption[-1].endswith(said)  # type: ignore[union-attr]
+    marked = [row[-1].text.endswith("(the rule was changed after the run)") for row in found[0].cells]  # type: ignore[union-attr]
+    assert marked == [name in said for name in ("C5", "C7", "C9")]
+
+
+def test_the_rules_of_the_run_decide_where_there_are_no_others(collection: Collection) -> None:
+    found = claims_of(kept(collection, claim()), None)
+    assert found is not None
+    assert found[0].cells[0][1].text == "supported"  # type: ignore[union-attr]
+    assert found[0].caption[-1].startswith("Rules: collected/small/claims.yaml, SHA-256 ")  # type: ignore[union-attr]
+
+
+def test_rules_of_the_run_that_are_missing_or_of_another_time(collection: Collection) -> None:
+    for one, said in (
+        (collection, "The rules as they were before the run were not kept."),
+        (replace(collection, rules=b"claims: []"), "The rules as they were before the run cannot be read: collected/"),
+    ):
+        found = laid_out(one, claim())
+        assert found is not None
+        assert said in found[0].caption[-1]  # type: ignore[union-attr]
 
 
 def test_rules_of_another_profile_say_nothing(collection: Collection) -> None:

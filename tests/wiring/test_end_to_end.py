@@ -52,7 +52,7 @@ class Measured:
             "backbone": {**preset["encoder"]["backbone"], "width": 8},
             "projector": {"hidden": [16], "output": 6},
         }
-        preset["training"].update({"steps": 12, "batch_size": 32, "warmup_epochs": 0})
+        preset["training"].update({"steps": 24, "batch_size": 32, "warmup_epochs": 0})
         care = {"name": "care", "base": {"name": "simclr"}, "splits": 4, "weight": 0.3}
         identity = {"profile": "whole", "dataset": name, "variant": "care", "seed": 2}
         self.config = RunConfig.parse({**identity, "method": care, **preset}, "here")
@@ -473,8 +473,13 @@ def penalised(x: Array, y: Array, penalty: float, test_x: Array) -> Array:
 def test_gradient_ratio(name: str, measured: Callable[[str], Measured]) -> None:
     run = measured(name)
     ratios = [line["gradient_ratio"] for line in run.log if "gradient_ratio" in line]
-    assert [line["step"] for line in run.log if "gradient_ratio" in line] == [1, 2, 4, 5, 7, 8, 10, 11]
+    assert [line["step"] for line in run.log if "gradient_ratio" in line] == [1, 4, 7, 10, 13, 16, 19, 22]
     assert_same(run.value("gradient-ratio-v1", "gradient_ratio", "projection"), math.fsum(ratios) / 8, rel=1e-9)
+    later = np.array([line["equivariance"] for line in run.log])[len(run.log) // 2 :]
+    steps = np.arange(len(later))
+    residuals = later - np.polyval(np.polyfit(steps, later, 1), steps)
+    deviation = np.sqrt((residuals**2).sum() / (len(later) - 2)) / later.mean()
+    assert_same(run.value("gradient-ratio-v1", "term_deviation", "projection"), deviation, rel=1e-9)
 
 
 @EVERY
@@ -621,7 +626,8 @@ def test_point_clouds(representation: str, measured: Callable[[str], Measured]) 
         len(run.test), generator=generator("proteins", SETTINGS.augmentation_seed, "trajectory clouds")
     )
     planarity, variation = [], []
-    for cloud in run.test[chosen[:3].numpy()]:
+    curves = np.empty((24, 3, 100, run.embed(plain(run, run.test))[representation].shape[1]))
+    for number, cloud in enumerate(run.test[chosen[:24].numpy()]):
         for axis in range(3):
             angle = 2 * np.pi * np.arange(100) / 100
             turns = np.tile(np.eye(3), (100, 1, 1))
@@ -629,13 +635,33 @@ def test_point_clouds(representation: str, measured: Callable[[str], Measured]) 
             turns[:, i, i] = turns[:, j, j] = np.cos(angle)
             turns[:, j, i], turns[:, i, j] = np.sin(angle), -np.sin(angle)
             views = torch.from_numpy(np.einsum("tij,pj->tpi", turns, cloud.astype(np.float64))).float()
-            curve = run.embed(views)[representation]
+            curves[number, axis] = curve = run.embed(views)[representation]
+            if number > 2:
+                continue
             variances = np.linalg.eigvalsh(np.cov(curve.T))[::-1]
             planarity.append(100 * variances[:2].sum() / variances.sum())
             steps = np.linalg.norm(np.roll(curve, -1, axis=0) - curve, axis=1)
             variation.append(steps.std() / steps.mean())
     assert_same(run.value("trajectories-v1", "trajectory_planarity", representation), np.mean(planarity))
     assert_same(run.value("trajectories-v1", "trajectory_step_variation", representation), np.mean(variation), rel=1e-2)
+
+    draws = generator("proteins", SETTINGS.augmentation_seed, "fitted half")
+    fitted = torch.randperm(24, generator=draws).numpy() < 12
+    residuals, closures = [], []
+    for axis in range(3):
+        points, after = curves[:, axis], np.roll(curves[:, axis], -1, axis=1)
+        width = points.shape[-1]
+        u, singular, vt = np.linalg.svd(after[fitted].reshape(-1, width).T @ points[fitted].reshape(-1, width))
+        known = singular > 1e-10 * singular[0]  # directions without a sample stay as they are
+        step = np.eye(width) + (u[:, known] - vt[known].T) @ vt[known]
+        left = np.linalg.norm(after[~fitted] - points[~fitted] @ step.T)
+        residuals.append(left / np.linalg.norm(after[~fitted] - points[~fitted]))
+        for start in points[~fitted][:, 0]:
+            way = [np.linalg.norm(np.linalg.matrix_power(step, k) @ start - start) for k in range(1, 101)]
+            closures.append(way[-1] / max(way))
+    residual = run.value("trajectories-v1", "trajectory_group_residual", representation)
+    assert_same(residual, np.mean(residuals), rel=1e-2)
+    assert_same(run.value("trajectories-v1", "trajectory_closure", representation), np.mean(closures), abs_=0.02)
 
 
 def projectors(clouds: Array) -> Array:

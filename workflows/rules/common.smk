@@ -12,6 +12,7 @@ from snakemake.utils import update_config
 # The package of this checkout, whether or not one is installed.
 sys.path.insert(0, str(Path(workflow.basedir).resolve()))
 
+from care_bench.config.claims import read_claims  # noqa: E402
 from care_bench.config import parse_profile, read_yaml, parse_scalars  # noqa: E402
 from care_bench.errors import CareBenchError  # noqa: E402
 from care_bench.artifacts.environment import nvidia_gpus  # noqa: E402
@@ -30,8 +31,20 @@ def configuration():
     return content
 
 
+def rules_of(profile):
+    """The file of rules for claims, as a list: that of the results, or of this checkout; none for another profile."""
+    folders = (Path("results/reference"), Path(workflow.basedir, "results/reference"))
+    found = [folder / "claims.yaml" for folder in folders]
+    return [
+        str(path.absolute())
+        for path in [path for path in found if path.exists()][:1]
+        if read_claims(path)[0].profile == profile.name
+    ]
+
+
 try:
     PROFILE = parse_profile(configuration(), "profile")
+    RULES_FOR_CLAIMS = rules_of(PROFILE)
     JOBS_OF_PROFILE = PROFILE.jobs()
     IMPORTED_JOBS = PROFILE.imported_jobs()
 except CareBenchError as error:
@@ -48,6 +61,7 @@ JOB = f"{JOBS}/{{job}}"
 COLLECTED = f"results/collected/{PROFILE.name}"
 LEDGER = "results/theory/ledger.jsonl"
 RESOLVED = f"{JOBS}/profile.json"
+FIXED_RULES = [f"{JOBS}/claims.yaml"] if RULES_FOR_CLAIMS else []
 
 # Local jobs take turns on the GPUs, since every job sees all of them; a cluster's job asks for as many as it uses.
 GPU = min(1, nvidia_gpus())

@@ -17,10 +17,28 @@ rule configure:
         "printf '%s\\n' {params.runs:q} > {output} 2> {log}"
 
 
+if RULES_FOR_CLAIMS:
+
+    rule fix_claims:
+        # Kept as it was before the first training, whatever happens to the rules later.
+        output:
+            update(FIXED_RULES),
+        log:
+            f"{LOGS}/fix_claims.log",
+        localrule: True
+        conda:
+            "../envs/data.yaml"
+        params:
+            rules=RULES_FOR_CLAIMS,
+        shell:
+            "(test -e {output:q} || (cp {params.rules:q} {output:q}.part && mv {output:q}.part {output:q})) > {log} 2>&1"
+
+
 rule pretrain:
     input:
         runs=f"{JOB}/runs.json",
         data=data_of_job,
+        claims=ancient(FIXED_RULES),
     output:
         f"{JOB}/pretrained.json",
     log:

@@ -6,6 +6,7 @@ rule collect:
         evaluated=[f"{JOBS}/{job}/evaluated.json" for job in JOBS_OF_PROFILE],
         measured=[f"{JOBS}/{job}/measured.json" for job in IMPORTED_JOBS],
         profile=RESOLVED,
+        claims=FIXED_RULES,
     output:
         made=f"{JOBS}/collected.json",
         parquet=update(f"{COLLECTED}/records.parquet"),
@@ -24,8 +25,9 @@ rule collect:
     params:
         runs=RUNS,
         folder=subpath(output.parquet, parent=True),
+        rules=[f"--rules {path}" for path in FIXED_RULES],
     shell:
-        "python -m care_bench collect --profile {input.profile} --runs {params.runs} --out {params.folder} > {log} 2>&1 && cp {params.folder}/MANIFEST.json {output.made}"
+        "python -m care_bench collect --profile {input.profile} --runs {params.runs} --out {params.folder} {params.rules} > {log} 2>&1 && cp {params.folder}/MANIFEST.json {output.made}"
 
 
 rule report_tables:

@@ -1,10 +1,10 @@
-"""Protocol gradient-ratio-v1: how strongly an added term pulls on the encoder in training, beside its base method."""
+"""Protocol gradient-ratio-v1: what the log of a training says of an added term: its pull, and how unsteady it is."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped, over_repeats
+from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped, over_repeats, single
 from care_bench.names import GRADIENT_RATIO
 
 if TYPE_CHECKING:
@@ -12,8 +12,20 @@ if TYPE_CHECKING:
 
 
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
-    ratios = embedded.gradient_ratios
-    return (over_repeats(ratios) if ratios else Measurement(None, 0, reason="its method adds no term to another one"),)
+    ratios = embedded.log.gradient_ratios
+    pull = over_repeats(ratios) if ratios else Measurement(None, 0, reason="its method adds no term to another one")
+    return pull, _deviation(embedded.log.equivariance)
+
+
+def _deviation(terms: tuple[float, ...]) -> Measurement:
+    from care_bench.metrics import relative_deviation
+
+    if not terms:
+        return Measurement(None, 0, reason="its method has no equivariance term")
+    try:
+        return single(relative_deviation(terms))
+    except ValueError as error:
+        return Measurement(None, 0, reason=str(error))
 
 
 PROTOCOL = Protocol(
@@ -28,6 +40,14 @@ PROTOCOL = Protocol(
             "Gradient ratio: norm of the gradient of the weighted term that a method adds, over that of the gradient "
             "of its base method, in the encoder's parameters; mean over a few steps of the training. Far below 1 the "
             "method is its base method.",
+        ),
+        Metric(
+            "term_deviation",
+            "1",
+            None,
+            "equivariance term, deviation",
+            "Deviation: of the equivariance term from step to step in the second half of training, about its linear "
+            "trend, relative to its mean.",
         ),
     ),
     never_skipped,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 from care_bench.evaluation.measurement import (
@@ -14,6 +16,8 @@ from care_bench.evaluation.measurement import (
 )
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from care_bench.evaluation.embedded import Embedded
 
 
@@ -30,10 +34,23 @@ def _measure_first_component(embedded: Embedded) -> tuple[Measurement, ...]:
 
 
 def _measure_trajectories(embedded: Embedded) -> tuple[Measurement, ...]:
-    from care_bench.metrics import regularity
+    from care_bench.metrics import one_parameter_group, regularity
+    from care_bench.metrics.trajectories import CLOUDS
 
-    result = regularity(embedded.trajectories)
-    return over_repeats(result.planarity.flatten()), over_repeats(result.step_variation.flatten())
+    curves = embedded.trajectories
+    return (
+        *_pair(lambda: astuple(regularity(curves[:CLOUDS]))),
+        *_pair(lambda: astuple(one_parameter_group(curves, embedded.half_of(len(curves))))),
+    )
+
+
+def _pair(measure: Callable[[], tuple[Tensor, Tensor]]) -> tuple[Measurement, Measurement]:
+    """Return two measurements, or why these curves have neither."""
+    try:
+        first, second = measure()
+    except ValueError as error:
+        return (Measurement(None, 0, reason=str(error)),) * 2
+    return over_repeats(first.flatten()), over_repeats(second.flatten())
 
 
 FIRST_COMPONENT = Protocol(
@@ -72,6 +89,21 @@ TRAJECTORIES = Protocol(
             False,
             "trajectory, step variation",
             "Step variation: 0 at constant speed.",
+        ),
+        Metric(
+            "trajectory_group_residual",
+            "1",
+            False,
+            "trajectory, residual of one rotation",
+            "Residual: what one map in O(d) for all steps about an axis, fitted to other clouds, leaves of the steps: "
+            "0 = all clouds move by one rotation, 1 = it explains nothing.",
+        ),
+        Metric(
+            "trajectory_closure",
+            "1",
+            False,
+            "trajectory, closure",
+            "Closure: how far that map ends from the start after the whole turn, over the largest distance on the way.",
         ),
     ),
     needs_point_clouds,

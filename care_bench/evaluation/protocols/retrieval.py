@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from care_bench.evaluation.measurement import Measurement, Metric, Protocol, never_skipped, over_repeats, single
+from care_bench.evaluation.measurement import (
+    MOST_SAMPLES,
+    Measurement,
+    Metric,
+    Protocol,
+    never_skipped,
+    over_repeats,
+    single,
+)
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from care_bench.data import Split
     from care_bench.evaluation.embedded import Embedded
 
 TINT = "tint"
@@ -19,7 +28,7 @@ def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
     from care_bench.metrics import retrieval
 
     found = retrieval(embedded.train, embedded.test, embedded.augmented)
-    return over_repeats(found.overlap), _tint_distance(embedded, found.neighbours)
+    return over_repeats(found.overlap), _tint_distance(embedded, found.neighbours), _colour(embedded)
 
 
 def _tint_distance(embedded: Embedded, neighbours: Tensor) -> Measurement:
@@ -30,6 +39,37 @@ def _tint_distance(embedded: Embedded, neighbours: Tensor) -> Measurement:
         return Measurement(None, 0, reason=f"{dataset.name} has no label {TINT}: the colour that made an image")
     tints = embedded.labels(dataset.test, TINT), embedded.labels(dataset.train, TINT)
     return single(factor_distance(neighbours, *tints))
+
+
+def _colour(embedded: Embedded) -> Measurement:
+    import torch
+
+    from care_bench.metrics import augmentation_prediction
+
+    dataset = embedded.dataset
+    if dataset.kind != "image" or dataset.train.inputs.shape[1] != 3:
+        return Measurement(None, 0, reason=f"{dataset.name} holds no images in colour")
+    train, test = _coloured(dataset.train, embedded.train), _coloured(dataset.test, embedded.test)
+    all_of = [torch.ones(len(shares), dtype=torch.bool) for _, shares in (train, test)]
+    found = augmentation_prediction(*train, all_of[0], *test, all_of[1])
+    if reasons := [one for one in found if isinstance(one, str)]:
+        return Measurement(None, 0, reason=f"the colour of the samples: {reasons[0]}")
+    scores = [one.r2 for one in found if not isinstance(one, str)]
+    return single(sum(scores) / len(scores))
+
+
+def _coloured(split: Split, embeddings: Tensor) -> tuple[Tensor, Tensor]:
+    """Return embeddings of samples, evenly spaced, and the shares of red, green and blue in their mean colours."""
+    import numpy as np
+    import torch
+
+    from care_bench.evaluation.views import evenly_spaced_rows
+
+    rows = evenly_spaced_rows(len(split), MOST_SAMPLES)
+    mean = split.inputs[rows].mean(axis=(2, 3), dtype=np.float64)
+    total = mean.sum(axis=1, keepdims=True)
+    shares = mean / np.where(total > 0, total, 1)  # zeros for a black image
+    return embeddings[torch.from_numpy(rows).to(embeddings.device)], torch.from_numpy(shares)
 
 
 PROTOCOL = Protocol(
@@ -49,6 +89,13 @@ PROTOCOL = Protocol(
             False,
             "tint distance",
             "Tint distance: how far the neighbours' colour is from the query's, 1 by chance.",
+        ),
+        Metric(
+            "colour_r2",
+            "1",
+            True,
+            "colour, R²",
+            "Colour: R² on test samples of a ridge regression from f(x) to the shares of red, green and blue in x.",
         ),
     ),
     never_skipped,
