@@ -76,7 +76,7 @@ def build_section(
         title=f"Collection {collection.key}",
         parts=(
             overview.facts,
-            *([Statements((*remarks, *agreement))] if remarks or agreement else []),
+            *([Statements(said)] if (said := (*overview.remarks, *overview.agreement)) else []),
             *([verdicts] if verdicts else []),
             *([picture] if picture else []),
             Statements(READING, "How to read the tables"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -84,9 +85,11 @@ def overview_of(
     """
     verdicts = _verdicts(claims) if isinstance(claims, Table) else ()
     undecided = " ".join(claims.items) if isinstance(claims, Statements) else ""
+    said = " ".join(claims.caption) if isinstance(claims, Table) else undecided
+    changed = re.findall(r"Rules changed after the run: [^.]*\.", said)
     return Overview(
         facts_of(collection, grid),
-        tuple(remarks),
+        (*remarks, *changed),
         tuple(agreement),
         verdicts,
         undecided,

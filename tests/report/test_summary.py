@@ -112,3 +112,14 @@ def test_the_command_prints_it(results: Path, name: str | None, per_seed: PerSee
     assert lines[0].startswith("Collection collected/small: 5 runs, seeds 5 (0 to 4)")
     assert lines[1].startswith("No claim is decided: ")
     assert any(line.startswith("Collection pinned/old: 1 run,") for line in lines) == (name is None)
+
+
+def test_rules_that_were_changed_after_the_run_are_named(per_seed: PerSeed) -> None:
+    records = [
+        *per_seed([1.0] * 5, variant="simclr", metric="wahba_error"),
+        *per_seed([0.5, 0.51, 0.49, 0.52, 0.48], variant="care", metric="wahba_error"),
+    ]
+    before, now = (json.dumps(rules(claim({"smallest_effect": size}), **RULES)) for size in (-0.1, 0.0))
+    kept = Collection("small", tuple(records), rules=before.encode())
+    found = lines_of(kept, rules=(parse_claims(json.loads(now), "here"), "d" * 64))
+    assert found[1] == "Rules changed after the run: C5."
