@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from care_bench.artifacts import Record
@@ -122,6 +123,7 @@ def evidence_table(header: tuple[str, ...], rows: dict[str, list[Cell]]) -> Tabl
     return Table("", (), texts(header), tuple(rows), cells, corner="record")
 
 
+@lru_cache(maxsize=4096)
 def digest_cell(digest: str) -> Cell:
     """Return the cell of a hash, cut for reading."""
     return Cell(digest[:_SHORT] or "none", whole=digest)

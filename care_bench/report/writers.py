@@ -120,7 +120,13 @@ def _render(template: str, document: Document, escape: Callable[[str], str] | No
         **delimiters,
     )
     environment.filters |= {"slug": slug, "code": escaping.html, "image": _image}
-    helpers = {"spans": spans, "table_name": table_name, "figure_name": figure_name, **_html_helpers(document)}
+    helpers = {
+        "spans": spans,
+        "table_name": table_name,
+        "figure_name": figure_name,
+        "plain_rows": _plain_rows,
+        **_html_helpers(document),
+    }
     return environment.get_template(template).render(document=document, **helpers)
 
 
@@ -136,6 +142,12 @@ def _image(svg: bytes) -> Markup:
     text = _LONG.sub(r"\1", svg.decode()).replace("\n", " ")
     text = text if "'" in text else text.replace('"', "'")
     return Markup(f"data:image/svg+xml,{quote(text, safe=_UNQUOTED).replace('&', '&amp;')}")
+
+
+def _plain_rows(table: Table) -> Markup:
+    """Return rows of texts as Markdown; a list of evidence has tens of thousands, too many for a template."""
+    rows = ([label, *(cell.text for cell in cells)] for label, cells in table.lines)
+    return Markup("\n".join(f"| {' | '.join(map(escaping.markdown, row))} |" for row in rows))
 
 
 def _html_helpers(document: Document) -> dict[str, Any]:
