@@ -10,7 +10,7 @@ THREADS_OFF := OMP_NUM_THREADS=1
 PYTEST := $(THREADS_OFF) $(BIN)/python -m pytest -q
 
 help:
-	@echo "make reproduce  set up, run the default profile, print and write the tables"
+	@echo "make reproduce  set up, run the default profile, write the report"
 	@echo "make test       set up, run the tests but for the long suites"
 	@echo "make test-all   set up, run all tests, the long suites too (markers mutation, faults, slurm)"
 	@echo "make theory     set up, check every statement of the theory; the next report has its table"

@@ -280,11 +280,12 @@ def report(
     out: Annotated[Path | None, typer.Option("--out", help="Where to write; by default RESULTS/report/NAME.")] = None,
     formats: Annotated[str, typer.Option("--format", help="Any of md,tex,html,csv.")] = "md,tex,html,csv",
     collection: Annotated[str | None, typer.Option("--collection", help="Report this collection or pin only.")] = None,
+    print_all: Annotated[bool, typer.Option("--print", help="Print every table, not the short form.")] = False,
 ) -> None:
-    """Print and write the tables, every cell with the records behind it."""
+    """Write the page and the tables, every number with its records, and print them in short."""
     from care_bench.report.build import write_report
 
-    write_report(results, out, formats.split(","), collection)
+    write_report(results, out, formats.split(","), collection, print_all=print_all)
 
 
 @app.command()

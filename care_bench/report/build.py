@@ -4,21 +4,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from care_bench.artifacts.collection import COLLECTED, HOW_TO_COLLECT, PINNED, Collection, read_collection
 from care_bench.artifacts.folders import reading
+from care_bench.artifacts.manifest import Manifest
 from care_bench.artifacts.pin import collected, damaged_pins, pinned, pins_of, read_pin, read_pins
 from care_bench.errors import CareBenchError, unknown
+from care_bench.files import sha256_file
 from care_bench.report.claims import read_rules
-from care_bench.report.document import TITLE, agreement_lines, build_section, glossary_section
-from care_bench.report.model import Document
+from care_bench.report.document import TITLE, build_section, glossary_section
+from care_bench.report.latex import table_files
+from care_bench.report.model import Document, Origin
 from care_bench.report.paper import read_paper
-from care_bench.report.terminal import publish
+from care_bench.report.summary import summary_lines
+from care_bench.report.terminal import print_document, publish, standard_output
 from care_bench.report.theory import theory_section
-from care_bench.report.writers import FORMATS
+from care_bench.report.writers import FORMATS, figure_files
+
+NAMES = {ending: f"report.{ending}" for ending in FORMATS} | {"html": "index.html"}
+"""Format -> file name."""
 
 
 def write_report(
@@ -27,8 +36,9 @@ def write_report(
     formats: Sequence[str] = tuple(FORMATS),
     collection: str | None = None,
     console: Console | None = None,
+    print_all: bool = False,
 ) -> list[Path]:
-    """Check the collections, print their tables, and write them as `report.<format>`; the theory, if checked, is last.
+    """Check the collections, write their tables, as `index.html` and `report.<format>`, and print them in short.
 
     Args:
         results: the results folder, with `collected/` or `pinned/` in it, or a ledger of the theory checks.
@@ -38,9 +48,10 @@ def write_report(
         collection: report this collection only: `collected/NAME`, `pinned/NAME`, or `NAME`, the fresh one
             where both exist. By default every collection has a section; no table mixes two of them.
         console: where to print; by default standard output.
+        print_all: print every table, and not their short form (see `care_bench.report.summary`).
 
     Returns:
-        The files written, in the order of ``formats``.
+        The documents written, in the order of ``formats``.
 
     Raises:
         CareBenchError: an unknown format or collection; a collection to report that is not as it was made (of pins all
@@ -59,15 +70,34 @@ def write_report(
     if not collections and theory is None:
         raise CareBenchError(f"no collection in {results}; {HOW_TO_COLLECT}")
     pins = {found.key: [] if found.pinned_on else pins_of(results, found.profile) for found in collections}
-    sections = [build_section(found, paper, pins[found.key], rules) for found in collections]
-    sections += [glossary_section(collections)] if collections else []
+    sections = [
+        replace(build_section(found, paper, pins[found.key], rules), origin=_origin(results, found))
+        for found in collections
+    ]
     sections += [theory] if theory else []
+    sections += [glossary_section(collections)] if collections else []
     document = Document(TITLE, tuple(sections))
     name = "all" if collection is None else collections[0].name
     folder = results / "report" / name if out is None else out
-    texts = {ending: FORMATS[ending](document) for ending in wanted}
-    closing = [line for found in collections for line in agreement_lines(found, pins[found.key])]
-    return publish(document, folder, "report", texts, console, closing)
+    files: dict[str, str | bytes] = {NAMES[ending]: FORMATS[ending](document) for ending in wanted}
+    tables = table_files(document) if "tex" in wanted else {}
+    paths = publish(folder, "report", files | tables | figure_files(document))
+    shown = standard_output() if console is None else console
+    if print_all:
+        print_document(document, shown)
+        for path in paths:
+            shown.print(Text(f"wrote {path}"), soft_wrap=True)
+    else:
+        for line in summary_lines(document, paths):
+            shown.print(Text(line), soft_wrap=True)
+    return paths
+
+
+def _origin(results: Path, collection: Collection) -> Origin:
+    """Say what cites the numbers of a collection."""
+    versions = tuple(sorted({record.code_version for record in collection.records}))
+    digest = sha256_file(results / collection.key / Manifest.NAME)
+    return Origin(collection.key, collection.name, collection.pinned_on or "", versions, digest)
 
 
 def _known_formats(formats: Sequence[str]) -> list[str]:

@@ -21,6 +21,7 @@ def report(
     out: Annotated[Path | None, typer.Option("--out", help="Where to write; by default RESULTS/report/NAME.")] = None,
     formats: Annotated[str, typer.Option("--format", help=f"Any of {','.join(FORMATS)}.")] = ",".join(FORMATS),
     collection: Annotated[str | None, typer.Option("--collection", help="Report this collection or pin only.")] = None,
+    print_all: Annotated[bool, typer.Option("--print", help="Print every table, not the short form.")] = False,
 ) -> None:
-    """Print and write the tables, every cell with the records behind it."""
-    write_report(results, out, formats.split(","), collection)
+    """Write the page and the tables, every number with its records, and print them in short."""
+    write_report(results, out, formats.split(","), collection, print_all=print_all)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from care_bench.artifacts import Record
 from care_bench.artifacts.agreement import agreement
 from care_bench.artifacts.collection import Collection
-from care_bench.evaluation.glossary import of_metrics
+from care_bench.evaluation.glossary import Entry, of_metrics
+from care_bench.evaluation.protocols import METRICS
 from care_bench.report.claims import claims_of
 from care_bench.report.figures import accuracy_figure, certificate_figure
-from care_bench.report.grid import Grid
+from care_bench.report.figures.accuracy import TITLE as SCATTER
+from care_bench.report.grid import READING, Grid
 from care_bench.report.labels import metric_label, variant_of
-from care_bench.report.model import Cell, Figure, Section, Statements, Table, texts
+from care_bench.report.model import Cell, Definitions, Figure, Section, Statements, Table, texts
+from care_bench.report.overview import overview_of
+from care_bench.report.paper import TITLE as PAPER
 from care_bench.report.paper import PaperValue
+from care_bench.report.provenance import provenance_of
 from care_bench.report.settings import imported_lines, measuring_lines, settings_lines
-from care_bench.report.tables import build_tables, snapshot_tables
+from care_bench.report.tables import ABLATION, build_tables, snapshot_tables
 
 if TYPE_CHECKING:
     from care_bench.config.claims import ClaimRules
@@ -55,32 +62,59 @@ def build_section(
         epochs = ", ".join(map(str, sorted(set(snapshots))))
         absent.append(f"Snapshots after epochs {epochs}: {len(snapshots)} records, whose rows are in report.csv.")
     ordered = sorted(collection.records, key=lambda record: grid.order.dataset(record.dataset))
-    figures = [accuracy_figure(ordered, grid.labels), certificate_figure(ordered)]
-    absent += [figure for figure in figures if isinstance(figure, str)]
+    drawn = (accuracy_figure(ordered, grid.labels), certificate_figure(ordered))
+    absent += [figure for figure in drawn if isinstance(figure, str)]
+    figures = [figure for figure in drawn if isinstance(figure, Figure)]
+    picture = next((figure for figure in figures if figure.title == SCATTER), None)
     cited = {name for table in tables for row in table.cells for cell in row for name in cell.ids}
     records = sorted((record for record in collection.records if record.id in cited), key=lambda record: record.id)
+    remarks, agreement = _remarks(collection), agreement_lines(collection, pins)
+    verdicts = claims[0] if claims else None
+    verdicts = replace(verdicts, linked=True) if isinstance(verdicts, Table) else verdicts
+    overview = overview_of(collection, grid, verdicts, picture, remarks, agreement)
     return Section(
         key=collection.key,
         title=f"Collection {collection.key}",
         parts=(
-            *([claims[0]] if claims else []),
-            Statements((*_statements(collection, grid), *agreement_lines(collection, pins))),
-            *tables,
-            *(figure for figure in figures if isinstance(figure, Figure)),
+            overview.facts,
+            *([Statements(said)] if (said := (*overview.remarks, *overview.agreement)) else []),
+            *([verdicts] if verdicts else []),
+            *([picture] if picture else []),
+            Statements(READING, "How to read the tables"),
+            *sorted(tables, key=_place),
+            *(figure for figure in figures if figure is not picture),
             *([Statements(tuple(absent), "Not in this report")] if absent else []),
+            Statements(tuple(_settings(collection, grid)), "Settings"),
         ),
         evidence=evidence_table(
             _HEADER, {record.id: _evidence(record, grid.labels[variant_of(record)]) for record in records}
         ),
         data=(*snapshot_tables(collection), *([claims[1]] if claims else [])),
+        overview=overview,
+        provenance=provenance_of(collection.key, records, grid.labels, grid.order),
     )
+
+
+def _place(table: Table) -> int:
+    """The paper's table comes first, then the ablations, then all others in their order."""
+    return 0 if table.title == PAPER else 1 if table.title.startswith(f"{ABLATION.title},") else 2
 
 
 def glossary_section(collections: Iterable[Collection]) -> Section:
     """Return what the metrics of some collections mean."""
     found = of_metrics(record.metric for collection in collections for record in collection.records)
-    items = (f"{'; '.join(dict.fromkeys(map(metric_label, entry.metrics)))}: {entry.text}" for entry in found)
-    return Section(key=GLOSSARY, title="Glossary", parts=(Statements(tuple(items)),))
+    items = ((entry.metrics, _labels(entry.metrics), _meaning(entry)) for entry in found)
+    return Section(key=GLOSSARY, title="Glossary", parts=(Definitions(tuple(items)),))
+
+
+def _labels(metrics: Iterable[str]) -> str:
+    return "; ".join(dict.fromkeys(map(metric_label, metrics)))
+
+
+def _meaning(entry: Entry) -> str:
+    """Return what an entry says, with the captions of its metrics after the definition."""
+    captions = dict.fromkeys(METRICS[name].caption for name in entry.metrics if METRICS[name].caption)
+    return replace(entry, definition=" ".join((entry.definition, *captions))).text
 
 
 def evidence_table(header: tuple[str, ...], rows: dict[str, list[Cell]]) -> Table:
@@ -89,6 +123,7 @@ def evidence_table(header: tuple[str, ...], rows: dict[str, list[Cell]]) -> Tabl
     return Table("", (), texts(header), tuple(rows), cells, corner="record")
 
 
+@lru_cache(maxsize=4096)
 def digest_cell(digest: str) -> Cell:
     """Return the cell of a hash, cut for reading."""
     return Cell(digest[:_SHORT] or "none", whole=digest)
@@ -114,24 +149,20 @@ def agreement_lines(collection: Collection, pins: Iterable[Collection]) -> list[
     return lines
 
 
-def _statements(collection: Collection, grid: Grid) -> list[str]:
-    records = collection.records
-    seeds = sorted({record.seed for record in records})
-    versions = sorted({record.code_version for record in records})
-    lone = " One seed proves nothing: no ranking follows from these tables." if len(seeds) == 1 else ""
-    lines = [
-        f"Profile {collection.profile}; records: {len(records)}; code version {', '.join(versions)}.",
-        f"Number of pretraining seeds: {len(seeds)} ({', '.join(map(str, seeds))}).{lone}",
-        f"Not pinned: pin it with `care-bench pin NAME --collection {collection.name}`."
-        if collection.pinned_on is None
-        else f"Pinned on {collection.pinned_on}; every file matches the manifest.",
-    ]
-    if any(version.endswith(".dirty") for version in versions):
+def _remarks(collection: Collection) -> list[str]:
+    """Say what a reader has to know before any number."""
+    lines = []
+    if len({record.seed for record in collection.records}) == 1:
+        lines.append("One seed proves nothing: no ranking follows from these tables.")
+    if any(record.code_version.endswith(".dirty") for record in collection.records):
         lines.append(DIRTY)
-    if any(record.fidelity for record in records):
-        lines.append(FIDELITY)
+    return lines
+
+
+def _settings(collection: Collection, grid: Grid) -> list[str]:
+    records = collection.records
     return [
-        *lines,
+        *([FIDELITY] if any(record.fidelity for record in records) else []),
         *measuring_lines(records, grid.order),
         *settings_lines(records, grid.order),
         *imported_lines(records, grid.order),

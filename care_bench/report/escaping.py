@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from markupsafe import Markup, escape
 
@@ -36,6 +37,7 @@ _ASCII_LETTERS = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ
 _LETTERS = frozenset("ßæøÆØ")
 
 
+@lru_cache(maxsize=4096)
 def markdown(text: str) -> str:
     """Escape what Markdown or HTML would read as markup, and keep the text on one line; `code` stays code."""
     plain = re.sub(r"[\\|*\[\]]", r"\\\g<0>", " ".join(text.split()))

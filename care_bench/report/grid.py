@@ -13,14 +13,19 @@ from care_bench.artifacts.collection import Collection
 from care_bench.evaluation.protocols import METRICS, OURS
 from care_bench.names import IMPORTED, REPRESENTATIONS, UNINFORMED
 from care_bench.report.labels import Order, Variant, labels, metric_label, position, variant_of
-from care_bench.report.model import Cell, Column
+from care_bench.report.model import Cell, Column, seed_counts
 from care_bench.report.statistics import best, summarise, summary_text
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SELECTION = "Selection: last checkpoint; nothing selected on test data."
-MEANING = "What each number means, and what cheats it: the glossary, at the end of this report."
+READING = (
+    "Selection: last checkpoint; nothing selected on test data.",
+    "Numbers: the mean over n pretraining seeds ± the half-width of its 95 % t-interval; a number alone has one seed.",
+    "Bold: best of its column, its interval apart from every other one. ↑ and ↓: which way is better.",
+    "What each number means, and what cheats it: the glossary, near the end of this report.",
+)
+"""What holds for every table of a collection."""
 
 
 class Key(NamedTuple):
@@ -89,7 +94,7 @@ class Grid:
 
     def column(self, key: Key, group: str, name: str) -> Column:
         """The column of a key, under a spanning header."""
-        return Column(group, name, self._records[key][0].unit, self._direction(key))
+        return Column(group, name, self._records[key][0].unit, self._direction(key), term=key.metric)
 
     def rows(self, keys: Iterable[Key]) -> list[Variant]:
         """Variants with a record under any of the keys, in the order of the keys' data sets."""
@@ -160,17 +165,18 @@ class Grid:
 
 
 def reading(cells: Sequence[Sequence[Cell]]) -> list[str]:
-    """Return sentences on how to read the numbers of a table, depending on their numbers of seeds."""
-    lines = []
-    if max(_sizes(cells), default=0) > 1:
-        lines.append("Mean over n pretraining seeds ± half-width of its 95 % t-interval.")
-        lines.append("Bold: best of its column, its interval apart from every other one.")
-    return [*lines, *lone_seeds(cells)]
+    """Return sentences on the numbers of seeds in a table: said once, and in the cells that have another number."""
+    counts = seed_counts(cells)
+    if not counts or set(counts) == {1}:
+        return lone_seeds(cells)
+    usual = max(counts, key=lambda n: (counts[n], n))
+    rest = " where a cell says nothing else" if len(counts) > 1 else ""
+    return [f"Pretraining seeds: n={usual}{rest}.", *lone_seeds(cells)]
 
 
 def lone_seeds(cells: Sequence[Sequence[Cell]]) -> list[str]:
     """Return the sentence on cells with one seed, if there are any."""
-    found = _sizes(cells)
+    found = seed_counts(cells)
     which = "this table" if set(found) == {1} else "the cells with n=1"
     return [f"n=1: one seed proves nothing: no ranking follows from {which}."] if found[1] else []
 
@@ -248,8 +254,3 @@ def _repeats(counts: set[int]) -> str:
     several = sorted(counts - {1})
     some = " for some values" if 1 in counts else ""
     return f"; the value of one seed is a mean of {', '.join(map(str, several))} repeats{some}" if several else ""
-
-
-def _sizes(cells: Sequence[Sequence[Cell]]) -> Counter[int]:
-    """Count the cells by number of pretraining seeds."""
-    return Counter(cell.summary.n for row in cells for cell in row if cell.summary is not None)

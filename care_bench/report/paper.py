@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from care_bench.report.grid import SELECTION, Grid, Key, lone_seeds
+from care_bench.report.grid import Grid, Key, reading
 from care_bench.report.labels import METHODS, Variant, method_label, position
 from care_bench.report.model import Cell, Column, Source, Table
 from care_bench.report.reference import read_reference
@@ -76,7 +76,7 @@ def paper_table(grid: Grid, paper: list[PaperValue] | str) -> Table | str:
             why = f"data set {name} is not linearly probed in this collection of profile {grid.profile}"
             by_column.append((Column(name, "ours", "%"), [Cell(notes=(why,))] * len(rows)))
     cells = tuple(zip(*(found for _, found in by_column), strict=True))
-    caption = (CAPTION, grid.protocols(ours), SELECTION, *lone_seeds(cells))
+    caption = (CAPTION, grid.protocols(ours), *reading(cells))
     return Table(TITLE, caption, tuple(column for column, _ in by_column), tuple(label for label, _, _ in rows), cells)
 
 

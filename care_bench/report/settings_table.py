@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from rich.console import Console
+from rich.text import Text
 
 from care_bench.config import Profile
 from care_bench.report.model import Cell, Document, Paragraph, Section, Statements, Table, texts
 from care_bench.report.paper_settings import read_facts
 from care_bench.report.settings_comparison import DatasetComparison, Kind, Line, compare
-from care_bench.report.terminal import publish
+from care_bench.report.terminal import print_document, publish, standard_output
 from care_bench.report.writers import csv_text, write_html, write_markdown
 
 UNKNOWN = "–"
@@ -50,11 +51,16 @@ def write_settings(profile: Profile, results: Path, out: Path, console: Console 
     title = f"Settings of profile {profile.name} beside the paper's"
     document = Document(title, tuple(map(_section, found)), (Statements((*cut, *READING)),))
     files = {
-        "md": write_markdown(document),
-        "html": write_html(document),
-        "csv": csv_text(_CSV_HEADER, _csv_rows(profile, found)),
+        "settings.md": write_markdown(document),
+        "settings.html": write_html(document),
+        "settings.csv": csv_text(_CSV_HEADER, _csv_rows(profile, found)),
     }
-    return publish(document, out, "settings", files, console)
+    paths = publish(out, "settings", files)
+    shown = standard_output() if console is None else console
+    print_document(document, shown)
+    for path in paths:
+        shown.print(Text(f"wrote {path}"), soft_wrap=True)
+    return paths
 
 
 def _section(dataset: DatasetComparison) -> Section:

@@ -77,21 +77,21 @@ def number(value: float, unit: str) -> str:
 
 
 def summary_text(summary: Summary, unit: str) -> str:
-    """Write `mean ± half-width (n=3)`, or `value (n=1)`; the half-width gets the decimals of the mean.
+    """Write `mean ± half-width`, or the value of one seed alone; the half-width gets the decimals of the mean.
 
     A half-width that would read as zero is written as below the last decimal, unless it is zero.
     """
     mean = number(summary.mean, unit)
     half = summary.half_width
     if half is None:
-        return f"{mean} (n=1)"
+        return mean
     if "e" in mean:
-        return f"{mean} ± {half:.1e} (n={summary.n})"
+        return f"{mean} ± {half:.1e}"
     decimals = len(mean.partition(".")[2])
     shown = f"{half:.{decimals}f}"
     if half > 0 and float(shown) == 0:
         shown = f"<{10**-decimals:.{decimals}f}"
-    return f"{mean} ± {shown} (n={summary.n})"
+    return f"{mean} ± {shown}"
 
 
 def _apart(one: Summary, other: Summary) -> bool:

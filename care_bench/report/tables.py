@@ -1,7 +1,7 @@
 """The tables of a report, as data: which metrics, in which columns and rows, under which caption.
 
-A metric's own caption is in its entry (`care_bench.evaluation.protocols.METRICS`) and is shown by the table of its
-protocol's family.
+What a metric means is in the glossary, where the caption of its entry (`care_bench.evaluation.protocols.METRICS`)
+stands as well: once, and not under every table.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from care_bench.artifacts.collection import Collection
 from care_bench.evaluation.protocols import METRICS, OURS
-from care_bench.report.grid import MEANING, SELECTION, Grid, Key, reading
+from care_bench.report.grid import Grid, Key, reading
 from care_bench.report.labels import Variant, method_label, metric_label
 from care_bench.report.model import Table
 from care_bench.report.paper import PaperValue, paper_table
@@ -35,8 +35,7 @@ class Spec:
         each: one table per combination of these parts of a key.
         group: part of a key that is the spanning header.
         order: parts of a key by which columns are sorted.
-        caption: its first sentences.
-        explains: whether the captions of the family's metrics follow.
+        caption: its first sentences, none where the title says all.
         metrics: columns, in this order; by default those of the family.
         headers: column headers other than the label of the metric.
         names_absent: whether the caption names metrics of the spec that were not measured.
@@ -50,7 +49,6 @@ class Spec:
     group: str
     order: tuple[str, ...]
     caption: str = ""
-    explains: bool = True
     metrics: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
     names_absent: bool = False
@@ -115,7 +113,6 @@ ABLATION = replace(
     family="probe",
     caption="Which terms of the loss do what on {data}. InfoNCE and CARE weigh invariance and uniformity as InfoNCE "
     "does, at its temperature; the rows of single terms are the terms as the paper writes them.",
-    explains=False,
     metrics=("top1", "wahba_error", "gamma"),
     headers={"top1": "top-1, {protocol}"},
     methods=(*TERMS, "simclr", "care"),
@@ -227,18 +224,14 @@ def _tables(grid: Grid, spec: Spec, columns: pd.DataFrame) -> Iterator[tuple[Tab
 def _table(grid: Grid, spec: Spec, metrics: Sequence[str], keys: list[Key], rows: list[Variant]) -> Table:
     place = keys[0]._asdict()
     present = [metric for metric in metrics if metric in {key.metric for key in keys}]
-    captions = [METRICS[metric].caption for metric in present if metric in _of_family(spec.family) and spec.explains]
     absent = "; ".join(metric_label(metric) for metric in metrics if metric not in present)
     shown = _method_rows(grid, spec.methods, rows) if spec.methods else [(grid.labels[row], row) for row in rows]
     cells = grid.cells([row for _, row in shown], keys)
     sentences = (
         spec.caption.format(**place),
-        *dict.fromkeys(captions),
         f"Not part of profile {grid.profile}: {absent}." if absent and spec.names_absent else "",
         grid.protocols(keys),
-        SELECTION,
         *grid.cheated(keys),
-        MEANING,
         *reading(cells),
     )
     headers = (spec.headers.get(key.metric, "").format(**key._asdict()) or metric_label(key.metric) for key in keys)

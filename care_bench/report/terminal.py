@@ -12,9 +12,24 @@ from rich.text import Text
 
 from care_bench.artifacts.folders import check_replaceable
 from care_bench.files import replacing, write_bytes
-from care_bench.report.model import Cell, Column, Document, Figure, Fold, Link, Note, Paragraph, Part, Statements, Table
-from care_bench.report.writers import FORMATS, figure_files
+from care_bench.report.model import (
+    Cell,
+    Column,
+    Definitions,
+    Document,
+    Facts,
+    Figure,
+    Fold,
+    Link,
+    Note,
+    Paragraph,
+    Part,
+    Statements,
+    Table,
+)
 
+_PARTS = r"index\.html|figures/|figures/[^/]+--[^/]+\.(svg|pdf|csv)|tables/|tables/[^/]+\.(tex|bib)"
+"""What a folder of documents may hold beside them."""
 LOG_WIDTH = 160
 """Width of the output where it is no terminal."""
 _PADDING = 3
@@ -24,44 +39,31 @@ _LABEL = 32
 """Most characters of a row label on one line, in a table with sentences."""
 
 
-def publish(
-    document: Document,
-    folder: Path,
-    stem: str,
-    texts: Mapping[str, str],
-    console: Console | None = None,
-    closing: Iterable[str] = (),
-) -> list[Path]:
-    """Write the files of a document into a folder of their own, then print it; nothing is printed if that fails.
+def publish(folder: Path, stem: str, files: Mapping[str, bytes | str]) -> list[Path]:
+    """Write files into a folder of their own.
 
     Args:
-        document: it is printed, and its figures are written next to the files.
         folder: the folder to make or replace as a whole, so that all of its files have one age.
-        stem: name of the files without their ending.
-        texts: ending -> content.
-        console: where to print; by default standard output.
-        closing: lines to print last.
+        stem: of the names of the documents in it: "report" or "settings".
+        files: relative name -> content.
 
     Returns:
-        The files of ``texts``, in its order.
+        The files that are in the folder itself, in the order of ``files``.
 
     Raises:
-        CareBenchError: the folder cannot be written, or holds anything else than files of these names and figures.
+        CareBenchError: the folder cannot be written, or holds anything else than such files.
     """
-    contents = {f"{stem}.{ending}": text.encode() for ending, text in texts.items()} | figure_files(document)
-    parts = re.compile(rf"{stem}\.({'|'.join(FORMATS)})|figures/|figures/[^/]+--[^/]+\.(svg|pdf|csv)")
     with replacing(folder) as new:
-        check_replaceable(folder, parts, f"the {stem} files")
-        for name, content in contents.items():
-            write_bytes(new / name, content)
-    shown = _standard_output() if console is None else console
-    print_document(document, shown)
-    paths = [folder / f"{stem}.{ending}" for ending in texts]
-    for path in paths:
-        shown.print(Text(f"wrote {path}"), soft_wrap=True)
-    for line in closing:
-        shown.print(Text(line))
-    return paths
+        check_replaceable(folder, re.compile(rf"{stem}\.(md|tex|html|csv)|{_PARTS}"), f"the {stem} files")
+        for name, content in files.items():
+            write_bytes(new / name, content.encode() if isinstance(content, str) else content)
+    return [folder / name for name in files if "/" not in name]
+
+
+def standard_output() -> Console:
+    """Return a console for standard output, of a fixed width where that is no terminal."""
+    console = Console()
+    return console if console.is_terminal else Console(width=LOG_WIDTH)
 
 
 def print_document(document: Document, console: Console) -> None:
@@ -86,6 +88,12 @@ def _print_parts(parts: Iterable[Part], console: Console) -> None:
                     console.print(Text(f"\n{part.title}", style="bold"))
                 for item in part.items:
                     console.print(Text(f"- {item}"))
+            case Facts():
+                for name, text in part.items:
+                    console.print(Text(f"- {name}: {text}"))
+            case Definitions():
+                for _, term, text in part.items:
+                    console.print(Text(f"- {term}: {text}"))
             case Paragraph() | Note():
                 console.print(Text(part.text))
             case Link():
@@ -153,14 +161,10 @@ def _width(column: Column, texts: list[Text]) -> int:
 
 
 def _cell(table: Table, cell: Cell) -> Text:
-    text = Text(f"*{cell.text}*" if cell.bold else cell.text, style="bold" if cell.bold else "")
+    shown = table.shown(cell)
+    text = Text(f"*{shown}*" if cell.bold else shown, style="bold" if cell.bold else "")
     marks = " ".join(f"({mark})" for mark in table.marks(cell))
-    text.append(f" {marks}" if cell.text and marks else marks)
+    text.append(f" {marks}" if shown and marks else marks)
     for name in cell.ids:
         text.append(f"\n{name}", style="dim")
     return text
-
-
-def _standard_output() -> Console:
-    console = Console()
-    return console if console.is_terminal else Console(width=LOG_WIDTH)

@@ -57,7 +57,9 @@ def theory_section(results: Path) -> Section | None:
     )
     table = Table(TITLE, CAPTION, _COLUMNS, tuple(row.name for row in rows), tuple(map(_cells, rows)))
     evidence = {row.id: _evidence(row) for row in sorted(rows, key=lambda row: row.id)}
-    return Section("theory", TITLE, (Statements(statements), table), evidence_table(_EVIDENCE, evidence))
+    parts = (Statements(statements), table)
+    brief = f"Theory, {len(rows)} statements: {counts}"
+    return Section("theory", TITLE, parts, evidence_table(_EVIDENCE, evidence), brief=brief)
 
 
 def _cells(row: LedgerRow) -> tuple[Cell, ...]:

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib.resources import files
 from typing import Any
+from urllib.parse import quote
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from care_bench.report import escaping
-from care_bench.report.model import Cell, Column, Document, Figure, Section, Table, opened, slug, spans
+from care_bench.report.latex import table_name
+from care_bench.report.model import (
+    Definitions,
+    Document,
+    Figure,
+    Part,
+    Section,
+    Statements,
+    Table,
+    opened,
+    slug,
+    spans,
+)
+from care_bench.report.overview import OUTCOMES
 
-COLUMNS_PER_PAGE = 4
-PROSE_ROWS_PER_PAGE = 6
-"""Rows of sentences that fit on a page of LaTeX."""
+_LONG = re.compile(r"\b([1-9]\d*\.\d\d)\d+")
+"""A number of at least 1 with more than two decimals; smaller ones may be scales."""
+_UNQUOTED = " !$&'()*+,-./:;=?@[]^_`{|}~<>"
+"""Characters that an address in an attribute may hold as they are."""
 _CSV_HEADER = (
     *("collection", "epoch", "table", "row", "group", "column", "unit"),
     *("value", "low", "high", "n", "bold", "text", "source", "ids", "reason"),
@@ -29,14 +45,17 @@ def write_markdown(document: Document) -> str:
 
 
 def write_latex(document: Document) -> str:
-    r"""Return the document as LaTeX, for \input into a document that loads booktabs, and graphicx for figures."""
+    r"""Return the document as LaTeX, for \input into a document that loads booktabs, and graphicx for figures.
+
+    Its tables are files of their own (see :mod:`care_bench.report.latex`).
+    """
     delimiters = {"block_start_string": "<%", "block_end_string": "%>", "comment_start_string": "<#"}
     delimiters |= {"variable_start_string": "<<", "variable_end_string": ">>", "comment_end_string": "#>"}
     return _on_lines(_render("document.tex.j2", document, escaping.latex, **delimiters))
 
 
 def write_html(document: Document) -> str:
-    """Return the document as one HTML page that needs no other file; cells link to their evidence."""
+    """Return the document as one HTML page that needs no other file; numbers link to their records."""
     return _render("document.html.j2", document, None)
 
 
@@ -59,15 +78,15 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
     return text.getvalue()
 
 
-def figure_files(document: Document) -> dict[str, bytes]:
+def figure_files(document: Document) -> dict[str, str | bytes]:
     """Return the files that Markdown and LaTeX refer to, and the numbers behind figures: relative name -> content."""
-    files: dict[str, bytes] = {}
+    found: dict[str, str | bytes] = {}
     for section in document.sections:
         for part in opened(section.parts):
             if isinstance(part, Figure):
                 name = figure_name(section, part)
-                files |= {f"{name}.svg": part.svg, f"{name}.pdf": part.pdf, f"{name}.csv": part.data.encode()}
-    return files
+                found |= {f"{name}.svg": part.svg, f"{name}.pdf": part.pdf, f"{name}.csv": part.data}
+    return found
 
 
 def figure_name(section: Section, figure: Figure) -> str:
@@ -100,8 +119,14 @@ def _render(template: str, document: Document, escape: Callable[[str], str] | No
         keep_trailing_newline=True,
         **delimiters,
     )
-    environment.filters |= {"slug": slug, "code": escaping.html, "base64": _base64}
-    helpers = {"spans": spans, "pages": _pages, "tooltip": _tooltip, "figure_name": figure_name}
+    environment.filters |= {"slug": slug, "code": escaping.html, "image": _image}
+    helpers = {
+        "spans": spans,
+        "table_name": table_name,
+        "figure_name": figure_name,
+        "plain_rows": _plain_rows,
+        **_html_helpers(document),
+    }
     return environment.get_template(template).render(document=document, **helpers)
 
 
@@ -112,28 +137,40 @@ def _on_lines(text: str) -> str:
     return "\n".join(kept).strip("\n") + "\n"
 
 
-def _base64(content: bytes | str) -> str:
-    return base64.b64encode(content.encode() if isinstance(content, str) else content).decode()
+def _image(svg: bytes) -> Markup:
+    """Return an SVG as an address that holds it, with coordinates to hundredths of a point."""
+    text = _LONG.sub(r"\1", svg.decode()).replace("\n", " ")
+    text = text if "'" in text else text.replace('"', "'")
+    return Markup(f"data:image/svg+xml,{quote(text, safe=_UNQUOTED).replace('&', '&amp;')}")
 
 
-def _pages(table: Table) -> Iterator[tuple[tuple[Column, ...], list[tuple[str, tuple[Cell, ...]]]]]:
-    """Cut columns, and rows of prose, into parts that fit on a page; every part has the row labels."""
-    height = PROSE_ROWS_PER_PAGE if table.prose else max(len(table.rows), 1)
-    for first in range(0, len(table.rows), height):
-        for start in range(0, len(table.columns), COLUMNS_PER_PAGE):
-            part = slice(start, start + COLUMNS_PER_PAGE)
-            yield table.columns[part], [(label, cells[part]) for label, cells in table.lines[first : first + height]]
+def _plain_rows(table: Table) -> Markup:
+    """Return rows of texts as Markdown; a list of evidence has tens of thousands, too many for a template."""
+    rows = ([label, *(cell.text for cell in cells)] for label, cells in table.lines)
+    return Markup("\n".join(f"| {' | '.join(map(escaping.markdown, row))} |" for row in rows))
 
 
-def _tooltip(row: str, column: Column, cell: Cell) -> str:
-    """Return the tooltip of a cell: its row and column, its interval at more digits, and its notes."""
-    lines = [row, ": ".join(filter(None, (column.group, column.name)))]
-    found = cell.summary
-    if found is not None and found.low is not None:
-        lines.append(f"mean {found.mean:.6g}, 95 % interval {found.low:.6g} to {found.high:.6g}, n = {found.n}")
-    elif found is not None:
-        lines.append(f"{found.mean:.6g}, n = 1: no interval")
-    return "\n".join([*lines, *cell.notes])
+def _html_helpers(document: Document) -> dict[str, Any]:
+    """Return what the template of a page needs to know of the whole document."""
+    sections = document.sections
+    found = [part for section in sections for part in opened(section.parts) if isinstance(part, Definitions)]
+    return {
+        "asset": lambda name: Markup(files(__package__).joinpath("templates", name).read_text(encoding="utf-8")),
+        # Ids of records are short anchors; two collections may hold the same record.
+        "prefix": {section.key: f"s{place}-" if place else "" for place, section in enumerate(sections)},
+        "terms": {name for part in found for names, *_ in part.items for name in names},
+        "outcomes": OUTCOMES,
+        "after": _after_first_screen,
+    }
+
+
+def _after_first_screen(section: Section) -> list[Part]:
+    """Return the parts that the first screen does not show."""
+    overview = section.overview
+    if overview is None:
+        return list(section.parts)
+    remarks = Statements((*overview.remarks, *overview.agreement))
+    return [part for part in section.parts if part not in (overview.facts, remarks, overview.figure)]
 
 
 def _csv_rows(section: Section) -> Iterator[tuple[object, ...]]:

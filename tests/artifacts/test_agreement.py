@@ -60,7 +60,7 @@ def test_a_report_ends_with_it(record: Make, tmp_path: Path) -> None:
         "Agreement with pinned/before: 1 of 2 values are equal to the bit; the largest relative difference is 0.02 "
         "(top-1, projection, of digits/simclr/seed1)."
     )
-    assert said.endswith(line)
+    assert said.endswith(line), said
     assert line.replace("_", "\\_") in (results / "report" / "small" / "report.md").read_text()
     (results / "pinned" / "before" / "records.csv").write_text("damaged")
     write_report(results, collection="small", formats=["md"], console=console)  # a damaged pin is a warning

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from pathlib import Path
 
 from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
@@ -11,6 +13,7 @@ from care_bench.report.model import Section, Statements, Table
 from care_bench.report.paper import PaperValue
 
 NO_PAPER = "no paper"
+ABSENT = "Not in this report"
 ONE_SEED = "n=1: one seed proves nothing: no ranking follows from this table."
 
 
@@ -34,14 +37,15 @@ def snapshots(records: Iterable[Record]) -> dict[int | None, list[Table]]:
 
 
 def statements(found: Section) -> list[str]:
-    (lines,) = (part.items for part in found.parts if isinstance(part, Statements) and not part.title)
-    return list(lines)
+    """Return the sentences before any number."""
+    return [line for part in found.parts if isinstance(part, Statements) and not part.title for line in part.items]
 
 
 def absent(records: Iterable[Record], paper: list[PaperValue] | str = NO_PAPER) -> list[str]:
     """Return the lines about tables that cannot be shown."""
     parts = section(records, paper).parts
-    return [line for part in parts if isinstance(part, Statements) and part.title for line in part.items]
+    (lines,) = [part.items for part in parts if isinstance(part, Statements) and part.title == ABSENT] or [()]
+    return list(lines)
 
 
 def columns(table: Table) -> list[tuple[str, str]]:
@@ -54,3 +58,11 @@ def texts(table: Table) -> dict[str, list[str]]:
 
 def notes(table: Table) -> dict[str, list[tuple[str, ...]]]:
     return {label: [cell.notes for cell in row] for label, row in table.lines}
+
+
+def with_tables(folder: Path) -> str:
+    """Return the text of `report.tex` in a folder with its tables in it."""
+    text = (folder / "report.tex").read_text(encoding="utf-8")
+    return re.sub(
+        r"\\input\{(tables/[^}]*)\}", lambda found: (folder / f"{found[1]}.tex").read_text(encoding="utf-8"), text
+    )

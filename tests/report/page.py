@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = ("meta", "img", "br")
+VOID = ("meta", "img", "br", "input")
+ENDS = {"td": ("td", "th"), "th": ("td", "th"), "tr": ("td", "th", "tr"), "tbody": ("td", "th", "tr")}
+"""Elements whose end tag may be left out before a start tag, or before the end tag of what holds them."""
 
 
 class Page(HTMLParser):
-    """Contents of a page; opening and closing tags must match.
+    """Contents of a page; opening and closing tags must match, but for those of HTML that may be left out.
 
     Attributes:
         ids: anchors in order.
@@ -33,6 +35,8 @@ class Page(HTMLParser):
 
     def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         found = dict(attributes)
+        while self._open and self._open[-1] in ENDS.get(tag, ()):
+            self._open.pop()
         if "id" in found:
             self.ids.append(found["id"] or "")
         if tag in ("h2", "h3"):
@@ -43,12 +47,14 @@ class Page(HTMLParser):
             self.links.append(found["href"] or "")
             if "td" in self._open:
                 self.cells[-1][0].append((found["href"] or "").removeprefix("#"))
-        if tag in ("link", "script", "img", "iframe") or "src" in found:
+        if tag in ("link", "img", "iframe") or "src" in found:
             self.loaded.append((tag, found.get("src")))
         if tag not in VOID:
             self._open.append(tag)
 
     def handle_endtag(self, tag: str) -> None:
+        while self._open[-1] != tag and self._open[-1] in ENDS["tbody"]:
+            self._open.pop()
         assert self._open.pop() == tag
 
     def handle_data(self, data: str) -> None:

@@ -133,11 +133,12 @@ def test_a_report_begins_with_the_claims(results: Path, tmp_path: Path, collecti
     path.write_text(json.dumps(rules(claim(), **TEXTS)))
     printed = io.StringIO()
     formats = ["md", "tex", "html", "csv"]
-    write_report(results, tmp_path / "out", formats, "small", Console(file=printed, width=160))
+    console = Console(file=printed, width=160)
+    write_report(results, tmp_path / "out", formats, "small", console, print_all=True)
     text = printed.getvalue()
-    assert text.index("CARE has a lower error.") < text.index("Number of pretraining seeds")
-    for ending in formats[:3]:
-        assert "supported" in (tmp_path / "out" / f"report.{ending}").read_text()
+    assert text.index("CARE has a lower error.") < text.index("How to read the tables")
+    for name in ("report.md", "tables/collected-small--Claims.tex", "index.html"):
+        assert "supported" in (tmp_path / "out" / name).read_text()
     rows = list(csv.DictReader(io.StringIO((tmp_path / "out" / "report.csv").read_text())))
     (effect,) = [row for row in rows if (row["table"], row["column"]) == (TITLE, "effect")]
     assert [float(effect[key]) for key in ("value", "low", "high")] == pytest.approx(

@@ -13,7 +13,7 @@ from care_bench.artifacts import Record
 from care_bench.artifacts.collection import collect
 from care_bench.report.build import write_report
 from care_bench.report.writers import FORMATS
-from tests.report.laid_out import ONE_SEED, absent, notes, tables, texts
+from tests.report.laid_out import ONE_SEED, absent, notes, tables, texts, with_tables
 from tests.sample_records import write_runs
 
 Make = Callable[..., Record]
@@ -43,9 +43,9 @@ def test_a_protocol_that_fits_no_run_of_a_data_set_is_one_line(record: Make, per
     ]
     found = tables(records)
     assert list(found) == [
+        "Loss ablation, digits (convnet)",
         "Probe accuracy, cached-v1",
         "Equivariance, proteins (deepset), projection",
-        "Loss ablation, digits (convnet)",
     ]
     assert found["Probe accuracy, cached-v1"].rows == ("CARE (SimCLR), paper fidelity", "invariance only")
     assert found["Probe accuracy, cached-v1"].cells[0][0].notes[0] == "diverged"
@@ -74,7 +74,7 @@ def test_blanks_and_gaps_are_explained(record: Make, per_seed: PerSeed) -> None:
         "uniformity only": [("seed 0: diverged", "seed 2: killed"), elsewhere],
         "equivariance only, paper fidelity": [elsewhere, ()],
     }
-    assert texts(table)["uniformity only"][0] == "2.00 (n=1)"
+    assert texts(table)["uniformity only"][0] == "2.00"
     assert texts(table)["invariance only"] == ["", ""]
     assert len(table.cells[table.rows.index("invariance only")][0].ids) == 3
 
@@ -82,7 +82,7 @@ def test_blanks_and_gaps_are_explained(record: Make, per_seed: PerSeed) -> None:
 def test_captions_name_protocol_selection_and_seeds(per_seed: PerSeed) -> None:
     many = tables(per_seed([80.0, 82.0], n=3, spread=0.1))["Probe accuracy, cached-v1"].caption
     assert "Protocol: cached-v1 (version 1; the value of one seed is a mean of 3 repeats)." in many
-    assert "Selection: last checkpoint; nothing selected on test data." in many
+    assert many[-1] == "Pretraining seeds: n=2."
     assert not any("one seed proves nothing" in line for line in many)
     lone = tables(per_seed([80.0]))["Probe accuracy, cached-v1"].caption
     assert lone[-1] == ONE_SEED
@@ -116,8 +116,9 @@ def written(tmp_path: Path, records: list[Record]) -> dict[str, str]:
     results = tmp_path / "results"
     collect(write_runs(tmp_path / "runs", records), results / "collected" / "small")
     printed = io.StringIO()
-    files = write_report(results, console=Console(file=printed, width=200))
-    return {**{path.suffix[1:]: path.read_text(encoding="utf-8") for path in files}, "txt": printed.getvalue()}
+    files = write_report(results, console=Console(file=printed, width=200), print_all=True)
+    found = {path.suffix[1:]: path.read_text(encoding="utf-8") for path in files}
+    return {**found, "tex": with_tables(results / "report" / "all"), "txt": printed.getvalue()}
 
 
 def test_every_format_says_how_few_samples_there_were(tmp_path: Path, per_seed: PerSeed) -> None:

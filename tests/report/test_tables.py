@@ -14,13 +14,13 @@ EQUIVARIANCE = "Equivariance, digits (convnet), projection"
 
 def test_the_tables_of_a_section(records: list[Record]) -> None:
     assert list(tables(records)) == [
+        "Loss ablation, digits (convnet)",
         "Probe accuracy, cached-v1",
         "Probe accuracy, paper-small-v1",
         "Probe accuracy, knn-v1",
         "Equivariance, digits (convnet), projection",
         "Equivariance, proteins (deepset), projection",
         "Retrieval, digits (convnet)",
-        "Loss ablation, digits (convnet)",
         "Rotated point clouds, proteins (deepset)",
         "Other measurements, digits (convnet), projection",
     ]
@@ -102,10 +102,10 @@ def test_every_epoch_has_tables_of_its_own(per_seed: PerSeed, record: Make) -> N
     assert [table.title for table in found[20]] == [EQUIVARIANCE, others]
     assert [table.title for table in found[100]] == [EQUIVARIANCE]
     # t(0.975; 1) times the standard deviation sqrt(0.005) over sqrt(2): 12.7062 * 0.05
-    assert texts(found[20][0]) == {"SimCLR": ["0.9500 ± 0.6353 (n=2)"]}
-    assert texts(found[20][1]) == {"SimCLR": ["0.2500 (n=1)"]}
-    assert texts(found[100][0]) == {"SimCLR": ["0.7500 ± 0.6353 (n=2)"]}
-    assert texts(tables(records)[EQUIVARIANCE]) == {"SimCLR": ["0.5500 ± 0.6353 (n=2)"]}
+    assert texts(found[20][0]) == {"SimCLR": ["0.9500 ± 0.6353"]}
+    assert texts(found[20][1]) == {"SimCLR": ["0.2500"]}
+    assert texts(found[100][0]) == {"SimCLR": ["0.7500 ± 0.6353"]}
+    assert texts(tables(records)[EQUIVARIANCE]) == {"SimCLR": ["0.5500 ± 0.6353"]}
 
 
 def test_a_row_has_one_name_at_all_epochs(record: Make) -> None:
@@ -138,9 +138,7 @@ def test_retrieval_has_a_table_per_data_set(record: Make) -> None:
         ("features", "top-5 overlap (%)"),
     ]
     assert [column.header for column in coloured.columns] == ["top-5 overlap (%)", "tint distance ↓"]
-    assert texts(coloured) == {"SimCLR": ["50.00 (n=1)", "0.7500 (n=1)"]}
-    assert "Tint distance" not in " ".join(plain.caption)
-    assert "Tint distance" in " ".join(coloured.caption)
+    assert texts(coloured) == {"SimCLR": ["50.00", "0.7500"]}
     line = "retrieval-v1 (tint distance), digits (convnet): digits has no label tint (records without a value: 2)."
     assert line in absent(records)
 
@@ -156,8 +154,6 @@ def test_trajectories_share_a_table_with_the_first_component(record: Make) -> No
         "trajectory, planarity (%) ↑",
         "trajectory, step variation ↓",
     ]
-    assert "Trajectory: the curve" in " ".join(table.caption)
-    assert "Trajectory" not in " ".join(tables(records[:2])["Rotated point clouds, proteins (deepset)"].caption)
 
 
 def test_imagenet100_is_shown_under_its_own_probe(record: Make) -> None:
@@ -191,9 +187,7 @@ def test_positive_pairs_and_composition_have_a_table_per_data_set(record: Make) 
         ("projection", "positive cosine, 5 % point"),
         ("features", "positive cosine, mean"),
     ]
-    assert texts(pairs) == {"SimCLR": ["0.5000 (n=1)", "-0.2500 (n=1)", "0.7500 (n=1)"]}
-    assert " ".join(pairs.caption).count("Cosine of f(a(x))") == 1
-    assert "near invariance as well" in " ".join(composition.caption)
+    assert texts(pairs) == {"SimCLR": ["0.5000", "-0.2500", "0.7500"]}
 
 
 def test_positive_pairs_are_shown_over_training(record: Make) -> None:

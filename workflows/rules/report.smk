@@ -44,7 +44,7 @@ rule report_tables:
         markdown=update(f"results/report/{PROFILE.name}/report.md"),
         html=update(
             report(
-                f"results/report/{PROFILE.name}/report.html",
+                f"results/report/{PROFILE.name}/index.html",
                 caption="../report/tables.rst",
                 category="Tables",
             )

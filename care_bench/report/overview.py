@@ -1,0 +1,169 @@
+"""A collection on one screen: what was run, the verdicts, and one row per method with three metrics."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from care_bench.artifacts.collection import Collection
+from care_bench.report.grid import Grid, Key
+from care_bench.report.labels import metric_label, position
+from care_bench.report.model import Column, Facts, Figure, Statements, Table
+
+OUTCOMES = ("supported", "contradicted", "inconclusive", "not run")
+"""Verdicts on claims, the decided ones first."""
+COLUMNS = (
+    (("top1", "first_pc_r2"), "features"),
+    (("held_out_wahba", "wahba_error"), "projection"),
+    (("gamma_median", "gamma"), "projection"),
+)
+"""Metrics to choose each column from, and the representation that is taken first."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the rules say of one claim: its name, its text, the verdict, and the effect with its interval or ""."""
+
+    claim: str
+    text: str
+    verdict: str
+    effect: str
+
+
+@dataclass(frozen=True)
+class Overview:
+    """The short form of a section.
+
+    Attributes:
+        facts: what was run.
+        remarks: what a reader has to know before any number, such as that there is one seed.
+        agreement: how far the numbers are those of pins of the same profile, a sentence each.
+        verdicts: one per claim; empty without rules.
+        undecided: why no claim has a verdict; "" where some have or there are no rules.
+        methods: one row per method with at most three metrics on the first data set; None without a number.
+        figure: the picture of the first screen.
+    """
+
+    facts: Facts
+    remarks: tuple[str, ...]
+    agreement: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    undecided: str
+    methods: Table | None
+    figure: Figure | None
+
+    @property
+    def outcomes(self) -> list[str]:
+        """The kinds of verdicts that there are, the decided ones first."""
+        return sorted({one.verdict for one in self.verdicts}, key=lambda name: position(name, OUTCOMES))
+
+    @property
+    def tally(self) -> str:
+        """Count the verdicts."""
+        names = [one.verdict for one in self.verdicts]
+        return ", ".join(f"{names.count(name)} {name}" for name in self.outcomes)
+
+
+def overview_of(
+    collection: Collection,
+    grid: Grid,
+    claims: Table | Statements | None,
+    figure: Figure | None,
+    remarks: Iterable[str],
+    agreement: Iterable[str],
+) -> Overview:
+    """Shorten a collection.
+
+    Args:
+        collection: the records.
+        grid: of the collection.
+        claims: the table of verdicts, or the line that says why there are none.
+        figure: of the first screen.
+        remarks: sentences that come before any number.
+        agreement: sentences on pins of the same profile.
+    """
+    verdicts = _verdicts(claims) if isinstance(claims, Table) else ()
+    undecided = " ".join(claims.items) if isinstance(claims, Statements) else ""
+    said = " ".join(claims.caption) if isinstance(claims, Table) else undecided
+    changed = re.findall(r"Rules changed after the run: [^.]*\.", said)
+    return Overview(
+        facts_of(collection, grid),
+        (*remarks, *changed),
+        tuple(agreement),
+        verdicts,
+        undecided,
+        methods_table(grid),
+        figure,
+    )
+
+
+def facts_of(collection: Collection, grid: Grid) -> Facts:
+    """Say what was run."""
+    records = collection.records
+    names = sorted({record.dataset for record in records}, key=grid.order.dataset)
+    seeds = sorted({record.seed for record in records})
+    runs = len({(record.dataset, record.variant, record.seed) for record in records})
+    versions = sorted({record.code_version for record in records})
+    pin = (
+        f"not pinned (`care-bench pin NAME --collection {collection.name}`)"
+        if collection.pinned_on is None
+        else f"pinned on {collection.pinned_on}; every file matches the manifest"
+    )
+    return Facts(
+        (
+            ("profile", collection.profile),
+            ("data sets", ", ".join(names)),
+            ("pretraining seeds", _counted(seeds)),
+            ("rows", str(len(grid.labels))),
+            ("runs", str(runs)),
+            ("records", str(len(records))),
+            ("code version", ", ".join(versions)),
+            ("state", pin),
+        )
+    )
+
+
+def _counted(seeds: Sequence[int]) -> str:
+    """Write seeds as their number and, in brackets, themselves: 10 to 17 where they follow each other."""
+    run = len(seeds) > 2 and list(seeds) == list(range(seeds[0], seeds[-1] + 1))
+    return f"{len(seeds)} ({f'{seeds[0]} to {seeds[-1]}' if run else ', '.join(map(str, seeds))})"
+
+
+def methods_table(grid: Grid) -> Table | None:
+    """Return one row per method with at most three metrics of the first data set; None without a number."""
+    columns = grid.columns.sort_values(["data", "protocol", "metric", "representation"])
+    keys = [Key(*row) for row in columns.itertuples(index=False)]
+    first = [key for key in keys if key.data == keys[0].data] if keys else []
+    if not first:
+        return None
+    chosen = _chosen(first)
+    rows = [row for row in grid.rows(chosen) if any(grid.cell(row, key).text for key in chosen)]
+    cells = tuple(tuple(grid.cell(row, key) for key in chosen) for row in rows)
+    what = "; ".join(f"{metric_label(key.metric)} of the {key.representation} ({key.protocol})" for key in chosen)
+    return Table(
+        first[0].data,
+        (f"{what}. Mean ± half-width of the 95 % interval over seeds.",),
+        # Without a direction: here no value is marked best.
+        tuple(Column("", metric_label(key.metric), grid.column(key, "", "").unit) for key in chosen),
+        tuple(grid.labels[row] for row in rows),
+        cells,
+    )
+
+
+def _chosen(keys: Sequence[Key]) -> list[Key]:
+    """Choose a column of each kind, and others where a kind is missing."""
+    chosen = []
+    for names, representation in COLUMNS:
+        found = [key for name in names for key in keys if key.metric == name]
+        found.sort(key=lambda key: (names.index(key.metric), key.representation != representation))
+        chosen += found[:1]
+    return (chosen + [key for key in keys if key not in chosen])[: len(COLUMNS)]
+
+
+def _verdicts(claims: Table) -> tuple[Verdict, ...]:
+    names = [column.name for column in claims.columns]
+    text, verdict, effect = (names.index(name) for name in ("claim", "verdict", "effect"))
+    return tuple(
+        Verdict(claim, cells[text].text, cells[verdict].text, cells[effect].text) for claim, cells in claims.lines
+    )

@@ -1,0 +1,138 @@
+"""Where numbers come from, compactly: one row per run with its hashes and the value of each of its records."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from care_bench.artifacts import Record
+from care_bench.evaluation.protocols import METRICS, OURS
+from care_bench.names import REPRESENTATIONS, Representation
+from care_bench.report.labels import Order, Variant, metric_label, position, variant_of
+
+
+class Value(NamedTuple):
+    """A record: its id, and its value or, in ``reason``, why it has none."""
+
+    id: str
+    text: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Run:
+    """An encoder: row label and seed, the SHA-256 of its configuration and weights, and a value per column."""
+
+    label: str
+    seed: int
+    config: str
+    weights: str
+    values: tuple[Value | None, ...]
+
+
+@dataclass(frozen=True)
+class Runs:
+    """Runs on one data set, measured by the same code on the same device.
+
+    Attributes:
+        data: data set and backbone.
+        data_sha256: of the data set.
+        code: version of the code.
+        device: where they were measured.
+        groups: spanning headers, the protocols, with their number of columns.
+        columns: metric and representation.
+        runs: the rows.
+    """
+
+    data: str
+    data_sha256: str
+    code: str
+    device: str
+    groups: tuple[tuple[str, int], ...]
+    columns: tuple[str, ...]
+    runs: tuple[Run, ...]
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """The records behind a section, and the folder of the whole records below the results folder."""
+
+    source: str
+    runs: tuple[Runs, ...]
+
+
+class _Place(NamedTuple):
+    dataset: str
+    backbone: str
+    data_sha256: str
+    code: str
+    device: str
+
+
+class _Encoder(NamedTuple):
+    row: Variant
+    seed: int
+    config: str
+    weights: str
+
+
+class _Column(NamedTuple):
+    protocol: str
+    metric: str
+    representation: Representation
+
+
+def provenance_of(source: str, records: Iterable[Record], labels: Mapping[Variant, str], order: Order) -> Provenance:
+    """Lay out records.
+
+    Args:
+        source: folder of the collection.
+        records: those that cells cite.
+        labels: of the rows.
+        order: of data sets and rows.
+    """
+    places: dict[_Place, dict[_Encoder, dict[_Column, Record]]] = {}
+    for record in records:
+        place = _Place(record.dataset, record.backbone, record.data_sha256, record.code_version, record.device)
+        encoder = _Encoder(variant_of(record), record.seed, record.config_sha256, record.weights_sha256)
+        column = _Column(record.protocol, record.metric, record.representation)
+        places.setdefault(place, {}).setdefault(encoder, {})[column] = record
+    found = sorted(places, key=lambda place: (order.dataset(place.dataset), place))
+    return Provenance(source, tuple(_runs(place, places[place], labels, order) for place in found))
+
+
+def _runs(
+    place: _Place,
+    encoders: Mapping[_Encoder, Mapping[_Column, Record]],
+    labels: Mapping[Variant, str],
+    order: Order,
+) -> Runs:
+    columns = sorted({column for found in encoders.values() for column in found}, key=_column_order)
+    protocols = [column.protocol for column in columns]
+    by_row = order.variants([place.dataset])
+    rows = sorted(encoders, key=lambda one: (by_row(one.row), one.seed, one.config, one.weights))
+    return Runs(
+        f"{place.dataset} ({place.backbone})",
+        place.data_sha256,
+        place.code,
+        place.device,
+        tuple((name, protocols.count(name)) for name in dict.fromkeys(protocols)),
+        tuple(f"{metric_label(column.metric)}, {column.representation}" for column in columns),
+        tuple(Run(labels[one.row], one.seed, one.config, one.weights, _values(encoders[one], columns)) for one in rows),
+    )
+
+
+def _column_order(column: _Column) -> tuple[object, ...]:
+    protocol = position(column.protocol, [known.id for known in OURS])
+    return protocol, position(column.metric, METRICS), REPRESENTATIONS.index(column.representation)
+
+
+def _values(found: Mapping[_Column, Record], columns: Sequence[_Column]) -> tuple[Value | None, ...]:
+    records = (found.get(column) for column in columns)
+    return tuple(
+        None
+        if record is None
+        else Value(record.id, "" if record.value is None else f"{record.value:.5g}", record.reason or "")
+        for record in records
+    )

@@ -1,0 +1,125 @@
+"""What the terminal shows: at most 25 lines of at most 100 characters."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from care_bench.artifacts import Record
+from care_bench.artifacts.collection import Collection, collect
+from care_bench.config.claims import parse_claims
+from care_bench.report.build import write_report
+from care_bench.report.document import build_section
+from care_bench.report.model import Document
+from care_bench.report.summary import LINES, WIDTH, summary_lines
+from tests.evidence.made import claim, rules
+from tests.report.laid_out import NO_PAPER, small
+from tests.sample_records import write_runs
+
+PerSeed = Callable[..., list[Record]]
+PAGE = [Path("out/index.html"), Path("out/report.md")]
+RULES = {"profile": "small", "seeds": [0, 1, 2, 3, 4]}
+
+
+def lines_of(*collections: Collection, **options: object) -> list[str]:
+    sections = tuple(build_section(found, NO_PAPER, **options) for found in collections)  # type: ignore[arg-type]
+    found = summary_lines(Document("Title", sections), PAGE)
+    assert len(found) <= LINES == 25
+    assert max(map(len, found)) <= WIDTH == 100
+    return found
+
+
+def test_one_row_per_method_with_three_metrics(per_seed: PerSeed) -> None:
+    records = [
+        *per_seed([80.0, 81.0, 82.0], variant="simclr", representation="features"),
+        *per_seed([10.0, 10.0, 10.0], variant="simclr", representation="projection"),
+        *per_seed([70.0, 70.0, 70.0], variant="simclr", representation="features", protocol="knn-v1"),
+        *per_seed([0.9, 0.9, 0.9], variant="simclr", metric="wahba_error"),
+        *per_seed([0.5, 0.6, 0.7], variant="simclr", metric="held_out_wahba"),
+        *per_seed([0.25, 0.25, 0.25], variant="simclr", metric="gamma_median"),
+        *per_seed([90.0, 92.0], variant="care", representation="features"),
+    ]
+    found = lines_of(small(records))
+    assert found[0] == "Collection collected/small: 5 runs, seeds 3 (0 to 2), 20 records; digits"
+    assert found[1].startswith("top-1 of the features (cached-v1); rotation, held out of the projection (held-out-")
+    # By hand: t(0.975; 2) = 4.3027 times 1 over sqrt(3) is 2.48, times 0.1 it is 0.2484; t(0.975; 1) = 12.7062.
+    assert [line.split("  ")[0] for line in found[3:6]] == [
+        "digits (convnet)",
+        "SimCLR",
+        "CARE (SimCLR), paper fidelity",
+    ]
+    assert found[4].split()[1:] == ["81.00", "±", "2.48", "0.6000", "±", "0.2484", "0.2500", "±", "0.0000"]
+    assert found[5].split()[4:] == ["91.00", "±", "12.71", "(n=2)", "-", "-"]
+    assert found[6:] == ["page: out/index.html (beside it: report.md)"]
+
+
+def test_many_rows_and_collections_are_counted(per_seed: PerSeed) -> None:
+    rows = [record for number in range(40) for record in per_seed([0.5], variant=f"row-{number}")]
+    others = [Collection(f"other-{number}", small(per_seed([1.0])).records) for number in range(7)]
+    found = lines_of(small(rows), *others)
+    assert len(found) == LINES
+    assert "and 3 collections more" in found
+    assert "Collection collected/other-3: 1 run, 1 records" in found
+    (more,) = (line for line in found if line.endswith("rows more, in the page"))
+    shown = sum(line.startswith("row-") for line in found)
+    assert more == f"and {40 - shown} rows more, in the page"
+    assert shown > 5
+
+
+def test_verdicts_come_first_with_the_effects_of_those_that_are_decided(per_seed: PerSeed) -> None:
+    records = [
+        *per_seed([1.0] * 5, variant="simclr", metric="wahba_error"),
+        *per_seed([0.5, 0.51, 0.49, 0.52, 0.48], variant="care", metric="wahba_error"),
+    ]
+    worse = claim({"direction": "higher"}, id="C7")
+    unknown = claim({"datasets": ["proteins"]}, id="C8")
+    found = lines_of(small(records), rules=(parse_claims(rules(claim(), worse, unknown, **RULES), "here"), "d" * 64))
+    # Mean difference -0.5; deviation 0.0158, over sqrt(5) and times 2.776 it is 0.0196.
+    effect = "(difference -0.5000 [-0.5196, -0.4804])"
+    assert found[1:5] == [
+        "verdicts on 3 claims: 1 supported, 1 contradicted, 1 not run",
+        f"supported: C5 {effect}",
+        f"contradicted: C7 {effect}",
+        "not run: C8",
+    ]
+
+
+def test_a_collection_without_a_number_is_one_line(per_seed: PerSeed) -> None:
+    failed = {"value": None, "n": 0, "reason": "diverged"}
+    records = [record.model_copy(update=failed) for record in per_seed([1.0, 1.0])]
+    assert lines_of(small(records))[1:] == ["page: out/index.html (beside it: report.md)"]
+
+
+def test_a_long_path_is_whole(tmp_path: Path, written: Path) -> None:
+    out = tmp_path / ("long-" * 30)
+    shown = io.StringIO()
+    write_report(written, out, ["html"], console=Console(file=shown, width=80))
+    assert f"page: {out / 'index.html'}" in shown.getvalue()
+
+
+@pytest.mark.parametrize("name", ["small", None])
+def test_the_command_prints_it(results: Path, name: str | None, per_seed: PerSeed) -> None:
+    collect(write_runs(results / "runs" / "more", per_seed([0.5] * 5)), results / "collected" / "small")
+    (results / "reference" / "claims.yaml").write_text(json.dumps(rules(claim(), **RULES)))
+    shown = io.StringIO()
+    write_report(results, collection=name, console=Console(file=shown, width=100))
+    lines = shown.getvalue().splitlines()
+    assert lines[0].startswith("Collection collected/small: 5 runs, seeds 5 (0 to 4)")
+    assert lines[1].startswith("No claim is decided: ")
+    assert any(line.startswith("Collection pinned/old: 1 run,") for line in lines) == (name is None)
+
+
+def test_rules_that_were_changed_after_the_run_are_named(per_seed: PerSeed) -> None:
+    records = [
+        *per_seed([1.0] * 5, variant="simclr", metric="wahba_error"),
+        *per_seed([0.5, 0.51, 0.49, 0.52, 0.48], variant="care", metric="wahba_error"),
+    ]
+    before, now = (json.dumps(rules(claim({"smallest_effect": size}), **RULES)) for size in (-0.1, 0.0))
+    kept = Collection("small", tuple(records), rules=before.encode())
+    found = lines_of(kept, rules=(parse_claims(json.loads(now), "here"), "d" * 64))
+    assert found[1] == "Rules changed after the run: C5."
