@@ -1,0 +1,115 @@
+"""Figure 5 of CARE: Wahba's error of every draw, without and with an added term."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from care_bench.report.figures.drawing import GREY, INK, MARKERS, PAPER, small_multiples
+from care_bench.report.figures.plots import Plot
+from care_bench.report.figures.rows import WAHBA, Place, Rows
+from care_bench.report.labels import Variant, method_label
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+NAME = "wahba-by-draw"
+COLOURS = "cividis"
+"""A map whose lightness rises evenly, so that grey print orders the draws too."""
+
+
+def wahba_plot(rows: Rows) -> Plot | None:
+    """Return Wahba's error per draw of every base method and of those that wrap it; None where nothing is paired."""
+    values = rows.draws(WAHBA)
+    families = {
+        dataset: found
+        for dataset in rows.datasets
+        if (found := [shown for family in rows.families(dataset) if len(shown := _known(values, dataset, family)) > 1])
+    }
+    if not families:
+        return None
+    still = {dataset: _still(values, dataset, found) for dataset, found in families.items()}
+    table: list[tuple[object, ...]] = [
+        (dataset, family[0].name, row.name, draw, error)
+        for dataset, found in families.items()
+        for family in found
+        for row in family
+        for draw, error in enumerate(values[dataset, row])
+        if draw not in still[dataset]
+    ]
+    order = {dataset: _ranks(values[dataset, found[0][0]]) for dataset, found in families.items()}
+
+    def draw() -> Canvas:
+        widths = [max(len(found[place]) if place < len(found) else 1 for found in families.values())
+                  for place in range(max(map(len, families.values())))]  # fmt: skip
+        canvas, panels = small_multiples(
+            len(families), len(widths), 2.0, sharey="row", gridspec_kw={"width_ratios": [one + 0.6 for one in widths]}
+        )
+        for line, (dataset, found) in zip(panels, families.items(), strict=True):
+            for panel, family in zip(line, found, strict=False):
+                shown = {row: values[dataset, row] for row in family}
+                _draw(panel, shown, still[dataset], order[dataset])
+            for panel in line[len(found) :]:
+                panel.set_visible(False)
+            line[0].set_ylabel(f"{dataset}\n{WAHBA.label}")
+        return canvas
+
+    kept = ", ".join(f"{len(found)} on {dataset}" for dataset, found in still.items() if found)
+    return Plot(
+        NAME,
+        "Wahba's error by augmentation",
+        "Each line is one draw of the augmentation, the same for all rows, in the mean over the pretraining seeds: the "
+        "distance of its views from the best rotation of the plain ones, over the square root of the number of "
+        "samples. Its colour is its rank under the first row of the data set, from small (dark) to large (bright); the "
+        "bar is the mean."
+        + (f" Left out are draws that change nothing: {kept}." if kept else "")
+        + " A small error is no equivariance where the encoder is invariant or collapsed: see the scatter.",
+        "Paired dots, one line per draw, from the base method to the methods that wrap it, a panel for each base.",
+        ("dataset", "base", "row", "draw", "wahba_error_per_sample"),
+        table,
+        draw,
+    )
+
+
+def _known(values: dict[Place, list[float]], dataset: str, family: Sequence[Variant]) -> list[Variant]:
+    return [row for row in family if (dataset, row) in values]
+
+
+def _still(values: dict[Place, list[float]], dataset: str, families: Sequence[Sequence[Variant]]) -> set[int]:
+    """Return the draws under which no row moves."""
+    found = [values[dataset, row] for family in families for row in family]
+    return {draw for draw, errors in enumerate(zip(*found, strict=False)) if max(errors) < 1e-6}
+
+
+def _ranks(errors: Sequence[float]) -> list[float]:
+    """Return the rank of every draw, from 0 to 1."""
+    order = sorted(range(len(errors)), key=lambda draw: errors[draw])
+    return [order.index(draw) / max(len(errors) - 1, 1) for draw in range(len(errors))]
+
+
+def _draw(panel: Axes, shown: dict[Variant, list[float]], still: set[int], ranks: Sequence[float]) -> None:
+    import matplotlib as mpl
+
+    colours = mpl.colormaps[COLOURS]
+    errors = list(shown.values())
+    for draw, rank in enumerate(ranks):
+        if draw in still:
+            continue
+        line = [found[draw] for found in errors]
+        colour = colours(0.1 + 0.8 * rank)
+        panel.plot(range(len(line)), line, color=colour, linewidth=0.7, alpha=0.7)
+        for place, value in enumerate(line):
+            panel.plot(
+                [place], [value], marker=MARKERS[place], color=colour, markersize=4, markeredgecolor=PAPER,
+                markeredgewidth=0.3,
+            )  # fmt: skip
+    for place, found in enumerate(errors):
+        moving = [error for draw, error in enumerate(found) if draw not in still]
+        panel.hlines(sum(moving) / len(moving), place - 0.22, place + 0.22, color=INK, linewidth=1.6, zorder=3)
+    names = [method_label(row.method).replace(" ", "\n", 1) for row in shown]
+    panel.set_xticks(range(len(shown)), names, color=INK)
+    panel.set_xlim(-0.4, len(shown) - 0.6)
+    panel.set_ylim(bottom=0)
+    panel.grid(visible=False, axis="x")
+    panel.tick_params(axis="x", length=0, color=GREY)

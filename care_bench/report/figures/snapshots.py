@@ -1,0 +1,133 @@
+"""Figure 8 of CARE, γ and movement through training, and the pull of the added term on the encoder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from care_bench.names import GRADIENT_RATIO
+from care_bench.report.figures.drawing import GREY, Look, family_looks, legend, small_multiples, whiskers
+from care_bench.report.figures.plots import INTERVAL, Plot, numbers
+from care_bench.report.figures.rows import GAMMA, MOVED, Measure, Rows
+from care_bench.report.labels import Variant, method_label
+from care_bench.report.statistics import Summary, summarise
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+RATIO = Measure("gradient-ratio-v1", GRADIENT_RATIO, "projection", "gradient ratio")
+NO_LOSS = (
+    "The loss terms of every step are in the log of each run, not in its records: `care-bench plot-run RUN` draws them."
+)
+
+
+class Curve(NamedTuple):
+    """Means of one row at some epochs or steps."""
+
+    dataset: str
+    base: Variant
+    row: Variant
+    measure: Measure
+    points: tuple[tuple[float, Summary], ...]
+
+
+def training_plot(rows: Rows) -> Plot | None:
+    """Return γ and movement of the snapshots and at the end; None where no run has snapshots."""
+    curves = []
+    for dataset in rows.datasets:
+        for family in rows.families(dataset):
+            for row in family:
+                last = rows.settings((dataset, row)).get("training.epochs")
+                for measure in (GAMMA, MOVED):
+                    stages: list[tuple[object, int | None]] = [(epoch, epoch) for epoch in rows.epochs]
+                    stages += [(last, None)] if last not in rows.epochs else []
+                    points = [
+                        (float(at), found[dataset, row])
+                        for at, epoch in stages
+                        if (dataset, row) in (found := rows.summaries(measure, epoch)) and isinstance(at, int)
+                    ]
+                    if len(points) > 1:
+                        curves.append(Curve(dataset, family[0], row, measure, tuple(points)))
+    if not curves:
+        return None
+    return Plot(
+        "training",
+        "γ and movement through training",
+        "Median γ, the change of distances relative to the movement, and the distance to invariance, the movement "
+        "itself, of the projection after some epochs: means over the pretraining seeds with 95 % t-intervals. The "
+        "axis of γ is logarithmic. A fall of γ by a rise of the movement is no gain in equivariance.",
+        "Curves over the epochs, a column of panels for each base method, γ above and the movement below.",
+        ("dataset", "base", "row", "metric", "epoch", *INTERVAL),
+        [
+            (curve.dataset, curve.base.name, curve.row.name, curve.measure.metric, int(at), *numbers(found))
+            for curve in curves
+            for at, found in curve.points
+        ],
+        lambda: _drawn(rows, curves, "epoch", {GAMMA}),
+    )
+
+
+def ratio_plot(rows: Rows) -> Plot | None:
+    """Return the gradient ratio through training; None where no record has it."""
+    curves = []
+    for dataset in rows.datasets:
+        records = rows.records(RATIO)
+        for family in rows.families(dataset):
+            for row in family[1:]:
+                values = [record.values for record in records.get((dataset, row), []) if record.values]
+                if values and len(set(map(len, values))) == 1:
+                    number = len(values[0])
+                    points = tuple((step / number, summarise(each))
+                                   for step, each in enumerate(zip(*values, strict=True)))  # fmt: skip
+                    curves.append(Curve(dataset, family[0], row, RATIO, points))
+    if not curves:
+        return None
+    return Plot(
+        "gradient-ratio",
+        "Gradient ratio through training",
+        "Norm of the gradient of the weighted term that a method adds over that of the gradient of its base method, "
+        "in the encoder's parameters, at evenly spaced steps of the training: means over the pretraining seeds with "
+        "95 % t-intervals. Far below the line at 1 the method is its base method.",
+        "Curves of the gradient ratio over the share of the training, a panel for each base method.",
+        ("dataset", "base", "row", "share_of_training", *INTERVAL),
+        [
+            (curve.dataset, curve.base.name, curve.row.name, at, *numbers(found))
+            for curve in curves
+            for at, found in curve.points
+        ],
+        lambda: _drawn(rows, curves, "share of the training", {RATIO}),
+    )
+
+
+def _drawn(rows: Rows, curves: list[Curve], across: str, logarithmic: set[Measure]) -> Canvas:
+    """Draw a row of panels for each data set and measure, a column for each base method."""
+    lines = list(dict.fromkeys((curve.dataset, curve.measure) for curve in curves))
+    bases = list(dict.fromkeys((curve.base.method, curve.base.name) for curve in curves))
+    named = family_looks(curve.row for curve in curves)
+    canvas, panels = small_multiples(len(lines), len(bases), 1.7, sharex="row", sharey="row")
+    for line, (dataset, measure) in zip(panels, lines, strict=True):
+        for panel, base in zip(line, bases, strict=True):
+            shown = [
+                curve
+                for curve in curves
+                if (curve.dataset, curve.measure, curve.base.method, curve.base.name) == (dataset, measure, *base)
+            ]
+            panel.set_visible(bool(shown))
+            for curve in shown:
+                _draw(panel, curve, *named[curve.row.method if curve.row.base else ""])
+            if measure in logarithmic:
+                panel.set_yscale("log")
+            if measure == RATIO:
+                panel.axhline(1, color=GREY, linewidth=0.8, linestyle="--")
+            panel.set_title(rows.names[curves[0].base] if len(bases) == 1 else method_label(base[0]))
+            if shown and (dataset, measure) == [one for one in lines if one[0] == dataset][-1]:
+                panel.set_xlabel(across)
+        next(panel for panel in line if panel.get_visible()).set_ylabel(f"{dataset}\n{measure.label}")
+    legend(canvas, [panel for line in panels for panel in line], 4)
+    return canvas
+
+
+def _draw(panel: Axes, curve: Curve, label: str, look: Look) -> None:
+    at, found = [place for place, _ in curve.points], [summary for _, summary in curve.points]
+    panel.plot(at, [one.mean for one in found], color=look.colour, linestyle=look.line, linewidth=1.1)
+    whiskers(panel, at, found, look, label=label)
