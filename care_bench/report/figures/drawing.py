@@ -74,6 +74,17 @@ class Look(NamedTuple):
     marker: str
     line: str
 
+    @property
+    def keys(self) -> dict[str, Any]:
+        """Arguments of a line with markers."""
+        return {
+            "color": self.colour,
+            "marker": self.marker,
+            "linestyle": self.line,
+            "markeredgecolor": PAPER,
+            "markeredgewidth": 0.4,
+        }
+
 
 def drawable() -> bool:
     """Whether matplotlib is installed."""
@@ -129,6 +140,20 @@ def legend(canvas: Canvas, panels: Sequence[Axes], columns: int, place: str = "o
     width, height = canvas.get_size_inches()
     canvas.set_size_inches(width, height + 0.17 * -(-len(handles) // columns))
     canvas.legend(list(handles.values()), list(handles), loc=place, ncols=columns, handletextpad=0.5, columnspacing=1.2)
+
+
+def log_axis(panel: Axes, which: Literal["x", "y"]) -> None:
+    """Make an axis logarithmic, with plain numbers at 1, 2 and 5 times the powers of ten."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+
+    (panel.set_xscale if which == "x" else panel.set_yscale)("log")
+    axis = panel.xaxis if which == "x" else panel.yaxis
+    low, high = sorted(axis.get_view_interval())
+    subs = (1.0, 2.0, 5.0) if high < 200 * low else (1.0,)
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
+    axis.set_minor_formatter(NullFormatter())
 
 
 def apart(positions: Sequence[float], gap: float) -> list[float]:

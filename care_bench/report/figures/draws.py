@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from statistics import fmean
 from typing import TYPE_CHECKING
 
-from care_bench.report.figures.drawing import GREY, INK, MARKERS, PAPER, small_multiples
+from care_bench.report.figures.drawing import INK, MARKERS, PAPER, small_multiples
 from care_bench.report.figures.plots import Plot
 from care_bench.report.figures.rows import WAHBA, Place, Rows
 from care_bench.report.labels import Variant, method_label
@@ -48,10 +50,13 @@ def wahba_plot(rows: Rows) -> Plot | None:
         )
         for line, (dataset, found) in zip(panels, families.items(), strict=True):
             for panel, family in zip(line, found, strict=False):
-                shown = {row: values[dataset, row] for row in family}
-                _draw(panel, shown, still[dataset], order[dataset])
+                names = [rows.names[family[0]], *(method_label(row.method) for row in family[1:])]
+                errors = [values[dataset, row] for row in family]
+                _draw(panel, [_broken(name) for name in names], errors, still[dataset], order[dataset])
             for panel in line[len(found) :]:
                 panel.set_visible(False)
+            most = max(max(values[dataset, row]) for family in found for row in family)
+            line[0].set_ylim(0, 1.05 * most)
             line[0].set_ylabel(f"{dataset}\n{WAHBA.label}")
         return canvas
 
@@ -88,28 +93,29 @@ def _ranks(errors: Sequence[float]) -> list[float]:
     return [order.index(draw) / max(len(errors) - 1, 1) for draw in range(len(errors))]
 
 
-def _draw(panel: Axes, shown: dict[Variant, list[float]], still: set[int], ranks: Sequence[float]) -> None:
-    import matplotlib as mpl
+def _broken(name: str) -> str:
+    """Break a long name after its first part."""
+    return re.sub(r"^(\w+)([ -])", lambda match: match[1] + match[2].strip() + "\n", name) if len(name) > 9 else name
 
-    colours = mpl.colormaps[COLOURS]
-    errors = list(shown.values())
-    for draw, rank in enumerate(ranks):
-        if draw in still:
-            continue
-        line = [found[draw] for found in errors]
-        colour = colours(0.1 + 0.8 * rank)
-        panel.plot(range(len(line)), line, color=colour, linewidth=0.7, alpha=0.7)
-        for place, value in enumerate(line):
-            panel.plot(
-                [place], [value], marker=MARKERS[place], color=colour, markersize=4, markeredgecolor=PAPER,
-                markeredgewidth=0.3,
-            )  # fmt: skip
+
+def _draw(
+    panel: Axes, names: Sequence[str], errors: Sequence[list[float]], still: set[int], ranks: Sequence[float]
+) -> None:
+    import matplotlib as mpl
+    from matplotlib.collections import LineCollection
+
+    moving = [draw for draw in range(len(ranks)) if draw not in still]
+    colours = [mpl.colormaps[COLOURS](0.1 + 0.8 * ranks[draw]) for draw in moving]
+    lines = [[(place, found[draw]) for place, found in enumerate(errors)] for draw in moving]
+    panel.add_collection(LineCollection(lines, colors=colours, linewidths=0.7, alpha=0.7))
     for place, found in enumerate(errors):
-        moving = [error for draw, error in enumerate(found) if draw not in still]
-        panel.hlines(sum(moving) / len(moving), place - 0.22, place + 0.22, color=INK, linewidth=1.6, zorder=3)
-    names = [method_label(row.method).replace(" ", "\n", 1) for row in shown]
-    panel.set_xticks(range(len(shown)), names, color=INK)
-    panel.set_xlim(-0.4, len(shown) - 0.6)
-    panel.set_ylim(bottom=0)
+        heights = [found[draw] for draw in moving]
+        panel.scatter(
+            [place] * len(heights), heights, s=14, c=colours, marker=MARKERS[place], edgecolors=PAPER, linewidths=0.3,
+            zorder=2,
+        )  # fmt: skip
+        panel.hlines(fmean(heights), place - 0.22, place + 0.22, color=INK, linewidth=1.6, zorder=3)
+    panel.set_xticks(range(len(names)), names, color=INK)
+    panel.set_xlim(-0.5, len(names) - 0.5)
     panel.grid(visible=False, axis="x")
-    panel.tick_params(axis="x", length=0, color=GREY)
+    panel.tick_params(axis="x", length=0)

@@ -95,9 +95,7 @@ class Rows:
                     key = Measure(record.protocol, record.metric, record.representation, "")
                     self._stages[epoch][key][record.dataset, variant_of(record)].append(record)
         found = self._stages[epoch].get(measure._replace(label=""), {})
-        return {
-            place: sorted(found[place], key=lambda record: record.seed) for place in self.places if place in found
-        }
+        return {place: sorted(found[place], key=lambda record: record.seed) for place in self.places if place in found}
 
     def summaries(self, measure: Measure, epoch: int | None = None) -> dict[Place, Summary]:
         """Return mean and 95 % t-interval over the pretraining seeds, in the order of places."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from care_bench.names import GRADIENT_RATIO
-from care_bench.report.figures.drawing import GREY, Look, family_looks, legend, small_multiples, whiskers
+from care_bench.report.figures.drawing import GREY, Look, family_looks, legend, log_axis, small_multiples, whiskers
 from care_bench.report.figures.plots import INTERVAL, Plot, numbers
 from care_bench.report.figures.rows import GAMMA, MOVED, Measure, Rows
-from care_bench.report.labels import Variant, method_label
+from care_bench.report.labels import Variant
 from care_bench.report.statistics import Summary, summarise
 
 if TYPE_CHECKING:
@@ -100,34 +101,32 @@ def ratio_plot(rows: Rows) -> Plot | None:
 
 
 def _drawn(rows: Rows, curves: list[Curve], across: str, logarithmic: set[Measure]) -> Canvas:
-    """Draw a row of panels for each data set and measure, a column for each base method."""
-    lines = list(dict.fromkeys((curve.dataset, curve.measure) for curve in curves))
-    bases = list(dict.fromkeys((curve.base.method, curve.base.name) for curve in curves))
-    named = family_looks(curve.row for curve in curves)
-    canvas, panels = small_multiples(len(lines), len(bases), 1.7, sharex="row", sharey="row")
-    for line, (dataset, measure) in zip(panels, lines, strict=True):
-        for panel, base in zip(line, bases, strict=True):
-            shown = [
-                curve
-                for curve in curves
-                if (curve.dataset, curve.measure, curve.base.method, curve.base.name) == (dataset, measure, *base)
-            ]
-            panel.set_visible(bool(shown))
+    """Draw a line of panels for each data set and measure, one panel for each base method."""
+    panels_of: dict[tuple[str, Measure], dict[Variant, list[Curve]]] = defaultdict(lambda: defaultdict(list))
+    for curve in curves:
+        panels_of[curve.dataset, curve.measure][curve.base].append(curve)
+    looks = family_looks(curve.row for curve in curves)
+    columns = max(map(len, panels_of.values()))
+    canvas, panels = small_multiples(len(panels_of), columns, 1.7, sharex="row", sharey="row")
+    for line, ((dataset, measure), bases) in zip(panels, panels_of.items(), strict=True):
+        for panel, (base, shown) in zip(line, bases.items(), strict=False):
             for curve in shown:
-                _draw(panel, curve, *named[curve.row.method if curve.row.base else ""])
-            if measure in logarithmic:
-                panel.set_yscale("log")
+                _draw(panel, curve, *looks[curve.row.method if curve.row.base else ""])
             if measure == RATIO:
                 panel.axhline(1, color=GREY, linewidth=0.8, linestyle="--")
-            panel.set_title(rows.names[curves[0].base] if len(bases) == 1 else method_label(base[0]))
-            if shown and (dataset, measure) == [one for one in lines if one[0] == dataset][-1]:
-                panel.set_xlabel(across)
-        next(panel for panel in line if panel.get_visible()).set_ylabel(f"{dataset}\n{measure.label}")
+            if measure != MOVED:  # it stands below γ, in the same columns
+                panel.set_title(rows.names[base])
+        for panel in line[len(bases) :]:
+            panel.set_visible(False)
+        if measure in logarithmic:
+            log_axis(line[0], "y")
+        line[0].set_ylabel(f"{dataset}\n{measure.label}")
+    canvas.supxlabel(across)
     legend(canvas, [panel for line in panels for panel in line], 4)
     return canvas
 
 
 def _draw(panel: Axes, curve: Curve, label: str, look: Look) -> None:
     at, found = [place for place, _ in curve.points], [summary for _, summary in curve.points]
-    panel.plot(at, [one.mean for one in found], color=look.colour, linestyle=look.line, linewidth=1.1)
-    whiskers(panel, at, found, look, label=label)
+    panel.plot(at, [one.mean for one in found], label=label, **look.keys, linewidth=1.1)
+    whiskers(panel, at, found, look)
