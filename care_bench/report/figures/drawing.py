@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
+import math
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
@@ -65,6 +66,16 @@ _METADATA: dict[Form, dict[str, None]] = {
     "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
     "png": {"Software": None},
 }
+
+
+ROUND = (
+    (1.0,),
+    (1.0, 3.0),
+    (1.0, 2.0, 5.0),
+    (1.0, 1.5, 2.0, 3.0, 4.0, 6.0),
+    tuple(step / 10 for step in range(10, 100)),
+)
+"""Places of the numbers on a logarithmic axis, of which the first that gives three is taken."""
 
 
 class Look(NamedTuple):
@@ -143,17 +154,20 @@ def legend(canvas: Canvas, panels: Sequence[Axes], columns: int, place: str = "o
 
 
 def log_axis(panel: Axes, which: Literal["x", "y"]) -> None:
-    """Make an axis logarithmic, with plain numbers at 1, 2 and 5 times the powers of ten."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter, NullLocator
+    """Make an axis logarithmic, with plain numbers at a few round places; after all is drawn on it."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
     (panel.set_xscale if which == "x" else panel.set_yscale)("log")
     axis = panel.xaxis if which == "x" else panel.yaxis
     low, high = sorted(axis.get_view_interval())
-    subs = (1.0, 2.0, 5.0) if high < 200 * low else (1.0,)
-    axis.set_major_locator(LogLocator(subs=subs))
+    powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
+    for steps in ROUND:
+        ticks = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
+        if len(ticks) >= 3:
+            break
+    axis.set_major_locator(FixedLocator(ticks))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
-    axis.set_minor_formatter(NullFormatter())
 
 
 def apart(positions: Sequence[float], gap: float) -> list[float]:
@@ -228,3 +242,54 @@ def family_looks(rows: Iterable[Variant]) -> dict[str, tuple[str, Look]]:
     names = ["", *sorted(wrapping, key=lambda method: position(method, ("care", *METHODS)))]
     labels = ["the base method alone", *map(method_label, names[1:])]
     return dict(zip(names, zip(labels, looks(len(names)), strict=True), strict=True))
+
+
+def role_looks(rows: Iterable[Variant], references: Collection[str]) -> dict[Variant, Look]:
+    """Return the looks of rows: base methods, each method that wraps one, and reference rows differ."""
+    found = list(rows)
+    named = family_looks(found)
+    return {
+        row: Look(GREY, "X", ":") if row.method in references else named[row.method if row.base else ""][1]
+        for row in found
+    }
+
+
+def row_axis(panel: Axes, names: Sequence[str], most: int) -> None:
+    """Name rows on a vertical axis from above, with room for ``most``."""
+    panel.set_yticks(range(len(names)), names)
+    panel.set_ylim(most - 0.4, -0.6)
+
+
+def label_points(panel: Axes, points: Sequence[tuple[float, float, str]], size: float = 6) -> None:
+    """Write short labels beside points, each on the side where it covers fewest labels and points.
+
+    Args:
+        panel: of a canvas that was drawn once, with its limits as they stay.
+        points: x, y and text of each.
+        size: of the letters, in points.
+    """
+    scale = panel.figure.dpi / 72
+    centres = [tuple(panel.transData.transform((x, y))) for x, y, _ in points]
+    taken = [(x - 3 * scale, y - 3 * scale, x + 3 * scale, y + 3 * scale) for x, y in centres]
+    for (x, y), (at, height, text) in zip(centres, points, strict=True):
+        wide, high = 0.32 * size * len(text) * scale, 0.4 * size * scale
+        reach = 4.5 * scale
+        places = [(x + dx * (reach + wide), y + dy * (reach + high)) for dx, dy in _SIDES]
+        boxes = [(px - wide, py - high, px + wide, py + high) for px, py in places]
+        best = min(range(len(boxes)), key=lambda place: sum(_common(boxes[place], box) for box in taken))
+        taken.append(boxes[best])
+        offset = ((places[best][0] - x) / scale, (places[best][1] - y) / scale)
+        panel.annotate(
+            text, (at, height), offset, textcoords="offset points", ha="center", va="center", fontsize=size, zorder=4,
+            annotation_clip=False,
+        )  # fmt: skip
+
+
+_SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (0.8, -0.8), (-0.8, 0.8), (-0.8, -0.8))
+
+
+def _common(one: Sequence[float], other: Sequence[float]) -> float:
+    """Return the area that two boxes share."""
+    wide = min(one[2], other[2]) - max(one[0], other[0])
+    high = min(one[3], other[3]) - max(one[1], other[1])
+    return max(wide, 0) * max(high, 0)
