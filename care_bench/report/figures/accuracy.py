@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-NAME, TITLE = "accuracy-and-equivariance", "Accuracy against equivariance"
+TITLE = "Accuracy against equivariance"
 ERROR = Measure("held-out-wahba-v1", "held_out_wahba", "features", "held-out error of the best map")
 ACCURACIES = (
     Measure("knn-v1", "top1", "features", "kNN top-1 (%)"),
@@ -38,7 +38,14 @@ MARGIN = 0.08
 """Room left and right of the points, as a share of how far they spread."""
 PER_LINE = 2
 """Panels beside each other."""
-COLUMNS = "dataset row number accuracy_by seeds accuracy accuracy_low accuracy_high error error_low error_high".split()
+FITTING = 29
+"""Most rows that are explained in a free cell beside the panels."""
+LONGEST = 28
+"""Most letters of a label there."""
+COLUMNS = (
+    *("dataset", "row", "number", "accuracy_by", "seeds"),
+    *("accuracy", "accuracy_low", "accuracy_high", "error", "error_low", "error_high"),
+)
 
 
 class Point(NamedTuple):
@@ -78,7 +85,6 @@ def accuracy_plot(rows: Rows) -> Plot | None:
     hollow = " Hollow: not trained here." if any(row.method == IMPORTED for row in shown) else ""
     seeds = sorted({point.error.n for point in points})
     return Plot(
-        NAME,
         TITLE,
         "The features of every row, means over "
         f"{', '.join(map(str, seeds))} pretraining {'seed' if seeds == [1] else 'seeds'}"
@@ -88,7 +94,7 @@ def accuracy_plot(rows: Rows) -> Plot | None:
         f"encoder; above 1 a map is worse than none. Errors above {MOST:g} lie on the upper edge.{hollow}",
         "Scatter of the held-out error of the best map over accuracy, one panel per data set, with the untrained "
         "encoder as a dotted line and all that is less equivariant than it as a grey band.",
-        tuple(COLUMNS),
+        COLUMNS,
         [
             (
                 *(point.dataset, point.row.name, number.get(point.row), point.measured.label, point.error.n),
@@ -123,7 +129,11 @@ def _drawn(rows: Rows, points: Sequence[Point], number: Mapping[Variant, int]) -
         panel.set_title(dataset)
     for line in grid:
         line[0].set_ylabel(ERROR.label)
-    legend(canvas, panels[: len(datasets)], max(1, round(1.6 * columns)))
+    free = panels[len(datasets) :]
+    if free and len(number) <= FITTING and max(len(rows.names[row]) for row in number) <= LONGEST:
+        legend(canvas, panels[: len(datasets)], 2, free[0])
+    else:
+        legend(canvas, panels[: len(datasets)], max(1, round(1.6 * columns)))
     canvas.draw_without_rendering()  # places the panels, so that labels can be put beside each other
     for panel, dataset in zip(panels, datasets, strict=False):
         label_points(
@@ -166,7 +176,7 @@ def _link(panel: Axes, points: Mapping[Variant, Point], family: Sequence[Variant
         if row in points and family[0] in points:
             ends = [points[family[0]], points[row]]
             heights = [min(one.error.mean, MOST) for one in ends]
-            panel.plot([one.accuracy.mean for one in ends], heights, color=GREY, linewidth=0.6, zorder=1)
+            panel.plot([one.accuracy.mean for one in ends], heights, color=GREY, alpha=0.6, linewidth=0.6, zorder=1)
 
 
 def _mark(panel: Axes, point: Point, look: Look, label: str) -> None:

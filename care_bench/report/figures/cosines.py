@@ -58,11 +58,10 @@ def circle_plot(rows: Rows) -> Plot | None:
         return canvas
 
     return Plot(
-        "circle",
         "Cosines on the circle",
         "Each mark is one draw of the augmentation, in the mean over the pretraining seeds: mean and variance, over "
-        "the test samples, of the cosine between the embeddings of a sample and of its view, for encoders into the plane. "
-        "One rotation of the circle turns all embeddings by the same angle: its variance is 0, its mean anything. "
+        "the test samples, of the cosine between the embeddings of a sample and of its view, for encoders into the "
+        "plane. One rotation of the circle turns all embeddings by the same angle: its variance is 0. "
         f"Variances below {LEAST:g} lie on the lower edge. The paper's histogram needs the cosine of every sample, "
         "which records do not hold.",
         "Scatter of the variance of the cosine over its mean, one mark per draw.",
@@ -104,7 +103,6 @@ def positive_plot(rows: Rows) -> Plot | None:
         return canvas
 
     return Plot(
-        "positive-cosines",
         "Cosines of positive pairs",
         "The cosine of two views of a test sample, over samples and pairs of draws: the thin line holds 90 % of them, "
         "the thick one 50 %, the dot is the median; means over the pretraining seeds of the points below which 5, 25, "
@@ -126,5 +124,5 @@ def _quantiles(panel: Axes, bars: dict[Variant, dict[str, Summary]]) -> None:
         look = shown[row]
         panel.hlines(place, bar["05"].mean, bar["95"].mean, color=look.colour, linewidth=0.9)
         panel.hlines(place, bar["25"].mean, bar["75"].mean, color=look.colour, linewidth=3)
-    panel.scatter([bar["50"].mean for bar in bars.values()], range(len(bars)), s=12, color=PAPER, edgecolors=INK, linewidths=0.8,
-                  zorder=3)  # fmt: skip
+    medians = [bar["50"].mean for bar in bars.values()]
+    panel.scatter(medians, range(len(bars)), s=12, color=PAPER, edgecolors=INK, linewidths=0.8, zorder=3)

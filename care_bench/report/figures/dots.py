@@ -59,7 +59,6 @@ def ablation_plot(rows: Rows) -> Plot | None:
     return _plot(
         rows,
         lines,
-        "ablation",
         "Ablation of the loss",
         "The encoder trained with single terms of the loss and with pairs of them, beside SimCLR (invariance and "
         "uniformity) and CARE (all three). Accuracy is that of the features, the other numbers are those of the "
@@ -76,7 +75,6 @@ def component_plot(rows: Rows) -> Plot | None:
     return _plot(
         rows,
         lines,
-        "first-component",
         "First principal component",
         "How well a linear map of the augmented embeddings' coordinates predicts the first principal axis of a rotated "
         "point cloud: R² (0 is the constant guess), and the angle between the lines.",
@@ -96,7 +94,6 @@ def composition_plot(rows: Rows) -> Plot | None:
     return _plot(
         rows,
         lines,
-        "composition",
         "Composition of augmentations",
         "How far the rotation of two composed augmentations is from the product of theirs, on the embeddings: 0 where "
         "composed augmentations act as composed rotations, and near invariance too, so beside it are the held-out "
@@ -110,7 +107,7 @@ def _measured(rows: Rows, dataset: str, measure: Measure) -> list[Variant]:
     return [row for row in rows.rows(dataset) if (dataset, row) in found]
 
 
-def _plot(rows: Rows, lines: Iterable[Line], name: str, title: str, caption: str, both: bool = False) -> Plot | None:
+def _plot(rows: Rows, lines: Iterable[Line], title: str, caption: str, both: bool = False) -> Plot | None:
     shown = [line for line in lines if line.rows and line.measures]
     if not shown:
         return None
@@ -143,7 +140,6 @@ def _plot(rows: Rows, lines: Iterable[Line], name: str, title: str, caption: str
         return canvas
 
     return Plot(
-        name,
         title,
         f"{caption} Means over the pretraining seeds with 95 % t-intervals.",
         "Dots with intervals, a line for each row, a panel for each number and data set.",

@@ -137,20 +137,27 @@ def whiskers(
 ) -> None:
     """Draw means with their intervals, where there are several seeds: up and down, or to both sides."""
     means = [one.mean for one in found]
-    lengths = [(0.0, 0.0) if one.low is None or one.high is None else (one.mean - one.low, one.high - one.mean)
-               for one in found]  # fmt: skip
-    x, y = (at, means) if upright else (means, at)
-    style = {"color": look.colour, "marker": look.marker, "linestyle": "none", "elinewidth": 1.0, "capsize": 0}
-    errors = {"yerr" if upright else "xerr": [list(side) for side in zip(*lengths, strict=True)]}
-    panel.errorbar(x, y, **errors, **{**style, "markeredgecolor": PAPER, "markeredgewidth": 0.4, **more})
+    below = [0.0 if one.low is None else one.mean - one.low for one in found]
+    above = [0.0 if one.high is None else one.high - one.mean for one in found]
+    style: dict[str, Any] = {"elinewidth": 1.0, "capsize": 0, **look.keys, "linestyle": "none", **more}
+    if upright:
+        panel.errorbar(at, means, yerr=[below, above], **style)
+    else:
+        panel.errorbar(means, at, xerr=[below, above], **style)
 
 
-def legend(canvas: Canvas, panels: Sequence[Axes], columns: int, place: str = "outside upper center") -> None:
-    """Add one legend of what is labelled in any panel; the canvas grows by its lines."""
+def legend(canvas: Canvas, panels: Sequence[Axes], columns: int, cell: Axes | None = None) -> None:
+    """Add one legend of what is labelled in any panel: in a free cell, or above, where the canvas grows."""
     handles = {label: line for panel in panels for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
+    spacing = {"ncols": columns, "handletextpad": 0.4, "columnspacing": 1.0}
+    if cell is not None:
+        cell.set_visible(True)
+        cell.axis("off")
+        cell.legend(list(handles.values()), list(handles), loc="center", fontsize=7, **spacing).set_in_layout(False)
+        return
     width, height = canvas.get_size_inches()
     canvas.set_size_inches(width, height + 0.17 * -(-len(handles) // columns))
-    canvas.legend(list(handles.values()), list(handles), loc=place, ncols=columns, handletextpad=0.5, columnspacing=1.2)
+    canvas.legend(list(handles.values()), list(handles), loc="outside upper center", **spacing)
 
 
 def log_axis(panel: Axes, which: Literal["x", "y"]) -> None:

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-NAME = "wahba-by-draw"
 COLOURS = "cividis"
 """A map whose lightness rises evenly, so that grey print orders the draws too."""
 
@@ -62,7 +61,6 @@ def wahba_plot(rows: Rows) -> Plot | None:
 
     kept = ", ".join(f"{len(found)} on {dataset}" for dataset, found in still.items() if found)
     return Plot(
-        NAME,
         "Wahba's error by augmentation",
         "Each line is one draw of the augmentation, the same for all rows, in the mean over the pretraining seeds: the "
         "distance of its views from the best rotation of the plain ones, over the square root of the number of "

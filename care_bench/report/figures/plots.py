@@ -24,7 +24,6 @@ class Plot:
     """A figure before it is drawn.
 
     Attributes:
-        name: by which `care-bench plot --figure` knows it.
         title: its heading.
         caption: says what is drawn.
         alt: describes it to readers who cannot see it.
@@ -33,7 +32,6 @@ class Plot:
         draw: draws it in the style of the figures.
     """
 
-    name: str
     title: str
     caption: str
     alt: str

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 RATIO = Measure("gradient-ratio-v1", GRADIENT_RATIO, "projection", "gradient ratio")
-NO_LOSS = (
+LOSSES = (
     "The loss terms of every step are in the log of each run, not in its records: `care-bench plot-run RUN` draws them."
 )
 
@@ -52,7 +52,6 @@ def training_plot(rows: Rows) -> Plot | None:
     if not curves:
         return None
     return Plot(
-        "training",
         "γ and movement through training",
         "Median γ, the change of distances relative to the movement, and the distance to invariance, the movement "
         "itself, of the projection after some epochs: means over the pretraining seeds with 95 % t-intervals. The "
@@ -84,7 +83,6 @@ def ratio_plot(rows: Rows) -> Plot | None:
     if not curves:
         return None
     return Plot(
-        "gradient-ratio",
         "Gradient ratio through training",
         "Norm of the gradient of the weighted term that a method adds over that of the gradient of its base method, "
         "in the encoder's parameters, at evenly spaced steps of the training: means over the pretraining seeds with "

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure as Canvas
 
-NAME, WEIGHT = "weight-sweep", "method.weight"
+WEIGHT = "method.weight"
 FEWEST = 3
 """Fewest weights that make a sweep."""
 COMPONENT = Measure("first-pc-v1", "first_pc_r2", "projection", "R² of the first component")
@@ -79,7 +79,6 @@ def weight_plot(rows: Rows) -> Plot | None:
         return canvas
 
     return Plot(
-        NAME,
         "Weight of the added term",
         "What rises and falls with the weight of the term that a method adds to its base, everything else equal: means "
         "over the pretraining seeds with 95 % t-intervals. The line with its band is the base method alone, weight 0. "
