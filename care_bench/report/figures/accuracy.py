@@ -13,6 +13,7 @@ from care_bench.report.figures.drawing import (
     Look,
     family_looks,
     label_points,
+    laid_out,
     legend,
     small_multiples,
 )
@@ -134,7 +135,7 @@ def _drawn(rows: Rows, points: Sequence[Point], number: Mapping[Variant, int]) -
         legend(canvas, panels[: len(datasets)], 2, free[0])
     else:
         legend(canvas, panels[: len(datasets)], max(1, round(1.6 * columns)))
-    canvas.draw_without_rendering()  # places the panels, so that labels can be put beside each other
+    laid_out(canvas)
     for panel, dataset in zip(panels, datasets, strict=False):
         label_points(
             panel,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from care_bench.names import REPRESENTATIONS, Representation
 from care_bench.report.figures.drawing import (
     GREY,
+    Look,
     legend,
     log_axis,
     looks,
@@ -155,11 +157,13 @@ def _draw(
     roles = role_looks(line.rows, REFERENCES)
     for layer, look, shift in zip(layers, looks(len(layers)), SHIFTS[len(layers)], strict=True):
         found = rows.summaries(measure._replace(representation=layer) if layer else measure)
+        alike: dict[Look, list[int]] = defaultdict(list)
         for place, row in enumerate(line.rows):
             if (line.dataset, row) in found:
-                label = layer if layer and place == 0 else None
-                shown = look if layer else roles[row]
-                whiskers(panel, [place + shift], [found[line.dataset, row]], shown, upright=False, label=label)
+                alike[look if layer else roles[row]].append(place)
+        for shown, places in alike.items():
+            values = [found[line.dataset, line.rows[place]] for place in places]
+            whiskers(panel, [place + shift for place in places], values, shown, upright=False, label=layer or None)
     means = [one.mean for (dataset, _), one in rows.summaries(measure).items() if dataset == line.dataset]
     if measure in (GAMMA, COMPOSITION) and min(means, default=0) > 0 and max(means) > WIDE * min(means):
         log_axis(panel, "x")

@@ -34,6 +34,7 @@ PER_ROW = 3
 DPI = 300
 _STYLE = {
     "font.size": 8,
+    "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib; a browser without it takes its own
     "axes.titlesize": 9,
     "axes.labelsize": 8,
     "xtick.labelsize": 7.5,
@@ -58,7 +59,7 @@ _STYLE = {
     "lines.markersize": 4.5,
     "legend.frameon": False,
     "svg.hashsalt": "care-bench",
-    "svg.fonttype": "path",
+    "svg.fonttype": "none",
     "pdf.fonttype": 42,
 }
 _METADATA: dict[Form, dict[str, None]] = {
@@ -214,15 +215,27 @@ def label_ends(panel: Axes, ends: Sequence[tuple[float, float, str, str]], size:
         )  # fmt: skip
 
 
-def drawn(draw: Callable[[], Canvas], form: Form) -> bytes:
-    """Return the image that ``draw`` makes, without a date or random ids; SVG changes its colours in dark mode."""
-    content = io.BytesIO()
+def drawn(draw: Callable[[], Canvas], forms: Sequence[Form]) -> list[bytes]:
+    """Return the image that ``draw`` makes in some formats, without a date or random ids."""
+    images = []
     with styled():
         canvas = draw()
-        if form == "png":
-            canvas.patch.set(alpha=1, facecolor="white")
-        canvas.savefig(content, format=form, metadata=_METADATA[form], dpi=DPI if form == "png" else 72)
-    return _for_dark_pages(content.getvalue()) if form == "svg" else content.getvalue()
+        laid_out(canvas)
+        for form in forms:
+            content = io.BytesIO()
+            if form == "png":
+                canvas.patch.set(alpha=1, facecolor="white")
+            canvas.savefig(content, format=form, metadata=_METADATA[form], dpi=DPI if form == "png" else 72)
+            images.append(_for_pages(content.getvalue()) if form == "svg" else content.getvalue())
+    return images
+
+
+def laid_out(canvas: Canvas) -> None:
+    """Place the panels once, for all formats and for labels that are put beside points."""
+    engine = canvas.get_layout_engine()
+    if engine is not None:
+        engine.execute(canvas)
+        canvas.set_layout_engine("none")
 
 
 def styled() -> AbstractContextManager[None]:
@@ -232,15 +245,18 @@ def styled() -> AbstractContextManager[None]:
     return matplotlib.style.context(["default", _STYLE])
 
 
-def _for_dark_pages(svg: bytes) -> bytes:
-    """Let the ink of an SVG follow the page: matplotlib writes colours as inline styles."""
+def _for_pages(svg: bytes) -> bytes:
+    """Let the ink of an SVG follow the page, light or dark, and shorten it: a hundredth of a point is enough."""
     rules = "".join(
         f'[style*="{part}: {light.lower()}"]{{{part}:{dark}!important}}'
         for light, dark in DARK.items()
         for part in ("fill", "stroke")
     )
     style = f'<style type="text/css">@media (prefers-color-scheme: dark){{{rules}}}</style>\n'
-    return re.sub(rb"(<svg [^>]*>\n)", lambda match: match[1] + b" " + style.encode(), svg, count=1)
+    text = re.sub(r"<!--.*?-->\s*|<metadata>.*?</metadata>\s*", "", svg.decode(), flags=re.DOTALL)
+    text = re.sub(r"\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), text)
+    text = re.sub(r"\n\s*", "\n", text)
+    return re.sub(r"(<svg [^>]*>\n)", lambda match: match[1] + style, text, count=1).encode()
 
 
 def family_looks(rows: Iterable[Variant]) -> dict[str, tuple[str, Look]]:

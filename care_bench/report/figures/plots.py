@@ -46,7 +46,7 @@ class Plot:
 
     def figure(self, again: str) -> Figure:
         """Draw it for a report; ``again`` is the command that draws it alone."""
-        svg, pdf = drawn(self.draw, "svg"), drawn(self.draw, "pdf")
+        svg, pdf = drawn(self.draw, ("svg", "pdf"))
         return Figure(self.title, self.caption, self.alt, svg, pdf, self.csv, again)
 
 

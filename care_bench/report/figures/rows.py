@@ -59,6 +59,7 @@ class Rows:
         self.key, self.profile = collection.key, collection.profile
         self._stages: dict[int | None, dict[Measure, dict[Place, list[Record]]]] = {}
         self._records = collection.records
+        self._summaries: dict[tuple[Measure, int | None], dict[Place, Summary]] = {}
         self.datasets = sorted({record.dataset for record in collection.records}, key=order.dataset)
         found = {(record.dataset, variant_of(record)): record.config for record in collection.records}
         self._configs = {place: flattened(config) for place, config in found.items()}
@@ -90,7 +91,7 @@ class Rows:
         """Return the records with a value, in the order of places, then of seeds."""
         if epoch not in self._stages:
             self._stages[epoch] = defaultdict(lambda: defaultdict(list))
-            for record in self._records:
+            for record in sorted(self._records, key=lambda record: record.seed):
                 if record.epoch == epoch and record.value is not None:
                     key = Measure(record.protocol, record.metric, record.representation, "")
                     self._stages[epoch][key][record.dataset, variant_of(record)].append(record)
@@ -99,10 +100,13 @@ class Rows:
 
     def summaries(self, measure: Measure, epoch: int | None = None) -> dict[Place, Summary]:
         """Return mean and 95 % t-interval over the pretraining seeds, in the order of places."""
-        return {
-            place: summarise([record.value for record in records if record.value is not None])
-            for place, records in self.records(measure, epoch).items()
-        }
+        key = measure._replace(label=""), epoch
+        if key not in self._summaries:
+            self._summaries[key] = {
+                place: summarise([record.value for record in records if record.value is not None])
+                for place, records in self.records(measure, epoch).items()
+            }
+        return self._summaries[key]
 
     def draws(self, measure: Measure) -> dict[Place, list[float]]:
         """Return the repeats that are behind the values, such as one per draw, each a mean over the seeds.
