@@ -37,6 +37,7 @@ _STYLE = {
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib; a browser without it takes its own
     "axes.titlesize": 9,
     "axes.labelsize": 8,
+    "figure.labelsize": 8,
     "xtick.labelsize": 7.5,
     "ytick.labelsize": 7.5,
     "legend.fontsize": 7.5,
