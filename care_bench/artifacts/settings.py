@@ -63,7 +63,8 @@ def key_of(name: str, configs: Iterable[Mapping[str, Setting]], fields: Iterable
         keys = [name] if name in config else [key for key in config if key.endswith(f".{name}")]
         if len(keys) > 1:
             raise CareBenchError(f"setting {name!r} has several places; expected one of {', '.join(sorted(keys))}")
-        found.update({place: key for key in keys})
+        if keys:
+            found[place] = keys[0]
     if not found:
         raise unknown("setting", name, known)
     return found

@@ -8,10 +8,10 @@ from care_bench.artifacts import Record
 from care_bench.artifacts.agreement import agreement
 from care_bench.artifacts.collection import Collection
 from care_bench.evaluation.glossary import of_metrics
-from care_bench.report.figures import accuracy_figure, certificate_figure
+from care_bench.report.figures import figures_of
 from care_bench.report.grid import Grid
 from care_bench.report.labels import metric_label, variant_of
-from care_bench.report.model import Cell, Figure, Section, Statements, Table, texts
+from care_bench.report.model import Cell, Section, Statements, Table, texts
 from care_bench.report.paper import PaperValue
 from care_bench.report.settings import imported_lines, measuring_lines, settings_lines
 from care_bench.report.tables import build_tables, snapshot_tables
@@ -42,9 +42,8 @@ def build_section(collection: Collection, paper: list[PaperValue] | str, pins: I
     if snapshots:
         epochs = ", ".join(map(str, sorted(set(snapshots))))
         absent.append(f"Snapshots after epochs {epochs}: {len(snapshots)} records, whose rows are in report.csv.")
-    ordered = sorted(collection.records, key=lambda record: grid.order.dataset(record.dataset))
-    figures = [accuracy_figure(ordered, grid.labels), certificate_figure(ordered)]
-    absent += [figure for figure in figures if isinstance(figure, str)]
+    figures, left_out = figures_of(collection)
+    absent += left_out
     cited = {name for table in tables for row in table.cells for cell in row for name in cell.ids}
     records = sorted((record for record in collection.records if record.id in cited), key=lambda record: record.id)
     return Section(
@@ -53,7 +52,7 @@ def build_section(collection: Collection, paper: list[PaperValue] | str, pins: I
         parts=(
             Statements((*_statements(collection, grid), *agreement_lines(collection, pins))),
             *tables,
-            *(figure for figure in figures if isinstance(figure, Figure)),
+            *figures,
             *([Statements(tuple(absent), "Not in this report")] if absent else []),
         ),
         evidence=evidence_table(

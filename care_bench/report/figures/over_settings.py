@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from types import MappingProxyType
 
 from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
 from care_bench.artifacts.settings import Setting, flattened, key_of
+from care_bench.config.base import spelt
 from care_bench.errors import CareBenchError, unknown
 from care_bench.names import Representation
-from care_bench.report.figures.drawing import PAPER, Look, label_ends, log_axis, looks, small_multiples, whiskers
+from care_bench.report.figures.over_drawing import Point, drawn_over
 from care_bench.report.figures.plots import INTERVAL, Plot, numbers
 from care_bench.report.labels import metric_label, natural, variant_of
-from care_bench.report.statistics import Summary, summarise
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure as Canvas
+from care_bench.report.statistics import summarise
 
 FIELDS = {
     "dataset": "dataset",
@@ -34,26 +30,15 @@ FIELDS = {
 """Columns of a record that can be drawn over, beside the settings."""
 IDENTITY = ("profile", "variant", "seed")
 """Settings that tell runs apart and do not change how they are trained."""
-LOGARITHMIC = 20
-"""From the smallest positive number to the largest, of an axis that is logarithmic."""
-LETTERS, TICKS = 60, 8
-"""Most letters of names that stand side by side below an axis, and most numbers of which each is written there."""
-
-
-class Point(NamedTuple):
-    """Mean over the pretraining seeds of one row at one value of the setting."""
-
-    group: Setting
-    curve: str
-    """Rows that differ in the setting alone are one curve."""
-    x: Setting
-    dataset: str
-    row: str
-    found: Summary
 
 
 def metric_plot(
-    collection: Collection, x: str, y: str, by: str | None = None, representation: Representation = "projection"
+    collection: Collection,
+    x: str,
+    y: str,
+    by: str | None = None,
+    representation: Representation = "projection",
+    where: Mapping[str, str] = MappingProxyType({}),
 ) -> Plot:
     """Return a metric over a setting: curves through rows that differ in the setting alone, else points.
 
@@ -64,11 +49,14 @@ def metric_plot(
         y: a metric, or `PROTOCOL/METRIC` where several protocols have it.
         by: what colours tell apart, named as ``x`` is.
         representation: of which the metric is.
+        where: names, as ``x`` is, with the value of the rows that are drawn.
 
     Raises:
         CareBenchError: an unknown or ambiguous name, or nothing that has both.
     """
     records = _measured(collection, y, representation, snapshots=x == "epoch")
+    for name, value in where.items():
+        records = _with(records, name, value)
     across = _column(records, x)
     groups = _column(records, by) if by is not None else dict.fromkeys(range(len(records)))
     points = _points(records, across, groups, x, by)
@@ -91,7 +79,7 @@ def metric_plot(
             (point.x, *([point.group] if by else []), point.dataset, point.row, *numbers(point.found))
             for point in points
         ],
-        draw=lambda: _drawn(points, numeric, x, _axis_label(records[0])),
+        draw=lambda: drawn_over(points, numeric, x, _axis_label(records[0])),
     )
 
 
@@ -119,6 +107,15 @@ def _measured(collection: Collection, y: str, representation: str, snapshots: bo
         names = ", ".join(f"{name}/{metric}" for name in measured)
         raise CareBenchError(f"metric {metric!r} is measured by several protocols; expected one of {names}")
     return found
+
+
+def _with(records: Sequence[Record], name: str, value: str) -> list[Record]:
+    """Return the records whose run has a value, as it is written in YAML, for a name."""
+    column = _column(records, name)
+    known = {place: spelt(one).strip("'") for place, one in column.items()}
+    if value not in known.values():
+        raise unknown(f"value of {name}", value, set(known.values()))
+    return [record for place, record in enumerate(records) if known.get(place) == value]
 
 
 def _column(records: Sequence[Record], name: str) -> dict[int, Setting]:
@@ -176,66 +173,3 @@ def _order(value: Setting) -> tuple[object, ...]:
 
 def _axis_label(record: Record) -> str:
     return metric_label(record.metric) + ("" if record.unit == "1" else f" ({record.unit})")
-
-
-def _drawn(points: Sequence[Point], numeric: bool, x: str, label: str) -> Canvas:
-    canvas, ((panel,),) = small_multiples(1, 1, 3.4, 5.6)
-    groups = dict.fromkeys(point.group for point in points)
-    known = dict(zip(groups, looks(len(groups)), strict=True))
-    names = sorted({str(point.x) for point in points}, key=natural)
-    joined = numeric and any(point.curve for point in points)
-    for place, (group, look) in enumerate(known.items()):
-        shift = 0.0 if numeric or len(known) == 1 else 0.5 * (place / (len(known) - 1) - 0.5)
-        shown = [point for point in points if point.group == group]
-        for curve in dict.fromkeys(point.curve for point in shown):
-            here = [point for point in shown if point.curve == curve]
-            at = [_number(point.x) if numeric else names.index(str(point.x)) + shift for point in here]
-            found = [point.found for point in here]
-            if joined and curve:
-                panel.plot(at, [one.mean for one in found], **look.keys)
-                whiskers(panel, at, found, look)
-            elif joined:
-                whiskers(panel, at, found, look, markerfacecolor=PAPER, markeredgecolor=look.colour, elinewidth=0.6)
-            else:
-                whiskers(panel, at, found, look)
-    panel.set(xlabel=x, ylabel=label)
-    means = [point.found.mean for point in points]
-    if _is_wide(means):
-        log_axis(panel, "y")
-    if numeric:
-        _number_axis(panel, sorted({_number(point.x) for point in points}))
-    else:
-        turned = {"rotation": 45, "ha": "right"} if sum(map(len, names)) > LETTERS else {}
-        panel.set_xticks(range(len(names)), names, **turned)
-    if list(groups) != [None]:
-        _name_groups(panel, points, known, direct=joined)
-    return canvas
-
-
-def _number_axis(panel: Axes, at: Sequence[float]) -> None:
-    if _is_wide(at):
-        log_axis(panel, "x")
-    if len(at) <= TICKS:
-        panel.set_xticks(at, [f"{place:g}" for place in at], minor=False)
-
-
-def _name_groups(panel: Axes, points: Sequence[Point], known: Mapping[Setting, Look], direct: bool) -> None:
-    """Name each group at the end of its one curve, else all in a legend."""
-    curves = [[point for point in points if (point.group, point.curve) == one]
-              for one in dict.fromkeys((point.group, point.curve) for point in points)]  # fmt: skip
-    if direct and len(curves) == len(known) and all(curve[0].curve for curve in curves):
-        ends = [curve[-1] for curve in curves]
-        label_ends(panel, [(_number(one.x), one.found.mean, str(one.group), known[one.group].colour) for one in ends])
-        return
-    for group, look in known.items():
-        panel.plot([], [], label=str(group), **look._replace(line=look.line if direct else "none").keys)
-    panel.legend(loc="center left", bbox_to_anchor=(1, 0.5))
-
-
-def _number(value: Setting) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
-
-
-def _is_wide(values: Sequence[float]) -> bool:
-    """Say whether a logarithmic axis shows numbers better."""
-    return min(values) > 0 and max(values) > LOGARITHMIC * min(values)
