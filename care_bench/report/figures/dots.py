@@ -164,9 +164,12 @@ def _draw(
         for shown, places in alike.items():
             values = [found[line.dataset, line.rows[place]] for place in places]
             whiskers(panel, [place + shift for place in places], values, shown, upright=False, label=layer or None)
-    means = [one.mean for (dataset, _), one in rows.summaries(measure).items() if dataset == line.dataset]
+    found = rows.summaries(measure)
+    means = [found[line.dataset, row].mean for row in line.rows if (line.dataset, row) in found]
     if measure in (GAMMA, COMPOSITION) and min(means, default=0) > 0 and max(means) > WIDE * min(means):
         log_axis(panel, "x")
+    else:
+        panel.locator_params(axis="x", nbins=4)
     if measure == HELD_OUT:
         panel.axvline(1, color=GREY, linewidth=0.8, linestyle="--")
     panel.set_xlabel(measure.label)

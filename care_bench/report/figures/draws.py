@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from care_bench.report.figures.drawing import INK, MARKERS, PAPER, small_multiples
+from care_bench.report.figures.drawing import INK, MARKERS, PAPER, WIDTH, small_multiples
 from care_bench.report.figures.plots import Plot
 from care_bench.report.figures.rows import WAHBA, Place, Rows
 from care_bench.report.labels import Variant, method_label
@@ -42,21 +42,32 @@ def wahba_plot(rows: Rows) -> Plot | None:
     order = {dataset: _ranks(values[dataset, found[0][0]]) for dataset, found in families.items()}
 
     def draw() -> Canvas:
-        widths = [max(len(found[place]) if place < len(found) else 1 for found in families.values())
-                  for place in range(max(map(len, families.values())))]  # fmt: skip
+        beside = max(map(len, families.values())) == 1  # no data set has several base methods
+        cells = [(dataset, family) for dataset, found in families.items() for family in found]
+        lines = [cells] if beside else [[cell for cell in cells if cell[0] == dataset] for dataset in families]
+        widths = [max(len(line[place][1]) if place < len(line) else 1 for line in lines)
+                  for place in range(max(map(len, lines)))]  # fmt: skip
         canvas, panels = small_multiples(
-            len(families), len(widths), 2.0, sharey="row", gridspec_kw={"width_ratios": [one + 0.6 for one in widths]}
+            len(lines),
+            len(widths),
+            2.0,
+            min(WIDTH, 0.8 + 0.75 * sum(widths)),
+            sharey=False if beside else "row",
+            gridspec_kw={"width_ratios": [one + 0.6 for one in widths]},
         )
-        for line, (dataset, found) in zip(panels, families.items(), strict=True):
-            for panel, family in zip(line, found, strict=False):
+        for row_of_panels, line in zip(panels, lines, strict=True):
+            for panel, (dataset, family) in zip(row_of_panels, line, strict=False):
                 names = [rows.names[family[0]], *(method_label(row.method) for row in family[1:])]
                 errors = [values[dataset, row] for row in family]
                 _draw(panel, [_broken(name) for name in names], errors, still[dataset], order[dataset])
-            for panel in line[len(found) :]:
+                if beside:
+                    panel.set_title(dataset)
+            for panel in row_of_panels[len(line) :]:
                 panel.set_visible(False)
-            most = max(max(values[dataset, row]) for family in found for row in family)
-            line[0].set_ylim(0, 1.05 * most)
-            line[0].set_ylabel(f"{dataset}\n{WAHBA.label}")
+            if not beside:
+                most = max(max(values[dataset, row]) for dataset, family in line for row in family)
+                row_of_panels[0].set_ylim(0, 1.05 * most)
+            row_of_panels[0].set_ylabel(WAHBA.label if beside else f"{line[0][0]}\n{WAHBA.label}")
         return canvas
 
     kept = ", ".join(f"{len(found)} on {dataset}" for dataset, found in still.items() if found)
@@ -115,5 +126,6 @@ def _draw(
         panel.hlines(fmean(heights), place - 0.22, place + 0.22, color=INK, linewidth=1.6, zorder=3)
     panel.set_xticks(range(len(names)), names, color=INK)
     panel.set_xlim(-0.5, len(names) - 0.5)
+    panel.set_ylim(0, 1.05 * max(map(max, errors)))
     panel.grid(visible=False, axis="x")
     panel.tick_params(axis="x", length=0)

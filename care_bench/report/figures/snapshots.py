@@ -6,7 +6,16 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from care_bench.names import GRADIENT_RATIO
-from care_bench.report.figures.drawing import GREY, Look, family_looks, legend, log_axis, small_multiples, whiskers
+from care_bench.report.figures.drawing import (
+    GREY,
+    WIDTH,
+    Look,
+    family_looks,
+    legend,
+    log_axis,
+    small_multiples,
+    whiskers,
+)
 from care_bench.report.figures.plots import INTERVAL, Plot, numbers
 from care_bench.report.figures.rows import GAMMA, MOVED, Measure, Rows
 from care_bench.report.labels import Variant
@@ -99,26 +108,37 @@ def ratio_plot(rows: Rows) -> Plot | None:
 
 
 def _drawn(rows: Rows, curves: list[Curve], across: str, logarithmic: set[Measure]) -> Canvas:
-    """Draw a line of panels for each data set and measure, one panel for each base method."""
-    panels_of: dict[tuple[str, Measure], dict[Variant, list[Curve]]] = defaultdict(lambda: defaultdict(list))
+    """Draw a line of panels for each data set and measure, a panel for each base method.
+
+    Where no data set has several base methods, the data sets are side by side.
+    """
+    bases: dict[str, dict[Variant, None]] = defaultdict(dict)
     for curve in curves:
-        panels_of[curve.dataset, curve.measure][curve.base].append(curve)
-    looks = family_looks(curve.row for curve in curves)
-    columns = max(map(len, panels_of.values()))
-    canvas, panels = small_multiples(len(panels_of), columns, 1.7, sharex="row", sharey="row")
-    for line, ((dataset, measure), bases) in zip(panels, panels_of.items(), strict=True):
-        for panel, (base, shown) in zip(line, bases.items(), strict=False):
-            for curve in shown:
-                _draw(panel, curve, *looks[curve.row.method if curve.row.base else ""])
+        bases[curve.dataset][curve.base] = None
+    measures = dict.fromkeys(curve.measure for curve in curves)
+    beside = max(map(len, bases.values())) == 1
+    lines = [(measure, tuple(bases)) for measure in measures] if beside else [
+        (measure, (dataset,)) for dataset in bases for measure in measures
+    ]  # fmt: skip
+    columns = max(sum(len(bases[dataset]) for dataset in datasets) for _, datasets in lines)
+    looks, share = family_looks(curve.row for curve in curves), False if beside else "row"
+    width = min(WIDTH, 1.4 + 2.2 * columns)
+    canvas, panels = small_multiples(len(lines), columns, 1.7, width, sharex=share, sharey=share)
+    for line, (measure, datasets) in zip(panels, lines, strict=True):
+        cells = [(dataset, base) for dataset in datasets for base in bases[dataset]]
+        for panel, (dataset, base) in zip(line, cells, strict=False):
+            for curve in curves:
+                if (curve.dataset, curve.base, curve.measure) == (dataset, base, measure):
+                    _draw(panel, curve, *looks[curve.row.method if curve.row.base else ""])
             if measure == RATIO:
                 panel.axhline(1, color=GREY, linewidth=0.8, linestyle="--")
+            if measure in logarithmic:
+                log_axis(panel, "y")
             if measure != MOVED:  # it stands below γ, in the same columns
-                panel.set_title(rows.names[base])
-        for panel in line[len(bases) :]:
+                panel.set_title(f"{dataset}, {rows.names[base]}" if beside else rows.names[base])
+        for panel in line[len(cells) :]:
             panel.set_visible(False)
-        if measure in logarithmic:
-            log_axis(line[0], "y")
-        line[0].set_ylabel(f"{dataset}\n{measure.label}")
+        line[0].set_ylabel(measure.label if beside else f"{datasets[0]}\n{measure.label}")
     canvas.supxlabel(across)
     legend(canvas, [panel for line in panels for panel in line], 4)
     return canvas
