@@ -59,6 +59,8 @@ _STYLE = {
     "lines.linewidth": 1.3,
     "lines.markersize": 4.5,
     "legend.frameon": False,
+    "text.hinting": "none",  # widths as browsers have them
+    "figure.constrained_layout.w_pad": 0.06,
     "svg.hashsalt": "care-bench",
     "svg.fonttype": "none",
     "pdf.fonttype": 42,
