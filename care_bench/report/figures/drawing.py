@@ -32,6 +32,8 @@ WIDTH = 7.6
 """Width of a figure in inches: text is readable on a page and over both columns of a paper."""
 PER_ROW = 3
 DPI = 300
+HANDLE, LETTER = 0.55, 0.066
+"""Width of a marker with its gaps, and of a letter, in inches, in a legend."""
 _STYLE = {
     "font.size": 8,
     "font.sans-serif": ["DejaVu Sans"],  # comes with matplotlib; a browser without it takes its own
@@ -153,13 +155,16 @@ def whiskers(
 def legend(canvas: Canvas, panels: Sequence[Axes], columns: int, cell: Axes | None = None) -> None:
     """Add one legend of what is labelled in any panel: in a free cell, or above, where the canvas grows."""
     handles = {label: line for panel in panels for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
-    spacing = {"ncols": columns, "handletextpad": 0.4, "columnspacing": 1.0}
+    if not handles:
+        return
+    spacing: dict[str, Any] = {"ncols": columns, "handletextpad": 0.4, "columnspacing": 1.0}
     if cell is not None:
         cell.set_visible(True)
         cell.axis("off")
         cell.legend(list(handles.values()), list(handles), loc="center", fontsize=7, **spacing).set_in_layout(False)
         return
     width, height = canvas.get_size_inches()
+    spacing["ncols"] = columns = min(columns, max(1, int(width / (HANDLE + LETTER * max(map(len, handles))))))
     canvas.set_size_inches(width, height + 0.17 * -(-len(handles) // columns))
     canvas.legend(list(handles.values()), list(handles), loc="outside upper center", **spacing)
 
