@@ -30,6 +30,8 @@ TERMS = ("invariance", "uniformity", "equivariance", "uniformity_equivariance")
 """Methods of the loss ablation, apart from SimCLR and CARE on it, which have two and three of the terms."""
 SHIFTS = {1: (0.0,), 2: (-0.16, 0.16)}
 """Number of representations -> where each stands beside the line of its row."""
+FEWEST = 3
+"""Fewest rows of a data set that are drawn: two are read in a table."""
 WIDE = 10
 """From the smallest number to the largest, of an axis that is logarithmic."""
 R2 = Measure("first-pc-v1", "first_pc_r2", "projection", "R², 1 = exact")
@@ -109,8 +111,14 @@ def _measured(rows: Rows, dataset: str, measure: Measure) -> list[Variant]:
     return [row for row in rows.rows(dataset) if (dataset, row) in found]
 
 
+def _known(rows: Rows, line: Line) -> Line:
+    """Return a line without the rows of which nothing was measured."""
+    found = {place for measure in line.measures for place in rows.records(measure)}
+    return line._replace(rows=[row for row in line.rows if (line.dataset, row) in found])
+
+
 def _plot(rows: Rows, lines: Iterable[Line], title: str, caption: str, both: bool = False) -> Plot | None:
-    shown = [line for line in lines if line.rows and line.measures]
+    shown = [line for line in (_known(rows, line) for line in lines) if len(line.rows) >= FEWEST]
     if not shown:
         return None
     layers: Sequence[Representation | Literal[""]] = REPRESENTATIONS if both else ("",)

@@ -30,7 +30,11 @@ DIGITS: dict[str, Any] = {
     "untrained": {"name": "untrained"},
     "random": {"name": "random"},
 }
-PROTEINS: dict[str, Any] = {"simclr": SIMCLR, "care": {"name": "care", "base": SIMCLR, "splits": 4, "weight": 10}}
+PROTEINS: dict[str, Any] = {
+    "simclr": SIMCLR,
+    "care": {"name": "care", "base": SIMCLR, "splits": 4, "weight": 10},
+    "untrained": {"name": "untrained"},
+}
 PROFILE = {
     "profile": "drawn",
     "seeds": [0],

@@ -146,7 +146,7 @@ def test_the_ablation_is_of_single_terms_beside_simclr_care_and_untrained() -> N
 def test_the_first_component_has_both_representations() -> None:
     records = [
         values(name, metric, [number], "proteins", representation=representation)
-        for name in ("simclr", "care")
+        for name in ("simclr", "care", "untrained")
         for metric, number in (("first_pc_r2", 0.5), ("first_pc_angle", 20.0))
         for representation in ("projection", "features")
     ]
@@ -155,8 +155,10 @@ def test_the_first_component_has_both_representations() -> None:
         (metric, representation, name, number)
         for metric, number in (("first_pc_r2", 0.5), ("first_pc_angle", 20.0))
         for representation in ("projection", "features")
-        for name in ("simclr", "care")
+        for name in ("simclr", "care", "untrained")
     ]
+    two = [values(name, "first_pc_r2", [0.5], "proteins") for name in ("simclr", "care")]
+    assert component_plot(Rows(collection(*two))) is None
 
 
 def test_composition_is_of_families_and_reference_rows_beside_the_movement() -> None:

@@ -15,6 +15,7 @@ from tests.sample_records import ROOT
 FOUND = collection(
     values("simclr", "composition_error", [[0.1, 0.3]]),
     values("care", "composition_error", [[0.1, 0.2]]),
+    values("untrained", "composition_error", [[0.1, 0.4]]),
     values("care", "gradient_ratio", [[0.5, 0.2]]),
 )
 

@@ -24,6 +24,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
           for record in values(name, "gamma_median", [number, number])),
         *values("simclr", "composition_error", [[0.1, 0.3]]),
         *values("care", "composition_error", [[0.1, 0.2]]),
+        *values("untrained", "composition_error", [[0.1, 0.2]]),
     ]  # fmt: skip
     collect(write_runs(results / "runs", records), results / "collected" / "drawn")
     return results
