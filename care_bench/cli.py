@@ -317,6 +317,21 @@ def plot(
     _say(f"{drawn.title}, in {' and '.join(map(str, files))}")
 
 
+@app.command("plot-run")
+@keeps("the figure is as it was before or whole; the same command draws it")
+def plot_run(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")],
+    out: Annotated[Path, typer.Option("--out", help="FILE.svg, .pdf or .png.")] = Path("losses.svg"),
+) -> None:
+    """Draw the loss terms of runs through training, with their numbers as CSV beside them."""
+    from care_bench.report.figures.losses import losses_plot
+    from care_bench.report.figures.write import form_of, write_plot
+
+    form_of(out)
+    drawn = losses_plot(runs)
+    _say(f"{drawn.title}, in {' and '.join(map(str, write_plot(drawn, out)))}")
+
+
 @app.command()
 @keeps("the table is as it was before or whole; the same command writes it")
 def settings(
