@@ -289,6 +289,56 @@ def report(
 
 
 @app.command()
+@keeps("the figure is as it was before or whole; the same command draws it")
+def plot(
+    results: Results = RESULTS,
+    x: Annotated[str | None, typer.Option("--x", help="A setting, such as weight, or a column, such as epoch.")] = None,
+    y: Annotated[str | None, typer.Option("--y", help="A metric, or PROTOCOL/METRIC.")] = None,
+    by: Annotated[str | None, typer.Option("--by", help="A setting or column that colours tell apart.")] = None,
+    where: Annotated[
+        list[str] | None, typer.Option("--where", help="Only rows with this: NAME=VALUE, repeatable.")
+    ] = None,
+    representation: Annotated[str, typer.Option("--representation", help="projection or features.")] = "projection",
+    figure: Annotated[
+        str | None, typer.Option("--figure", help="A figure of the report, instead of --x and --y.")
+    ] = None,
+    collection: Annotated[str | None, typer.Option("--collection", help="The collection or pin to draw.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="FILE.svg, .pdf or .png; by default in RESULTS/plots.")
+    ] = None,
+) -> None:
+    """Draw a metric over a setting, or one figure of the report, with its numbers as CSV beside it."""
+    from care_bench.report.figures.write import plot_figure, plot_metric
+
+    if figure is not None and not (x or y or by or where):
+        drawn, files = plot_figure(results, collection, figure, out)
+    elif figure is None and x is not None and y is not None:
+        if representation not in names.REPRESENTATIONS:
+            raise unknown("representation", representation, names.REPRESENTATIONS)
+        drawn, files = plot_metric(results, collection, x, y, by, representation, where or [], out)
+    else:
+        from care_bench.report.figures import FIGURES
+
+        raise CareBenchError(f"plot takes --x and --y, or --figure; expected one of the two ({', '.join(FIGURES)})")
+    _say(f"{drawn.title}, in {' and '.join(map(str, files))}")
+
+
+@app.command("plot-run")
+@keeps("the figure is as it was before or whole; the same command draws it")
+def plot_run(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs.")],
+    out: Annotated[Path, typer.Option("--out", help="FILE.svg, .pdf or .png.")] = Path("losses.svg"),
+) -> None:
+    """Draw the loss terms of runs through training, with their numbers as CSV beside them."""
+    from care_bench.report.figures.losses import losses_plot
+    from care_bench.report.figures.write import form_of, write_plot
+
+    form_of(out)
+    drawn = losses_plot(runs)
+    _say(f"{drawn.title}, in {' and '.join(map(str, write_plot(drawn, out)))}")
+
+
+@app.command()
 @keeps("the table is as it was before or whole; the same command writes it")
 def settings(
     profile: Annotated[Path, typer.Argument(help="A profile.")],

@@ -28,6 +28,14 @@ METHODS = {
 }
 PROTOCOLS = {
     "top1": ("cached-v1", "%", True),
+    "wahba_error_per_sample": ("wahba-v1", "1", False),
+    "cosine_mean": ("cosine-v1", "1", None),
+    "gradient_ratio": ("gradient-ratio-v1", "1", None),
+    "uniformity": ("alignment-uniformity-v1", "1", None),
+    "positive_cosine_25": ("positive-cosine-v1", "1", None),
+    "positive_cosine_50": ("positive-cosine-v1", "1", None),
+    "positive_cosine_75": ("positive-cosine-v1", "1", None),
+    "positive_cosine_95": ("positive-cosine-v1", "1", None),
     "wahba_error": ("wahba-v1", "1", False),
     "wahba_error_worst": ("wahba-v1", "1", False),
     "held_out_wahba": ("held-out-wahba-v1", "1", False),

@@ -32,6 +32,7 @@ SUPPORTED: dict[str, str] = {
     "safetensors": ">=0.5",
     "scikit-learn": ">=1.5",
     "scipy": ">=1.13",
+    "threadpoolctl": ">=3.5",
     "timm": ">=1.0.12",
     "torch": ">=2.11",
     "torchvision": ">=0.26",
@@ -41,7 +42,7 @@ SUPPORTED: dict[str, str] = {
 
 TRAINING = (
     *("lightning-fabric", "numpy", "pydantic", "pyyaml", "safetensors"),
-    *("scikit-learn", "scipy", "timm", "torch", "torchvision", "typer"),
+    *("scikit-learn", "scipy", "threadpoolctl", "timm", "torch", "torchvision", "typer"),
 )
 """Packages that pretraining and evaluation need; the conda environment of these jobs has no others."""
 

@@ -12,6 +12,7 @@ from care_bench.config.evaluation import EvaluationConfig, EvaluationPlan
 from care_bench.config.imported import ImportedSettings
 from care_bench.config.presets import load_preset
 from care_bench.config.run import KINDS, SHAPE, RunConfig
+from care_bench.config.sweeps import swept
 from care_bench.data import DATASETS
 from care_bench.errors import CareBenchError, unknown
 
@@ -62,7 +63,7 @@ class DatasetPlan(Settings):
     """Preset that gives encoder, augmentation and training: a file of care_bench/config/presets, without `.yaml`."""
     methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Variant -> settings of its method, with the method's `name`; `preset`, `encoder`, `augmentation` and `training`
-    next to them hold for this variant only."""
+    next to them hold for this variant only. A list of values is a sweep: `weight: [1, 3]` gives a variant for each."""
     imported: dict[str, ImportedSettings] = Field(default_factory=dict)
     """Name -> an encoder that was trained elsewhere, which is measured as those trained here are."""
     encoder: dict[str, Any] = Field(default_factory=dict)
@@ -75,6 +76,11 @@ class DatasetPlan(Settings):
     """What differs in its evaluation; by default its runs are measured under the augmentation above."""
     why: dict[str, str] = Field(default_factory=dict)
     """Key of a run's configuration, such as `training.epochs` -> why it is not the paper's."""
+
+    @field_validator("methods", mode="before")
+    @classmethod
+    def _sweeps(cls, methods: Any) -> Any:
+        return swept(methods) if isinstance(methods, dict) else methods
 
     @field_validator("methods")
     @classmethod

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
@@ -20,8 +19,8 @@ from care_bench.config.run import (
     RunConfig,
     TrainingConfig,
 )
+from care_bench.config.schema_sweeps import Schema, swept, used
 
-Schema = dict[str, Any]
 REPLACED = {"encoder": "EncoderKeys", "augmentation": "AugmentationKeys", "training": "TrainingKeys"}
 """Keys of a data set or variant that replace keys of the preset -> the definition of their content."""
 
@@ -30,7 +29,7 @@ def profile_json_schema() -> str:
     """Return the JSON schema of a profile, as workflows/schemas/profile.schema.json holds it.
 
     It covers the components of care_bench. Keys that replace those of a preset are optional; unknown ones are errors
-    everywhere.
+    everywhere. In a variant, a setting may have a list of values.
     """
     models: list[type[BaseModel]] = [
         *(Profile, RunConfig),
@@ -55,7 +54,7 @@ def profile_json_schema() -> str:
         "description": evaluation["augmentation"]["description"],
     }
     variant_keys = {"preset": plan["preset"], **{key: _reference(name) for key, name in REPLACED.items()}}
-    plan["methods"]["additionalProperties"] = _by_name(
+    variant = _by_name(
         {name: _with(definitions[entry.__name__], variant_keys) for name, entry in METHOD_SETTINGS.data.items()}
     )
     definitions[MethodSettings.__name__] = _by_name(
@@ -64,8 +63,9 @@ def profile_json_schema() -> str:
     definitions[BackboneSettings.__name__] = _by_name(
         {name: _reference(entry.__name__) for name, entry in BACKBONE_SETTINGS.data.items()}
     )
+    plan["methods"]["additionalProperties"] = swept(variant, definitions)
     profile = definitions.pop(Profile.__name__)
-    return json.dumps({**profile, "$defs": dict(sorted(definitions.items()))}, indent=2) + "\n"
+    return json.dumps({**profile, "$defs": used(profile, definitions)}, indent=2) + "\n"
 
 
 def _reference(name: str) -> Schema:

@@ -13,11 +13,11 @@ from care_bench.artifacts.collection import Collection
 from care_bench.evaluation.glossary import Entry, of_metrics
 from care_bench.evaluation.protocols import METRICS
 from care_bench.report.claims import claims_of
-from care_bench.report.figures import accuracy_figure, certificate_figure
+from care_bench.report.figures import figures_of
 from care_bench.report.figures.accuracy import TITLE as SCATTER
 from care_bench.report.grid import READING, Grid
 from care_bench.report.labels import metric_label, variant_of
-from care_bench.report.model import Cell, Definitions, Figure, Section, Statements, Table, texts
+from care_bench.report.model import Cell, Definitions, Section, Statements, Table, texts
 from care_bench.report.overview import overview_of
 from care_bench.report.paper import TITLE as PAPER
 from care_bench.report.paper import PaperValue
@@ -61,10 +61,8 @@ def build_section(
     if snapshots:
         epochs = ", ".join(map(str, sorted(set(snapshots))))
         absent.append(f"Snapshots after epochs {epochs}: {len(snapshots)} records, whose rows are in report.csv.")
-    ordered = sorted(collection.records, key=lambda record: grid.order.dataset(record.dataset))
-    drawn = (accuracy_figure(ordered, grid.labels), certificate_figure(ordered))
-    absent += [figure for figure in drawn if isinstance(figure, str)]
-    figures = [figure for figure in drawn if isinstance(figure, Figure)]
+    figures, left_out = figures_of(collection)
+    absent += left_out
     picture = next((figure for figure in figures if figure.title == SCATTER), None)
     cited = {name for table in tables for row in table.cells for cell in row for name in cell.ids}
     records = sorted((record for record in collection.records if record.id in cited), key=lambda record: record.id)

@@ -98,6 +98,7 @@ class Figure:
         svg: the image for HTML and Markdown.
         pdf: the image for LaTeX.
         data: the plotted numbers as CSV.
+        again: a command that draws it alone.
     """
 
     kind: ClassVar[str] = "figure"
@@ -107,6 +108,7 @@ class Figure:
     svg: bytes
     pdf: bytes
     data: str
+    again: str = ""
 
 
 @dataclass(frozen=True)

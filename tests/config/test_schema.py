@@ -53,3 +53,41 @@ def test_the_schema_refuses_an_unknown_key_wherever_the_profile_does(place: str)
         jsonschema.validate(wrong, SCHEMA)
     with pytest.raises(CareBenchError, match="unheard_of"):
         parse_profile(wrong, "here").runs()
+
+
+@pytest.mark.parametrize(
+    ("place", "values"),
+    [
+        ("weight", [0.1, 1, 10]),
+        ("base.temperature", [0.1, 0.5]),
+        ("encoder", {"projector": {"output": [2, 64], "hidden": [32]}}),
+        ("encoder", {"backbone": {"name": "convnet", "width": [8, 16]}}),
+        ("training", {"epochs": [2, 4], "optimizer": {"name": "sgd", "learning_rate": [0.1, 1]}}),
+        ("augmentation", {"flip_probability": [0, 0.5]}),
+    ],
+)
+def test_the_schema_takes_a_list_of_values_in_a_variant(place: str, values: object) -> None:
+    content = edited(PROFILE, f"datasets.digits.methods.care.{place}", values)
+    jsonschema.validate(content, SCHEMA)
+    parse_profile(content, "here").runs()
+
+
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("methods.care.weight", []),
+        ("methods.care.weight", [0.1, "much"]),
+        ("methods.care.base.temperature", [0.1, "much"]),
+        ("methods.care.name", ["care"]),
+        ("training.epochs", [2, 4]),
+        ("encoder.projector", {"output": [2, 64]}),
+        ("encoder.backbone", {"name": "convnet", "width": [8, 16]}),
+    ],
+)
+def test_the_schema_refuses_other_lists_as_the_profile_does(place: str, value: object) -> None:
+    base = edited(edited(PROFILE, "datasets.digits.encoder", {}), "datasets.digits.training", {})
+    content = edited(base, f"datasets.digits.{place}", value)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(content, SCHEMA)
+    with pytest.raises(CareBenchError):
+        parse_profile(content, "here").runs()

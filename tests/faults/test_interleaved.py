@@ -122,5 +122,5 @@ def test_interleaved(pair: str, every: int, sample: Path, server: Server, counti
 
 def refused(command: Command) -> bool:
     """Whether a command ended in one line because of the other; its lines about waiting do not count."""
-    lines = [line for line in command.stderr.splitlines() if not line.startswith("waiting for process")]
+    lines = [line for line in command.stderr.splitlines() if not line.startswith("waiting for ")]
     return command.code == 2 and len(lines) == 1 and "Traceback" not in command.stderr

@@ -7,6 +7,7 @@ the files is checked only by that reading.
 from __future__ import annotations
 
 import io
+import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -23,10 +24,9 @@ def main() -> None:
     from tests.sample_records import write_sample
 
     with tempfile.TemporaryDirectory() as folder:
-        files = write_report(
-            write_sample(Path(folder)), HERE / "golden", ["md", "csv"], console=Console(file=io.StringIO())
-        )
-    print("\n".join(f"wrote {path}" for path in files))
+        results, out = write_sample(Path(folder) / "results"), Path(folder) / "out"
+        for path in write_report(results, out, ["md", "csv"], console=Console(file=io.StringIO())):
+            print("wrote", shutil.copy(path, HERE / "golden"))  # without the figures beside it
 
 
 if __name__ == "__main__":

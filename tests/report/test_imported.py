@@ -10,9 +10,7 @@ from typing import Any
 import pytest
 
 from care_bench.artifacts import Record
-from care_bench.report.figures.accuracy import accuracy_figure
-from care_bench.report.labels import Order, labels, variant_of
-from care_bench.report.model import Figure
+from care_bench.report.labels import Order
 from care_bench.report.settings import imported_lines, settings_lines
 from tests.report.laid_out import tables
 
@@ -78,21 +76,3 @@ def test_a_sentence_says_where_each_is_from(record: Make, imported: Make) -> Non
         "images of 32 px, mean 0.485, 0.456, 0.406, standard deviation 0.229, 0.224, 0.225; their one channel repeated."
     ]
     assert not any("mine" in line for line in settings_lines(records, Order()))
-
-
-def test_their_points_are_hollow(record: Make, imported: Make) -> None:
-    def both(make: Make, **place: Any) -> list[Record]:
-        features = {**place, "representation": "features"}
-        return [
-            make(metric="top1", protocol="knn-v1", value=80.0, **features),
-            make(metric="held_out_wahba", value=0.5, **features),
-        ]
-
-    def drawn(records: list[Record]) -> str:
-        figure = accuracy_figure(records, labels({variant_of(one) for one in records}))
-        assert isinstance(figure, Figure)
-        return figure.svg.decode()
-
-    own, others = drawn(both(record)), drawn(both(imported))
-    assert "stroke: #ffffff" in own.lower()
-    assert others.lower().count("stroke: #ffffff") < own.lower().count("stroke: #ffffff")

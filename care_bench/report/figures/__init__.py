@@ -1,6 +1,63 @@
-"""Figures of a collection, drawn with matplotlib (extra `report`): the same records give the same bytes."""
+"""Figures of a collection, drawn with matplotlib (extra `report`): the same records give the same bytes.
 
-from care_bench.report.figures.accuracy import accuracy_figure
-from care_bench.report.figures.certificate import certificate_figure
+A figure of another kind is a function from :class:`Rows` to a :class:`Plot`, or to None where a collection lacks what
+it shows, and an entry here.
+"""
 
-__all__ = ["accuracy_figure", "certificate_figure"]
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from care_bench.artifacts.collection import Collection
+from care_bench.report.figures.accuracy import accuracy_plot
+from care_bench.report.figures.certificate import certificate_plot
+from care_bench.report.figures.cosines import circle_plot, positive_plot
+from care_bench.report.figures.dots import ablation_plot, component_plot, composition_plot
+from care_bench.report.figures.drawing import MISSING, drawable
+from care_bench.report.figures.draws import wahba_plot
+from care_bench.report.figures.plots import Plot
+from care_bench.report.figures.rows import Rows
+from care_bench.report.figures.snapshots import LOSSES, ratio_plot, training_plot
+from care_bench.report.figures.weights import weight_plot
+from care_bench.report.model import Figure
+
+__all__ = ["FIGURES", "Plot", "Rows", "figures_of", "plots_of"]
+
+FIGURES: dict[str, Callable[[Rows], Plot | None]] = {
+    "accuracy": accuracy_plot,
+    "ablation": ablation_plot,
+    "weight": weight_plot,
+    "wahba": wahba_plot,
+    "training": training_plot,
+    "gradient-ratio": ratio_plot,
+    "circle": circle_plot,
+    "positive-cosines": positive_plot,
+    "first-component": component_plot,
+    "composition": composition_plot,
+    "certificate": certificate_plot,
+}
+"""Name -> what makes it, in the order of a report."""
+
+
+def plots_of(collection: Collection) -> dict[str, Plot]:
+    """Return the figures that a collection has the records for, by name; nothing is drawn yet."""
+    rows = Rows(collection)
+    return {name: plot for name, make in FIGURES.items() if (plot := make(rows)) is not None}
+
+
+def figures_of(collection: Collection) -> tuple[list[Figure], list[str]]:
+    """Draw the figures of a collection.
+
+    Returns:
+        The figures, and sentences on those that are not drawn, such as all where matplotlib is missing.
+    """
+    plots = plots_of(collection)
+    left_out = [LOSSES] if "training" in plots or "gradient-ratio" in plots else []
+    if plots and not drawable():
+        return [], [*(MISSING.format(plot.title) for plot in plots.values()), *left_out]
+    return [plot.figure(again(collection.key, name)) for name, plot in plots.items()], left_out
+
+
+def again(key: str, name: str) -> str:
+    """Return the command that draws a figure of a collection alone."""
+    return f"care-bench plot --collection {key} --figure {name} --out {name}.pdf"

@@ -1,0 +1,175 @@
+"""Any metric over any setting: what `care-bench plot --x --y --by` draws."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from care_bench.artifacts import Record
+from care_bench.artifacts.collection import Collection
+from care_bench.artifacts.settings import Setting, flattened, key_of
+from care_bench.config.base import spelt
+from care_bench.errors import CareBenchError, unknown
+from care_bench.names import Representation
+from care_bench.report.figures.over_drawing import Point, drawn_over
+from care_bench.report.figures.plots import INTERVAL, Plot, numbers
+from care_bench.report.labels import metric_label, natural, variant_of
+from care_bench.report.statistics import summarise
+
+FIELDS = {
+    "dataset": "dataset",
+    "row": "variant",
+    "method": "method",
+    "base": "base",
+    "fidelity": "fidelity",
+    "backbone": "backbone",
+    "seed": "seed",
+    "epoch": "epoch",
+}
+"""Columns of a record that can be drawn over, beside the settings."""
+IDENTITY = ("profile", "variant", "seed")
+"""Settings that tell runs apart and do not change how they are trained."""
+
+
+def metric_plot(
+    collection: Collection,
+    x: str,
+    y: str,
+    by: str | None = None,
+    representation: Representation = "projection",
+    where: Mapping[str, str] = MappingProxyType({}),
+) -> Plot:
+    """Return a metric over a setting: curves through rows that differ in the setting alone, else points.
+
+    Args:
+        collection: its records.
+        x: a setting by its dotted key or the end of it, such as `method.weight` or `weight`, or a key of ``FIELDS``;
+            with `epoch` the snapshots of a run are drawn.
+        y: a metric, or `PROTOCOL/METRIC` where several protocols have it.
+        by: what colours tell apart, named as ``x`` is.
+        representation: of which the metric is.
+        where: names, as ``x`` is, with the value of the rows that are drawn.
+
+    Raises:
+        CareBenchError: an unknown or ambiguous name, or nothing that has both.
+    """
+    records = _measured(collection, y, representation, snapshots=x == "epoch")
+    for name, value in where.items():
+        records = _with(records, name, value)
+    across = _column(records, x)
+    groups = _column(records, by) if by is not None else dict.fromkeys(range(len(records)))
+    points = _points(records, across, groups, x, by)
+    joined = any(point.curve for point in points)
+    numeric = all(isinstance(point.x, int | float) and not isinstance(point.x, bool) for point in points)
+    dropped = sorted({record.variant for record in records} - {point.row for point in points})
+    protocol = records[0].protocol
+    title = f"{metric_label(records[0].metric)} over {x}" + (f" by {by}" if by else "")
+    return Plot(
+        title=title,
+        caption=(
+            f"{metric_label(records[0].metric)} ({protocol}, {representation}) over {x}: means over the pretraining "
+            "seeds, with 95 % t-intervals where there are several."
+            + (" Lines join rows that differ in it alone; hollow: no other row does." if numeric and joined else "")
+            + (f" Without it: {', '.join(dropped)}." if dropped else "")
+        ),
+        alt=f"{title}, marks with intervals.",
+        columns=(x, *([by] if by else []), "dataset", "row", *INTERVAL),
+        rows=[
+            (point.x, *([point.group] if by else []), point.dataset, point.row, *numbers(point.found))
+            for point in points
+        ],
+        draw=lambda: drawn_over(points, numeric, x, _axis_label(records[0])),
+    )
+
+
+def _measured(collection: Collection, y: str, representation: str, snapshots: bool) -> list[Record]:
+    """Return the records of a metric that have a value; those of reference rows and imported encoders too."""
+    protocol, _, metric = y.rpartition("/")
+    known = {(record.protocol, record.metric) for record in collection.records}
+    if metric not in {name for _, name in known}:
+        raise unknown("metric", metric, {name for _, name in known})
+    protocols = sorted(name for name, found in known if found == metric)
+    if protocol and protocol not in protocols:
+        raise unknown(f"protocol of {metric}", protocol, protocols)
+    found = [
+        record
+        for record in collection.records
+        if (record.metric, record.representation) == (metric, representation)
+        and record.protocol in ([protocol] if protocol else protocols)
+        and record.value is not None
+        and (snapshots or record.epoch is None)
+    ]
+    if not found:
+        raise CareBenchError(f"{y} has no value of the {representation} in {collection.key}; expected another metric")
+    measured = sorted({record.protocol for record in found})
+    if len(measured) > 1:
+        names = ", ".join(f"{name}/{metric}" for name in measured)
+        raise CareBenchError(f"metric {metric!r} is measured by several protocols; expected one of {names}")
+    return found
+
+
+def _with(records: Sequence[Record], name: str, value: str) -> list[Record]:
+    """Return the records whose run has a value, as it is written in YAML, for a name."""
+    column = _column(records, name)
+    known = {place: spelt(one).strip("'") for place, one in column.items()}
+    if value not in known.values():
+        raise unknown(f"value of {name}", value, set(known.values()))
+    return [record for place, record in enumerate(records) if known.get(place) == value]
+
+
+def _column(records: Sequence[Record], name: str) -> dict[int, Setting]:
+    """Return what every record has for a name; without those that lack it."""
+    if name == "epoch":  # of the end of the training, where there is no snapshot
+        ends = [flattened(record.config).get("training.epochs") for record in records]
+        every = {place: record.epoch if record.epoch is not None else ends[place]
+                 for place, record in enumerate(records)}  # fmt: skip
+        return {place: value for place, value in every.items() if value is not None}
+    if name in FIELDS:
+        found = {place: getattr(record, FIELDS[name]) for place, record in enumerate(records)}
+    else:
+        configs = {record.config: flattened(record.config) for record in records}
+        order = {config: place for place, config in enumerate(configs)}
+        keys = key_of(name, list(configs.values()), FIELDS)
+        found = {
+            place: configs[record.config][keys[order[record.config]]]
+            for place, record in enumerate(records)
+            if order[record.config] in keys
+        }
+    return {place: value for place, value in found.items() if value is not None}
+
+
+def _points(
+    records: Sequence[Record], across: Mapping[int, Setting], groups: Mapping[int, Setting], x: str, by: str | None
+) -> list[Point]:
+    """Return means over the seeds, sorted by group, curve and place; ``curve`` is empty where a row is alone."""
+    values: dict[tuple[Setting, str, Setting, str, str], list[float]] = defaultdict(list)
+    for place, record in enumerate(records):
+        if place in across and place in groups and record.value is not None:
+            settings = flattened(record.config)
+            rest = {
+                key: value
+                for key, value in settings.items()
+                if key not in IDENTITY and not (key == x or key.endswith(f".{x}"))
+            }
+            curve = repr((record.dataset, variant_of(record).name if x == "epoch" else sorted(rest.items())))
+            values[groups[place], curve, across[place], record.dataset, record.variant].append(record.value)
+    if not values:
+        raise CareBenchError(f"no run has both {x!r} and {by!r}; expected another column")
+    places: dict[tuple[Setting, str], set[Setting]] = defaultdict(set)
+    for group, curve, at, *_ in values:
+        places[group, curve].add(at)
+    points = [
+        Point(group, curve if len(places[group, curve]) > 1 else "", at, dataset, row, summarise(found))
+        for (group, curve, at, dataset, row), found in values.items()
+    ]
+    return sorted(points, key=lambda point: (natural(str(point.group)), point.curve, _order(point.x), point.row))
+
+
+def _order(value: Setting) -> tuple[object, ...]:
+    number = isinstance(value, int | float)
+    return (not number, value if number else 0.0, "" if number else natural(str(value)))
+
+
+def _axis_label(record: Record) -> str:
+    return metric_label(record.metric) + ("" if record.unit == "1" else f" ({record.unit})")

@@ -1,0 +1,55 @@
+"""A figure before it is drawn: its numbers, what they are, and how they are drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from care_bench.report.figures.drawing import drawn
+from care_bench.report.model import Figure
+from care_bench.report.writers import csv_text
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure as Canvas
+
+    from care_bench.report.statistics import Summary
+
+INTERVAL = ("seeds", "mean", "low", "high")
+"""Columns of a mean over the seeds with its interval."""
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure before it is drawn.
+
+    Attributes:
+        title: its heading.
+        caption: says what is drawn.
+        alt: describes it to readers who cannot see it.
+        columns: of its numbers.
+        rows: its numbers.
+        draw: draws it in the style of the figures.
+    """
+
+    title: str
+    caption: str
+    alt: str
+    columns: tuple[str, ...]
+    rows: list[tuple[object, ...]]
+    draw: Callable[[], Canvas]
+
+    @property
+    def csv(self) -> str:
+        """Its numbers as CSV; what is missing is empty."""
+        return csv_text(self.columns, self.rows)
+
+    def figure(self, again: str) -> Figure:
+        """Draw it for a report; ``again`` is the command that draws it alone."""
+        svg, pdf = drawn(self.draw, ("svg", "pdf"))
+        return Figure(self.title, self.caption, self.alt, svg, pdf, self.csv, again)
+
+
+def numbers(found: Summary) -> tuple[object, ...]:
+    """Return a summary as the columns of ``INTERVAL``."""
+    return found.n, found.mean, found.low, found.high

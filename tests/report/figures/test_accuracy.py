@@ -1,0 +1,139 @@
+"""Accuracy against equivariance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from care_bench.artifacts import Record
+from care_bench.artifacts.collection import Collection
+from care_bench.report.figures.accuracy import accuracy_plot, accuracy_points
+from care_bench.report.figures.drawing import styled
+from care_bench.report.figures.rows import Rows
+from tests.report.figures.made import collection, values
+from tests.sample_records import make_record
+
+T1 = 12.7062047
+
+
+def placed(variant: str, accuracy: float, error: float, dataset: str = "digits") -> list[Record]:
+    features: dict[str, Any] = {"dataset": dataset, "representation": "features"}
+    known = ("top1", "knn-v1") if dataset == "digits" else ("first_pc_r2", "first-pc-v1")
+    return [
+        *values(variant, known[0], [accuracy, accuracy + 1], protocol=known[1], **features),
+        *values(variant, known[0], [1.0], protocol="another-v1", **features),
+        *values(variant, "held_out_wahba", [error, error + 0.1], **features),
+        *values(variant, "held_out_wahba", [0.0], dataset=dataset),  # of the projection
+    ]
+
+
+MEASURED = [
+    *placed("simclr", 90.0, 0.8),
+    *placed("care", 88.0, 0.4),
+    *placed("untrained", 80.0, 0.9),
+    *placed("random", 10.0, 1.4),
+    *placed("simclr", 0.5, 2.5, "proteins"),
+    *placed("care", 0.6, 0.5, "proteins")[:2],  # without the other number
+]
+
+
+def panels(found: Collection) -> list[Any]:
+    plot = accuracy_plot(Rows(found))
+    assert plot is not None
+    with styled():
+        return list(plot.draw().axes)
+
+
+def test_every_row_with_both_numbers_is_a_point_with_its_interval() -> None:
+    points = accuracy_points(Rows(collection(MEASURED)))
+    assert [(one.dataset, one.row.name, one.measured.label) for one in points] == [
+        ("digits", "simclr", "kNN top-1 (%)"),
+        ("digits", "care", "kNN top-1 (%)"),
+        ("digits", "untrained", "kNN top-1 (%)"),
+        ("digits", "random", "kNN top-1 (%)"),
+        ("proteins", "simclr", "R² of the first component"),
+    ]
+    assert [one.accuracy.mean for one in points] == [90.5, 88.5, 80.5, 10.5, 1.0]
+    assert [one.error.mean for one in points] == pytest.approx([0.85, 0.45, 0.95, 1.45, 2.55])
+    assert points[0].error.low == pytest.approx(0.85 - T1 * 0.05)
+    plot = accuracy_plot(Rows(collection(MEASURED)))
+    assert plot is not None
+    assert [row[:5] for row in plot.rows[:3]] == [
+        ("digits", "simclr", 1, "kNN top-1 (%)", 2),
+        ("digits", "care", 2, "kNN top-1 (%)", 2),
+        ("digits", "untrained", None, "kNN top-1 (%)", 2),
+    ]
+    assert plot.rows[0][5:] == pytest.approx(
+        (90.5, 90.5 - T1 * 0.5, 90.5 + T1 * 0.5, 0.85, 0.85 - T1 * 0.05, 0.85 + T1 * 0.05)
+    )
+    assert "over 2 pretraining seeds with 95 % t-intervals" in plot.caption
+    assert accuracy_plot(Rows(collection(values("simclr", "gamma_median", [1.0])))) is None
+
+
+def test_the_points_and_the_untrained_encoder_alone_decide_the_horizontal_axis() -> None:
+    """80.5 to 90.5 with a margin of 8 % of 10; the random row at 10.5 is not in it."""
+    digits, proteins, *_ = panels(collection(MEASURED))
+    assert digits.get_xlim() == pytest.approx((79.7, 91.3))
+    assert proteins.get_xlim() == pytest.approx((0.92, 1.08))
+    upright = [line.get_xdata()[0] for line in digits.lines if len(set(line.get_xdata())) == 1 and line.get_ls() == ":"]
+    assert upright == [80.5]
+    assert [text.get_text() for text in digits.texts] == ["1", "2"]
+
+
+def test_a_line_leads_from_a_base_method_to_the_method_that_wraps_it() -> None:
+    digits, *_ = panels(collection(MEASURED))
+    lines = [
+        tuple(line.get_xdata()) for line in digits.lines if len(set(line.get_xdata())) == 2 and line.get_ls() == "-"
+    ]
+    assert lines == [(90.5, 88.5)]
+
+
+def test_errors_above_the_edge_lie_on_it() -> None:
+    *_, proteins = panels(collection(placed("simclr", 0.5, 2.5, "proteins")))
+    assert [line.get_ydata()[0] for line in proteins.lines if line.get_marker() == "o"] == [1.5]
+
+
+def test_imported_encoders_are_hollow() -> None:
+    ours = placed("simclr", 90.0, 0.5)
+    theirs = [
+        make_record(variant="dino", method="imported", backbone="timm:vit", representation="features", **number)
+        for number in (
+            {"metric": "top1", "protocol": "knn-v1", "value": 95.0},
+            {"metric": "held_out_wahba", "value": 0.8},
+        )
+    ]
+    found = Collection("mixed", (*ours, *theirs))
+    (panel,) = panels(found)
+    faces = {line.get_xdata()[0]: line.get_markerfacecolor() for line in panel.lines if line.get_ls() == "None"}
+    assert faces.keys() == {90.5, 95.0}
+    assert faces[95.0] == "none" != faces[90.5]
+    plot, own = accuracy_plot(Rows(found)), accuracy_plot(Rows(collection(ours)))
+    assert plot is not None
+    assert own is not None
+    assert plot.caption.endswith("Hollow: not trained here.")
+    assert "ollow" not in own.caption
+
+
+@pytest.mark.parametrize("datasets", [1, 2, 3, 4])
+def test_the_legend_is_on_the_page_and_beside_no_panel(datasets: int) -> None:
+    names = [f"care-with-a-rather-long-name-of-its-own-{k}" for k in range(12)]
+    records = [
+        one.model_copy(update={"variant": name, "dataset": f"set{k}", "method": "care", "base": "simclr"})
+        for k in range(datasets)
+        for place, name in enumerate(names)
+        for one in placed("simclr", 80.0 + place, 0.5)
+    ]
+    plot = accuracy_plot(Rows(Collection("many", tuple(records))))
+    assert plot is not None
+    with styled():
+        canvas = plot.draw()
+        canvas.draw_without_rendering()
+        page = canvas.bbox
+        (legend,) = canvas.legends
+        box = legend.get_window_extent()
+    assert page.x0 <= box.x0 <= box.x1 <= page.x1
+    assert page.y0 <= box.y0 <= box.y1 <= page.y1
+    for panel in canvas.axes[:datasets]:
+        assert not panel.get_window_extent().overlaps(box)
+        assert 0.8 < panel.get_window_extent().width / panel.get_window_extent().height < 1.6

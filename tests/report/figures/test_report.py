@@ -1,0 +1,52 @@
+"""The figures of a report: which are drawn, how to draw them again, and what is said of others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from xml.etree import ElementTree
+
+import pytest
+
+from care_bench.report.figures import figures_of, plots_of
+from tests.report.figures.made import collection, values
+from tests.sample_records import ROOT
+
+FOUND = collection(
+    values("simclr", "composition_error", [[0.1, 0.3]]),
+    values("care", "composition_error", [[0.1, 0.2]]),
+    values("untrained", "composition_error", [[0.1, 0.4]]),
+    values("care", "gradient_ratio", [[0.5, 0.2]]),
+)
+
+
+def test_a_report_has_the_figures_it_has_records_for() -> None:
+    assert list(plots_of(FOUND)) == ["gradient-ratio", "composition"]
+    figures, left_out = figures_of(FOUND)
+    assert [figure.title for figure in figures] == ["Gradient ratio through training", "Composition of augmentations"]
+    assert figures[1].again == (
+        "care-bench plot --collection collected/drawn --figure composition --out composition.pdf"
+    )
+    assert figures[1].data.startswith("dataset,row,protocol,metric,representation,seeds,mean,low,high\ndigits,simclr,")
+    assert figures[1].pdf.startswith(b"%PDF")
+    ElementTree.fromstring(figures[1].svg)
+    assert figures_of(FOUND)[0] == figures
+    (sentence,) = left_out
+    assert "care-bench plot-run RUN" in sentence
+
+
+def test_without_matplotlib_the_report_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    figures, left_out = figures_of(FOUND)
+    assert figures == []
+    assert left_out[0] == ("The figure 'Gradient ratio through training' needs matplotlib: install care-bench[report].")
+
+
+def test_without_records_for_a_figure_matplotlib_is_not_imported() -> None:
+    code = (
+        "import sys; from tests.report.figures.made import collection, values\n"
+        "from care_bench.report.figures import figures_of\n"
+        "print(figures_of(collection(values('simclr', 'gamma_median', [1.0]))), 'matplotlib' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout == "([], []) False\n"
