@@ -19,7 +19,7 @@ CHATTER = re.compile(
     r"\s*|\[\w{3} \w{3} +\d+ [\d:]+ \d{4}\]|Finished jobid: .*|Select jobs to execute\.\.\.|Execute \d+ jobs\.\.\."
     r"|Assuming unrestricted shared filesystem usage\.|Building DAG of jobs\.\.\.|Using shell: .*|Provided cores: .*"
     r"|Rules claiming more threads will be scaled down\.|Conda environments: ignored|Job stats:|job +count|-+ +-+"
-    r"|\w+ +\d+|Complete log.*|Nothing to be done .*"
+    r"|\w+ +\d+|Complete log.*|Nothing to be done .*|Elapsed time: .*"
 )
 """Lines of snakemake that say nothing a user has to act on."""
 

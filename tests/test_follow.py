@@ -31,7 +31,10 @@ def followed(script: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_steps_are_a_few_lines_and_the_rest_of_snakemake_s_is_none() -> None:
-    steps = "".join(f"{done} of 40 steps ({done * 100 // 40}%) done\n" for done in range(1, 41))
+    steps = (
+        "".join(f"{done} of 40 steps ({done * 100 // 40}%) done\n" for done in range(1, 41))
+        + "Elapsed time: 0:04:02.199213\n"
+    )
     ended = followed(f"printf '%s' '{RUN}{steps}Complete log(s): /somewhere\n' >&2")
     assert ended.returncode == 0
     lines = ended.stderr.splitlines()
