@@ -15,6 +15,7 @@ from care_bench import plugins
 from care_bench.artifacts import check_versions, code_version, environment
 from care_bench.artifacts.environment import nvidia_gpus
 from care_bench.config import BACKBONE_SETTINGS, METHOD_SETTINGS
+from care_bench.config.offered_claims import CLAIMS
 from care_bench.data import DATASETS
 from care_bench.errors import CareBenchError
 
@@ -62,7 +63,7 @@ def examine(data: Path, quick: bool, console: Console) -> bool:
 
 def _usable(extension: plugins.Extension, quick: bool) -> str:
     """Say whether a component can be used, or in one line why not."""
-    if quick and extension.group != plugins.DATASETS:
+    if quick and extension.group not in (plugins.DATASETS, plugins.CLAIMS):
         return "not checked"
     try:
         for registry in _registries(extension.group):
@@ -78,6 +79,8 @@ def _registries(group: str) -> Iterator[plugins.Registry[Any]]:
         yield DATASETS
     elif group == plugins.BACKBONES:
         yield BACKBONE_SETTINGS
+    elif group == plugins.CLAIMS:
+        yield CLAIMS
     elif group == plugins.EVALUATIONS:
         from care_bench.evaluation.protocols import PROTOCOLS
 

@@ -16,7 +16,8 @@ METHODS = "care_bench.methods"
 DATASETS = "care_bench.datasets"
 EVALUATIONS = "care_bench.evaluations"
 BACKBONES = "care_bench.backbones"
-GROUPS = (METHODS, DATASETS, EVALUATIONS, BACKBONES)
+CLAIMS = "care_bench.claims"
+GROUPS = (METHODS, DATASETS, EVALUATIONS, BACKBONES, CLAIMS)
 """Entry point groups under which a package offers components."""
 
 T = TypeVar("T")

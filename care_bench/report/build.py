@@ -64,14 +64,15 @@ def write_report(
         raise CareBenchError(
             f"results folder {results} does not exist; expected a folder with {COLLECTED}/ or {PINNED}/"
         )
-    paper, rules = read_paper(results), read_rules(results)
+    paper = read_paper(results)
     theory = theory_section(results)
     collections = _read_all(results) if collection is None else [_read_one(results, collection)]
     if not collections and theory is None:
         raise CareBenchError(f"no collection in {results}; {HOW_TO_COLLECT}")
     pins = {found.key: [] if found.pinned_on else pins_of(results, found.profile) for found in collections}
+    rules = {found.profile: read_rules(results, found.profile) for found in collections}
     sections = [
-        replace(build_section(found, paper, pins[found.key], rules), origin=_origin(results, found))
+        replace(build_section(found, paper, pins[found.key], rules[found.profile]), origin=_origin(results, found))
         for found in collections
     ]
     sections += [theory] if theory else []

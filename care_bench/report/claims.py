@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from care_bench.artifacts.collection import Collection
+from care_bench.config.offered_claims import RULES, rules_for
 from care_bench.errors import CareBenchError
 from care_bench.report.labels import metric_label
 from care_bench.report.model import Cell, Column, Statements, Table, texts
 from care_bench.report.statistics import Summary, number
-from care_bench.untrusted import absent
 
 if TYPE_CHECKING:
     from care_bench.config.claims import ClaimRules
     from care_bench.evidence.findings import Finding
     from care_bench.evidence.ledger import Verdict
 
-RULES = Path("reference") / "claims.yaml"
 TITLE = "Claims"
 COMPARISONS = "Comparisons behind the claims"
 CAPTION = (
@@ -36,34 +35,39 @@ _COLUMNS = (
 )
 
 
-def read_rules(results: Path) -> tuple[ClaimRules, str] | None:
-    """Read `reference/claims.yaml` of a results folder and its SHA-256; None where there is none.
+def read_rules(results: Path, profile: str) -> tuple[ClaimRules, str, str] | None:
+    """Read the rules for the claims of a profile; None where there are none.
+
+    Returns:
+        The rules, the SHA-256 of their file, and where it is: in the results folder, or in an installed package.
 
     Raises:
         CareBenchError: a damaged file, or one that names what does not exist.
     """
-    path = results / RULES
-    if absent(path):
+    path = rules_for(profile, [results])
+    if path is None:
         return None
     from care_bench.evidence import rules  # numpy, which a report without rules does not need
 
-    return rules.read_rules(path)
+    ours = path == results / RULES
+    return *rules.read_rules(path), RULES.as_posix() if ours else f"{path.name} of an installed package"
 
 
-def claims_of(collection: Collection, found: tuple[ClaimRules, str] | None) -> tuple[Table | Statements, Table] | None:
+def claims_of(
+    collection: Collection, found: tuple[ClaimRules, str, str] | None
+) -> tuple[Table | Statements, Table] | None:
     """Return the verdicts, or the line that says why there are none, and all comparisons; None without rules for it.
 
     The rules that the collection keeps, as they were before the run, decide where there are no others for its profile.
     """
     kept, kept_line = _kept(collection)
-    place = RULES.as_posix()
     if found is None or found[0].profile != collection.profile:
-        found, place = kept, f"{collection.key}/{RULES.name}"
+        found = None if kept is None else (*kept, f"{collection.key}/{RULES.name}")
     if found is None:
         return None
     from care_bench.evidence.ledger import decide
 
-    rules, digest = found
+    rules, digest, place = found
     changed = changed_claims(kept[0], rules) if kept else []
     if kept:
         kept_line = f"Rules changed after the run: {', '.join(changed)}." if changed else UNCHANGED

@@ -44,7 +44,7 @@ def build_section(
     collection: Collection,
     paper: list[PaperValue] | str,
     pins: Iterable[Collection] = (),
-    rules: tuple[ClaimRules, str] | None = None,
+    rules: tuple[ClaimRules, str, str] | None = None,
 ) -> Section:
     """Lay out one collection.
 
@@ -52,7 +52,7 @@ def build_section(
         collection: fresh or pinned records.
         paper: the paper's values, or the reason why there are none.
         pins: of the same profile, which the numbers of a fresh collection are compared with.
-        rules: for claims, with the hash of their file; they decide on the collection of their profile.
+        rules: for the claims of its profile, with the hash of their file and where it is.
     """
     grid = Grid(collection)
     claims = claims_of(collection, rules)

@@ -11,6 +11,7 @@ import pytest
 from care_bench import plugins
 from care_bench.artifacts import environment
 from care_bench.config.methods import METHOD_SETTINGS, parse_method
+from care_bench.config.offered_claims import CLAIMS, rules_for
 from care_bench.data import DATASETS
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.protocols import OURS, PROTOCOLS
@@ -132,3 +133,61 @@ def test_the_environment_of_a_record_names_what_extends_care_bench(offer: Offer)
     offer("mine", {plugins.DATASETS: {"a": "no_module:A", "b": "no_module:B"}}, version="0.3")
     offer("unrelated", {"console_scripts": {"d": "no_module:D"}})
     assert environment() == {**plain, "mine": "0.3"}
+
+
+RULES = """
+profile: mine
+seeds: [0, 1, 2, 3, 4]
+claims:
+  - {id: a, text: It is so., source: here, not_decided: nobody has looked}
+"""
+CLAIMS_MODULE = """
+from pathlib import Path
+PATH = Path(__file__).with_name("rules.yaml")
+MISSING = str(PATH.with_name("none.yaml"))
+NUMBER = 5
+"""
+
+
+@pytest.fixture
+def offered_rules(offer: Offer) -> Callable[[str, str], Path]:
+    """A package that offers rules for a profile under the name of the entry point."""
+
+    def make(name: str, held: str) -> Path:
+        sys.modules.pop("rules_of_a_test", None)
+        CLAIMS.loaded.clear()
+        folder = offer("mine", {plugins.CLAIMS: {name: f"rules_of_a_test:{held}"}}, {"rules_of_a_test": CLAIMS_MODULE})
+        (folder / "rules.yaml").write_text(RULES)
+        return folder
+
+    return make
+
+
+def test_a_package_brings_rules_for_its_profile(offered_rules: Callable[[str, str], Path], tmp_path: Path) -> None:
+    folder = offered_rules("mine", "PATH")
+    assert rules_for("mine", [tmp_path]) == folder / "rules.yaml"
+    assert rules_for("other", [tmp_path]) is None
+    reference = tmp_path / "reference" / "claims.yaml"
+    reference.parent.mkdir()
+    reference.write_text(RULES.replace("mine", "other"))
+    assert rules_for("mine", [tmp_path]) == folder / "rules.yaml"
+    assert rules_for("other", [tmp_path]) == reference
+    reference.write_text(RULES)
+    assert rules_for("mine", [tmp_path]) == reference  # a results folder's own rules come first
+
+
+@pytest.mark.parametrize(
+    ("name", "held", "reason"),
+    [
+        ("another", "PATH", "has rules for profile 'mine'; expected those for its own name, 'another'"),
+        ("mine", "NUMBER", "is no path; expected that of a YAML file"),
+        ("mine", "MISSING", "none.yaml"),
+    ],
+)
+def test_rules_that_cannot_be_used_are_reported_as_an_error_of_the_package(
+    offered_rules: Callable[[str, str], Path], tmp_path: Path, name: str, held: str, reason: str
+) -> None:
+    offered_rules(name, held)
+    with pytest.raises(CareBenchError, match=rf"'{name}' of package mine 1\.0 ") as caught:
+        rules_for(name, [tmp_path])
+    assert reason in str(caught.value)

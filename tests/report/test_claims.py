@@ -43,7 +43,9 @@ def collection(per_seed: PerSeed) -> Collection:
 def laid_out(
     collection: Collection, *claims: dict[str, Any], **changes: Any
 ) -> tuple[Table | Statements, Table] | None:
-    return claims_of(collection, (parse_claims(rules(*claims, **{**TEXTS, **changes}), "here"), "d" * 64))
+    return claims_of(
+        collection, (parse_claims(rules(*claims, **{**TEXTS, **changes}), "here"), "d" * 64, "reference/claims.yaml")
+    )
 
 
 def test_every_claim_has_a_row_with_its_verdict(collection: Collection) -> None:
@@ -150,7 +152,7 @@ def test_a_report_begins_with_the_claims(results: Path, tmp_path: Path, collecti
 
 
 def test_damaged_rules_are_one_line(results: Path) -> None:
-    assert read_rules(results) is None
+    assert read_rules(results, "small") is None
     path = results / "reference" / "claims.yaml"
     path.write_text(json.dumps(rules(claim({"metric": "wahba_eror"}), **TEXTS)))
     with pytest.raises(CareBenchError, match=r"claims\.yaml: claim C5: unknown metric of wahba-v1 'wahba_eror'"):

@@ -78,7 +78,10 @@ def test_verdicts_come_first_with_the_effects_of_those_that_are_decided(per_seed
     ]
     worse = claim({"direction": "higher"}, id="C7")
     unknown = claim({"datasets": ["proteins"]}, id="C8")
-    found = lines_of(small(records), rules=(parse_claims(rules(claim(), worse, unknown, **RULES), "here"), "d" * 64))
+    found = lines_of(
+        small(records),
+        rules=(parse_claims(rules(claim(), worse, unknown, **RULES), "here"), "d" * 64, "reference/claims.yaml"),
+    )
     # Mean difference -0.5; deviation 0.0158, over sqrt(5) and times 2.776 it is 0.0196.
     effect = "(difference -0.5000 [-0.5196, -0.4804])"
     assert found[1:5] == [
@@ -121,5 +124,5 @@ def test_rules_that_were_changed_after_the_run_are_named(per_seed: PerSeed) -> N
     ]
     before, now = (json.dumps(rules(claim({"smallest_effect": size}), **RULES)) for size in (-0.1, 0.0))
     kept = Collection("small", tuple(records), rules=before.encode())
-    found = lines_of(kept, rules=(parse_claims(json.loads(now), "here"), "d" * 64))
+    found = lines_of(kept, rules=(parse_claims(json.loads(now), "here"), "d" * 64, "reference/claims.yaml"))
     assert found[1] == "Rules changed after the run: C5."

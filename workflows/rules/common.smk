@@ -12,7 +12,7 @@ from snakemake.utils import update_config
 # The package of this checkout, whether or not one is installed.
 sys.path.insert(0, str(Path(workflow.basedir).resolve()))
 
-from care_bench.config.claims import read_claims  # noqa: E402
+from care_bench.config.offered_claims import rules_for  # noqa: E402
 from care_bench.config import parse_profile, read_yaml, parse_scalars  # noqa: E402
 from care_bench.errors import CareBenchError  # noqa: E402
 from care_bench.artifacts.environment import nvidia_gpus  # noqa: E402
@@ -31,20 +31,12 @@ def configuration():
     return content
 
 
-def rules_of(profile):
-    """The file of rules for claims, as a list: that of the results, or of this checkout; none for another profile."""
-    folders = (Path("results/reference"), Path(workflow.basedir, "results/reference"))
-    found = [folder / "claims.yaml" for folder in folders]
-    return [
-        str(path.absolute())
-        for path in [path for path in found if path.exists()][:1]
-        if read_claims(path)[0].profile == profile.name
-    ]
-
-
 try:
     PROFILE = parse_profile(configuration(), "profile")
-    RULES_FOR_CLAIMS = rules_of(PROFILE)
+    FOUND_RULES = rules_for(
+        PROFILE.name, (Path("results"), Path(workflow.basedir, "results"))
+    )
+    RULES_FOR_CLAIMS = [str(FOUND_RULES.absolute())] if FOUND_RULES else []
     JOBS_OF_PROFILE = PROFILE.jobs()
     IMPORTED_JOBS = PROFILE.imported_jobs()
 except CareBenchError as error:

@@ -1,1 +1,5 @@
-"""A method, a data set, an evaluation and a backbone for care_bench, found through entry points."""
+"""A method, a data set, an evaluation, a backbone and claims for care_bench, found through entry points."""
+
+from pathlib import Path
+
+CLAIMS = Path(__file__).with_name("claims.yaml")
