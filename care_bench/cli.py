@@ -281,10 +281,16 @@ def report(
     formats: Annotated[str, typer.Option("--format", help="Any of md,tex,html,csv.")] = "md,tex,html,csv",
     collection: Annotated[str | None, typer.Option("--collection", help="Report this collection or pin only.")] = None,
     print_all: Annotated[bool, typer.Option("--print", help="Print every table, not the short form.")] = False,
+    compare: Annotated[
+        tuple[str, str] | None, typer.Option("--compare", help="Instead: which numbers of two collections differ.")
+    ] = None,
 ) -> None:
     """Write the page and the tables, every number with its records, and print them in short."""
-    from care_bench.report.build import write_report
+    from care_bench.report.build import write_comparison, write_report
 
+    if compare is not None:
+        write_comparison(results, *compare)
+        return
     write_report(results, out, formats.split(","), collection, print_all=print_all)
 
 

@@ -17,6 +17,7 @@ from care_bench.artifacts.pin import collected, damaged_pins, pinned, pins_of, r
 from care_bench.errors import CareBenchError, unknown
 from care_bench.files import sha256_file
 from care_bench.report.claims import read_rules
+from care_bench.report.comparison import compare, comparison_csv, comparison_lines
 from care_bench.report.document import TITLE, build_section, glossary_section
 from care_bench.report.latex import table_files
 from care_bench.report.model import Document, Origin
@@ -120,6 +121,25 @@ def _read_all(results: Path) -> list[Collection]:
         if problems:
             raise CareBenchError("; ".join(problems.values()))
         return [*map(read_collection, folders), *pins]
+
+
+def write_comparison(results: Path, first: str, second: str) -> Path:
+    """Compare two collections or pins, print the largest differences, and write all of them.
+
+    Returns:
+        The file, `report/FIRST-against-SECOND/report.csv` in the results folder.
+
+    Raises:
+        CareBenchError: no such collection, or one that is not as it was made.
+    """
+    one, other = (_read_one(results, name) for name in (first, second))
+    found = compare(one.records, other.records)
+    names = (collection.key.replace("/", "-") for collection in (one, other))
+    (path,) = publish(results / "report" / "-against-".join(names), "report", {"report.csv": comparison_csv(found)})
+    shown = standard_output()
+    for line in (*comparison_lines(one, other, found), f"all differences: {path}"):
+        shown.print(Text(line), soft_wrap=True)
+    return path
 
 
 def _read_one(results: Path, name: str) -> Collection:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from care_bench.report.build import write_report
+from care_bench.report.build import write_comparison, write_report
 from care_bench.report.writers import FORMATS
 from care_bench.terminal import keeps
 
@@ -22,6 +22,12 @@ def report(
     formats: Annotated[str, typer.Option("--format", help=f"Any of {','.join(FORMATS)}.")] = ",".join(FORMATS),
     collection: Annotated[str | None, typer.Option("--collection", help="Report this collection or pin only.")] = None,
     print_all: Annotated[bool, typer.Option("--print", help="Print every table, not the short form.")] = False,
+    compare: Annotated[
+        tuple[str, str] | None, typer.Option("--compare", help="Instead: which numbers of two collections differ.")
+    ] = None,
 ) -> None:
     """Write the page and the tables, every number with its records, and print them in short."""
+    if compare is not None:
+        write_comparison(results, *compare)
+        return
     write_report(results, out, formats.split(","), collection, print_all=print_all)

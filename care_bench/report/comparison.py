@@ -1,0 +1,171 @@
+"""Two collections side by side: which numbers differ, and by how much of the spread over pretraining seeds."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean, stdev
+from typing import TypeAlias
+
+from care_bench.artifacts import Record
+from care_bench.artifacts.collection import Collection
+from care_bench.artifacts.record import Identity
+from care_bench.report.labels import labels, metric_label, variant_of
+from care_bench.report.statistics import number
+from care_bench.report.writers import csv_text
+
+SHOWN = 15
+"""Most differences that are printed; all are in the file."""
+WIDTH = 100
+HEADER = (
+    *("dataset", "row", "backbone", "epoch", "protocol", "metric", "representation", "first", "second", "difference"),
+    *("relative_difference", "standard_deviations", "seeds_first", "seeds_second", "records_first", "records_second"),
+)
+BySeed: TypeAlias = dict[int, Record]
+Groups: TypeAlias = dict[Identity, BySeed]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A number that two collections have, each the mean over its seeds.
+
+    Attributes:
+        first, second: its records by seed.
+        deviations: the difference over the standard deviation of one seed, pooled over both; None with fewer than two
+            seeds on either side, or where seeds do not differ.
+    """
+
+    first: BySeed
+    second: BySeed
+    deviations: float | None
+
+    @property
+    def means(self) -> tuple[float, float]:
+        """Mean over the seeds of the first and of the second collection."""
+        return _mean(self.first), _mean(self.second)
+
+    @property
+    def difference(self) -> float:
+        """Second minus first."""
+        first, second = self.means
+        return second - first
+
+    @property
+    def relative(self) -> float:
+        """Distance over the larger of the two."""
+        return abs(self.difference) / max(map(abs, self.means))
+
+    @property
+    def size(self) -> tuple[float, float]:
+        """What differences are ordered by: standard deviations, and where there are none the relative difference."""
+        return abs(self.deviations or 0.0), self.relative
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Numbers of two collections, each a mean over seeds.
+
+    Attributes:
+        equal: how many are equal to the bit, seed by seed.
+        differences: the others, the largest first.
+        only_first, only_second: how many one of them has alone.
+        other_version: how many were measured by another version of their protocol, which are not compared.
+    """
+
+    equal: int
+    differences: tuple[Difference, ...]
+    only_first: int
+    only_second: int
+    other_version: int
+
+
+def compare(first: Sequence[Record], second: Sequence[Record]) -> Comparison:
+    """Compare the numbers of two collections by data set, row, protocol, metric and epoch; profiles may differ."""
+    ours, theirs = _grouped(first), _grouped(second)
+    equal = other_version = 0
+    differences = []
+    for key in ours.keys() & theirs.keys():
+        one, other = ours[key], theirs[key]
+        versions = {record.protocol_version for found in (one, other) for record in found.values()}
+        if len(versions) > 1:
+            other_version += 1
+        elif {seed: record.value for seed, record in one.items()} == {s: record.value for s, record in other.items()}:
+            equal += 1
+        else:
+            differences.append(Difference(one, other, _deviations(one, other)))
+    differences.sort(key=lambda found: (*(-part for part in found.size), next(iter(found.first.values())).identity))
+    only = len(ours.keys() - theirs.keys()), len(theirs.keys() - ours.keys())
+    return Comparison(equal, tuple(differences), *only, other_version)
+
+
+def comparison_lines(first: Collection, second: Collection, found: Comparison) -> list[str]:
+    """Describe a comparison in a few lines for the terminal."""
+    lines = [
+        f"{name}: {one.key}, profile {one.profile}, {len(one.records)} records, code "
+        f"{', '.join(sorted({record.code_version for record in one.records}))}"
+        for name, one in (("first", first), ("second", second))
+    ]
+    lines += [
+        f"{found.equal} numbers are equal to the bit, {len(found.differences)} differ",
+        f"not compared: {found.only_first} in the first alone, {found.only_second} in the second, "
+        f"{found.other_version} by another version of their protocol",
+    ]
+    named = _names(found)
+    for one in found.differences[:SHOWN]:
+        record = next(iter(one.first.values()))
+        texts = " -> ".join(number(mean, record.unit) for mean in one.means)
+        spread = f"{one.relative:.2g} relative" if one.deviations is None else f"{one.deviations:+.2f} sd"
+        lines.append(f"{texts} ({spread}): {_what(record)}, {named[variant_of(record)]}, {record.dataset}")
+    if len(found.differences) > SHOWN:
+        lines.append(f"and {len(found.differences) - SHOWN} more")
+    return [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in lines]
+
+
+def comparison_csv(found: Comparison) -> str:
+    """Return all differences, the largest first."""
+    named = _names(found)
+    return csv_text(HEADER, (_row(one, named[variant_of(next(iter(one.first.values())))]) for one in found.differences))
+
+
+def _row(one: Difference, name: str) -> tuple[object, ...]:
+    record = next(iter(one.first.values()))
+    return (
+        *(record.dataset, name, record.backbone, "" if record.epoch is None else record.epoch),
+        *(record.protocol, record.metric, record.representation, *one.means, one.difference, one.relative),
+        "" if one.deviations is None else one.deviations,
+        *(len(one.first), len(one.second)),
+        *(" ".join(found.id for found in side.values()) for side in (one.first, one.second)),
+    )
+
+
+def _what(record: Record) -> str:
+    epoch = "" if record.epoch is None else f", epoch {record.epoch}"
+    return f"{metric_label(record.metric)} of the {record.representation} ({record.protocol}{epoch})"
+
+
+def _names(found: Comparison) -> dict[object, str]:
+    rows = {variant_of(record) for one in found.differences for record in one.first.values()}
+    return dict(labels(rows).items())
+
+
+def _grouped(records: Sequence[Record]) -> Groups:
+    """Return what is measured, whatever profile and seed -> its records by seed; missing values are left out."""
+    found: Groups = {}
+    for record in sorted(records, key=lambda record: record.seed):
+        if record.value is not None:
+            found.setdefault(record.identity._replace(profile="", seed=0), {})[record.seed] = record
+    return found
+
+
+def _mean(records: BySeed) -> float:
+    return fmean(record.value for record in records.values() if record.value is not None)
+
+
+def _deviations(first: BySeed, second: BySeed) -> float | None:
+    if min(len(first), len(second)) < 2:
+        return None
+    one, other = ([record.value or 0.0 for record in found.values()] for found in (first, second))
+    degrees = len(one) + len(other) - 2
+    pooled = math.sqrt(((len(one) - 1) * stdev(one) ** 2 + (len(other) - 1) * stdev(other) ** 2) / degrees)
+    return (fmean(other) - fmean(one)) / pooled if pooled else None

@@ -1,0 +1,88 @@
+"""Two collections side by side, with differences worked out by hand."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from care_bench.artifacts import Record
+from care_bench.artifacts.collection import collect
+from care_bench.report.comparison import compare
+from tests.commands import run_care_bench
+from tests.sample_records import write_runs
+
+Make = Callable[..., Record]
+
+
+@pytest.fixture
+def sides(record: Make) -> tuple[list[Record], list[Record]]:
+    """Of the first collection 2 on average, of the second 4; numbers of one seed; equal ones; and others."""
+    first = [
+        *(record(seed=seed, metric="gamma", value=value) for seed, value in enumerate((1.0, 3.0))),
+        *(record(seed=seed, metric="wahba_error", value=0.5) for seed in range(2)),
+        record(seed=0, metric="uniformity", value=10.0),
+        record(seed=0, metric="top1", value=1.0, protocol_version=1),
+        record(seed=0, metric="invariance", value=1.0),
+        record(seed=0, metric="gamma_median", value=None, reason="collapsed", n=0),
+    ]
+    second = [
+        *(record(profile="other", seed=seed, metric="gamma", value=value) for seed, value in enumerate((2.0, 6.0))),
+        *(record(profile="other", seed=seed, metric="wahba_error", value=0.5) for seed in range(2)),
+        record(profile="other", seed=0, metric="uniformity", value=11.0),
+        record(profile="other", seed=0, metric="top1", value=1.5, protocol_version=2),
+        record(profile="other", seed=0, metric="gamma_median", value=0.1),
+        record(profile="other", seed=0, metric="gamma", epoch=10, value=0.1),
+    ]
+    return first, second
+
+
+def test_differences_are_those_worked_out_by_hand(sides: tuple[list[Record], list[Record]]) -> None:
+    found = compare(*sides)
+    assert (found.equal, found.only_first, found.only_second, found.other_version) == (1, 1, 2, 1)
+    gamma, uniformity = found.differences  # the one with a spread comes first
+    assert gamma.means == (2.0, 4.0)
+    assert gamma.difference == 2.0
+    assert gamma.relative == 0.5
+    assert gamma.deviations == pytest.approx(2 / math.sqrt((2 + 8) / 2))  # variances 2 and 8 with ddof 1
+    assert uniformity.deviations is None
+    assert uniformity.relative == pytest.approx(1 / 11)
+
+
+def test_the_same_seeds_in_another_order_are_equal_and_other_seeds_are_not(record: Make) -> None:
+    first = [record(seed=seed, value=float(seed)) for seed in (0, 1)]
+    assert compare(first, first[::-1]).equal == 1
+    moved = [record(seed=seed + 1, value=float(seed)) for seed in (0, 1)]
+    (difference,) = compare(first, moved).differences
+    assert difference.difference == 0.0  # other seeds with the same mean: not equal, and not apart
+    assert difference.size == (0.0, 0.0)
+
+
+def test_the_command_prints_and_writes_them(sides: tuple[list[Record], list[Record]], tmp_path: Path) -> None:
+    for name, records in zip(("one", "two"), sides, strict=True):
+        collect(write_runs(tmp_path / name, records), tmp_path / "collected" / name)
+    ended = run_care_bench("report", tmp_path, "--compare", "one", "collected/two")
+    assert ended.returncode == 0, ended.stderr
+    lines = ended.stdout.splitlines()
+    assert lines[2] == "1 numbers are equal to the bit, 2 differ"
+    assert "not compared: 1 in the first alone, 2 in the second, 1 by another version" in lines[3]
+    assert lines[4].startswith("2.000 -> 4.000 (+0.89 sd): γ, mean of the ")
+    assert max(map(len, lines[:-1])) <= 100
+    path = tmp_path / "report" / "collected-one-against-collected-two" / "report.csv"
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["metric"] for row in rows] == ["gamma", "uniformity"]
+    assert [float(rows[0][key]) for key in ("first", "second", "difference")] == [2.0, 4.0, 2.0]
+    ids = {record.id for side in sides for record in side}
+    assert {name for row in rows for key in ("records_first", "records_second") for name in row[key].split()} <= ids
+
+
+def test_an_unknown_collection_is_one_line(sides: tuple[list[Record], list[Record]], tmp_path: Path) -> None:
+    collect(write_runs(tmp_path / "one", sides[0]), tmp_path / "collected" / "one")
+    ended = run_care_bench("report", tmp_path, "--compare", "one", "onne")
+    assert ended.returncode == 2
+    assert "unknown collection 'onne': did you mean 'one'" in ended.stderr
+    assert not (tmp_path / "report").exists()
