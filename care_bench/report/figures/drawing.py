@@ -32,7 +32,7 @@ WIDTH = 7.6
 """Width of a figure in inches: text is readable on a page and over both columns of a paper."""
 PER_ROW = 3
 DPI = 300
-HANDLE, LETTER = 0.55, 0.066
+HANDLE, LETTER = 0.55, 0.06
 """Width of a marker with its gaps, and of a letter, in inches, in a legend."""
 _STYLE = {
     "font.size": 8,
@@ -161,7 +161,7 @@ def legend(canvas: Canvas, panels: Sequence[Axes], columns: int, cell: Axes | No
     if cell is not None:
         cell.set_visible(True)
         cell.axis("off")
-        cell.legend(list(handles.values()), list(handles), loc="center", fontsize=7, **spacing).set_in_layout(False)
+        cell.legend(list(handles.values()), list(handles), loc="center", fontsize=6.5, **spacing).set_in_layout(False)
         return
     width, height = canvas.get_size_inches()
     spacing["ncols"] = columns = min(columns, max(1, int(width / (HANDLE + LETTER * max(map(len, handles))))))
