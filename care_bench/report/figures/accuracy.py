@@ -6,17 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from care_bench.names import IMPORTED
-from care_bench.report.figures.drawing import (
-    GREY,
-    MARKERS,
-    PAPER,
-    Look,
-    family_looks,
-    label_points,
-    laid_out,
-    legend,
-    small_multiples,
-)
+from care_bench.report.figures.drawing import laid_out, legend, small_multiples
+from care_bench.report.figures.looks import GREY, MARKERS, PAPER, Look, family_looks
+from care_bench.report.figures.placing import label_points
 from care_bench.report.figures.plots import Plot
 from care_bench.report.figures.rows import REFERENCES, Measure, Rows
 from care_bench.report.labels import Variant

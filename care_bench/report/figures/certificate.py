@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from care_bench.names import REPRESENTATIONS, Representation
-from care_bench.report.figures.drawing import GREY, PAPER, legend, looks, small_multiples
+from care_bench.report.figures.drawing import legend, small_multiples
+from care_bench.report.figures.looks import GREY, PAPER, looks
 from care_bench.report.figures.plots import Plot
 from care_bench.report.figures.rows import Measure, Rows
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from care_bench.names import UNINFORMED
-from care_bench.report.figures.drawing import INK, PAPER, log_axis, looks, role_looks, row_axis, small_multiples
+from care_bench.report.figures.drawing import log_axis, row_axis, small_multiples
+from care_bench.report.figures.looks import INK, PAPER, looks, role_looks
 from care_bench.report.figures.plots import Plot
 from care_bench.report.figures.rows import REFERENCES, Measure, Rows
 from care_bench.report.labels import Variant

@@ -7,17 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from care_bench.names import REPRESENTATIONS, Representation
-from care_bench.report.figures.drawing import (
-    GREY,
-    Look,
-    legend,
-    log_axis,
-    looks,
-    role_looks,
-    row_axis,
-    small_multiples,
-    whiskers,
-)
+from care_bench.report.figures.drawing import legend, log_axis, row_axis, small_multiples, whiskers
+from care_bench.report.figures.looks import GREY, Look, looks, role_looks
 from care_bench.report.figures.plots import INTERVAL, Plot, numbers
 from care_bench.report.figures.rows import GAMMA, HELD_OUT, MOVED, PROBES, REFERENCES, Measure, Rows
 from care_bench.report.labels import Variant

@@ -5,11 +5,11 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
-from care_bench.report.labels import METHODS, Variant, method_label, position
+from care_bench.report.figures.looks import GREY, GRID, INK, PAPER, Look
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -20,19 +20,12 @@ if TYPE_CHECKING:
 Form: TypeAlias = Literal["svg", "pdf", "png"]
 
 MISSING = "The figure {!r} needs matplotlib: install care-bench[report]."
-OKABE_ITO = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#7F7F7F")
-"""Colours of Okabe and Ito, with a grey in place of the black, which is that of text."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<", ">")
-LINES = ("-", "--", "-.", ":")
-INK, GREY, GRID, PAPER = "#1b1f24", "#59636e", "#d1d9e0", "#fefefe"
-"""Text, lesser text and lines, grids, and the edges of markers."""
 DARK = {INK: "#e6edf3", GREY: "#9aa5b1", GRID: "#3a424b", PAPER: "#0f1419", "#0072B2": "#4aa3df"}
 """Colours of a page in light -> in dark; the others are seen on both."""
 WIDTH = 7.6
 """Width of a figure in inches: text is readable on a page and over both columns of a paper."""
-PER_ROW = 3
 DPI = 300
-HANDLE, LETTER = 0.55, 0.066
+HANDLE, LETTER = 0.55, 0.06
 """Width of a marker with its gaps, and of a letter, in inches, in a legend."""
 _STYLE = {
     "font.size": 8,
@@ -84,25 +77,6 @@ ROUND = (
 """Places of the numbers on a logarithmic axis, of which the first that gives three is taken."""
 
 
-class Look(NamedTuple):
-    """How a row or group is drawn: neighbours differ in all three, so that grey print tells them apart."""
-
-    colour: str
-    marker: str
-    line: str
-
-    @property
-    def keys(self) -> dict[str, Any]:
-        """Arguments of a line with markers."""
-        return {
-            "color": self.colour,
-            "marker": self.marker,
-            "linestyle": self.line,
-            "markeredgecolor": PAPER,
-            "markeredgewidth": 0.4,
-        }
-
-
 def drawable() -> bool:
     """Whether matplotlib is installed."""
     try:
@@ -110,18 +84,6 @@ def drawable() -> bool:
     except ImportError:
         return False
     return True
-
-
-def looks(number: int) -> list[Look]:
-    """Return distinct looks."""
-    return [
-        Look(
-            OKABE_ITO[place % len(OKABE_ITO)],
-            MARKERS[(place + place // len(OKABE_ITO)) % len(MARKERS)],
-            LINES[(place + place // len(OKABE_ITO)) % len(LINES)],
-        )
-        for place in range(number)
-    ]
 
 
 def small_multiples(
@@ -161,7 +123,7 @@ def legend(canvas: Canvas, panels: Sequence[Axes], columns: int, cell: Axes | No
     if cell is not None:
         cell.set_visible(True)
         cell.axis("off")
-        cell.legend(list(handles.values()), list(handles), loc="center", fontsize=7, **spacing).set_in_layout(False)
+        cell.legend(list(handles.values()), list(handles), loc="center", fontsize=6.5, **spacing).set_in_layout(False)
         return
     width, height = canvas.get_size_inches()
     spacing["ncols"] = columns = min(columns, max(1, int(width / (HANDLE + LETTER * max(map(len, handles))))))
@@ -184,43 +146,6 @@ def log_axis(panel: Axes, which: Literal["x", "y"]) -> None:
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
-
-
-def apart(positions: Sequence[float], gap: float) -> list[float]:
-    """Return positions, in their order, that are at least ``gap`` apart and as near to where they were as can be."""
-    order = sorted(range(len(positions)), key=lambda index: positions[index])
-    # Blocks of labels that touch: their first place is the mean of what their members ask for.
-    blocks: list[tuple[float, int]] = []
-    for index in order:
-        blocks.append((positions[index], 1))
-        while len(blocks) > 1 and blocks[-2][0] + gap * blocks[-2][1] > blocks[-1][0]:
-            (low, lower), (high, upper) = blocks[-2:]
-            blocks[-2:] = [((low * lower + (high - gap * lower) * upper) / (lower + upper), lower + upper)]
-    spread = [first + gap * step for first, size in blocks for step in range(size)]
-    found = [0.0] * len(positions)
-    for index, place in zip(order, spread, strict=True):
-        found[index] = place
-    return found
-
-
-def label_ends(panel: Axes, ends: Sequence[tuple[float, float, str, str]], size: float = 7) -> None:
-    """Write labels right of the ends of curves, apart from each other.
-
-    Args:
-        panel: with its limits as they stay.
-        ends: x, y, text and colour of each.
-        size: of the letters, in points.
-    """
-    if not ends:
-        return
-    heights = [panel.transData.transform((x, y))[1] for x, y, *_ in ends]
-    gap = size * 1.15 * panel.figure.dpi / 72
-    for (x, y, text, colour), was, now in zip(ends, heights, apart(heights, gap), strict=True):
-        shift = (now - was) * 72 / panel.figure.dpi
-        panel.annotate(
-            text, (x, y), (6, shift), textcoords="offset points", va="center", fontsize=size, color=colour,
-            annotation_clip=False,
-        )  # fmt: skip
 
 
 def drawn(draw: Callable[[], Canvas], forms: Sequence[Form]) -> list[bytes]:
@@ -267,60 +192,7 @@ def _for_pages(svg: bytes) -> bytes:
     return re.sub(r"(<svg [^>]*>\n)", lambda match: match[1] + style, text, count=1).encode()
 
 
-def family_looks(rows: Iterable[Variant]) -> dict[str, tuple[str, Look]]:
-    """Return label and look of the methods that wrap others, by method; "" stands for the base methods."""
-    wrapping = dict.fromkeys(row.method for row in rows if row.base)
-    names = ["", *sorted(wrapping, key=lambda method: position(method, ("care", *METHODS)))]
-    labels = ["the base method alone", *map(method_label, names[1:])]
-    return dict(zip(names, zip(labels, looks(len(names)), strict=True), strict=True))
-
-
-def role_looks(rows: Iterable[Variant], references: Collection[str]) -> dict[Variant, Look]:
-    """Return the looks of rows: base methods, each method that wraps one, and reference rows differ."""
-    found = list(rows)
-    named = family_looks(found)
-    return {
-        row: Look(GREY, "X", ":") if row.method in references else named[row.method if row.base else ""][1]
-        for row in found
-    }
-
-
 def row_axis(panel: Axes, names: Sequence[str], most: int) -> None:
     """Name rows on a vertical axis from above, with room for ``most``."""
     panel.set_yticks(range(len(names)), names)
     panel.set_ylim(most - 0.4, -0.6)
-
-
-def label_points(panel: Axes, points: Sequence[tuple[float, float, str]], size: float = 6) -> None:
-    """Write short labels beside points, each on the side where it covers fewest labels and points.
-
-    Args:
-        panel: of a canvas that was drawn once, with its limits as they stay.
-        points: x, y and text of each.
-        size: of the letters, in points.
-    """
-    scale = panel.figure.dpi / 72
-    centres = [tuple(panel.transData.transform((x, y))) for x, y, _ in points]
-    taken = [(x - 3 * scale, y - 3 * scale, x + 3 * scale, y + 3 * scale) for x, y in centres]
-    for (x, y), (at, height, text) in zip(centres, points, strict=True):
-        wide, high = 0.32 * size * len(text) * scale, 0.4 * size * scale
-        reach = 4.5 * scale
-        places = [(x + dx * (reach + wide), y + dy * (reach + high)) for dx, dy in _SIDES]
-        boxes = [(px - wide, py - high, px + wide, py + high) for px, py in places]
-        best = min(range(len(boxes)), key=lambda place: sum(_common(boxes[place], box) for box in taken))
-        taken.append(boxes[best])
-        offset = ((places[best][0] - x) / scale, (places[best][1] - y) / scale)
-        panel.annotate(
-            text, (at, height), offset, textcoords="offset points", ha="center", va="center", fontsize=size, zorder=4,
-            annotation_clip=False,
-        )  # fmt: skip
-
-
-_SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (0.8, -0.8), (-0.8, 0.8), (-0.8, -0.8))
-
-
-def _common(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return the area that two boxes share."""
-    wide = min(one[2], other[2]) - max(one[0], other[0])
-    high = min(one[3], other[3]) - max(one[1], other[1])
-    return max(wide, 0) * max(high, 0)

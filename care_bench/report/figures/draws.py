@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
 
-from care_bench.report.figures.drawing import INK, MARKERS, PAPER, WIDTH, small_multiples
+from care_bench.report.figures.drawing import WIDTH, small_multiples
+from care_bench.report.figures.looks import INK, MARKERS, PAPER
 from care_bench.report.figures.plots import Plot
 from care_bench.report.figures.rows import WAHBA, Place, Rows
 from care_bench.report.labels import Variant, method_label

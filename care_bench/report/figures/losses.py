@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes
 from care_bench.names import GRADIENT_RATIO
-from care_bench.report.figures.drawing import Look, legend, log_axis, looks, small_multiples
+from care_bench.report.figures.drawing import legend, log_axis, small_multiples
+from care_bench.report.figures.looks import Look, looks
 from care_bench.report.figures.plots import Plot
 from care_bench.runs.folder import RunFolder
 from care_bench.untrusted import decoding, read_bytes

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from care_bench.artifacts.settings import Setting
-from care_bench.report.figures.drawing import PAPER, Look, label_ends, log_axis, looks, small_multiples, whiskers
+from care_bench.report.figures.drawing import log_axis, small_multiples, whiskers
+from care_bench.report.figures.looks import PAPER, Look, looks
+from care_bench.report.figures.placing import label_ends
 from care_bench.report.labels import natural
 from care_bench.report.statistics import Summary
 

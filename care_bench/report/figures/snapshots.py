@@ -6,16 +6,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
 from care_bench.names import GRADIENT_RATIO
-from care_bench.report.figures.drawing import (
-    GREY,
-    WIDTH,
-    Look,
-    family_looks,
-    legend,
-    log_axis,
-    small_multiples,
-    whiskers,
-)
+from care_bench.report.figures.drawing import WIDTH, legend, log_axis, small_multiples, whiskers
+from care_bench.report.figures.looks import GREY, Look, family_looks
 from care_bench.report.figures.plots import INTERVAL, Plot, numbers
 from care_bench.report.figures.rows import GAMMA, MOVED, Measure, Rows
 from care_bench.report.labels import Variant

@@ -6,7 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from care_bench.report.figures.drawing import GREY, INK, looks, small_multiples, whiskers
+from care_bench.report.figures.drawing import small_multiples, whiskers
+from care_bench.report.figures.looks import GREY, INK, looks
 from care_bench.report.figures.plots import INTERVAL, Plot, numbers
 from care_bench.report.figures.rows import GAMMA, HELD_OUT, MOVED, PROBES, Measure, Place, Rows
 from care_bench.report.labels import Variant, method_label

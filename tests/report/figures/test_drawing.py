@@ -10,7 +10,9 @@ from xml.etree import ElementTree
 import pytest
 from matplotlib.figure import Figure as Canvas
 
-from care_bench.report.figures.drawing import DARK, INK, apart, drawn, label_points, log_axis, looks, small_multiples
+from care_bench.report.figures.drawing import DARK, drawn, log_axis, small_multiples
+from care_bench.report.figures.looks import INK, looks
+from care_bench.report.figures.placing import apart, label_points
 from tests.sample_records import ROOT
 
 DRAW = """
