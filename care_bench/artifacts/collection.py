@@ -137,7 +137,7 @@ def read_collection(folder: Path, pinned: bool = False) -> Collection:
     """
     if absent(folder / Manifest.NAME) and not pinned:
         raise CareBenchError(f"missing {folder / Manifest.NAME}: {folder} is no whole collection; {HOW_TO_COLLECT}")
-    manifest = _load(folder)
+    manifest = _load(folder, pinned)
     date = manifest.about.get("date")
     if pinned and not isinstance(date, str):
         raise CareBenchError(f"{folder / Manifest.NAME} has no date: it is not the manifest of a pin")
@@ -222,12 +222,16 @@ def _check_replaceable(folder: Path, about: Mapping[str, str | list[str]], repla
         )
 
 
-def _load(folder: Path) -> Manifest:
+def _load(folder: Path, pinned: bool = False) -> Manifest:
     """Read the manifest of a collection or a pin."""
     manifest = Manifest.load(folder)
     profile, source = manifest.about.get("profile"), manifest.about.get("made_from")
-    files = {CSV, PARQUET} | ({PROFILE} if source == FROM_PROFILE else set())
+    files = {PARQUET} | ({PROFILE} if source == FROM_PROFILE else set())
     held = set(manifest.files) - ({RULES} if source == FROM_PROFILE else set())  # not every profile has rules
+    if pinned:
+        held.discard(CSV)  # older pins have it
+    else:
+        files.add(CSV)
     if not isinstance(profile, str) or source not in (FROM_PROFILE, FROM_RECORDS) or held != files:
         raise CareBenchError(f"{folder / Manifest.NAME} is not the manifest of a collection")
     return manifest
