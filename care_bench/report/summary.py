@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -79,9 +80,15 @@ def _rows(table: Table, room: int) -> Iterator[str]:
     label = min(max([len(table.title), *(len(name) for name, _ in shown)]), WIDTH - sum(widths) - 2 * len(widths))
     for name, cells in [(table.title, headers), *((name, text) for (name, _), text in zip(shown, texts, strict=True))]:
         columns = (f"  {_shorten(text, width):>{width}}" for text, width in zip(cells, widths, strict=True))
-        yield f"{_shorten(name, label):<{label}}{''.join(columns)}".rstrip()
+        yield f"{_shorten(_row_name(name, label), label):<{label}}{''.join(columns)}".rstrip()
     if len(shown) < len(table.lines):
         yield f"and {len(table.lines) - len(shown)} rows more, in the page"
+
+
+def _row_name(name: str, width: int) -> str:
+    """Return the label of a row, or where it is too long the variant's name, which stands in brackets at its end."""
+    variant = re.search(r" \[([^][]+)\]$", name)
+    return variant[1] if variant and len(name) > width else name
 
 
 def _one_line(section: Section) -> str:

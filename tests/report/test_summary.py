@@ -19,7 +19,7 @@ from care_bench.report.model import Document
 from care_bench.report.summary import LINES, WIDTH, summary_lines
 from tests.evidence.made import claim, rules
 from tests.report.laid_out import NO_PAPER, small
-from tests.sample_records import write_runs
+from tests.sample_records import make_record, write_runs
 
 PerSeed = Callable[..., list[Record]]
 PAGE = [Path("out/index.html"), Path("out/report.md")]
@@ -56,6 +56,19 @@ def test_one_row_per_method_with_three_metrics(per_seed: PerSeed) -> None:
     assert found[4].split()[1:] == ["81.00", "±", "2.48", "0.6000", "±", "0.2484", "0.2500", "±", "0.0000"]
     assert found[5].split()[4:] == ["91.00", "±", "12.71", "(n=2)", "-", "-"]
     assert found[6:] == ["page: out/index.html (beside it: report.md)"]
+
+
+def test_rows_that_differ_at_the_end_of_a_long_label_are_told_apart() -> None:
+    names = ("care-with-a-rather-long-name-and-weight-0.03", "care-with-a-rather-long-name-and-weight-0.3")
+    records = [
+        make_record(
+            method="care", base="barlow_twins", fidelity="released-code", variant=name, metric=metric, value=0.5
+        )
+        for name in names
+        for metric in ("held_out_wahba", "gamma_median", "top1")
+    ]
+    found = lines_of(small(records))
+    assert [line.split("  ")[0] for line in found if line.startswith("care-")] == list(names)
 
 
 def test_many_rows_and_collections_are_counted(per_seed: PerSeed) -> None:
