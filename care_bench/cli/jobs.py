@@ -1,0 +1,66 @@
+"""Commands of the workflow: jobs of several runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from care_bench.cli.app import DATA, Data, app, check_versions
+from care_bench.terminal import keeps
+
+Runs = Annotated[Path, typer.Argument(metavar="RUNS", help="JSON list of run configurations.")]
+RunsFolder = Annotated[Path, typer.Option("--runs", help="Folder of all runs.")]
+Logs = Annotated[Path, typer.Option("--logs", help="Folder of the logs of runs.")]
+Summary = Annotated[Path, typer.Option("--out", help="JSON file to write: run -> SHA-256 of its result.")]
+
+
+@app.command("pretrain-runs")
+@keeps("finished runs and the last checkpoint are kept; the same command continues")
+def pretrain_runs(file: Runs, runs: RunsFolder, logs: Logs, out: Summary, data: Data = DATA) -> None:
+    """Pretrain the runs of a job of the workflow, one after another."""
+    check_versions()
+    from care_bench.jobs import pretrain_runs as work
+
+    work(file, runs, data, logs, out)
+
+
+@app.command("evaluate-runs")
+@keeps("the records of finished evaluations are kept; the same command continues")
+def evaluate_runs(
+    file: Runs,
+    settings: Annotated[Path, typer.Option("--settings", help="Evaluation settings (JSON or YAML).")],
+    runs: RunsFolder,
+    logs: Logs,
+    out: Summary,
+    data: Data = DATA,
+) -> None:
+    """Evaluate the runs of a job of the workflow, one after another."""
+    from care_bench.config import read_evaluation
+
+    chosen = read_evaluation(settings)
+    check_versions()
+    from care_bench.jobs import evaluate_runs as work
+
+    work(file, chosen, runs, data, logs, out)
+
+
+@app.command("measure-runs")
+@keeps("the records of measured encoders are kept; the same command continues")
+def measure_runs(
+    file: Runs,
+    settings: Annotated[Path, typer.Option("--settings", help="Evaluation settings (JSON or YAML).")],
+    runs: RunsFolder,
+    logs: Logs,
+    out: Summary,
+    data: Data = DATA,
+) -> None:
+    """Measure the imported encoders of a job of the workflow, one after another."""
+    from care_bench.config import read_evaluation
+
+    chosen = read_evaluation(settings)
+    check_versions()
+    from care_bench.jobs import measure_runs as work
+
+    work(file, chosen, runs, data, logs, out)
