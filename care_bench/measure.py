@@ -14,9 +14,11 @@ from care_bench.artifacts.evaluated import RECORDS
 from care_bench.config import EvaluationConfig, read_evaluation
 from care_bench.config.imported import ImportedSettings
 from care_bench.config.imported_run import ImportedConfig
+from care_bench.config.run import AugmentationConfig, RotationAugmentationConfig
 from care_bench.data import DATASETS, PreparedDataset, load, read_own
 from care_bench.errors import CareBenchError, unknown
 from care_bench.evaluation.imported import Measured, default_augmentation, measure_imported
+from care_bench.files import canonical_json
 from care_bench.names import check_file_name
 from care_bench.untrusted import absent
 
@@ -81,12 +83,21 @@ def measure(
     if off:
         chosen = chosen.model_copy(update={"augmentation": replace(default_augmentation(found), **off)})
     config = ImportedConfig(profile=PROFILE, dataset=found.name, variant=out.name, imported=imported, threads=threads)
-    _check_own(out, config)
+    _check_own(out, config, _recorded(chosen, found))
     return measure_imported(config, found, chosen, out, say)
 
 
-def _check_own(out: Path, config: ImportedConfig) -> None:
-    """Check that a folder has no records of another encoder or data set, which would be lost.
+def _recorded(settings: EvaluationConfig, dataset: PreparedDataset) -> dict[str, Any]:
+    """Return the settings as records have them."""
+    usual: AugmentationConfig = RotationAugmentationConfig(kind="rotation")
+    if dataset.kind == "image":
+        usual = default_augmentation(dataset)
+    recorded: dict[str, Any] = json.loads(canonical_json(settings.recorded_under(settings.augmentation or usual)))
+    return recorded
+
+
+def _check_own(out: Path, config: ImportedConfig, evaluation: dict[str, Any]) -> None:
+    """Check that a folder has no records of another encoder, data set or evaluation, which would be lost.
 
     Raises:
         CareBenchError: it has.
@@ -98,12 +109,17 @@ def _check_own(out: Path, config: ImportedConfig) -> None:
         first = read_records(path)[0]
         settings = json.loads(first.config)["settings"]
         there = (settings["encoder"], settings["weights"], first.dataset)
+        measured = json.loads(first.evaluation)
     except (CareBenchError, ValueError, LookupError, TypeError):
         return  # damaged, and replaced by what is measured now
     wanted = config.imported.recorded()
     if there != (wanted["encoder"], wanted["weights"], config.dataset):
         what = f"{there[0]} with {'no weights' if there[1] is None else there[1]} on {there[2]}"
         raise CareBenchError(f"--out {out} has the records of {what}, which would be lost; expected another folder")
+    if differ := sorted(key for key in measured.keys() | evaluation.keys() if measured.get(key) != evaluation.get(key)):
+        raise CareBenchError(
+            f"--out {out} has records with another {', '.join(differ)}, which would be lost; expected another folder"
+        )
 
 
 def _dataset(name: str, data: Path, most: int | None, skip_broken: bool) -> PreparedDataset:

@@ -75,7 +75,7 @@ def _found(results: Path, name: str) -> tuple[Collection, Record]:
     pins = read_pins(results)
     found = {one.id: (pin, one) for pin in pins for one in pin.records if one.id.startswith(wanted)}
     if not found:
-        raise CareBenchError(f"no pinned record has the id {name}; expected one that a report or records.csv shows")
+        raise CareBenchError(f"no pinned record has the id {name}; expected one that a report of the pin shows")
     if len(found) > 1:
         raise CareBenchError(f"--rerun {name}: {len(found)} records begin so, such as {', '.join(sorted(found)[:3])}")
     return next(iter(found.values()))

@@ -150,6 +150,8 @@ def agreement_lines(collection: Collection, pins: Iterable[Collection]) -> list[
 def _remarks(collection: Collection) -> list[str]:
     """Say what a reader has to know before any number."""
     lines = []
+    if few := sorted({record.samples for record in collection.records if record.samples is not None}):
+        lines.append(f"Measured on at most {', '.join(map(str, few))} samples of each split: a check, no result.")
     if len({record.seed for record in collection.records}) == 1:
         lines.append("One seed proves nothing: no ranking follows from these tables.")
     if any(record.code_version.endswith(".dirty") for record in collection.records):

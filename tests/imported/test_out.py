@@ -39,12 +39,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
-def measure(folder: Path, data: Path, name: str, out: str = "mine", dataset: str = "digits") -> Ended:
+def measure(folder: Path, data: Path, name: str, *options: str, out: str = "mine") -> Ended:
     path = folder / "encoders.py"
     path.write_text(ENCODERS)
     return run_care_bench(
-        "measure", "--encoder", f"{path}:{name}", "--dataset", dataset, "--data", data, "--out", folder / out,
-        "--samples", "24",
+        "measure", "--encoder", f"{path}:{name}", "--dataset", "digits", "--data", data, "--out", folder / out,
+        "--samples", "24", *options,
     )  # fmt: skip
 
 
@@ -55,7 +55,12 @@ def test_records_of_another_encoder_are_not_replaced(data: Path, tmp_path: Path)
     assert ended.returncode == 2
     assert "has the records of encoders.py:First with no weights on digits, which would be lost" in ended.stderr
     assert (tmp_path / "mine" / "records.jsonl").read_bytes() == records
-    assert measure(tmp_path, data, "First").returncode == 0  # the same encoder again
+    for options, differs in ((("--samples", "20"), "samples"), (("--augment", "crop"), "augmentation")):
+        ended = measure(tmp_path, data, "First", *options)
+        assert ended.returncode == 2
+        assert f"has records with another {differs}, which would be lost" in ended.stderr
+        assert (tmp_path / "mine" / "records.jsonl").read_bytes() == records
+    assert measure(tmp_path, data, "First").returncode == 0  # the same again
 
 
 def test_a_failure_leaves_no_folder(data: Path, tmp_path: Path) -> None:

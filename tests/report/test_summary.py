@@ -48,14 +48,21 @@ def test_one_row_per_method_with_three_metrics(per_seed: PerSeed) -> None:
     assert found[0] == "Collection collected/small: 5 runs, seeds 3 (0 to 2), 20 records; digits"
     assert found[1].startswith("top-1 of the features (cached-v1); rotation, held out of the projection (held-out-")
     # By hand: t(0.975; 2) = 4.3027 times 1 over sqrt(3) is 2.48, times 0.1 it is 0.2484; t(0.975; 1) = 12.7062.
-    assert [line.split("  ")[0] for line in found[3:6]] == [
+    assert [line.split("  ")[0] for line in found[4:7]] == [
         "digits (convnet)",
         "SimCLR",
         "CARE (SimCLR), paper fidelity",
     ]
-    assert found[4].split()[1:] == ["81.00", "±", "2.48", "0.6000", "±", "0.2484", "0.2500", "±", "0.0000"]
-    assert found[5].split()[4:] == ["91.00", "±", "12.71", "(n=2)", "-", "-"]
-    assert found[6:] == ["page: out/index.html (beside it: report.md)"]
+    assert found[3] == "Mean ± half-width of the 95 % interval over seeds."
+    assert found[5].split()[1:] == ["81.00", "±", "2.48", "0.6000", "±", "0.2484", "0.2500", "±", "0.0000"]
+    assert found[6].split()[4:] == ["91.00", "±", "12.71", "(n=2)", "-", "-"]
+    assert found[7:] == ["page: out/index.html (beside it: report.md)"]
+
+
+def test_one_seed_has_no_interval_and_few_samples_are_said_first() -> None:
+    found = lines_of(small([make_record(metric="held_out_wahba", value=0.5, samples=64)]))
+    assert "Measured on at most 64 samples of each split: a check, no result." in found
+    assert not any("half-width" in line for line in found)
 
 
 def test_rows_that_differ_at_the_end_of_a_long_label_are_told_apart() -> None:
