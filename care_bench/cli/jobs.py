@@ -13,6 +13,7 @@ from care_bench.terminal import keeps
 Runs = Annotated[Path, typer.Argument(metavar="RUNS", help="JSON list of run configurations.")]
 RunsFolder = Annotated[Path, typer.Option("--runs", help="Folder of all runs.")]
 Logs = Annotated[Path, typer.Option("--logs", help="Folder of the logs of runs.")]
+Evaluation = Annotated[Path, typer.Option("--settings", help="Evaluation settings (JSON or YAML).")]
 Summary = Annotated[Path, typer.Option("--out", help="JSON file to write: run -> SHA-256 of its result.")]
 
 
@@ -30,7 +31,7 @@ def pretrain_runs(file: Runs, runs: RunsFolder, logs: Logs, out: Summary, data: 
 @keeps("the records of finished evaluations are kept; the same command continues")
 def evaluate_runs(
     file: Runs,
-    settings: Annotated[Path, typer.Option("--settings", help="Evaluation settings (JSON or YAML).")],
+    settings: Evaluation,
     runs: RunsFolder,
     logs: Logs,
     out: Summary,
@@ -50,7 +51,7 @@ def evaluate_runs(
 @keeps("the records of measured encoders are kept; the same command continues")
 def measure_runs(
     file: Runs,
-    settings: Annotated[Path, typer.Option("--settings", help="Evaluation settings (JSON or YAML).")],
+    settings: Evaluation,
     runs: RunsFolder,
     logs: Logs,
     out: Summary,

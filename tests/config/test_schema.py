@@ -56,20 +56,21 @@ def test_the_schema_refuses_an_unknown_key_wherever_the_profile_does(place: str)
 
 
 @pytest.mark.parametrize(
-    ("place", "values"),
+    ("place", "values", "rows"),
     [
-        ("weight", [0.1, 1, 10]),
-        ("base.temperature", [0.1, 0.5]),
-        ("encoder", {"projector": {"output": [2, 64], "hidden": [32]}}),
-        ("encoder", {"backbone": {"name": "convnet", "width": [8, 16]}}),
-        ("training", {"epochs": [2, 4], "optimizer": {"name": "sgd", "learning_rate": [0.1, 1]}}),
-        ("augmentation", {"flip_probability": [0, 0.5]}),
+        ("weight", [0.1, 1, 10], 3),
+        ("base.temperature", [0.1, 0.5], 2),
+        ("encoder", {"projector": {"output": [2, 64], "hidden": [32]}}, 2),
+        ("encoder", {"backbone": {"name": "convnet", "width": [8, 16]}}, 2),
+        ("training", {"epochs": [2, 4], "optimizer": {"name": "sgd", "learning_rate": [0.1, 1]}}, 4),
+        ("augmentation", {"flip_probability": [0, 0.5]}, 2),
     ],
 )
-def test_the_schema_takes_a_list_of_values_in_a_variant(place: str, values: object) -> None:
+def test_the_schema_takes_a_list_of_values_in_a_variant(place: str, values: object, rows: int) -> None:
     content = edited(PROFILE, f"datasets.digits.methods.care.{place}", values)
     jsonschema.validate(content, SCHEMA)
-    parse_profile(content, "here").runs()
+    before, swept = ({run.variant for run in parse_profile(one, "here").runs()} for one in (PROFILE, content))
+    assert len(swept) == len(before) - 1 + rows
 
 
 @pytest.mark.parametrize(
