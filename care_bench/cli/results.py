@@ -144,6 +144,19 @@ def pin(
 
 
 @app.command()
+@keeps("the crate is as it was before or whole; the same command writes it")
+def crate(
+    name: Annotated[str, typer.Argument(help="Name of the pin.")],
+    out: Annotated[Path, typer.Option("--out", help="Folder of the crate, to make or replace.")],
+    results: Annotated[Path, typer.Option("--results", help="Results folder.")] = RESULTS,
+) -> None:
+    """Write a pin with its report and metadata as an RO-Crate, the folder to deposit in an archive."""
+    from care_bench.report.crate import write_crate
+
+    say(f"crate of pin {name}, described in {write_crate(results, name, out)}")
+
+
+@app.command()
 @keeps("nothing was changed; the same command starts again")
 def verify(
     results: Results = RESULTS,

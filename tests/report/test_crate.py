@@ -1,0 +1,112 @@
+"""A pin as an RO-Crate: its metadata is held against the files themselves and the rules of RO-Crate 1.3."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commands import run_care_bench, run_report
+
+METADATA = "ro-crate-metadata.json"
+
+
+@pytest.fixture(scope="module")
+def crate(written: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The crate of the sample pin."""
+    folder = tmp_path_factory.mktemp("crate") / "crate"
+    ended = run_care_bench("crate", "old", "--results", written, "--out", folder)
+    assert ended.returncode == 0, ended.stderr
+    assert f"crate of pin old, described in {folder / METADATA}" in ended.stdout
+    return folder
+
+
+@pytest.fixture(scope="module")
+def entities(crate: Path) -> dict[str, dict[str, Any]]:
+    content = json.loads((crate / METADATA).read_text())
+    assert content["@context"] == "https://w3id.org/ro/crate/1.3/context"
+    found = {entity["@id"]: entity for entity in content["@graph"]}
+    assert len(found) == len(content["@graph"]), "an entity is described twice"
+    return found
+
+
+def _files(crate: Path) -> set[str]:
+    return {path.relative_to(crate).as_posix() for path in crate.rglob("*") if path.is_file()} - {METADATA}
+
+
+def test_every_file_is_described_with_its_checksum(crate: Path, entities: dict[str, dict[str, Any]]) -> None:
+    described = {name for name, entity in entities.items() if entity["@type"] == "File"}
+    assert described == _files(crate) == {part["@id"] for part in entities["./"]["hasPart"]}
+    assert {"pinned/old/records.parquet", "pinned/old/MANIFEST.json", "report/old/index.html"} <= described
+    for name in described:
+        content = (crate / name).read_bytes()
+        assert entities[name]["sha256"] == hashlib.sha256(content).hexdigest()
+        assert entities[name]["contentSize"] == str(len(content))
+        assert entities[name]["description"]
+        assert "/" in entities[name]["encodingFormat"], name
+
+
+def test_what_ro_crate_requires_of_the_whole(crate: Path, entities: dict[str, dict[str, Any]]) -> None:
+    descriptor, root = entities[METADATA], entities["./"]
+    assert descriptor["about"] == {"@id": "./"}
+    assert descriptor["conformsTo"] == {"@id": "https://w3id.org/ro/crate/1.3"}
+    pinned = json.loads((crate / "pinned/old/MANIFEST.json").read_text())["about"]
+    assert root["datePublished"] == pinned["date"]
+    assert root["name"] == "care_bench results old"
+    assert f"profile {pinned['profile']}" in root["description"]
+    for key in ("license", "author", "publisher", "citation", "mentions"):
+        assert root[key]["@id"] in entities, f"{key} leads nowhere"
+    run = entities[root["mentions"]["@id"]]
+    assert run["result"] == {"@id": "pinned/old/records.parquet"}
+    assert entities[run["instrument"]["@id"]]["version"] == ", ".join(pinned["code_versions"])
+
+
+def test_a_crate_is_a_results_folder(crate: Path, tmp_path: Path) -> None:
+    assert run_care_bench("verify", crate).returncode == 0
+    ended = run_report(str(crate), "--out", str(tmp_path / "again"), "--format", "csv")
+    assert ended.returncode == 0, ended.stderr
+    assert (tmp_path / "again" / "report.csv").read_bytes() == (crate / "report/old/report.csv").read_bytes()
+
+
+def test_the_same_pin_gives_the_same_bytes(crate: Path, written: Path, tmp_path: Path) -> None:
+    for _ in range(2):  # the second replaces the first
+        assert run_care_bench("crate", "old", "--results", written, "--out", tmp_path / "again").returncode == 0
+    assert _files(tmp_path / "again") == _files(crate)
+    for name in (*_files(crate), METADATA):
+        assert (tmp_path / "again" / name).read_bytes() == (crate / name).read_bytes(), name
+
+
+def test_a_folder_that_is_no_crate_is_kept(written: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "results" / "pinned" / "mine" / "records.parquet"
+    kept.parent.mkdir(parents=True)
+    kept.write_bytes(b"mine")
+    ended = run_care_bench("crate", "old", "--results", written, "--out", tmp_path / "results")
+    assert ended.returncode == 2
+    assert "holds pinned/, which cannot be part of a crate" in ended.stderr
+    assert kept.read_bytes() == b"mine"
+
+
+def test_a_file_that_is_not_of_a_crate_is_kept(crate: Path, written: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "crate"
+    folder.mkdir()
+    (folder / METADATA).write_bytes((crate / METADATA).read_bytes())
+    (folder / "notes.txt").write_text("mine")
+    ended = run_care_bench("crate", "old", "--results", written, "--out", folder)
+    assert ended.returncode == 2
+    assert "holds notes.txt" in ended.stderr
+    assert (folder / "notes.txt").read_text() == "mine"
+
+
+def test_unknown_and_damaged_pins_are_one_line(results: Path, tmp_path: Path) -> None:
+    ended = run_care_bench("crate", "odl", "--results", results, "--out", tmp_path / "crate")
+    assert ended.returncode == 2
+    assert "unknown pin 'odl': did you mean 'old'" in ended.stderr
+    records = results / "pinned" / "old" / "records.parquet"
+    records.write_bytes(records.read_bytes()[:-1] + b"!")
+    ended = run_care_bench("crate", "old", "--results", results, "--out", tmp_path / "crate")
+    assert ended.returncode == 2
+    assert f"changed {records}" in ended.stderr
+    assert not (tmp_path / "crate").exists()
