@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from care_bench.artifacts.record import Record
+from care_bench.artifacts.unchanged import unchanged
 from care_bench.errors import CareBenchError
 from care_bench.files import canonical_json
 from care_bench.untrusted import decoding, read_bytes
@@ -59,7 +60,10 @@ def read_parquet(path: Path) -> list[Record]:
     with decoding(path, expected):
         # No reading ahead: its threads may outlive a damaged file, and then abort the process at its end.
         table = pq.read_table(io.BytesIO(content), use_threads=False, pre_buffer=False)
-        rows: list[dict[str, Any]] = table.to_pylist()
+        columns = {name: table.column(name).to_pylist() for name in table.column_names}
+    if (found := unchanged(columns)) is not None:
+        return found
+    rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
     return [_record(row, f"{path} row {number}") for number, row in enumerate(rows, start=1)]
 
 

@@ -25,9 +25,9 @@ from care_bench.report.paper import read_paper
 from care_bench.report.summary import summary_lines
 from care_bench.report.terminal import print_document, publish, standard_output
 from care_bench.report.theory import theory_section
-from care_bench.report.writers import FORMATS, figure_files
+from care_bench.report.writers import FORMATS, PAGE, figure_files, records_page
 
-NAMES = {ending: f"report.{ending}" for ending in FORMATS} | {"html": "index.html"}
+NAMES = {ending: f"report.{ending}" for ending in FORMATS} | {"html": PAGE}
 """Format -> file name."""
 
 
@@ -40,6 +40,8 @@ def write_report(
     print_all: bool = False,
 ) -> list[Path]:
     """Check the collections, write their tables, as `index.html` and `report.<format>`, and print them in short.
+
+    Beside the page are its records, and beside LaTeX a file per table.
 
     Args:
         results: the results folder, with `collected/` or `pinned/` in it, or a ledger of the theory checks.
@@ -82,8 +84,8 @@ def write_report(
     name = "all" if collection is None else collections[0].name
     folder = results / "report" / name if out is None else out
     files: dict[str, str | bytes] = {NAMES[ending]: FORMATS[ending](document) for ending in wanted}
-    tables = table_files(document) if "tex" in wanted else {}
-    paths = publish(folder, "report", files | tables | figure_files(document))
+    beside = (table_files(document) if "tex" in wanted else {}) | (records_page(document) if "html" in wanted else {})
+    paths = publish(folder, "report", files | beside | figure_files(document))
     shown = standard_output() if console is None else console
     if print_all:
         print_document(document, shown)
@@ -92,7 +94,7 @@ def write_report(
     else:
         for line in summary_lines(document, paths):
             shown.print(Text(line), soft_wrap=True)
-    return paths
+    return paths[: len(wanted)]
 
 
 def _origin(results: Path, collection: Collection) -> Origin:

@@ -7,7 +7,6 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from care_bench.artifacts import Record
 from care_bench.artifacts.agreement import agreement
 from care_bench.artifacts.collection import Collection
 from care_bench.evaluation.glossary import Entry, of_metrics
@@ -16,7 +15,7 @@ from care_bench.report.claims import claims_of
 from care_bench.report.figures import figures_of
 from care_bench.report.figures.accuracy import TITLE as SCATTER
 from care_bench.report.grid import READING, Grid
-from care_bench.report.labels import metric_label, variant_of
+from care_bench.report.labels import metric_label
 from care_bench.report.model import Cell, Definitions, Section, Statements, Table, texts
 from care_bench.report.overview import overview_of
 from care_bench.report.paper import TITLE as PAPER
@@ -36,7 +35,6 @@ FIDELITY = (
     "for every chunk of the batch; `released-code` is the loss as the authors' code has it, 2 (chunk size - 1) times "
     "that mean, with one pair for the whole batch."
 )
-_HEADER = ("run", "measurement", "value", "sha256", "config", "data", "weights", "code", "device")
 _SHORT = 12
 
 
@@ -83,9 +81,6 @@ def build_section(
             *(figure for figure in figures if figure is not picture),
             *([Statements(tuple(absent), "Not in this report")] if absent else []),
             Statements(tuple(_settings(collection, grid)), "Settings"),
-        ),
-        evidence=evidence_table(
-            _HEADER, {record.id: _evidence(record, grid.labels[variant_of(record)]) for record in records}
         ),
         data=(*snapshot_tables(collection), *([claims[1]] if claims else [])),
         overview=overview,
@@ -166,20 +161,4 @@ def _settings(collection: Collection, grid: Grid) -> list[str]:
         *measuring_lines(records, grid.order),
         *settings_lines(records, grid.order),
         *imported_lines(records, grid.order),
-    ]
-
-
-def _evidence(record: Record, label: str) -> list[Cell]:
-    unit = "" if record.unit == "1" else f" {record.unit}"
-    value = f"no value: {record.reason}" if record.value is None else f"{record.value:.6g}{unit}"
-    if record.spread is not None:
-        value += f" (std {record.spread:.3g} over {record.n})"
-    hashes = (record.sha256, record.config_sha256, record.data_sha256, record.weights_sha256)
-    return [
-        Cell(f"{record.dataset} ({record.backbone}), {label}, seed {record.seed}"),
-        Cell(f"{metric_label(record.metric)}, {record.representation}, {record.protocol}"),
-        Cell(value),
-        *map(digest_cell, hashes),
-        Cell(record.code_version),
-        Cell(record.device),
     ]

@@ -150,12 +150,12 @@ class Section:
         key: its name in the CSV and in links.
         title: its heading.
         parts: its content.
-        evidence: one row per record that a cell cites; written after all sections.
+        evidence: one row per id that a cell cites; written after all sections.
         data: tables for the CSV alone.
         brief: it in one line, for a terminal.
         overview: the short form of the parts, for the first screen of a page and for a terminal.
         origin: what cites its numbers.
-        provenance: the records of ``evidence`` by run and measurement, for pages, where a row each is too long.
+        provenance: the records that cells cite, by run and measurement; a page of their own.
     """
 
     key: str

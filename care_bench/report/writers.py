@@ -29,6 +29,7 @@ from care_bench.report.model import (
 )
 from care_bench.report.overview import OUTCOMES
 
+PAGE, RECORDS_PAGE = "index.html", "records.html"
 _LONG = re.compile(r"\b([1-9]\d*\.\d\d)\d+")
 """A number of at least 1 with more than two decimals; smaller ones may be scales."""
 _UNQUOTED = " !$&'()*+,-./:;=?@[]^_`{|}~<>"
@@ -55,8 +56,15 @@ def write_latex(document: Document) -> str:
 
 
 def write_html(document: Document) -> str:
-    """Return the document as one HTML page that needs no other file; numbers link to their records."""
+    """Return the document as one HTML page that loads nothing; numbers link to their records in ``RECORDS_PAGE``."""
     return _render("document.html.j2", document, None)
+
+
+def records_page(document: Document) -> dict[str, str]:
+    """Return the page of the records that the numbers of a page link to, if there are any: name -> content."""
+    if not any(section.provenance for section in document.sections):
+        return {}
+    return {RECORDS_PAGE: _render("records.html.j2", document, None)}
 
 
 def write_csv(document: Document) -> str:
@@ -124,7 +132,6 @@ def _render(template: str, document: Document, escape: Callable[[str], str] | No
         "spans": spans,
         "table_name": table_name,
         "figure_name": figure_name,
-        "plain_rows": _plain_rows,
         **_html_helpers(document),
     }
     return environment.get_template(template).render(document=document, **helpers)
@@ -144,12 +151,6 @@ def _image(svg: bytes) -> Markup:
     return Markup(f"data:image/svg+xml,{quote(text, safe=_UNQUOTED).replace('&', '&amp;')}")
 
 
-def _plain_rows(table: Table) -> Markup:
-    """Return rows of texts as Markdown; a list of evidence has tens of thousands, too many for a template."""
-    rows = ([label, *(cell.text for cell in cells)] for label, cells in table.lines)
-    return Markup("\n".join(f"| {' | '.join(map(escaping.markdown, row))} |" for row in rows))
-
-
 def _html_helpers(document: Document) -> dict[str, Any]:
     """Return what the template of a page needs to know of the whole document."""
     sections = document.sections
@@ -160,6 +161,8 @@ def _html_helpers(document: Document) -> dict[str, Any]:
         "prefix": {section.key: f"s{place}-" if place else "" for place, section in enumerate(sections)},
         "terms": {name for part in found for names, *_ in part.items for name in names},
         "outcomes": OUTCOMES,
+        "page": PAGE,
+        "records": RECORDS_PAGE,
         "after": _after_first_screen,
     }
 

@@ -25,10 +25,7 @@ def test_every_record_is_cited_in_a_table(records: list[Record]) -> None:
     assert section.provenance is not None
     ids = [one.id for group in section.provenance.runs for run in group.runs for one in run.values if one]
     assert sorted(ids) == sorted(cited)
-    assert section.evidence is not None
-    assert list(section.evidence.rows) == sorted(cited)
-    digests = {row[3].whole for row in section.evidence.cells}
-    assert digests == {record.sha256 for record in shown}
+    assert section.evidence is None
     assert absent(records)[-3:] == [
         "first-pc-v1, digits (convnet): digits holds images, not point clouds (records without a value: 2).",
         "retrieval-v1 (tint distance), digits (convnet): digits has no tint (records without a value: 1).",

@@ -95,10 +95,10 @@ def written(results: Path, suffix: str, console: Console | None = None, **option
 def theory_part(text: str, suffix: str) -> tuple[str, str]:
     """Return the table of the theory and its evidence."""
     start = {"md": "\n## Theory checks", "html": '<h2 id="theory">'}[suffix]
-    evidence = {"md": "\n## Evidence, ", "html": '--evidence">Records, '}[suffix]
-    assert text.count(start) == 1
-    table = text.partition(start)[2].partition(evidence)[0]
-    return table, text.rpartition(evidence + "theory")[2]
+    evidence = {"md": "\n## Evidence, theory", "html": '<h2 id="theory--evidence">'}[suffix]
+    assert text.count(start) == text.count(evidence) == 1
+    table, _, found = text.partition(start)[2].partition(evidence)
+    return table, found
 
 
 @pytest.mark.parametrize("suffix", ["md", "html"])
@@ -119,8 +119,8 @@ def test_the_theory_comes_after_the_collections_and_before_the_evidence(results:
         "## Collection pinned/old",
         "## Theory checks",
         "## Glossary",
-        "## Evidence, collected/small",
-        "## Evidence, pinned/old",
+        "## Records, collected/small",
+        "## Records, pinned/old",
         "## Evidence, theory",
     ]
 

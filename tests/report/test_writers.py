@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
+import pandas as pd
 import pytest
 from rich.console import Console
 
@@ -25,7 +26,8 @@ MARKDOWN = r"50% of a_b &amp; c &lt; d \| $e$ #1 {f} ~ ^ \\g \*h\* \[i\] ± γ"
 def files(written: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """The sample report."""
     paths = write_report(written, tmp_path_factory.mktemp("out"), console=Console(file=io.StringIO()))
-    return {path.suffix[1:]: path.read_text(encoding="utf-8") for path in paths}
+    records = (paths[0].parent / "records.html").read_text(encoding="utf-8")
+    return {path.suffix[1:]: path.read_text(encoding="utf-8") for path in paths} | {"records": records}
 
 
 def test_markdown_shows_every_part() -> None:
@@ -107,7 +109,7 @@ def test_markdown_tables_are_rectangular(files: dict[str, str]) -> None:
         assert len({len(re.findall(r"(?<!\\)\|", line)) for line in block.splitlines()}) == 1
 
 
-def test_html_needs_no_other_file_and_every_cell_leads_to_its_evidence(files: dict[str, str]) -> None:
+def test_html_loads_no_other_file_and_every_cell_leads_to_its_record(files: dict[str, str]) -> None:
     page = Page(files["html"])
     assert page.loaded == []
     assert not re.search(r"url\(|@import|https?:", files["html"])
@@ -115,11 +117,15 @@ def test_html_needs_no_other_file_and_every_cell_leads_to_its_evidence(files: di
     _check_anchors(page)
     rows = list(csv.DictReader(io.StringIO(files["csv"])))
     prefix = {"collected/small": "", "pinned/old": "s1-"}  # ids of records are short, and apart for two collections
-    cited = [[f"{prefix[row['collection']]}{row['ids'].split()[0]}"] for row in rows if row["ids"] and not row["epoch"]]
-    assert [ids for ids, _ in page.cells if ids] == cited
+    final = [row for row in rows if row["ids"] and not row["epoch"]]
+    cited = [[f"records.html#{prefix[row['collection']]}{row['ids'].split()[0]}"] for row in final]
+    assert [links for links, _ in page.cells if links] == cited
     assert len(cited) > 30
-    every = {f"{prefix[row['collection']]}{name}" for row in rows if not row["epoch"] for name in row["ids"].split()}
-    assert every == {name for name in page.ids if re.fullmatch(r"(s1-)?r[0-9a-f]{10}", name)}
+    every = {f"{prefix[row['collection']]}{name}" for row in final for name in row["ids"].split()}
+    records = Page(files["records"])
+    assert every == {name for name in records.ids if re.fullmatch(r"(s1-)?r[0-9a-f]{10}", name)}
+    assert records.loaded == []
+    _check_anchors(records)
 
 
 def test_csv_has_a_reason_for_every_blank(files: dict[str, str]) -> None:
@@ -132,13 +138,14 @@ def test_csv_has_a_reason_for_every_blank(files: dict[str, str]) -> None:
     assert all(len(row["ids"].split()) >= int(row["n"]) for row in ours)
 
 
-def test_every_id_is_resolved_in_the_list_of_evidence(files: dict[str, str]) -> None:
-    tables, _, evidence = files["md"].partition("Evidence,")
+def test_markdown_says_where_the_records_of_its_ids_are(files: dict[str, str], written: Path) -> None:
+    tables, _, where = files["md"].partition("## Records, ")
     ids = set(re.findall(r"\br[0-9a-f]{10}\b", tables))
     assert len(ids) == 67
-    assert ids == set(re.findall(r"\br[0-9a-f]{10}\b", evidence))
-    for name in ids:
-        assert f"{name[1:]}" in evidence.replace(name, "", 1)  # its hash as well
+    folders = re.findall(r"`records.parquet` in `([^`]+)`", where)
+    assert folders == ["collected/small", "pinned/old"]
+    found = pd.concat([pd.read_parquet(written / folder / "records.parquet") for folder in folders])
+    assert ids <= set(found["id"])
 
 
 def _check_anchors(page: Page) -> None:

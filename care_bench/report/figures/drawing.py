@@ -75,6 +75,8 @@ ROUND = (
     tuple(step / 10 for step in range(10, 100)),
 )
 """Places of the numbers on a logarithmic axis, of which the first that gives three is taken."""
+TICKS = 6
+"""Most numbers on a logarithmic axis."""
 
 
 def drawable() -> bool:
@@ -143,6 +145,7 @@ def log_axis(panel: Axes, which: Literal["x", "y"]) -> None:
         ticks = [step * 10.0**power for power in powers for step in steps if low <= step * 10.0**power <= high]
         if len(ticks) >= 3:
             break
+    ticks = ticks[:: -(-len(ticks) // TICKS)]
     axis.set_major_locator(FixedLocator(ticks))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
@@ -188,6 +191,8 @@ def _for_pages(svg: bytes) -> bytes:
     style = f'<style type="text/css">@media (prefers-color-scheme: dark){{{rules}}}</style>\n'
     text = re.sub(r"<!--.*?-->\s*|<metadata>.*?</metadata>\s*", "", svg.decode(), flags=re.DOTALL)
     text = re.sub(r"\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), text)
+    text = re.sub(r'<g id="[^"]*">', "<g>", text)  # no rule and no link names them
+    text = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", text)
     text = re.sub(r"\n\s*", "\n", text)
     return re.sub(r"(<svg [^>]*>\n)", lambda match: match[1] + style, text, count=1).encode()
 
