@@ -24,17 +24,14 @@ LEFT_OUT = (
 def _same_everywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Plain output of the default width and writable caches, here and in the commands that tests start.
 
-    These commands have one thread, and the package under test and the tests on their path. They find no torchmetrics:
-    lightning-fabric imports it if it is installed (lightly needs it), and with it torchvision, SciPy and Matplotlib.
+    These commands have one thread, and the package under test and the tests on their path.
     """
-    shade = tmp_path_factory.mktemp("shade")
-    (shade / "torchmetrics.py").write_text("raise ImportError")
     with pytest.MonkeyPatch.context() as patch:
         for name in LEFT_OUT:
             patch.delenv(name, raising=False)
         for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME"):  # matplotlib and snakemake need them
             patch.setenv(name, str(tmp_path_factory.mktemp("home")))
-        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (shade, Path(care_bench.__file__).parents[1], ROOT))))
+        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (Path(care_bench.__file__).parents[1], ROOT))))
         patch.setenv("OMP_NUM_THREADS", "1")
         yield
 

@@ -16,9 +16,9 @@ from care_bench.models import Encoder, group_batchnorm
 from care_bench.models.batchnorm import RunningStatistics
 from care_bench.runs.device import best_device
 from care_bench.runs.randomness import generator
-from care_bench.torchrun import hidden, torchrun_rank, torchrun_world_size
+from care_bench.torchrun import hidden, torchrun_rank, torchrun_world_size, unavailable
 
-with hidden():
+with hidden(), unavailable("torchmetrics"):  # which fabric would import for its version alone, in seconds
     from lightning_fabric import Fabric
     from lightning_fabric.plugins.environments.lightning import LightningEnvironment
     from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
