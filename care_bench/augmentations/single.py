@@ -49,6 +49,15 @@ def at_strength(augmentation: Augmentation[Any], samples: Tensor, name: str, str
     return augmentation.apply(samples, parameters.repeat_interleave(len(samples)))
 
 
+def colour_alone(augmentation: ImageAugmentation, drawn: ImageParameters) -> ImageParameters | None:
+    """Return the first draw that changes colours without its other parts, one row; None where none does."""
+    rows = drawn.jitter.nonzero().flatten()
+    if len(rows) == 0 or len(augmentation.mean) == 1:
+        return None
+    one = drawn[int(rows[0])]
+    return replace(_neutral(augmentation), jitter=one.jitter, order=one.order, factors=one.factors)
+
+
 def _neutral(augmentation: ImageAugmentation) -> ImageParameters:
     """Return the parameters that change nothing, one row."""
     height, width = augmentation.input_size
