@@ -50,11 +50,11 @@ def at_strength(augmentation: Augmentation[Any], samples: Tensor, name: str, str
 
 
 def colour_alone(augmentation: ImageAugmentation, drawn: ImageParameters) -> ImageParameters | None:
-    """Return the first draw that changes colours without its other parts, one row; None where none does."""
-    rows = drawn.jitter.nonzero().flatten()
-    if len(rows) == 0 or len(augmentation.mean) == 1:
+    """Return the draw that turns the hue most, without its other parts, one row; None where none turns it."""
+    turned = torch.where(drawn.jitter, drawn.factors[:, 3].abs(), 0.0)
+    if len(augmentation.mean) == 1 or turned.max() == 0:
         return None
-    one = drawn[int(rows[0])]
+    one = drawn[int(turned.argmax())]
     return replace(_neutral(augmentation), jitter=one.jitter, order=one.order, factors=one.factors)
 
 

@@ -34,7 +34,7 @@ MOST = 8
 """Most rows of a data set in a figure of a report."""
 FIRST = ("simclr", "care", "untrained")
 """Methods whose first row is drawn before all others."""
-COLOURLESS = "no draw of the evaluation changes colours"
+COLOURLESS = "no draw of the evaluation turns the hue"
 
 
 def illustrate(paths: Sequence[Path], data: Path, settings: EvaluationConfig, figure: str) -> Illustrations:

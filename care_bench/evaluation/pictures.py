@@ -67,7 +67,7 @@ class PictureEmbedder(Embedder):
 
     @property
     def colour(self) -> ImageParameters | None:
-        """The first draw that changes colours without its other parts, one row; None where none does."""
+        """The draw that turns the hue most, without its other parts, one row; None where none turns it."""
         drawn, augmentation = self._test_draw, self.augmentation
         assert isinstance(augmentation, ImageAugmentation)
         assert isinstance(drawn, ImageParameters)

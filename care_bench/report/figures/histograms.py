@@ -69,5 +69,6 @@ def _histogram(panel: Axes, one: Cosines, edges: Sequence[float]) -> None:
     panel.stairs(shares, edges, fill=True, color=OKABE_ITO[0])
     panel.axvline(OPPOSED, color=GREY, linewidth=0.7, linestyle=":")
     text = f"mean {one.mean:.2f}\nvariance {one.variance:.2g}"
-    panel.text(0.03, 0.97, text, transform=panel.transAxes, fontsize=6.5, va="top")
+    panel.text(0.29, 0.97, text, transform=panel.transAxes, fontsize=6.5, va="top")
     panel.set_xlim(-1, 1)
+    panel.grid(visible=False)

@@ -23,7 +23,7 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 COPIES = ("x", "a(x)")
 GAP, TEXT, BETWEEN = 0.12, 0.42, 0.6
 """Gaps between images, room for a number below one, and between the two groups, in sides of an image."""
-LINE = 0.52
+LINE = 0.58
 """Height of a line in inches."""
 
 
@@ -45,8 +45,8 @@ def retrieval_plot(found: Sequence[Illustrations], names: Mapping[Variant, str])
         "A test image x, its copy a(x) in other colours, and below them, for each row, the five training images whose "
         "embeddings are nearest to those of x and of a(x), with the Euclidean distances; embeddings have length 1, so "
         "that 0 is the same direction and 2 the opposite one. Neighbours that follow the colour say that the encoder "
-        "keeps it. The queries are evenly spaced test samples; a is the first draw of the evaluation that changes "
-        f"colours, without its other parts. {rows_sentence(parts)}",
+        "keeps it. The queries are evenly spaced test samples; a is the draw of the evaluation that turns the "
+        f"hue most, without its other parts. {rows_sentence(parts)}",
         "Contact sheets of small images with a distance below each, a line for each row.",
         ("dataset", "row", "query", "copy", "rank", "train_row", "distance"),
         numbers,

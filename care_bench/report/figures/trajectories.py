@@ -85,7 +85,7 @@ def _panel(panel: Axes, axis: str, turn: Turn, one: Illustrations | None) -> Non
         f"about {axis}",
         f"step variation {_number(turn.step_variation)}",
         f"in the plane {sum(shares) / len(shares):.0f} %" if shares else "does not move",
-        f"radius {_number(sum(curve.radius for curve in turn.curves) / len(turn.curves))}",
+        f"radius {sum(curve.radius for curve in turn.curves) / len(turn.curves):.2g}",
         f"residual {_number(turn.residual)}",
         f"closure {_number(turn.closure)}",
     )
@@ -95,4 +95,4 @@ def _panel(panel: Axes, axis: str, turn: Turn, one: Illustrations | None) -> Non
 
 
 def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:.2g}"
+    return "–" if value is None else f"{value:.2f}"
