@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from care_bench.artifacts.illustrations import BINS, Cosines, Illustrations
+from care_bench.artifacts.illustrations import BINS, Cosines, Illustrations, Shown
 from care_bench.report.figures.drawing import small_multiples
-from care_bench.report.figures.illustrated import headed, rows_sentence, shown_in
+from care_bench.report.figures.illustrated import rows_sentence, shown_in
 from care_bench.report.figures.looks import GREY, OKABE_ITO
 from care_bench.report.figures.plots import Plot
 from care_bench.report.labels import Variant
@@ -29,7 +29,6 @@ def cosines_plot(found: Sequence[Illustrations], names: Mapping[Variant, str]) -
     if not parts:
         return None
     edges = [round(float(edge), 6) for edge in np.linspace(-1, 1, BINS + 1)]
-    shown = [(heading, run.cosines) for heading, run in headed(parts) if run.cosines]
     return Plot(
         "Histogram of cosines",
         "The cosine of the embeddings of a test sample and of its view, over the test samples, for one augmentation "
@@ -46,29 +45,33 @@ def cosines_plot(found: Sequence[Illustrations], names: Mapping[Variant, str]) -
             if run.cosines
             for low, high, count in zip(edges[:-1], edges[1:], run.cosines.counts, strict=True)
         ],
-        lambda: _drawn(shown, edges),
+        lambda: _drawn(parts, edges),
     )
 
 
-def _drawn(shown: Sequence[tuple[str, Cosines]], edges: Sequence[float]) -> Canvas:
-    columns = min(COLUMNS, len(shown))
-    canvas, grid = small_multiples(-(-len(shown) // columns), columns, 1.25, sharex=True)
-    panels = [panel for line in grid for panel in line]
-    for panel, (heading, one) in zip(panels, shown, strict=False):
-        _histogram(panel, one, edges)
-        panel.set_title(heading, fontsize=7.5)
-    for panel in panels[len(shown) :]:
-        panel.set_visible(False)
+def _drawn(parts: Sequence[tuple[Illustrations, list[tuple[str, Shown]]]], edges: Sequence[float]) -> Canvas:
+    columns = min(COLUMNS, max(len(runs) for _, runs in parts))
+    lines = [
+        (one.dataset, runs[first : first + columns]) for one, runs in parts for first in range(0, len(runs), columns)
+    ]
+    canvas, grid = small_multiples(len(lines), columns, 1.35, sharex=True)
+    for panels, (dataset, runs) in zip(grid, lines, strict=True):
+        for panel, (name, run) in zip(panels, runs, strict=False):
+            if run.cosines:
+                _histogram(panel, name, run.cosines, edges)
+        panels[0].set_ylabel(dataset)
+        for panel in panels[len(runs) :]:
+            panel.set_visible(False)
     canvas.supxlabel("cosine of f(x) and f(a(x))")
     canvas.supylabel("test samples (%)")
     return canvas
 
 
-def _histogram(panel: Axes, one: Cosines, edges: Sequence[float]) -> None:
+def _histogram(panel: Axes, name: str, one: Cosines, edges: Sequence[float]) -> None:
     shares = 100 * np.array(one.counts) / max(sum(one.counts), 1)
     panel.stairs(shares, edges, fill=True, color=OKABE_ITO[0])
     panel.axvline(OPPOSED, color=GREY, linewidth=0.7, linestyle=":")
-    text = f"mean {one.mean:.2f}\nvariance {one.variance:.2g}"
-    panel.text(0.29, 0.97, text, transform=panel.transAxes, fontsize=6.5, va="top")
-    panel.set_xlim(-1, 1)
+    panel.set_title(f"{name}\nmean {one.mean:.2f}, variance {one.variance:.2g}", fontsize=7)
+    panel.set(xlim=(-1, 1), xticks=(-1, 0, 1))
+    panel.locator_params(axis="y", nbins=3)
     panel.grid(visible=False)

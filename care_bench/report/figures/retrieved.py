@@ -23,6 +23,8 @@ Pixels: TypeAlias = npt.NDArray[np.uint8]
 COPIES = ("x", "a(x)")
 GAP, TEXT, BETWEEN = 0.12, 0.42, 0.6
 """Gaps between images, room for a number below one, and between the two groups, in sides of an image."""
+SHARP = 32
+"""Least side of a drawn image in pixels: pixels of smaller ones are repeated, which viewers would blur."""
 LINE = 0.58
 """Height of a line in inches."""
 
@@ -66,8 +68,10 @@ def _drawn(parts: Sequence[tuple[Illustrations, list[tuple[str, Shown]]]]) -> Ca
 
 def _sheet(panel: Axes, one: Illustrations, query: int, runs: Sequence[tuple[str, Shown]]) -> None:
     """Draw the sheet of one query as one image, with numbers and names as text."""
-    images = np.frombuffer(one.pixels, dtype=np.uint8).reshape(-1, *one.image_shape).transpose(0, 2, 3, 1)
-    _, height, width = one.image_shape
+    small = np.frombuffer(one.pixels, dtype=np.uint8).reshape(-1, *one.image_shape).transpose(0, 2, 3, 1)
+    times = -(-SHARP // max(one.image_shape))
+    images = small.repeat(times, axis=1).repeat(times, axis=2)
+    height, width = images.shape[1:3]
     number = len(runs[0][1].retrieval[query][0].places)
     across, down = width + math.ceil(GAP * width), height + math.ceil(TEXT * height)
     group = number * across + math.ceil(BETWEEN * width)

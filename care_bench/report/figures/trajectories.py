@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 AXES = ("x", "y", "z")
+APART = 0.3
+"""Points of a curve by which the drawn one may be off, in pixels: a page holds many."""
 COLUMNS = (
     *("dataset", "row", "axis", "step_variation", "residual", "closure"),
     *("cloud", "planarity", "radius", "step", "first", "second"),
@@ -77,7 +79,8 @@ def _panel(panel: Axes, axis: str, turn: Turn, one: Illustrations | None) -> Non
     for place, (curve, look) in enumerate(zip(curves, looks(len(curves)), strict=True)):
         closed = np.concatenate([curve, curve[:1]]) / scale
         label = f"test cloud {one.clouds[place]}" if one else f"cloud {place + 1} of the data set"
-        panel.plot(closed[:, 0], closed[:, 1], color=look.colour, linestyle=look.line, linewidth=1, label=label)
+        (line,) = panel.plot(*closed.T, color=look.colour, linestyle=look.line, linewidth=1, label=label)
+        line.get_path().should_simplify, line.get_path().simplify_threshold = True, APART
         panel.plot(*closed[0], marker=look.marker, color=look.colour, markersize=4, markeredgecolor=PAPER,
                    markeredgewidth=0.4, linestyle="none")  # fmt: skip
     shares = [curve.planarity for curve in turn.curves if curve.planarity is not None]
