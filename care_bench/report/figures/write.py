@@ -77,7 +77,8 @@ def plot_figure(results: Path, collection: str | None, name: str, out: Path | No
     found = chosen(results, collection)
     plots = plots_of(found)
     if name not in plots:
-        raise CareBenchError(f"{found.key} has no records for the figure {name!r}; it has those for {', '.join(plots)}")
+        lacks = "illustrations" if name in ILLUSTRATED else "records"
+        raise CareBenchError(f"{found.key} has no {lacks} for the figure {name!r}; it has those for {', '.join(plots)}")
     return plots[name], write_plot(plots[name], target)
 
 
