@@ -80,11 +80,10 @@ def illustrate_profile(
     rows = candidates(profile, dataset)
     if not rows:
         raise CareBenchError(f"profile {profile.name} trains no row of {dataset!r}; expected a data set with one")
-    wanted = chosen(rows)
+    first = _opened(runs / rows[0].id, data, settings)
+    wanted = {name: part for name, part in chosen(rows).items() if _reason(name, first) is None}
     shown = [run for run in rows if any(run in part for part in wanted.values())]
-    tasks = [_opened(runs / run.id, data, settings) for run in shown]
-    allowed = {name: part for name, part in wanted.items() if _reason(name, tasks[0]) is None}
-    found = _illustrated(tasks, allowed, len(rows))
+    found = _illustrated([_opened(runs / run.id, data, settings) for run in shown], wanted, len(rows))
     write_bytes(out, encode_lines([found]))
     return found
 
@@ -157,9 +156,8 @@ def _embedder(task: Task) -> PictureEmbedder:
 
 
 def _illustrated(tasks: Sequence[Task], wanted: Mapping[FigureName, Sequence[RunConfig]], rows: int) -> Illustrations:
-    """Draw each run in the figures that want it; rows of training images are those of all runs together."""
-    places: dict[int, int] = {}
-    """Training image -> its place among the thumbnails."""
+    """Return what the figures show of the runs that they want; runs share the thumbnails of training images."""
+    places: dict[int, int] = {}  # training image -> its place among the thumbnails
     beside: dict[str, Any] = {}
     parts: dict[str, dict[str, Any]] = {}
     for task in tasks:
