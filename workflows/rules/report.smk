@@ -6,7 +6,7 @@ rule collect:
         evaluated=[f"{JOBS}/{job}/evaluated.json" for job in JOBS_OF_PROFILE],
         measured=[f"{JOBS}/{job}/measured.json" for job in IMPORTED_JOBS],
         illustrations=[
-            f"{JOBS}/{dataset}/illustrations.jsonl" for dataset in ILLUSTRATED
+            f"{JOBS}/{dataset}/illustrations.jsonl" for dataset in illustrated()
         ],
         profile=RESOLVED,
         claims=FIXED_RULES,
