@@ -21,6 +21,7 @@ include: "workflows/rules/data.smk"
 include: "workflows/rules/pretrain.smk"
 include: "workflows/rules/evaluate.smk"
 include: "workflows/rules/measure.smk"
+include: "workflows/rules/illustrate.smk"
 include: "workflows/rules/report.smk"
 include: "workflows/rules/theory.smk"
 

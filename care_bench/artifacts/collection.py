@@ -12,6 +12,9 @@ from care_bench.artifacts.consistency import check
 from care_bench.artifacts.evaluated import RECORDS, read_evaluated
 from care_bench.artifacts.folders import SHOWN, check_replaceable
 from care_bench.artifacts.frame import CSV, PARQUET, encode, read_parquet
+from care_bench.artifacts.illustrations import NAME as ILLUSTRATIONS
+from care_bench.artifacts.illustrations import Illustrations, read_illustrations
+from care_bench.artifacts.json_lines import encode_lines
 from care_bench.artifacts.manifest import Manifest
 from care_bench.artifacts.record import Record
 from care_bench.config import ImportedConfig, Profile, RunConfig
@@ -31,7 +34,7 @@ FROM_PROFILE, FROM_RECORDS = "profile", "records"
 """What a collection can be made from: all runs of a profile, or files of records that were named."""
 HOW_TO_COLLECT = "make one with `care-bench collect RECORDS... --out results/collected/NAME`"
 
-_PARTS = re.compile(r"MANIFEST\.json|profile\.json|claims\.yaml|records\.(csv|parquet)")
+_PARTS = re.compile(r"MANIFEST\.json|profile\.json|claims\.yaml|illustrations\.jsonl|records\.(csv|parquet)")
 _ELSEWHERE = "expected another folder, or --replace"
 
 
@@ -45,6 +48,7 @@ class Collection:
         pinned_on: date of the pin; None for a fresh collection.
         variants: data set -> its variants, both in the order of the profile; empty where the folder has no profile.
         rules: the file of rules for claims as it was before the first training; None where none was kept.
+        illustrations: what pictures of encoders are drawn from, by data set; empty where none were made.
     """
 
     name: str
@@ -52,6 +56,7 @@ class Collection:
     pinned_on: str | None = None
     variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rules: bytes | None = None
+    illustrations: tuple[Illustrations, ...] = ()
 
     @property
     def key(self) -> str:
@@ -87,7 +92,12 @@ def collect(files: Iterable[Path], folder: Path, replace: bool = False) -> Path:
 
 
 def collect_profile(
-    profile: Profile, runs: Path, folder: Path, replace: bool = False, rules: Path | None = None
+    profile: Profile,
+    runs: Path,
+    folder: Path,
+    replace: bool = False,
+    rules: Path | None = None,
+    illustrations: Sequence[Path] = (),
 ) -> Path:
     """Gather the records of every run of a profile as :func:`collect` does, with the profile as `profile.json`.
 
@@ -97,13 +107,15 @@ def collect_profile(
         folder: the collection to make or replace.
         replace: replace a collection of another profile.
         rules: the rules for claims as they were before the first training, which are kept as `claims.yaml`.
+        illustrations: files of them, which are kept in this order as `illustrations.jsonl`.
 
     Returns:
         Path of the parquet file.
 
     Raises:
         CareBenchError: as :func:`collect`; runs lack records, their number and the first of them; the records of a run
-            are of another run or configuration; or the rules are damaged, or those of another profile.
+            are of another run or configuration; the rules are damaged, or those of another profile; or illustrations
+            are damaged, or of other runs than the records.
     """
     configs: list[RunConfig | ImportedConfig] = [*profile.runs(), *profile.imported()]
     files = [runs / run.id / RECORDS for run in configs]
@@ -114,12 +126,15 @@ def collect_profile(
             f"records of {len(missing)} of {len(files)} runs of profile {profile.name} are missing: "
             f"{', '.join(missing[:SHOWN])}{more}; expected every run to be evaluated"
         )
-    found = (record for run, path in zip(configs, files, strict=True) for record in read_evaluated(path, run))
+    found = [record for run, path in zip(configs, files, strict=True) for record in read_evaluated(path, run)]
     beside = {PROFILE: profile.model_dump_json().encode() + b"\n"}
     if rules is not None:
         if (of := read_claims(rules)[0].profile) != profile.name:
             raise CareBenchError(f"{rules} holds rules for profile {of!r}; expected profile {profile.name!r}")
         beside[RULES] = read_bytes(rules, "expected rules for claims")
+    if illustrations:
+        lines = [line for path in illustrations for line in read_illustrations(path, found)]
+        beside[ILLUSTRATIONS] = encode_lines(lines)
     return _write(found, folder, beside, replace)
 
 
@@ -153,7 +168,8 @@ def read_collection(folder: Path, pinned: bool = False) -> Collection:
         )
     variants = _variants_of(folder, records) if PROFILE in manifest.files else {}
     rules = read_bytes(folder / RULES, "expected rules for claims") if RULES in manifest.files else None
-    return Collection(folder.name, tuple(records), str(date) if pinned else None, variants, rules)
+    drawn = read_illustrations(folder / ILLUSTRATIONS, records) if ILLUSTRATIONS in manifest.files else ()
+    return Collection(folder.name, tuple(records), str(date) if pinned else None, variants, rules, drawn)
 
 
 def made_from(folder: Path) -> str | None:
@@ -227,7 +243,7 @@ def _load(folder: Path, pinned: bool = False) -> Manifest:
     manifest = Manifest.load(folder)
     profile, source = manifest.about.get("profile"), manifest.about.get("made_from")
     files = {PARQUET} | ({PROFILE} if source == FROM_PROFILE else set())
-    held = set(manifest.files) - ({RULES} if source == FROM_PROFILE else set())  # not every profile has rules
+    held = set(manifest.files) - ({RULES, ILLUSTRATIONS} if source == FROM_PROFILE else set())  # where there are some
     if pinned:
         held.discard(CSV)  # older pins have it
     else:

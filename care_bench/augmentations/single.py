@@ -49,6 +49,15 @@ def at_strength(augmentation: Augmentation[Any], samples: Tensor, name: str, str
     return augmentation.apply(samples, parameters.repeat_interleave(len(samples)))
 
 
+def colour_alone(augmentation: ImageAugmentation, drawn: ImageParameters) -> ImageParameters | None:
+    """Return the draw that turns the hue most, without its other parts, one row; None where none turns it."""
+    turned = torch.where(drawn.jitter, drawn.factors[:, 3].abs(), 0.0)
+    if len(augmentation.mean) == 1 or turned.max() == 0:
+        return None
+    one = drawn[int(turned.argmax())]
+    return replace(_neutral(augmentation), jitter=one.jitter, order=one.order, factors=one.factors)
+
+
 def _neutral(augmentation: ImageAugmentation) -> ImageParameters:
     """Return the parameters that change nothing, one row."""
     height, width = augmentation.input_size

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from care_bench.cli.app import DATA, Data, app, check_versions
+from care_bench.cli.app import DATA, Data, app, check_versions, say
 from care_bench.terminal import keeps
 
 Runs = Annotated[Path, typer.Argument(metavar="RUNS", help="JSON list of run configurations.")]
@@ -65,3 +65,24 @@ def measure_runs(
     from care_bench.jobs import measure_runs as work
 
     work(file, chosen, runs, data, logs, out)
+
+
+@app.command("illustrate-runs")
+@keeps("nothing was written; the same command starts again")
+def illustrate_runs(
+    profile: Annotated[Path, typer.Argument(help="A profile, whose runs are finished.")],
+    dataset: Annotated[str, typer.Option("--dataset", help="One of its data sets.")],
+    settings: Evaluation,
+    runs: RunsFolder,
+    out: Annotated[Path, typer.Option("--out", help="JSON lines to write.")],
+    data: Data = DATA,
+) -> None:
+    """Write what figures need of a few runs of a data set, beside their records, for a collection."""
+    from care_bench.config import read_evaluation, read_profile
+
+    parsed, chosen = read_profile(profile), read_evaluation(settings)
+    check_versions()
+    from care_bench.evaluation.illustrations import illustrate_profile
+
+    found = illustrate_profile(parsed, dataset, runs, data, chosen, out)
+    say(f"{dataset}: {len(found.runs)} of {found.candidates} rows, in {out}")

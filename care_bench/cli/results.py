@@ -26,17 +26,21 @@ def collect(
     rules: Annotated[
         Path | None, typer.Option("--rules", help="Rules for claims as they were before the runs, to keep with them.")
     ] = None,
+    illustrations: Annotated[
+        list[Path] | None, typer.Option("--illustrations", help="What illustrate-runs wrote, to keep with them.")
+    ] = None,
 ) -> None:
     """Gather records into one Parquet and one CSV file: given files, or those of every run of a profile."""
-    if rules is not None and profile is None:
-        raise CareBenchError("--rules is for the runs of a profile; expected --profile and --runs beside it")
+    for option, given in (("--rules", rules), ("--illustrations", illustrations)):
+        if given and profile is None:
+            raise CareBenchError(f"{option} is for the runs of a profile; expected --profile and --runs beside it")
     from care_bench.artifacts.collection import collect as gather
     from care_bench.artifacts.collection import collect_profile
 
     if profile is not None and runs is not None and not records:
         from care_bench.config import read_profile
 
-        collect_profile(read_profile(profile), runs, out, replace, rules)
+        collect_profile(read_profile(profile), runs, out, replace, rules, illustrations or ())
     elif records and profile is None and runs is None:
         gather(records, out, replace)
     else:
@@ -113,6 +117,29 @@ def plot_run(
     form_of(out)
     drawn = losses_plot(runs)
     say(f"{drawn.title}, in {' and '.join(map(str, write_plot(drawn, out)))}")
+
+
+@app.command()
+@keeps("the figure is as it was before or whole; the same command draws it")
+def illustrate(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs of one data set.")],
+    figure: Annotated[str, typer.Option("--figure", help="trajectories, retrieval or cosines.")],
+    data: Data = DATA,
+    settings: Annotated[Path | None, typer.Option("--settings", help="Evaluation settings (JSON or YAML).")] = None,
+    out: Annotated[Path | None, typer.Option("--out", help="FILE.svg, .pdf or .png; by default FIGURE.svg.")] = None,
+) -> None:
+    """Draw what needs the encoders of runs and their data set, with its numbers as CSV beside it."""
+    from care_bench.config import EvaluationConfig, read_evaluation
+    from care_bench.report.figures.write import form_of, write_illustration
+
+    target = Path(f"{figure}.svg") if out is None else out
+    form_of(target)
+    chosen = EvaluationConfig() if settings is None else read_evaluation(settings)
+    check_versions()
+    from care_bench.evaluation.illustrations import illustrate as work
+
+    drawn, files = write_illustration(work(runs, data, chosen, figure), target)
+    say(f"{drawn.title}, in {' and '.join(map(str, files))}")
 
 
 @app.command()

@@ -245,11 +245,14 @@ class Embedder:
         inputs = torch.stack([of_one_draw(self.augmentation, samples, parameters[i]) for i in range(len(parameters))])
         return dict.fromkeys(self.encoder.representations, inputs)
 
+    @property
+    def trajectory_clouds(self) -> Tensor:
+        """Places of the clouds of ``trajectories`` among the test samples, in random order."""
+        return torch.randperm(len(self.dataset.test), generator=self._generator("trajectory clouds"))[:CLOUDS]
+
     def _trajectories(self) -> Part:
         """Embed a few test clouds under every rotation about every axis."""
-        test = self.dataset.test
-        chosen = torch.randperm(len(test), generator=self._generator("trajectory clouds"))[:CLOUDS]
-        clouds = torch.from_numpy(np.array(test.inputs[chosen.numpy()])).to(self.device)
+        clouds = torch.from_numpy(np.array(self.dataset.test.inputs[self.trajectory_clouds.numpy()])).to(self.device)
         turns = axis_rotations()
         embedded = self._embed(
             self.augmentation.apply(cloud.expand(len(part), *cloud.shape), RotationParameters(part))

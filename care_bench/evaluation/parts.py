@@ -24,6 +24,8 @@ SAMPLES = {
     "train_clouds": "train clouds",
     "test_clouds": "test clouds",
     "trajectories": "rotated test samples",
+    "first_draw": "test samples under the first draw",
+    "coloured": "test samples in other colours",
 }
 """Part -> its name in errors."""
 

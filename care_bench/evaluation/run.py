@@ -29,7 +29,7 @@ from care_bench.runs.weights import load_encoder_weights
 
 
 @dataclass(frozen=True)
-class _Task:
+class Task:
     """A finished run with everything that decides its records.
 
     Attributes:
@@ -47,7 +47,12 @@ class _Task:
     protocols: tuple[Protocol, ...]
 
     @classmethod
-    def open(cls, path: Path, data: Path, settings: EvaluationConfig) -> _Task:
+    def open(cls, path: Path, data: Path, settings: EvaluationConfig) -> Task:
+        """Open a run with its data set, after checking both.
+
+        Raises:
+            CareBenchError: as :func:`evaluate`.
+        """
         protocols = tuple(PROTOCOLS.values())  # first: a broken protocol of another package is reported before the work
         folder = RunFolder(path)
         if not folder.config.exists():
@@ -108,8 +113,8 @@ def evaluate(path: Path, data: Path, settings: EvaluationConfig, out: Path | Non
     """
     if out is not None:
         _check_out(path, out)
-    with _alone(path):
-        return _evaluate(_Task.open(path, data, settings), out)
+    with alone(path):
+        return _evaluate(Task.open(path, data, settings), out)
 
 
 def evaluate_unless_current(path: Path, data: Path, settings: EvaluationConfig) -> list[Record] | None:
@@ -121,13 +126,13 @@ def evaluate_unless_current(path: Path, data: Path, settings: EvaluationConfig) 
     Raises:
         CareBenchError: as :func:`evaluate`.
     """
-    with _alone(path):
-        task = _Task.open(path, data, settings)
+    with alone(path):
+        task = Task.open(path, data, settings)
         return None if is_current(task.folder.records, task.inputs()) else _evaluate(task, None)
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def alone(path: Path) -> Iterator[None]:
     """Wait for another process that works on a finished run, so that records and summary are of one evaluation."""
     if RunFolder(path).read_summary() is None:
         yield  # no run to measure, as opening it says
@@ -145,13 +150,13 @@ def _check_out(path: Path, out: Path) -> None:
         raise CareBenchError(f"{out} is a file of the run in {out.parent}; expected another name for records of {path}")
 
 
-def _evaluate(task: _Task, out: Path | None) -> list[Record]:
+def _evaluate(task: Task, out: Path | None) -> list[Record]:
     records = list(_records(task))
     write_evaluation(task.folder.records if out is None else out, records, task.inputs())
     return records
 
 
-def _records(task: _Task) -> Iterator[Record]:
+def _records(task: Task) -> Iterator[Record]:
     config, dataset, settings = task.config, task.dataset, task.settings
     device = best_device()
     shared = {
@@ -187,7 +192,7 @@ def _records(task: _Task) -> Iterator[Record]:
             yield from measure_encoder(embedder, task.protocols, used, weights.sha256, weights.epoch)
 
 
-def _weights(task: _Task) -> list[_Weights]:
+def _weights(task: Task) -> list[_Weights]:
     snapshots = sorted(task.folder.snapshots(task.summary).items())
     return [
         _Weights(task.folder.encoder, None, task.summary.weights_sha256),

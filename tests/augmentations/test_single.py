@@ -8,7 +8,7 @@ from scipy.spatial.transform import Rotation
 from torchvision.transforms import functional
 
 from care_bench.augmentations import ImageAugmentation, RandomRotation3D
-from care_bench.augmentations.single import acting, at_strength
+from care_bench.augmentations.single import acting, at_strength, colour_alone
 from care_bench.augmentations.strengths import STRENGTHS
 
 IMAGES = torch.rand(3, 3, 24, 24, generator=torch.Generator().manual_seed(0))
@@ -69,3 +69,23 @@ def test_what_changes_nothing_does_not_act():
     assert acting(gray) == ("crop", "rotation", "flip")
     assert acting(VIEW) == tuple(STRENGTHS)
     assert acting(RandomRotation3D()) == ("rotation",)
+
+
+def test_the_colours_of_the_draw_that_turns_the_hue_most():
+    view = ImageAugmentation(input_size=(24, 24), size=(24, 24), jitter_probability=0.5, **PLAIN)
+    drawn = view.sample(30, torch.Generator().manual_seed(0))
+    largest = max((row for row in range(30) if drawn.jitter[row]), key=lambda row: abs(drawn.factors[row, 3]))
+    assert drawn.factors[:, 3].abs().argmax() != largest, "a draw that is not applied turns nothing"
+    found = view.apply(IMAGES[:1], colour_alone(view, drawn))
+    expected = IMAGES[:1]
+    names = ("brightness", "contrast", "saturation", "hue")
+    for place in drawn.order[largest].tolist():
+        expected = getattr(functional, f"adjust_{names[place]}")(expected, float(drawn.factors[largest, place]))
+    torch.testing.assert_close(found, expected, rtol=0, atol=2e-5)
+
+
+def test_without_jitter_or_colours_no_draw_turns_the_hue():
+    still = ImageAugmentation(input_size=(24, 24), size=(24, 24), jitter_probability=0.0, **PLAIN)
+    assert colour_alone(still, still.sample(5, torch.Generator().manual_seed(0))) is None
+    gray = ImageAugmentation(input_size=(24, 24), size=(24, 24), mean=(0.0,), std=(1.0,), blur_kernel=5)
+    assert colour_alone(gray, gray.sample(5, torch.Generator().manual_seed(0))) is None

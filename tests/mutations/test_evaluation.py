@@ -26,7 +26,43 @@ HELD_OUT = ("wiring/test_end_to_end.py::test_held_out_maps_and_retrieval",)
 PREDICTION = ("wiring/test_end_to_end.py::test_augmentation_prediction",)
 PROFILE = ("wiring/test_end_to_end.py::test_augmentation_profile",)
 LIE = ("wiring/test_end_to_end.py::test_lie_derivatives",)
+PICTURES = ("evaluation/test_illustrations.py",)
 MUTANTS = (
+    Mutant(
+        "cosines are under the second draw",
+        "evaluation/pictures.py",
+        "first = self._test_draw[0]",
+        "first = self._test_draw[1]",
+        PICTURES,
+    ),
+    Mutant(
+        "the nearest images are those of a plain query twice",
+        "evaluation/pictures.py",
+        "_nearest(embedder.part(COLOURED)[REPRESENTATION], embedded.train)",
+        "_nearest(plain, embedded.train)",
+        PICTURES,
+    ),
+    Mutant(
+        "neighbours are test samples",
+        "evaluation/pictures.py",
+        "return _nearest(plain, embedded.train)",
+        "return _nearest(plain, embedded.test)",
+        PICTURES,
+    ),
+    Mutant(
+        "a curve is in the plane of its last two components",
+        "evaluation/pictures.py",
+        "plane = centred @ directions[:2].mT",
+        "plane = centred @ directions[-2:].mT",
+        PICTURES,
+    ),
+    Mutant(
+        "thumbnails are of other training images",
+        "evaluation/pictures.py",
+        "dataset.train.inputs[train_rows]",
+        "dataset.train.inputs[sorted(train_rows)]",
+        PICTURES,
+    ),
     Mutant(
         "held-out maps are measured where they were fitted",
         "metrics/held_out.py",

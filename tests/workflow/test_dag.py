@@ -41,6 +41,7 @@ def test_every_run_leaves_its_files_and_the_tables_cite_them(folder: Path) -> No
     assert set(frame["variant"]) == {"simclr", "care"}
     assert set(frame["device"].str.split(":").str[0]) <= {"cpu", "cuda"}
     report = (folder / "results/report/tiny-steps2/report.md").read_text()
+    assert "Histogram of cosines" in report
     cited = set(re.findall(r"r[0-9a-f]{10}", report))
     assert cited
     assert cited <= set(frame["id"])
@@ -60,7 +61,8 @@ def test_every_job_wrote_a_log(folder: Path) -> None:
         for stage in ("configure", "pretrain", "evaluate")
     }
     assert logs == of_runs | of_jobs | {
-        *("digits/prepare.log", "digits/evaluation_settings.log", "collect.log", "report.log"),
+        *("digits/prepare.log", "digits/evaluation_settings.log", "digits/illustrate.log"),
+        *("collect.log", "report.log"),
         *("resolved_profile.log", "settings.log"),
     }
     assert "step 2/2" in (kept / "digits/care/seed0.pretrain.log").read_text()
@@ -80,6 +82,7 @@ def test_one_changed_hyperparameter_reruns_that_run_and_what_follows(finished: A
         "configure care",
         "pretrain care",
         "evaluate care",
+        "illustrate",
         "collect",
         "report_tables",
         "resolved_profile",
@@ -95,7 +98,7 @@ def test_a_changed_evaluation_augmentation_repeats_the_evaluation_only(finished:
     assert planned.returncode == 0, planned.stderr
     follows = {
         *("evaluation_settings", "evaluate simclr", "evaluate care"),
-        *("collect", "report_tables", "resolved_profile", "settings"),
+        *("illustrate", "collect", "report_tables", "resolved_profile", "settings"),
     }
     assert jobs(planned.stdout) - {"all"} == follows
 

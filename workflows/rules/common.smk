@@ -77,6 +77,11 @@ def dataset_of_job(job):
     return (JOBS_OF_PROFILE | IMPORTED_JOBS)[job][0].dataset
 
 
+def jobs_of_dataset(wildcards):
+    """The jobs that train the runs of a data set."""
+    return [job for job in JOBS_OF_PROFILE if dataset_of_job(job) == wildcards.dataset]
+
+
 def files_of_job(job):
     """The files of a job's encoders: their weights, and the Python files that build them."""
     found = (one.imported.files for one in IMPORTED_JOBS[job])
@@ -97,6 +102,18 @@ def threads_of_job(job, devices=True):
     """The CPU threads of the largest run of a job, on all of its devices or on one."""
     runs = (run.training for run in JOBS_OF_PROFILE[job])
     return max(run.threads * (run.devices if devices else 1) for run in runs)
+
+
+def threads_of_dataset(wildcards):
+    """The CPU threads of the largest run of a data set, on one device."""
+    return max(threads_of_job(job, devices=False) for job in jobs_of_dataset(wildcards))
+
+
+def illustrated():
+    """The data sets of which a row is trained."""
+    runs = (run for part in JOBS_OF_PROFILE.values() for run in part)
+    trained = (run.dataset for run in runs if run.method.reference is None)
+    return list(dict.fromkeys(trained))
 
 
 def gpus(devices):

@@ -5,6 +5,9 @@ rule collect:
     input:
         evaluated=[f"{JOBS}/{job}/evaluated.json" for job in JOBS_OF_PROFILE],
         measured=[f"{JOBS}/{job}/measured.json" for job in IMPORTED_JOBS],
+        illustrations=[
+            f"{JOBS}/{dataset}/illustrations.jsonl" for dataset in illustrated()
+        ],
         profile=RESOLVED,
         claims=FIXED_RULES,
     output:
@@ -26,8 +29,11 @@ rule collect:
         runs=RUNS,
         folder=subpath(output.parquet, parent=True),
         rules=[f"--rules {path}" for path in FIXED_RULES],
+        illustrations=lambda wildcards, input: [
+            f"--illustrations {path}" for path in input.illustrations
+        ],
     shell:
-        "python -m care_bench collect --profile {input.profile} --runs {params.runs} --out {params.folder} {params.rules} > {log} 2>&1 && cp {params.folder}/MANIFEST.json {output.made}"
+        "python -m care_bench collect --profile {input.profile} --runs {params.runs} --out {params.folder} {params.rules} {params.illustrations} > {log} 2>&1 && cp {params.folder}/MANIFEST.json {output.made}"
 
 
 rule report_tables:

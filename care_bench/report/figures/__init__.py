@@ -9,19 +9,36 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from care_bench.artifacts.collection import Collection
+from care_bench.artifacts.illustrations import FigureName
 from care_bench.report.figures.accuracy import accuracy_plot
 from care_bench.report.figures.certificate import certificate_plot
 from care_bench.report.figures.cosines import circle_plot, positive_plot
 from care_bench.report.figures.dots import ablation_plot, component_plot, composition_plot
 from care_bench.report.figures.drawing import MISSING, drawable
 from care_bench.report.figures.draws import wahba_plot
+from care_bench.report.figures.histograms import cosines_plot
+from care_bench.report.figures.illustrated import Maker
 from care_bench.report.figures.plots import Plot
+from care_bench.report.figures.retrieved import retrieval_plot
 from care_bench.report.figures.rows import Rows
 from care_bench.report.figures.snapshots import LOSSES, ratio_plot, training_plot
+from care_bench.report.figures.trajectories import trajectories_plot
 from care_bench.report.figures.weights import weight_plot
 from care_bench.report.model import Figure
 
-__all__ = ["FIGURES", "Plot", "Rows", "figures_of", "plots_of"]
+__all__ = ["FIGURES", "ILLUSTRATED", "Plot", "Rows", "figures_of", "plots_of"]
+
+ILLUSTRATED: dict[FigureName, Maker] = {
+    "trajectories": trajectories_plot,
+    "retrieval": retrieval_plot,
+    "cosines": cosines_plot,
+}
+"""Figures of what no record holds."""
+
+
+def _of_rows(make: Maker) -> Callable[[Rows], Plot | None]:
+    return lambda rows: make(rows.illustrations, rows.names)
+
 
 FIGURES: dict[str, Callable[[Rows], Plot | None]] = {
     "accuracy": accuracy_plot,
@@ -35,6 +52,7 @@ FIGURES: dict[str, Callable[[Rows], Plot | None]] = {
     "first-component": component_plot,
     "composition": composition_plot,
     "certificate": certificate_plot,
+    **{name: _of_rows(make) for name, make in ILLUSTRATED.items()},
 }
 """Name -> what makes it, in the order of a report."""
 

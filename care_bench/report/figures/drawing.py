@@ -190,11 +190,15 @@ def _for_pages(svg: bytes) -> bytes:
     )
     style = f'<style type="text/css">@media (prefers-color-scheme: dark){{{rules}}}</style>\n'
     text = re.sub(r"<!--.*?-->\s*|<metadata>.*?</metadata>\s*", "", svg.decode(), flags=re.DOTALL)
-    text = re.sub(r"\d+\.\d{3,}", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), text)
+    text = re.sub(r"<[^>]*>", lambda tag: re.sub(r"\d+\.\d{3,}", _hundredths, tag[0]), text)  # what is read stays
     text = re.sub(r'<g id="[^"]*">', "<g>", text)  # no rule and no link names them
     text = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", text)
     text = re.sub(r"\n\s*", "\n", text)
     return re.sub(r"(<svg [^>]*>\n)", lambda match: match[1] + style, text, count=1).encode()
+
+
+def _hundredths(number: re.Match[str]) -> str:
+    return f"{float(number[0]):.2f}".rstrip("0").rstrip(".")
 
 
 def row_axis(panel: Axes, names: Sequence[str], most: int) -> None:

@@ -52,12 +52,14 @@ class Rows:
         profile: name of the profile.
         datasets: names, in order.
         names: row -> a short label for figures.
+        illustrations: what no record holds, by data set; empty where the collection has none.
     """
 
     def __init__(self, collection: Collection) -> None:
         order = Order(collection.variants)
         self.key, self.profile = collection.key, collection.profile
         self._stages: dict[int | None, dict[Measure, dict[Place, list[Record]]]] = {}
+        self.illustrations = collection.illustrations
         self._records = collection.records
         self._summaries: dict[tuple[Measure, int | None], dict[Place, Summary]] = {}
         self.datasets = sorted({record.dataset for record in collection.records}, key=order.dataset)

@@ -7,14 +7,17 @@ from pathlib import Path
 
 from care_bench.artifacts.collection import COLLECTED, HOW_TO_COLLECT, PINNED, Collection, read_collection
 from care_bench.artifacts.folders import reading
+from care_bench.artifacts.illustrations import Illustrations
 from care_bench.artifacts.pin import collected, pinned, read_pin
 from care_bench.errors import CareBenchError, unknown
 from care_bench.files import write_bytes
 from care_bench.names import Representation
-from care_bench.report.figures import FIGURES, plots_of
+from care_bench.report.figures import FIGURES, ILLUSTRATED, plots_of
 from care_bench.report.figures.drawing import Form, drawable, drawn
+from care_bench.report.figures.illustrated import variant_of_run
 from care_bench.report.figures.over_settings import metric_plot
 from care_bench.report.figures.plots import Plot
+from care_bench.report.figures.rows import short_labels
 from care_bench.report.model import slug
 
 FORMS: dict[str, Form] = {".svg": "svg", ".pdf": "pdf", ".png": "png"}
@@ -74,7 +77,8 @@ def plot_figure(results: Path, collection: str | None, name: str, out: Path | No
     found = chosen(results, collection)
     plots = plots_of(found)
     if name not in plots:
-        raise CareBenchError(f"{found.key} has no records for the figure {name!r}; it has those for {', '.join(plots)}")
+        lacks = "illustrations" if name in ILLUSTRATED else "records"
+        raise CareBenchError(f"{found.key} has no {lacks} for the figure {name!r}; it has those for {', '.join(plots)}")
     return plots[name], write_plot(plots[name], target)
 
 
@@ -108,6 +112,13 @@ def plot_metric(
     form_of(target)
     plot = metric_plot(chosen(results, collection), x, y, by, representation, _pairs(where))
     return plot, write_plot(plot, target)
+
+
+def write_illustration(found: Illustrations, out: Path) -> tuple[Plot, list[Path]]:
+    """Draw the one figure that illustrations of some runs hold, as :func:`write_plot` does."""
+    names = short_labels(variant_of_run(run) for run in found.runs)
+    plot = next(plot for make in ILLUSTRATED.values() if (plot := make([found], names)) is not None)
+    return plot, write_plot(plot, out)
 
 
 def chosen(results: Path, name: str | None) -> Collection:

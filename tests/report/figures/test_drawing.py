@@ -75,6 +75,20 @@ def test_a_logarithmic_axis_has_at_least_three_plain_numbers(low: float, high: f
     assert [panel.yaxis.get_major_formatter()(tick) for tick in shown] == [f"{tick:g}" for tick in expected]
 
 
+def test_an_svg_has_short_coordinates_and_its_text_as_it_was_written() -> None:
+    def with_text() -> Canvas:
+        canvas, ((panel,),) = small_multiples(1, 1)
+        panel.plot([1, 2], [0.123456789, 3])
+        panel.set_title("0.0052 of 12.3456")
+        return canvas
+
+    (image,) = drawn(with_text, ["svg"])
+    root = ElementTree.fromstring(image)
+    assert "0.0052 of 12.3456" in [element.text for element in root.iter() if element.tag.endswith("text")]
+    paths = [element.attrib["d"] for element in root.iter() if "d" in element.attrib]
+    assert max(len(number.partition(".")[2]) for path in paths for number in path.split()) <= 2
+
+
 def test_labels_of_near_points_do_not_cover_each_other() -> None:
     canvas, ((panel,),) = small_multiples(1, 1)
     panel.set(xlim=(0, 10), ylim=(0, 10))
