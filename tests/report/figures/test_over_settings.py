@@ -52,6 +52,41 @@ def test_lines_join_rows_that_differ_in_the_setting_alone() -> None:
     assert {text.get_text() for text in panel.get_legend().get_texts()} == {"digits", "proteins"}
 
 
+SWEPT = [
+    *(values(name, "gamma_median", [0.5]) for name in ("care", "care-weight-1", "care-weight-3")),
+    *(values(name, "gamma_median", [0.7]) for name in ("equimod-weight-1", "equimod-weight-3")),
+]
+
+
+@pytest.mark.parametrize(
+    ("by", "names"),
+    [
+        (None, {"CARE (SimCLR)": [1.0, 3.0, 10.0], "EquiMod (SimCLR)": [1.0, 3.0]}),
+        ("method", {"care": [1.0, 3.0, 10.0], "equimod": [1.0, 3.0]}),
+        ("dataset", {"digits, CARE (SimCLR)": [1.0, 3.0, 10.0], "digits, EquiMod (SimCLR)": [1.0, 3.0]}),
+    ],
+)
+def test_every_line_has_its_own_look_and_name(by: str | None, names: dict[str, list[float]]) -> None:
+    with styled():
+        panel = metric_plot(collection(*SWEPT), "weight", "gamma_median", by).draw().axes[0]
+    lines = [line for line in panel.lines if len(line.get_xdata()) > 1 and line.get_ls() != "None"]
+    assert [list(line.get_xdata()) for line in lines] == list(names.values())
+    assert len({line.get_color() for line in lines}) == 2
+    assert {text.get_text(): text.get_color() for text in panel.texts} == dict(
+        zip(names, [line.get_color() for line in lines], strict=True)
+    )
+
+
+def test_lines_of_one_method_are_told_apart_by_their_last_rows() -> None:
+    found = collection(
+        *SWEPT[:3],
+        *(values(name, "gamma_median", [0.2]) for name in ("care-one-draw", "care-one-draw-weight-1")),
+    )
+    with styled():
+        panel = metric_plot(found, "weight", "gamma_median").draw().axes[0]
+    assert {text.get_text() for text in panel.texts} == {"CARE (SimCLR) [care]", "CARE (SimCLR) [care-one-draw]"}
+
+
 def test_one_curve_a_group_is_named_at_its_end() -> None:
     rows = ("care", "care-weight-1")
     found = collection(
