@@ -52,11 +52,13 @@ def metric_plot(
         where: names, as ``x`` is, with the value of the rows that are drawn.
 
     Raises:
-        CareBenchError: an unknown or ambiguous name, or nothing that has both.
+        CareBenchError: an unknown or ambiguous name, nothing that has both, or no snapshots to draw over `epoch`.
     """
     records = _measured(collection, y, representation, snapshots=x == "epoch")
     for name, value in where.items():
         records = _with(records, name, value)
+    if x == "epoch":
+        _require_snapshots(collection, records, y)
     across = _column(records, x)
     groups = _column(records, by) if by is not None else dict.fromkeys(range(len(records)))
     points = _points(records, across, groups, x, by)
@@ -107,6 +109,15 @@ def _measured(collection: Collection, y: str, representation: str, snapshots: bo
         names = ", ".join(f"{name}/{metric}" for name in measured)
         raise CareBenchError(f"metric {metric!r} is measured by several protocols; expected one of {names}")
     return found
+
+
+def _require_snapshots(collection: Collection, records: Sequence[Record], y: str) -> None:
+    """Refuse what was measured after the last step alone: it would be one column of marks."""
+    if any(record.epoch is not None for record in records):
+        return
+    others = sorted({f"{record.protocol}/{record.metric}" for record in collection.records if record.epoch is not None})
+    there = f"snapshots have {', '.join(others)}" if others else "expected training.snapshot_epochs in its profile"
+    raise CareBenchError(f"{collection.key} has no snapshots of {y} in the rows to draw; {there}")
 
 
 def _with(records: Sequence[Record], name: str, value: str) -> list[Record]:

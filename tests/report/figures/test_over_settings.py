@@ -107,6 +107,16 @@ def test_snapshots_are_drawn_over_the_epoch_and_end_with_the_last() -> None:
     assert [(one["epoch"], one["mean"]) for one in found] == [(2, pytest.approx(0.7)), (4, pytest.approx(0.2))]
 
 
+def test_without_snapshots_nothing_is_drawn_over_the_epoch() -> None:
+    plain = collection(values("care", "gamma_median", [0.2]), values("simclr", "gamma_median", [0.9]))
+    with pytest.raises(CareBenchError, match=r"collected/drawn has no snapshots of gamma_median .*snapshot_epochs"):
+        metric_plot(plain, "epoch", "gamma_median")
+    with pytest.raises(CareBenchError, match="no snapshots of knn-v1/top1 .*snapshots have .*/gamma_median$"):
+        metric_plot(FOUND, "epoch", "knn-v1/top1")
+    with pytest.raises(CareBenchError, match="no snapshots of gamma_median in the rows to draw"):
+        metric_plot(FOUND, "epoch", "gamma_median", where={"row": "simclr"})
+
+
 def test_names_are_categories_in_their_order() -> None:
     found = numbers(FOUND, "base.name", "gamma_median", where={"dataset": "digits"})
     assert [(one["base.name"], one["row"]) for one in found] == [
