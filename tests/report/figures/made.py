@@ -36,6 +36,7 @@ DIGITS: dict[str, Any] = {
     "care-one-draw": {"name": "care", "base": SIMCLR, "splits": 8, "weight": 10, "sharing": "batch"},
     "care-one-draw-weight-1": {"name": "care", "base": SIMCLR, "splits": 8, "weight": 1, "sharing": "batch"},
     "invariance": {"name": "invariance"},
+    "uniformity": {"name": "uniformity"},
     "circle": {**SIMCLR, "encoder": CIRCLE},
     "care-circle": {"name": "care", "base": SIMCLR, "splits": 8, "weight": 1, "encoder": CIRCLE},
     "untrained": {"name": "untrained"},

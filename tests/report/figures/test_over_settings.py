@@ -111,7 +111,7 @@ def test_without_snapshots_nothing_is_drawn_over_the_epoch() -> None:
     plain = collection(values("care", "gamma_median", [0.2]), values("simclr", "gamma_median", [0.9]))
     with pytest.raises(CareBenchError, match=r"collected/drawn has no snapshots of gamma_median .*snapshot_epochs"):
         metric_plot(plain, "epoch", "gamma_median")
-    with pytest.raises(CareBenchError, match="no snapshots of knn-v1/top1 .*snapshots have .*/gamma_median$"):
+    with pytest.raises(CareBenchError, match=r"no snapshots of knn-v1/top1 .*snapshots have .*/gamma_median$"):
         metric_plot(FOUND, "epoch", "knn-v1/top1")
     with pytest.raises(CareBenchError, match="no snapshots of gamma_median in the rows to draw"):
         metric_plot(FOUND, "epoch", "gamma_median", where={"row": "simclr"})
