@@ -133,7 +133,7 @@ def fails() -> nn.Module:
         ("DropsARow", "gives a tensor (3, 4) for 4 inputs; expected 4 rows"),
         ("GivesHalves", "gives float16; expected float32"),
         ("GivesNaN", "gives NaN or infinity"),
-        ("Raises", "cannot take inputs (4, 3, 32, 32): RuntimeError: mat1 and mat2 do not fit"),
+        ("Raises", "cannot take inputs (4, 3, 32, 32): RuntimeError: mat1 and mat2 do not fit at test_refused.py:"),
         ("Counts", "module.calls changes in evaluation mode"),
         ("StaysInTraining", "module stays in training mode"),
         ("no_module", "returned int; expected"),
@@ -143,7 +143,7 @@ def fails() -> nn.Module:
         ("GivesHuge", "gives numbers whose squares overflow"),
         ("IsLazy", "has lazy layers, whose weights have no shape yet"),
         ("GivesNothing", "gives a tensor (4, 0); expected at least one number"),
-        ("fails", "failed: OSError: no such drive"),
+        ("fails", "failed: OSError: no such drive at test_refused.py:"),
         ("Encodr", "unknown function 'Encodr': did you mean 'Encoder'?"),
     ],
 )
@@ -214,6 +214,18 @@ def test_damaged_files(tmp_path: Path) -> None:
     assert "cut.safetensors" in refused(encoder="timm:resnet18", weights=str(tmp_path / "cut.safetensors"))
     assert "missing.pth" in refused(encoder="timm:resnet18", weights=str(tmp_path / "missing.pth"))
     assert "holds no tensors" in refused(encoder="timm:resnet18", weights=saved(tmp_path / "none.pth", {"epoch": 3}))
+
+
+def test_a_misspelt_library_is_named(tmp_path: Path) -> None:
+    assert "did you mean 'timm:'?" in refused(encoder="tim:resnet18")
+    assert "did you mean 'torchvision:'?" in refused(encoder="torchvison:resnet18")
+
+
+def test_the_line_of_a_file_that_fails_is_named(tmp_path: Path) -> None:
+    (tmp_path / "fails.py").write_text("import json\n\n\ndef build():\n    json.loads('[')\n")
+    assert "JSONDecodeError: Expecting value: line 1 column 2 (char 1) at fails.py:5" in refused(
+        encoder=f"{tmp_path / 'fails.py'}:build"
+    )
 
 
 def test_a_flipped_bit_and_weights_of_whole_numbers(tmp_path: Path) -> None:
