@@ -117,9 +117,8 @@ def _check_own(out: Path, config: ImportedConfig, evaluation: dict[str, Any]) ->
         what = f"{there[0]} with {'no weights' if there[1] is None else there[1]} on {there[2]}"
         raise CareBenchError(f"--out {out} has the records of {what}, which would be lost; expected another folder")
     other = [key for key in wanted if settings.get(key) != wanted[key]]
-    if differ := other or sorted(
-        key for key in measured.keys() | evaluation.keys() if measured.get(key) != evaluation.get(key)
-    ):
+    other += [key for key in measured.keys() | evaluation.keys() if measured.get(key) != evaluation.get(key)]
+    if differ := sorted(other):
         raise CareBenchError(
             f"--out {out} has records with another {', '.join(differ)}, which would be lost; expected another folder"
         )

@@ -107,8 +107,8 @@ def _check_weights(path: Path, weights_sha256: str) -> None:
     if first.weights_sha256 != weights_sha256:
         raise CareBenchError(
             f"--out {path.parent} has the records of {there} on {first.dataset}, of weights "
-            f"{str(first.weights_sha256)[:12]}, which would be lost; these have {weights_sha256[:12]}; expected another "
-            "folder, or this one removed"
+            f"{str(first.weights_sha256)[:12]}, which would be lost; these have {weights_sha256[:12]}; expected "
+            "another folder, or this one removed"
         )
 
 

@@ -130,8 +130,8 @@ def legend(
     width, height = canvas.get_size_inches()
     spacing["ncols"] = columns = min(columns, max(1, int(width / (HANDLE + LETTER * max(map(len, handles))))))
     canvas.set_size_inches(width, height + 0.17 * -(-len(handles) // columns))
-    loc = "outside lower center" if below else "outside upper center"
-    canvas.legend(list(handles.values()), list(handles), loc=loc, **spacing)
+    spacing["loc"] = "outside lower center" if below else "outside upper center"
+    canvas.legend(list(handles.values()), list(handles), **spacing)
 
 
 def log_axis(panel: Axes, which: Literal["x", "y"]) -> None:
