@@ -46,7 +46,7 @@ def test_one_row_per_method_with_three_metrics(per_seed: PerSeed) -> None:
     ]
     found = lines_of(small(records))
     assert found[0] == "Collection collected/small: 5 runs, seeds 3 (0 to 2), 20 records; digits"
-    assert found[1].startswith("top-1 of the features (cached-v1); rotation, held out of the projection (held-out-")
+    assert found[1].startswith("top-1 of the features (cached-v1); map in O(d), held out of the projection (held-out-")
     # By hand: t(0.975; 2) = 4.3027 times 1 over sqrt(3) is 2.48, times 0.1 it is 0.2484; t(0.975; 1) = 12.7062.
     assert [line.split("  ")[0] for line in found[4:7]] == [
         "digits (convnet)",
