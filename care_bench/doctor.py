@@ -12,7 +12,7 @@ from rich.table import Column, Table
 from rich.text import Text
 
 from care_bench import plugins
-from care_bench.artifacts import check_versions, code_version, environment
+from care_bench.artifacts import SUPPORTED, check_versions, code_version, environment, installed
 from care_bench.artifacts.environment import nvidia_gpus
 from care_bench.config import BACKBONE_SETTINGS, METHOD_SETTINGS
 from care_bench.config.offered_claims import CLAIMS
@@ -34,7 +34,8 @@ def examine(data: Path, quick: bool, console: Console) -> bool:
     """
     console.print(f"care-bench {code_version()}", highlight=False)
     packages = Table("package", "version", title="Installed", title_justify="left")
-    for package, version in environment().items():
+    found = environment()
+    for package, version in {**found, **installed(name for name in SUPPORTED if name not in found)}.items():
         packages.add_row(package, version)
     console.print(packages)
     if extensions := plugins.extensions():

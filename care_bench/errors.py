@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from pathlib import Path
+from sysconfig import get_paths
+from traceback import walk_tb
+
+_INSTALLED = (str(Path(__file__).parent), *(get_paths()[kind] for kind in ("stdlib", "purelib", "platlib")))
 
 LISTED, NEAR = 60, 3
 """Most known names that an error lists; and most that it suggests where there are more."""
@@ -16,6 +21,16 @@ class CareBenchError(Exception):
     """
 
     exit_code = 2
+
+
+def raised_at(error: BaseException) -> str:
+    """Return where in a user's code an error was raised, as ` at file.py:LINE`; "" where only installed code was.
+
+    The last frame counts that is neither ours nor of an installed package nor of Python.
+    """
+    frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
+    own = [(name, line) for name, line in frames if not name.startswith(("<", *_INSTALLED))]
+    return f" at {Path(own[-1][0]).name}:{own[-1][1]}" if own else ""
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> CareBenchError:

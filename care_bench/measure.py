@@ -84,7 +84,7 @@ def measure(
         chosen = chosen.model_copy(update={"augmentation": replace(default_augmentation(found), **off)})
     config = ImportedConfig(profile=PROFILE, dataset=found.name, variant=out.name, imported=imported, threads=threads)
     _check_own(out, config, _recorded(chosen, found))
-    return measure_imported(config, found, chosen, out, say)
+    return measure_imported(config, found, chosen, out, say, only_same_weights=True)
 
 
 def _recorded(settings: EvaluationConfig, dataset: PreparedDataset) -> dict[str, Any]:
@@ -116,7 +116,9 @@ def _check_own(out: Path, config: ImportedConfig, evaluation: dict[str, Any]) ->
     if there != (wanted["encoder"], wanted["weights"], config.dataset):
         what = f"{there[0]} with {'no weights' if there[1] is None else there[1]} on {there[2]}"
         raise CareBenchError(f"--out {out} has the records of {what}, which would be lost; expected another folder")
-    if differ := sorted(key for key in measured.keys() | evaluation.keys() if measured.get(key) != evaluation.get(key)):
+    other = [key for key in wanted if settings.get(key) != wanted[key]]
+    other += [key for key in measured.keys() | evaluation.keys() if measured.get(key) != evaluation.get(key)]
+    if differ := sorted(other):
         raise CareBenchError(
             f"--out {out} has records with another {', '.join(differ)}, which would be lost; expected another folder"
         )

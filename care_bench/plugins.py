@@ -9,7 +9,7 @@ from importlib import import_module, metadata
 from itertools import chain
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from care_bench.errors import CareBenchError
+from care_bench.errors import CareBenchError, raised_at
 from care_bench.names import FILE_NAME
 
 METHODS = "care_bench.methods"
@@ -95,7 +95,7 @@ class Registry(UserDict[str, T], Generic[T]):
         except (Exception, SystemExit) as error:  # another package's code may raise anything
             reason = _one_line(f"{type(error).__name__}: {error}")
             raise CareBenchError(
-                f"{_described(point)} cannot be imported ({reason}); repair or uninstall the package"
+                f"{_described(point)} cannot be imported ({reason}){raised_at(error)}; repair or uninstall the package"
             ) from error
         try:
             return self.check(point.name, found)

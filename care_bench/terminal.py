@@ -65,6 +65,10 @@ def run(module: str, name: str) -> NoReturn:
         _ignore_signals()  # done: at its end Python would give them back to the system, which says no line
     except Stopped as stopped:
         code = _say_interrupted(stopped.number)
+    except BrokenPipeError:  # the reader of a pipe, such as `head`, has enough
+        _ignore_signals()
+        _close_output()
+        code = 128 + signal.SIGPIPE
     except Exception as error:
         _ignore_signals()
         line = _line(error)
@@ -113,9 +117,9 @@ def _line(error: Exception) -> str | None:
     """Return the line about an error, or None for one that only an error in the package explains."""
     if isinstance(error, CareBenchError):
         return str(error)
-    if isinstance(error, BrokenPipeError | UnicodeEncodeError):
+    if isinstance(error, UnicodeEncodeError):
         _close_output()
-        return f"cannot print: {getattr(error, 'strerror', None) or error}"
+        return f"cannot print: {error}"
     if isinstance(error, FileNotFoundError) and error.filename is not None:
         return f"{error.filename} has vanished while the command worked; expected nobody else to move or delete it"
     if isinstance(error, OSError) and error.filename is not None:

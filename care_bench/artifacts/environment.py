@@ -6,7 +6,7 @@ import os
 import platform
 import subprocess
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -64,9 +64,13 @@ def environment() -> dict[str, str]:
 
     Packages that offer components come first, whether a run uses them or not.
     """
-    packages = {name: _installed(name) or "not installed" for name in RECORDED}
-    ours = {"python": platform.python_version(), **packages, "platform": platform.platform()}
+    ours = {"python": platform.python_version(), **installed(RECORDED), "platform": platform.platform()}
     return {extension.package: extension.version for extension in plugins.extensions()} | ours
+
+
+def installed(names: Iterable[str]) -> dict[str, str]:
+    """Return the versions of packages, in their order; those that are missing are called so."""
+    return {name: _installed(name) or "not installed" for name in names}
 
 
 def nvidia_gpus() -> int:

@@ -130,7 +130,7 @@ def measure(
         bool, typer.Option("--allow-partial", help="Use a checkpoint that lacks some weights; records say so.")
     ] = False,
     size: Annotated[
-        int | None, typer.Option("--size", help="Side of the encoder's input; else the model's own.")
+        int | None, typer.Option("--size", min=1, max=4096, help="Side of the encoder's input; else the model's own.")
     ] = None,
     mean: Annotated[str | None, typer.Option("--mean", help="Channel means, as 0.5,0.5,0.5; else the model's.")] = None,
     std: Annotated[str | None, typer.Option("--std", help="Channel deviations; else the model's.")] = None,

@@ -10,7 +10,7 @@ from pydantic import Field, field_validator, model_validator
 
 from care_bench.config.base import Settings
 from care_bench.config.run import Seed
-from care_bench.config.yaml_files import parse_yaml
+from care_bench.config.yaml_files import kind_of, parse_yaml
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes
 from care_bench.names import Representation
@@ -197,7 +197,7 @@ class ClaimRules(Settings):
 def parse_claims(content: Any, where: str) -> ClaimRules:
     """Validate plain data as rules; ``where`` is named in errors."""
     if not isinstance(content, Mapping):
-        raise CareBenchError(f"{where}: expected the keys of rules for claims, found {type(content).__name__}")
+        raise CareBenchError(f"{where}: expected the keys of rules for claims, found {kind_of(content)}")
     return ClaimRules.parse(content, where)
 
 

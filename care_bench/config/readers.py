@@ -10,14 +10,14 @@ from care_bench.config.evaluation import EvaluationConfig
 from care_bench.config.imported_run import ImportedConfig
 from care_bench.config.profile import Profile
 from care_bench.config.run import RunConfig
-from care_bench.config.yaml_files import read_yaml
+from care_bench.config.yaml_files import kind_of, read_yaml
 from care_bench.errors import CareBenchError, unknown
 
 
 def parse_profile(content: Any, where: str) -> Profile:
     """Validate plain data as a profile; ``where`` is named in errors."""
     if not isinstance(content, Mapping):
-        raise CareBenchError(f"{where}: expected the keys of a profile, found {type(content).__name__}")
+        raise CareBenchError(f"{where}: expected the keys of a profile, found {kind_of(content)}")
     return Profile.parse(content, where)
 
 
@@ -51,7 +51,7 @@ def read_run(path: Path, run: str | None) -> RunConfig:
     if run is not None:
         raise CareBenchError(f"{path} is not a profile: --run {run} picks a run out of a profile")
     if not isinstance(content, Mapping):
-        raise CareBenchError(f"{path}: expected the configuration of a run, found {type(content).__name__}")
+        raise CareBenchError(f"{path}: expected the configuration of a run, found {kind_of(content)}")
     return RunConfig.parse(content, str(path))
 
 
@@ -69,7 +69,7 @@ def _entries(path: Path) -> list[tuple[Mapping[str, Any], str]]:
     """Return the entries of a list of configurations, and how errors name them."""
     content = read_yaml(path)
     if not isinstance(content, list) or not all(isinstance(entry, Mapping) for entry in content):
-        raise CareBenchError(f"{path}: expected a list of run configurations, found {type(content).__name__}")
+        raise CareBenchError(f"{path}: expected a list of run configurations, found {kind_of(content)}")
     return [(entry, f"{path}, run {number}") for number, entry in enumerate(content, start=1)]
 
 
@@ -77,5 +77,5 @@ def read_evaluation(path: Path) -> EvaluationConfig:
     """Read evaluation settings from a JSON or YAML file."""
     content = read_yaml(path)
     if not isinstance(content, Mapping):
-        raise CareBenchError(f"{path}: expected evaluation settings, found {type(content).__name__}")
+        raise CareBenchError(f"{path}: expected evaluation settings, found {kind_of(content)}")
     return EvaluationConfig.parse(content, str(path))

@@ -64,13 +64,27 @@ def parse_yaml(text: str, where: str) -> Any:
         CareBenchError: not YAML, or a duplicate key.
     """
     try:
-        content = yaml.load(text, _Loader)  # a subclass of SafeLoader
+        content = _load(text, where)
         _check_size(content, {})
     except yaml.YAMLError as error:
         raise CareBenchError(f"{where} is not YAML: {' '.join(str(error).split())}") from None
     except Exception as error:  # such as a date that does not exist, or nesting too deep for Python
         raise CareBenchError(f"{reason(where, error)}; expected YAML or JSON") from None
     return content
+
+
+def kind_of(content: Any) -> str:
+    """Name what a file holds, where it should hold something else."""
+    return "nothing: the file is empty" if content is None else type(content).__name__
+
+
+def _load(text: str, where: str) -> Any:
+    loader = _Loader(text)
+    loader.name = where  # which messages name; PyYAML calls a text `<unicode string>`
+    try:
+        return loader.get_single_data()
+    finally:
+        loader.dispose()
 
 
 def _check_size(content: Any, seen: dict[int, int | None]) -> int:

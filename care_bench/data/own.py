@@ -163,7 +163,14 @@ def _inputs(path: Path, array: Array) -> Array:
         return np.ascontiguousarray(array)
     if array.dtype.kind == "f" and np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1:
         return np.ascontiguousarray(np.rint(array * 255).astype(np.uint8))
-    raise CareBenchError(f"{path}: images are {array.dtype}; expected uint8, or floating point within 0 and 1")
+    found = (
+        f"{array.dtype} with NaN or infinity"
+        if array.dtype.kind == "f" and not np.isfinite(array).all()
+        else (
+            f"{array.dtype} from {array.min():g} to {array.max():g}" if array.dtype.kind in "fiu" else str(array.dtype)
+        )
+    )
+    raise CareBenchError(f"{path}: images are {found}; expected uint8, or floating point within 0 and 1")
 
 
 def _few(split: Split, most: int | None) -> Split:

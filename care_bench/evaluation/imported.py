@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from care_bench.artifacts import Record, code_version, environment
+from care_bench.artifacts import Record, code_version, environment, read_records
 from care_bench.artifacts.evaluated import RECORDS
 from care_bench.augmentations import Augmentation, ImageAugmentation, RandomRotation3D
 from care_bench.config import EvaluationConfig
@@ -24,6 +25,7 @@ from care_bench.files import canonical_json, locked, removing_empty, sha256_byte
 from care_bench.imported import Imported, Inputs, load_imported
 from care_bench.names import IMPORTED
 from care_bench.runs.device import best_device, describe_device, reproducible, tf32_allowed
+from care_bench.untrusted import absent
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,7 @@ def measure_imported(
     folder: Path,
     say: Callable[[str], None],
     unless_current: bool = False,
+    only_same_weights: bool = False,
 ) -> Measured:
     """Load an encoder, measure it on the test split of a data set, and write one record per metric.
 
@@ -58,6 +61,7 @@ def measure_imported(
         folder: where to write.
         say: takes a line for the user: what was found in the weights, and how they are used.
         unless_current: measure nothing if the folder holds these records already.
+        only_same_weights: refuse a folder with the records of other weights, which would be lost.
 
     Raises:
         CareBenchError: the encoder cannot be loaded or used; the augmentation does not fit; an embedding is not finite;
@@ -77,6 +81,8 @@ def measure_imported(
         with removing_empty(folder), locked(folder, wait=True):
             if unless_current and is_current(path, task.inputs()):
                 return Measured(None, path)
+            if only_same_weights:
+                _check_weights(path, loaded.weights_sha256)
             augmentation = _augmentation(drawn, dataset, where)
             embedder = Embedder(loaded.encoder, augmentation, dataset, settings, device, where, say=say)
             rows = [
@@ -87,6 +93,23 @@ def measure_imported(
             records = list(measure_encoder(embedder, protocols, shared, loaded.weights_sha256, rows=rows))
             write_evaluation(path, records, task.inputs())
     return Measured(records, path)
+
+
+def _check_weights(path: Path, weights_sha256: str) -> None:
+    if absent(path):
+        return
+    try:
+        first = read_records(path)[0]
+        settings = json.loads(first.config)["settings"]
+        there = f"{settings['encoder']} with {settings['weights'] or 'no weights'}"
+    except (CareBenchError, ValueError, LookupError, TypeError):
+        return  # damaged, and replaced by what is measured now
+    if first.weights_sha256 != weights_sha256:
+        raise CareBenchError(
+            f"--out {path.parent} has the records of {there} on {first.dataset}, of weights "
+            f"{str(first.weights_sha256)[:12]}, which would be lost; these have {weights_sha256[:12]}; expected "
+            "another folder, or this one removed"
+        )
 
 
 @dataclass(frozen=True)

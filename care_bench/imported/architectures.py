@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,8 +18,8 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from care_bench.config.imported import FORMS, ImportedSettings
-from care_bench.errors import CareBenchError, unknown
+from care_bench.config.imported import FORMS, LIBRARIES, ImportedSettings
+from care_bench.errors import CareBenchError, raised_at, unknown
 from care_bench.untrusted import sha256_of
 
 IMAGENET = 224
@@ -157,10 +158,13 @@ def _importing_beside(path: Path) -> Iterator[None]:
 
 @contextmanager
 def _failing(what: str) -> Iterator[None]:
-    """Turn every failure of a user's code into one line; what interrupts the command passes."""
+    """Turn every failure of a user's code into one line; what interrupts the command passes.
+
+    A KeyboardInterrupt is the code's own: in a command, Ctrl-C raises something else.
+    """
     try:
         yield
-    except (Exception, SystemExit) as error:
+    except (Exception, SystemExit, KeyboardInterrupt) as error:
         raise CareBenchError(f"{what}: {first_line(error)}") from error
 
 
@@ -180,11 +184,13 @@ def _from_file(path: Path, where: str) -> Any:
 
 
 def _from_module(name: str, where: str) -> Any:
-    with _failing(f"{where}: module {name!r} cannot be imported (encoders are {FORMS})"):
+    near = get_close_matches(name, LIBRARIES, n=1)
+    hint = f"did you mean '{near[0]}:'? " if near and importlib.util.find_spec(name) is None else ""
+    with _failing(f"{where}: module {name!r} cannot be imported ({hint}encoders are {FORMS})"):
         return importlib.import_module(name)
 
 
 def first_line(error: BaseException) -> str:
-    """Return the kind of an error with the first line of what it says."""
+    """Return the kind of an error with the first line of what it says, and where in the user's code it was raised."""
     said = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {said[0]}" if said else type(error).__name__
+    return ": ".join([type(error).__name__, *said[:1]]) + raised_at(error)

@@ -21,6 +21,10 @@ from care_bench.untrusted import decoding, open_regular, sha256_of
 EXPECTED = "expected safetensors, or tensors as torch.save writes them"
 HEADER = 8
 """Bytes of the length that a safetensors file begins with; the header after them is JSON."""
+SNIFFED = 512
+"""Bytes by which a file is told from what is no checkpoint."""
+ZIP = b"PK\x03\x04"
+CUT = "cut short: its end is missing, as after a download or copy that was interrupted"
 LEFT_OUT = ("optimizer", "optimizers", "optimizer_states", "scaler", "lr_scheduler", "lr_schedulers")
 """Parts of a checkpoint that hold no weights of a model."""
 ALLOWED = (argparse.Namespace,)
@@ -62,18 +66,31 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 def _read(path: Path) -> Any:
     with decoding(path, EXPECTED), open_regular(path) as file:
-        start = file.read(HEADER + 1)
+        start = file.read(SNIFFED)
         file.seek(0)
-        if path.suffix == ".safetensors" or start[HEADER:] == b"{":
-            return safetensors.torch.load(file.read())
+        if (other := _not_tensors(start)) is not None:
+            raise CareBenchError(f"{path} is {other}; {EXPECTED}")
+        if path.suffix == ".safetensors" or start[HEADER : HEADER + 1] == b"{":
+            try:
+                return safetensors.torch.load(file.read())
+            except safetensors.SafetensorError as error:
+                if "not fully covered" not in str(error):
+                    raise
+                raise CareBenchError(f"{path} is {CUT}; {EXPECTED}") from None
         if zipfile.is_zipfile(file):
             file.seek(0)
             if (part := zipfile.ZipFile(file).testzip()) is not None:  # torch does not look at checksums
                 raise ValueError(f"{part} does not match its checksum")
+        elif start.startswith(ZIP):
+            raise CareBenchError(f"{path} is {CUT}; {EXPECTED}")
         file.seek(0)
         try:
             with torch.serialization.safe_globals([*ALLOWED, *_numpy_scalars()]):
                 return torch.load(file, map_location="cpu", weights_only=True)
+        except (EOFError, RuntimeError) as error:
+            if "EOF" not in f"{type(error).__name__} {error}":
+                raise
+            raise CareBenchError(f"{path} is {CUT}; {EXPECTED}") from None
         except pickle.UnpicklingError as error:
             if "weights_only" not in str(error) and "Unsupported" not in str(error):
                 raise
@@ -81,6 +98,21 @@ def _read(path: Path) -> Any:
                 f"{path} would execute Python code when it is loaded, which is refused; expected tensors: save "
                 "`module.state_dict()` where it was made"
             ) from None
+
+
+def _not_tensors(start: bytes) -> str | None:
+    """Say what a file is by its first bytes, where it is a usual mistake; None for what may be a checkpoint."""
+    if not start:
+        return "empty"
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        return "an HTML page, as a download that failed leaves"
+    if start.startswith(b"version https://git-lfs"):
+        return "a pointer of Git LFS, not the file itself (`git lfs pull` gets it)"
+    try:
+        text = start.decode("ascii")
+    except UnicodeDecodeError:
+        return None
+    return "a text file" if all(letter.isprintable() or letter.isspace() for letter in text) else None
 
 
 def _numpy_scalars() -> Iterator[Any]:

@@ -139,7 +139,7 @@ class ImportedEncoder(FeatureExtractor):
             return module(inputs)
         except (CareBenchError, NotImplementedError):
             raise
-        except (Exception, SystemExit) as error:
+        except (Exception, SystemExit, KeyboardInterrupt) as error:
             if isinstance(error, Exception) and is_memory_short(error):
                 raise
             grey = inputs.ndim == 4 and inputs.shape[1] == 1

@@ -27,7 +27,7 @@ FIRST = (
 
 
 def measured_table(records: Sequence[Record], name: str) -> Table:
-    """Return the first numbers of an encoder: one line per metric, one column per layer.
+    """Return the first numbers of an encoder: a line per metric, a column per layer; beneath, why some have none.
 
     Args:
         records: of one encoder.
@@ -43,12 +43,17 @@ def measured_table(records: Sequence[Record], name: str) -> Table:
     table.add_column("0 means")
     table.add_column("1 means")
     meaning = {metric: entry for entry in entries() for metric in entry.metrics}
+    missing: list[str] = []
     for protocol, metric in FIRST:
         cells = [_text(found.get((protocol, metric, *column))) for column in columns]
+        label = f"kNN {metric_label(metric)} (%)" if protocol == "knn-v1" else metric_label(metric)
+        reasons = [one.reason for column in columns if (one := found.get((protocol, metric, *column))) and one.reason]
+        missing += [f"{label}: {reason}" for reason in dict.fromkeys(reasons)]
         if any(cells):
             entry = meaning[metric]
-            label = f"kNN {metric_label(metric)} (%)" if protocol == "knn-v1" else metric_label(metric)
             table.add_row(label, *cells, entry.zero, entry.one)
+    if missing:
+        table.caption, table.caption_justify = f"Without a number: {'; '.join(missing)}.", "left"
     return table
 
 

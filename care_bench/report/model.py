@@ -99,6 +99,7 @@ class Figure:
         pdf: the image for LaTeX.
         data: the plotted numbers as CSV.
         again: a command that draws it alone.
+        narrow: the drawing in one column, for a narrow page; empty where the figure has none.
     """
 
     kind: ClassVar[str] = "figure"
@@ -109,6 +110,7 @@ class Figure:
     pdf: bytes
     data: str
     again: str = ""
+    narrow: bytes = b""
 
 
 @dataclass(frozen=True)

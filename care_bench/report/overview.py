@@ -42,6 +42,7 @@ class Overview:
         verdicts: one per claim; empty without rules.
         undecided: why no claim has a verdict; "" where some have or there are no rules.
         methods: one row per method with at most three metrics on the first data set; None without a number.
+        elsewhere: how many rows other data sets have, which ``methods`` leaves out; "" where there are none.
         figure: the picture of the first screen.
     """
 
@@ -51,6 +52,7 @@ class Overview:
     verdicts: tuple[Verdict, ...]
     undecided: str
     methods: Table | None
+    elsewhere: str
     figure: Figure | None
 
     @property
@@ -94,6 +96,7 @@ def overview_of(
         verdicts,
         undecided,
         methods_table(grid),
+        _elsewhere(grid),
         figure,
     )
 
@@ -132,8 +135,7 @@ def _counted(seeds: Sequence[int]) -> str:
 
 def methods_table(grid: Grid) -> Table | None:
     """Return one row per method with at most three metrics of the first data set; None without a number."""
-    columns = grid.columns.sort_values(["data", "protocol", "metric", "representation"])
-    keys = [Key(*row) for row in columns.itertuples(index=False)]
+    keys = _keys(grid)
     first = [key for key in keys if key.data == keys[0].data] if keys else []
     if not first:
         return None
@@ -150,6 +152,20 @@ def methods_table(grid: Grid) -> Table | None:
         tuple(grid.labels[row] for row in rows),
         cells,
     )
+
+
+def _keys(grid: Grid) -> list[Key]:
+    columns = grid.columns.sort_values(["data", "protocol", "metric", "representation"])
+    return [Key(*row) for row in columns.itertuples(index=False)]
+
+
+def _elsewhere(grid: Grid) -> str:
+    """Count the rows of all data sets but the first."""
+    keys = _keys(grid)
+    others = dict.fromkeys(key.data for key in keys if key.data != keys[0].data)
+    rows = sum(len(grid.rows([key for key in keys if key.data == data])) for data in others)
+    sets = f"{len(others)} other data set{'' if len(others) == 1 else 's'}"
+    return f"{rows} row{'' if rows == 1 else 's'} of {sets}" if others else ""
 
 
 def _chosen(keys: Sequence[Key]) -> list[Key]:

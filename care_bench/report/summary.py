@@ -37,8 +37,8 @@ def summary_lines(document: Document, written: Sequence[Path]) -> list[str]:
     end += [line for one in first if one.overview for text in one.overview.agreement for line in _wrapped(text, 3)]
     begin = [line for section in first if section.overview for line in _head(section.title, section.overview)]
     room = LINES - len(begin) - len(end)
-    tables = [section.overview.methods for section in first if section.overview]
-    return [*begin, *(line for table in tables if table for line in _rows(table, room)), *end]
+    shown = [section.overview for section in first if section.overview]
+    return [*begin, *(line for one in shown if one.methods for line in _rows(one.methods, one.elsewhere, room)), *end]
 
 
 def _where(written: Sequence[Path]) -> str:
@@ -67,8 +67,9 @@ def _brief(verdict: Verdict) -> str:
     return f"{verdict.claim} ({verdict.effect})" if decided and verdict.effect else verdict.claim
 
 
-def _rows(table: Table, room: int) -> Iterator[str]:
-    """Yield what the columns are, header and rows that fit, and how many do not."""
+def _rows(table: Table, elsewhere: str, room: int) -> Iterator[str]:
+    """Yield what the columns are, header and rows that fit, and how many do not or are of other data sets."""
+    room -= bool(elsewhere)
     for sentence in table.caption:
         found = _wrapped(sentence, 2)
         room -= len(found)
@@ -82,7 +83,9 @@ def _rows(table: Table, room: int) -> Iterator[str]:
         columns = (f"  {_shorten(text, width):>{width}}" for text, width in zip(cells, widths, strict=True))
         yield f"{_shorten(_row_name(name, label), label):<{label}}{''.join(columns)}".rstrip()
     if len(shown) < len(table.lines):
-        yield f"and {len(table.lines) - len(shown)} rows more, in the page"
+        yield f"and {len(table.lines) - len(shown)} rows more, on the page"
+    if elsewhere:
+        yield f"and {elsewhere} on the page"
 
 
 def _row_name(name: str, width: int) -> str:

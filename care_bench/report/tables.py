@@ -142,7 +142,7 @@ OTHERS = Spec(
     caption="Metrics that no other table shows.",
 )
 TRAINING = Spec(
-    title="Strength of the added term",
+    title="The added term in training",
     family="training",
     each=("protocol",),
     group="data",

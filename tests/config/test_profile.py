@@ -172,10 +172,10 @@ def test_a_run_is_picked_out_of_a_profile(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("a: [", "is not YAML"),
+        ("a: [", r'is not YAML: while parsing a flow node .* in ".*broken.yaml", line 1, column 5'),
         ("a: 1\nb: 2\na: 3\n", "duplicate key 'a' in line 3"),
         ("- 1", "found list"),
-        ("", "found NoneType"),
+        ("", "found nothing: the file is empty"),
         ("{}", "key 'profile' is missing"),
     ],
 )

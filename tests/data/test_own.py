@@ -186,7 +186,11 @@ ZEROS = np.zeros((6, 4, 4), np.uint8)
     ("arrays", "said"),
     [
         ({"inputs": np.zeros((6, 2, 4, 4), np.uint8)}, "uint8 (6, 2, 4, 4); expected images"),
-        ({"inputs": np.full((6, 4, 4), 7.0)[:, None]}, "expected uint8, or floating point within 0 and 1"),
+        (
+            {"inputs": np.full((6, 4, 4), 7.0)[:, None]},
+            "images are float64 from 7 to 7; expected uint8, or floating point within 0 and 1",
+        ),
+        ({"inputs": np.full((6, 4, 4), np.nan)[:, None]}, "images are float64 with NaN or infinity; expected uint8"),
         ({"inputs": np.full((6, 4, 3), np.nan)}, "train_inputs[0, 0, 0] = nan"),
         ({"inputs": ZEROS, "class": np.arange(5)}, "labels are int64 (5,); expected 6"),
         ({"inputs": ZEROS, "class": np.arange(6) - 1}, "expected 6 whole numbers from 0"),

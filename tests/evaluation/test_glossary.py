@@ -45,3 +45,11 @@ def test_the_entries_of_some_metrics() -> None:
         ("uniformity",),
     ]
     assert "At 0: invariant." in of_metrics(["invariance"])[0].text
+
+
+def test_no_two_metrics_have_one_label() -> None:
+    """What is left of errors under one augmentation, under all of them, and of a speed are told apart by name."""
+    labels = [metric.label for metric in METRICS.values() if metric.label]
+    about = [label for label in labels if label.startswith(("rotation", "map in O(d)"))]
+    assert len(about) == len(set(about))
+    assert {"map in O(d), held out", "rotation alone, unexplained", "rotation, unexplained speed"} <= set(about)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from torch import nn, save, tensor
 
 from care_bench.data import prepare
 from tests.commands import run_care_bench
 from tests.forks import Ended
 
 ENCODERS = """
+import torch
 from torch import nn
 
 class First(nn.Module):
@@ -19,6 +21,14 @@ class First(nn.Module):
 
 class Second(First):
     pass
+
+class Scales(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(()))
+
+    def forward(self, images):
+        return self.scale * images.flatten(1)
 
 class Fails(nn.Module):
     def forward(self, images):
@@ -73,8 +83,30 @@ def test_a_failure_leaves_no_folder(data: Path, tmp_path: Path) -> None:
 
 def test_an_interruption_by_the_encoder_is_said(data: Path, tmp_path: Path) -> None:
     ended = measure(tmp_path, data, "Interrupts")
-    assert ended.returncode == 130
-    assert "interrupted by SIGINT" in ended.stderr
+    assert ended.returncode == 2
+    assert "KeyboardInterrupt at encoders.py:28" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+
+
+def test_other_weights_or_settings_of_the_same_encoder_do_not_replace_the_records(data: Path, tmp_path: Path) -> None:
+    def measured(*options: str) -> Ended:
+        return measure(tmp_path, data, "Scales", "--weights", str(tmp_path / "scale.pth"), *options)
+
+    save({"scale": nn.Parameter(tensor(8.0))}, tmp_path / "scale.pth")
+    assert measured().returncode == 0
+    records = (tmp_path / "mine" / "records.jsonl").read_bytes()
+    save({"scale": nn.Parameter(tensor(4.0))}, tmp_path / "scale.pth")
+    ended = measured()
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "has the records of encoders.py:Scales with scale.pth on digits, of weights " in ended.stderr
+    assert "; these have " in ended.stderr
+    save({"scale": nn.Parameter(tensor(8.0))}, tmp_path / "scale.pth")
+    ended = measured("--seed", "3")
+    assert ended.returncode == 2
+    assert "has records with another seed, which would be lost" in ended.stderr
+    assert (tmp_path / "mine" / "records.jsonl").read_bytes() == records
+    assert measured().returncode == 0
 
 
 def test_a_data_set_that_is_not_prepared_is_called_so(tmp_path: Path) -> None:

@@ -133,7 +133,7 @@ def fails() -> nn.Module:
         ("DropsARow", "gives a tensor (3, 4) for 4 inputs; expected 4 rows"),
         ("GivesHalves", "gives float16; expected float32"),
         ("GivesNaN", "gives NaN or infinity"),
-        ("Raises", "cannot take inputs (4, 3, 32, 32): RuntimeError: mat1 and mat2 do not fit"),
+        ("Raises", "cannot take inputs (4, 3, 32, 32): RuntimeError: mat1 and mat2 do not fit at test_refused.py:"),
         ("Counts", "module.calls changes in evaluation mode"),
         ("StaysInTraining", "module stays in training mode"),
         ("no_module", "returned int; expected"),
@@ -143,7 +143,7 @@ def fails() -> nn.Module:
         ("GivesHuge", "gives numbers whose squares overflow"),
         ("IsLazy", "has lazy layers, whose weights have no shape yet"),
         ("GivesNothing", "gives a tensor (4, 0); expected at least one number"),
-        ("fails", "failed: OSError: no such drive"),
+        ("fails", "failed: OSError: no such drive at test_refused.py:"),
         ("Encodr", "unknown function 'Encodr': did you mean 'Encoder'?"),
     ],
 )

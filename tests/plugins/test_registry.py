@@ -56,7 +56,10 @@ def test_only_the_component_that_is_looked_up_is_imported(offer: Offer) -> None:
     [
         ("import no_such_module", r"cannot be imported (ModuleNotFoundError: No module named 'no_such_module')"),
         ("M = 1", "cannot be imported (AttributeError: module 'number_module' has no attribute 'N')"),
-        ("raise RuntimeError('first line\\nsecond line')", "cannot be imported (RuntimeError: first line second line)"),
+        (
+            "raise RuntimeError('first line\\nsecond line')",
+            "cannot be imported (RuntimeError: first line second line) at number_module.py:1;",
+        ),
         ("import sys; sys.exit('no licence')", "cannot be imported (SystemExit: no licence)"),
         ("N = 'five'", "holds 'five'; expected a whole number"),
     ],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html.parser import HTMLParser
 
-VOID = ("meta", "img", "br", "input")
+VOID = ("meta", "img", "br", "input", "source")
 ENDS = {"td": ("td", "th"), "th": ("td", "th"), "tr": ("td", "th", "tr"), "tbody": ("td", "th", "tr")}
 """Elements whose end tag may be left out before a start tag, or before the end tag of what holds them."""
 
@@ -47,8 +47,8 @@ class Page(HTMLParser):
             self.links.append(found["href"] or "")
             if "td" in self._open:
                 self.cells[-1][0].append((found["href"] or "").removeprefix("#"))
-        if tag in ("link", "img", "iframe") or "src" in found:
-            self.loaded.append((tag, found.get("src")))
+        if tag in ("link", "img", "iframe", "source") or "src" in found:
+            self.loaded.append((tag, found.get("srcset") or found.get("src")))
         if tag not in VOID:
             self._open.append(tag)
 

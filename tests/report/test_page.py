@@ -83,7 +83,7 @@ def test_nothing_is_loaded_from_elsewhere(page: Path, parsed: Page) -> None:
     text = page.read_text(encoding="utf-8")
     assert parsed.loaded
     assert all((address or "").startswith("data:image/svg+xml,") for _, address in parsed.loaded)
-    outside = re.sub(r'src="data:[^"]*"', "", text)
+    outside = re.sub(r'src(set)?="data:[^"]*"', "", text)
     assert not re.search(r"https?:|url\(|@import|\bfetch\(|XMLHttpRequest", outside)
     assert "default-src 'none'" in text
 
@@ -162,6 +162,20 @@ def test_it_opens_without_complaint_and_fits_the_window(browser: Browser, page: 
     assert browser.run("document.querySelector('nav details').open") == (width != PHONE)
     assert browser.run("[...document.images].every((image) => image.naturalWidth > 100)")
     assert browser.problems == []
+
+
+@pytest.mark.parametrize(("width", "most"), [(PHONE, PHONE - 26), (1440, 1440)])
+def test_text_in_figures_is_not_shrunk_on_a_phone(browser: Browser, page: Path, width: int, most: int) -> None:
+    """The scatter has one for a phone; the others keep their size and are scrolled, without the page."""
+    browser.open(page, width=width)
+    shown = browser.run(
+        "[...document.images].map((one) => [one.getBoundingClientRect().width / one.naturalWidth, one.naturalWidth])"
+    )
+    assert all(scale > 0.8 for scale, _ in shown)
+    scatter = browser.run("document.querySelector('picture img').naturalWidth")
+    assert scatter <= most
+    assert (scatter < 364) == (width == PHONE)
+    assert browser.run("document.documentElement.scrollWidth") == width
 
 
 def test_tables_are_sorted_with_the_keyboard(browser: Browser, page: Path) -> None:

@@ -46,7 +46,7 @@ def test_one_row_per_method_with_three_metrics(per_seed: PerSeed) -> None:
     ]
     found = lines_of(small(records))
     assert found[0] == "Collection collected/small: 5 runs, seeds 3 (0 to 2), 20 records; digits"
-    assert found[1].startswith("top-1 of the features (cached-v1); rotation, held out of the projection (held-out-")
+    assert found[1].startswith("top-1 of the features (cached-v1); map in O(d), held out of the projection (held-out-")
     # By hand: t(0.975; 2) = 4.3027 times 1 over sqrt(3) is 2.48, times 0.1 it is 0.2484; t(0.975; 1) = 12.7062.
     assert [line.split("  ")[0] for line in found[4:7]] == [
         "digits (convnet)",
@@ -85,10 +85,25 @@ def test_many_rows_and_collections_are_counted(per_seed: PerSeed) -> None:
     assert len(found) == LINES
     assert "and 3 collections more" in found
     assert "Collection collected/other-3: 1 run, 1 records" in found
-    (more,) = (line for line in found if line.endswith("rows more, in the page"))
+    (more,) = (line for line in found if line.endswith("rows more, on the page"))
     shown = sum(line.startswith("row-") for line in found)
-    assert more == f"and {40 - shown} rows more, in the page"
+    assert more == f"and {40 - shown} rows more, on the page"
     assert shown > 5
+
+
+def test_rows_of_other_data_sets_are_counted(per_seed: PerSeed) -> None:
+    rows = [*per_seed([0.5], variant="simclr"), *per_seed([0.5], variant="care")]
+    more = [one.model_copy(update={"dataset": name}) for name in ("proteins", "tinted_digits") for one in rows]
+    assert lines_of(small([*rows, *more]))[-2:] == [
+        "and 4 rows of 2 other data sets on the page",
+        "page: out/index.html (beside it: report.md)",
+    ]
+    assert "and 1 row of 1 other data set on the page" in lines_of(small([*rows, more[0]]))
+    assert not any("other data set" in line for line in lines_of(small(rows)))
+    many = [record for number in range(40) for record in per_seed([0.5], variant=f"row-{number}")]
+    found = lines_of(small([*many, *more]))
+    assert len(found) == LINES
+    assert "and 4 rows of 2 other data sets on the page" in found
 
 
 def test_verdicts_come_first_with_the_effects_of_those_that_are_decided(per_seed: PerSeed) -> None:

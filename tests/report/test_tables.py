@@ -40,7 +40,7 @@ def test_a_table_that_cannot_be_filled_is_one_line(record: Make) -> None:
         "Retrieval: nothing measured in this collection of profile small.",
         "Loss ablation: nothing measured in this collection of profile small.",
         "Rotated point clouds: nothing measured in this collection of profile small.",
-        "Strength of the added term: nothing measured in this collection of profile small.",
+        "The added term in training: nothing measured in this collection of profile small.",
         NO_PAPER,
     ]
 

@@ -53,15 +53,16 @@ def _metrics() -> tuple[Metric, ...]:
                 f"profile_{name}",
                 "1",
                 False,
-                f"{name}, unexplained",
-                "Unexplained: held-out error of the best map in O(d) over that of no map, mean over the strengths, on "
+                f"{name} alone, unexplained",
+                "Alone, unexplained: under this augmentation alone, the held-out error of the best map in O(d) over "
+                "that of no map, mean over the strengths, on "
                 f"at most {MOST_SINGLE:,} test samples.",
             ),
             Metric(
                 f"profile_{name}_angle",
                 "degree",
                 None,
-                f"{name}, angle",
+                f"{name} alone, angle",
                 f"Strengths of {name}: {at}." if len(strengths) > 1 else "Angle: by which that map turns embeddings.",
             ),
         ]

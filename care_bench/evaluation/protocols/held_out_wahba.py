@@ -45,9 +45,10 @@ PROTOCOL = Protocol(
             "held_out_wahba",
             "1",
             False,
-            "rotation, held out",
-            "Rotation, held out: the error of the best map in O(d) of one random half of the test samples on the other "
-            "half, as a fraction of |f(a(x)) - f(x)| (root mean squares): 0 = steerable, 1 = the map explains nothing. "
+            "map in O(d), held out",
+            "Map in O(d), held out: under all augmentations together, the error of the best map in O(d) of one random "
+            "half of the test samples on the other half, as a fraction of |f(a(x)) - f(x)| (root mean squares): 0 = "
+            "steerable, 1 = the map explains nothing. "
             f"{FEWER_DRAWS}",
         ),
         Metric("held_out_linear", "1", None, "linear map, held out", "Linear map: the same for least squares."),

@@ -61,9 +61,9 @@ def _metrics() -> tuple[Metric, ...]:
                 f"lie_{name}_unexplained",
                 "1",
                 False,
-                f"{name}, unexplained",
-                "Unexplained: its share, on held-out samples, that the best infinitesimal rotation A f(x) does not "
-                "explain; 0 = equivariant, 1 = explains nothing.",
+                f"{name}, unexplained speed",
+                "Unexplained speed: its share, on held-out samples, that the best infinitesimal rotation A f(x) does "
+                "not explain; 0 = equivariant, 1 = explains nothing.",
             ),
         ]
     return tuple(metrics)

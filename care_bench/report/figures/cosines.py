@@ -63,7 +63,11 @@ def circle_plot(rows: Rows) -> Plot | None:
         "Each mark is one draw of the augmentation, in the mean over the pretraining seeds: mean and variance, over "
         "the test samples, of the cosine between the embeddings of a sample and of its view, for encoders into the "
         "plane. One rotation of the circle turns all embeddings by the same angle: its variance is 0. "
-        f"Variances below {LEAST:g} lie on the lower edge.",
+        + (
+            f"Variances below {LEAST:g} lie on the lower edge."
+            if any(one < LEAST for place in shown for one in variances[place])
+            else ""
+        ),
         "Scatter of the variance of the cosine over its mean, one mark per draw.",
         ("dataset", "row", "draw", "cosine_mean", "cosine_variance"),
         [

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from care_bench.names import REPRESENTATIONS, Representation
 from care_bench.report.figures.drawing import legend, log_axis, row_axis, small_multiples, whiskers
 from care_bench.report.figures.looks import GREY, Look, looks, role_looks
-from care_bench.report.figures.plots import INTERVAL, Plot, numbers
+from care_bench.report.figures.plots import INTERVAL, Plot, numbers, over_seeds
 from care_bench.report.figures.rows import GAMMA, HELD_OUT, MOVED, PROBES, REFERENCES, Measure, Rows
 from care_bench.report.labels import Variant
 
@@ -55,10 +55,22 @@ def ablation_plot(rows: Rows) -> Plot | None:
         rows,
         lines,
         "Ablation of the loss",
-        "The encoder trained with single terms of the loss and with pairs of them, beside SimCLR (invariance and "
-        "uniformity) and CARE (all three). Accuracy is that of the features, the other numbers are those of the "
-        "projection. γ is small for a collapsed encoder too, whose distance to uniformity is 1.",
+        f"The encoder trained with single terms of the loss and with pairs of them{_beside(lines)}. Accuracy is "
+        "that of the features, the other numbers are those of the projection."
+        + (
+            " γ is small for a collapsed encoder too, whose distance to uniformity is 1."
+            if any({GAMMA, UNIFORM} <= set(line.measures) for line in lines)
+            else ""
+        ),
     )
+
+
+def _beside(lines: Sequence[Line]) -> str:
+    """Say which whole methods stand beside the terms."""
+    drawn = {row.method for line in lines for row in line.rows}
+    terms = {"simclr": "SimCLR (invariance and uniformity)", "care": "CARE (all three)"}
+    found = [text for method, text in terms.items() if method in drawn]
+    return f", beside {' and '.join(found)}" if found else ""
 
 
 def component_plot(rows: Rows) -> Plot | None:
@@ -72,7 +84,8 @@ def component_plot(rows: Rows) -> Plot | None:
         lines,
         "First principal component",
         "How well a linear map of the augmented embeddings' coordinates predicts the first principal axis of a rotated "
-        "point cloud: R² (0 is the constant guess), and the angle between the lines.",
+        "point cloud: R² (0 is the constant guess)"
+        + (", and the angle between the lines." if any(ANGLE in line.measures for line in lines) else "."),
         both=True,
     )
 
@@ -91,10 +104,18 @@ def composition_plot(rows: Rows) -> Plot | None:
         lines,
         "Composition of augmentations",
         "How far the rotation of two composed augmentations is from the product of theirs, on the embeddings: 0 where "
-        "composed augmentations act as composed rotations, and near invariance too, so beside it are the held-out "
-        "error of the best map and the movement itself. Base methods, the first row of each method that wraps them, "
-        "and the reference rows; all of the projection.",
+        f"composed augmentations act as composed rotations, and near invariance too{_also(lines)}. Base methods, the "
+        "first row of each method that wraps them, and the reference rows, where they were measured; all of the "
+        "projection.",
     )
+
+
+def _also(lines: Sequence[Line]) -> str:
+    """Say which numbers stand beside the composition error."""
+    drawn = {measure for line in lines for measure in line.measures}
+    texts = {HELD_OUT: "the held-out error of the best map", MOVED: "the movement itself"}
+    found = [text for measure, text in texts.items() if measure in drawn]
+    return f", so beside it {'is' if len(found) == 1 else 'are'} {' and '.join(found)}" if found else ""
 
 
 def _measured(rows: Rows, dataset: str, measure: Measure) -> list[Variant]:
@@ -142,7 +163,7 @@ def _plot(rows: Rows, lines: Iterable[Line], title: str, caption: str, both: boo
 
     return Plot(
         title,
-        f"{caption} Means over the pretraining seeds with 95 % t-intervals.",
+        f"{caption} Shown: {over_seeds(int(str(row[5])) for row in table)}.",
         "Dots with intervals, a line for each row, a panel for each number and data set.",
         ("dataset", "row", "protocol", "metric", "representation", *INTERVAL),
         table,

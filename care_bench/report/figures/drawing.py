@@ -116,8 +116,10 @@ def whiskers(
         panel.errorbar(means, at, xerr=[below, above], **style)
 
 
-def legend(canvas: Canvas, panels: Sequence[Axes], columns: int, cell: Axes | None = None) -> None:
-    """Add one legend of what is labelled in any panel: in a free cell, or above, where the canvas grows."""
+def legend(
+    canvas: Canvas, panels: Sequence[Axes], columns: int, cell: Axes | None = None, *, below: bool = False
+) -> None:
+    """Add one legend of what is labelled in any panel: in a free cell, or above or below, where the canvas grows."""
     handles = {label: line for panel in panels for line, label in zip(*panel.get_legend_handles_labels(), strict=True)}
     if not handles:
         return
@@ -130,7 +132,8 @@ def legend(canvas: Canvas, panels: Sequence[Axes], columns: int, cell: Axes | No
     width, height = canvas.get_size_inches()
     spacing["ncols"] = columns = min(columns, max(1, int(width / (HANDLE + LETTER * max(map(len, handles))))))
     canvas.set_size_inches(width, height + 0.17 * -(-len(handles) // columns))
-    canvas.legend(list(handles.values()), list(handles), loc="outside upper center", **spacing)
+    spacing["loc"] = "outside lower center" if below else "outside upper center"
+    canvas.legend(list(handles.values()), list(handles), **spacing)
 
 
 def log_axis(panel: Axes, which: Literal["x", "y"]) -> None:

@@ -57,8 +57,13 @@ def losses_plot(folders: Sequence[Path]) -> Plot:
     return Plot(
         f"Loss of {', '.join(runs)}",
         "Every term of the loss as it is, without its weight, and their weighted sum `loss`, over the steps of the "
-        f"training; where there are more than {MOST} steps a point is the mean of several, and the band holds all of "
-        "them. The gradient ratio is measured at a few steps.",
+        "training."
+        + (
+            f" Where there are more than {MOST} steps a point is the mean of several, and the band holds all of them."
+            if any(stretch.low < stretch.high for found in runs.values() for one in found.values() for stretch in one)
+            else ""
+        )
+        + (" The gradient ratio is measured at a few steps." if GRADIENT_RATIO in every else ""),
         "Curves over the steps of the training, a panel for each term.",
         ("run", "term", *Stretch._fields),
         [(name, term, *one) for name, found in runs.items() for term in found for one in found[term]],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -34,7 +35,30 @@ class Point(NamedTuple):
     x: Setting
     dataset: str
     row: str
+    label: str
+    """Of its method."""
     found: Summary
+
+
+def curves_apart(points: Sequence[Point]) -> list[Point]:
+    """Return points of which no group has two curves: such a group has one for every method, data set and curve."""
+    curves: dict[Setting, dict[str, Point]] = defaultdict(dict)
+    for point in points:
+        if point.curve:
+            curves[point.group][point.curve] = point
+    several = len({point.dataset for point in points}) > 1
+    found = []
+    for point in points:
+        alike = curves[point.group]
+        if len(alike) > 1:
+            named = (point.group, point.dataset if several and point.dataset != point.group else None, point.label)
+            name = ", ".join(str(part) for part in named if part is not None)
+            same = [one for one in alike.values() if (one.dataset, one.label) == (point.dataset, point.label)]
+            if point.curve and len(same) > 1:
+                name += f" [{alike[point.curve].row}]"
+            point = point._replace(group=name)
+        found.append(point)
+    return found
 
 
 def drawn_over(points: Sequence[Point], numeric: bool, x: str, label: str) -> Canvas:

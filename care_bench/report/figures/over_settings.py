@@ -12,9 +12,9 @@ from care_bench.artifacts.settings import Setting, flattened, key_of
 from care_bench.config.base import spelt
 from care_bench.errors import CareBenchError, unknown
 from care_bench.names import Representation
-from care_bench.report.figures.over_drawing import Point, drawn_over
+from care_bench.report.figures.over_drawing import Point, curves_apart, drawn_over
 from care_bench.report.figures.plots import INTERVAL, Plot, numbers
-from care_bench.report.labels import metric_label, natural, variant_of
+from care_bench.report.labels import method_label, metric_label, natural, variant_of
 from care_bench.report.statistics import summarise
 
 FIELDS = {
@@ -52,11 +52,13 @@ def metric_plot(
         where: names, as ``x`` is, with the value of the rows that are drawn.
 
     Raises:
-        CareBenchError: an unknown or ambiguous name, or nothing that has both.
+        CareBenchError: an unknown or ambiguous name, nothing that has both, or no snapshots to draw over `epoch`.
     """
     records = _measured(collection, y, representation, snapshots=x == "epoch")
     for name, value in where.items():
         records = _with(records, name, value)
+    if x == "epoch":
+        _require_snapshots(collection, records, y)
     across = _column(records, x)
     groups = _column(records, by) if by is not None else dict.fromkeys(range(len(records)))
     points = _points(records, across, groups, x, by)
@@ -79,7 +81,7 @@ def metric_plot(
             (point.x, *([point.group] if by else []), point.dataset, point.row, *numbers(point.found))
             for point in points
         ],
-        draw=lambda: drawn_over(points, numeric, x, _axis_label(records[0])),
+        draw=lambda: drawn_over(curves_apart(points) if numeric else points, numeric, x, _axis_label(records[0])),
     )
 
 
@@ -107,6 +109,15 @@ def _measured(collection: Collection, y: str, representation: str, snapshots: bo
         names = ", ".join(f"{name}/{metric}" for name in measured)
         raise CareBenchError(f"metric {metric!r} is measured by several protocols; expected one of {names}")
     return found
+
+
+def _require_snapshots(collection: Collection, records: Sequence[Record], y: str) -> None:
+    """Refuse what was measured after the last step alone: it would be one column of marks."""
+    if any(record.epoch is not None for record in records):
+        return
+    others = sorted({f"{record.protocol}/{record.metric}" for record in collection.records if record.epoch is not None})
+    there = f"snapshots have {', '.join(others)}" if others else "expected training.snapshot_epochs in its profile"
+    raise CareBenchError(f"{collection.key} has no snapshots of {y} in the rows to draw; {there}")
 
 
 def _with(records: Sequence[Record], name: str, value: str) -> list[Record]:
@@ -143,7 +154,7 @@ def _points(
     records: Sequence[Record], across: Mapping[int, Setting], groups: Mapping[int, Setting], x: str, by: str | None
 ) -> list[Point]:
     """Return means over the seeds, sorted by group, curve and place; ``curve`` is empty where a row is alone."""
-    values: dict[tuple[Setting, str, Setting, str, str], list[float]] = defaultdict(list)
+    values: dict[tuple[Setting, str, Setting, str, str, str], list[float]] = defaultdict(list)
     for place, record in enumerate(records):
         if place in across and place in groups and record.value is not None:
             settings = flattened(record.config)
@@ -153,15 +164,18 @@ def _points(
                 if key not in IDENTITY and not (key == x or key.endswith(f".{x}"))
             }
             curve = repr((record.dataset, variant_of(record).name if x == "epoch" else sorted(rest.items())))
-            values[groups[place], curve, across[place], record.dataset, record.variant].append(record.value)
+            released = ", released code" if record.fidelity == "released-code" else ""
+            label = method_label(record.method, record.base) + released
+            key = groups[place], curve, across[place], record.dataset, record.variant, label
+            values[key].append(record.value)
     if not values:
         raise CareBenchError(f"no run has both {x!r} and {by!r}; expected another column")
     places: dict[tuple[Setting, str], set[Setting]] = defaultdict(set)
     for group, curve, at, *_ in values:
         places[group, curve].add(at)
     points = [
-        Point(group, curve if len(places[group, curve]) > 1 else "", at, dataset, row, summarise(found))
-        for (group, curve, at, dataset, row), found in values.items()
+        Point(group, curve if len(places[group, curve]) > 1 else "", at, dataset, row, label, summarise(found))
+        for (group, curve, at, dataset, row, label), found in values.items()
     ]
     return sorted(points, key=lambda point: (natural(str(point.group)), point.curve, _order(point.x), point.row))
 

@@ -49,6 +49,8 @@ def label_ends(panel: Axes, ends: Sequence[tuple[float, float, str, str]], size:
 def label_points(panel: Axes, points: Sequence[tuple[float, float, str]], size: float = 6) -> None:
     """Write short labels beside points, each on the side where it covers fewest labels and points.
 
+    A point whose text is empty has no label and is not covered.
+
     Args:
         panel: of a canvas that was drawn once, with its limits as they stay.
         points: x, y and text of each.
@@ -58,6 +60,8 @@ def label_points(panel: Axes, points: Sequence[tuple[float, float, str]], size: 
     centres = [tuple(panel.transData.transform((x, y))) for x, y, _ in points]
     taken = [(x - 3 * scale, y - 3 * scale, x + 3 * scale, y + 3 * scale) for x, y in centres]
     for (x, y), (at, height, text) in zip(centres, points, strict=True):
+        if not text:
+            continue
         wide, high = 0.32 * size * len(text) * scale, 0.4 * size * scale
         reach = 4.5 * scale
         places = [(x + dx * (reach + wide), y + dy * (reach + high)) for dx, dy in _SIDES]

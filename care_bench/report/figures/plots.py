@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ class Plot:
         columns: of its numbers.
         rows: its numbers.
         draw: draws it in the style of the figures.
+        narrow: draws it in one column for a narrow page, where it has several panels beside each other.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Plot:
     columns: tuple[str, ...]
     rows: list[tuple[object, ...]]
     draw: Callable[[], Canvas]
+    narrow: Callable[[], Canvas] | None = None
 
     @property
     def csv(self) -> str:
@@ -47,7 +49,19 @@ class Plot:
     def figure(self, again: str) -> Figure:
         """Draw it for a report; ``again`` is the command that draws it alone."""
         svg, pdf = drawn(self.draw, ("svg", "pdf"))
-        return Figure(self.title, self.caption, self.alt, svg, pdf, self.csv, again)
+        narrow = drawn(self.narrow, ("svg",))[0] if self.narrow else b""
+        return Figure(self.title, self.caption, self.alt, svg, pdf, self.csv, again, narrow)
+
+
+def over_seeds(seeds: Iterable[int]) -> str:
+    """Say of what means and intervals are, as they are drawn.
+
+    Args:
+        seeds: number of pretraining seeds behind each.
+    """
+    if max(seeds) == 1:
+        return "of one pretraining seed, without intervals"
+    return "means over the pretraining seeds with 95 % t-intervals"
 
 
 def numbers(found: Summary) -> tuple[object, ...]:

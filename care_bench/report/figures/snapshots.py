@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from care_bench.names import GRADIENT_RATIO
 from care_bench.report.figures.drawing import WIDTH, legend, log_axis, small_multiples, whiskers
 from care_bench.report.figures.looks import GREY, Look, family_looks
-from care_bench.report.figures.plots import INTERVAL, Plot, numbers
+from care_bench.report.figures.plots import INTERVAL, Plot, numbers, over_seeds
 from care_bench.report.figures.rows import GAMMA, MOVED, Measure, Rows
 from care_bench.report.labels import Variant
 from care_bench.report.statistics import Summary, summarise
@@ -55,7 +55,7 @@ def training_plot(rows: Rows) -> Plot | None:
     return Plot(
         "γ and movement through training",
         "Median γ, the change of distances relative to the movement, and the distance to invariance, the movement "
-        "itself, of the projection after some epochs: means over the pretraining seeds with 95 % t-intervals. The "
+        f"itself, of the projection after some epochs: {_seeds(curves)}. The "
         "axis of γ is logarithmic. A fall of γ by a rise of the movement is no gain in equivariance.",
         "Curves over the epochs, a column of panels for each base method, γ above and the movement below.",
         ("dataset", "base", "row", "metric", "epoch", *INTERVAL),
@@ -86,8 +86,8 @@ def ratio_plot(rows: Rows) -> Plot | None:
     return Plot(
         "Gradient ratio through training",
         "Norm of the gradient of the weighted term that a method adds over that of the gradient of its base method, "
-        "in the encoder's parameters, at evenly spaced steps of the training: means over the pretraining seeds with "
-        "95 % t-intervals. Far below the line at 1 the method is its base method.",
+        "in the encoder's parameters, at evenly spaced steps of the training: "
+        f"{_seeds(curves)}. Far below the line at 1 the method is its base method.",
         "Curves of the gradient ratio over the share of the training, a panel for each base method.",
         ("dataset", "base", "row", "share_of_training", *INTERVAL),
         [
@@ -97,6 +97,10 @@ def ratio_plot(rows: Rows) -> Plot | None:
         ],
         lambda: _drawn(rows, curves, "share of the training", {RATIO}),
     )
+
+
+def _seeds(curves: list[Curve]) -> str:
+    return over_seeds(found.n for curve in curves for _, found in curve.points)
 
 
 def _drawn(rows: Rows, curves: list[Curve], across: str, logarithmic: set[Measure]) -> Canvas:

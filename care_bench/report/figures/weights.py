@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from care_bench.report.figures.drawing import small_multiples, whiskers
 from care_bench.report.figures.looks import GREY, INK, looks
-from care_bench.report.figures.plots import INTERVAL, Plot, numbers
+from care_bench.report.figures.plots import INTERVAL, Plot, numbers, over_seeds
 from care_bench.report.figures.rows import GAMMA, HELD_OUT, MOVED, PROBES, Measure, Place, Rows
 from care_bench.report.labels import Variant, method_label
 from care_bench.report.statistics import Summary
@@ -65,6 +65,8 @@ def weight_plot(rows: Rows) -> Plot | None:
                     place = measure.protocol, measure.metric, measure.representation
                     table.append((sweep.dataset, row.name, weight, *place, *numbers(values[sweep.dataset, row])))
 
+    seeds = [int(str(row[6])) for row in table]
+
     def draw() -> Canvas:
         columns = max(map(len, measured.values()))
         canvas, panels = small_multiples(len(found), columns, 1.9)
@@ -81,15 +83,26 @@ def weight_plot(rows: Rows) -> Plot | None:
 
     return Plot(
         "Weight of the added term",
-        "What rises and falls with the weight of the term that a method adds to its base, everything else equal: means "
-        "over the pretraining seeds with 95 % t-intervals. The line with its band is the base method alone, weight 0. "
-        f"Accuracy is that of the features{_by(measured.values())}, the other numbers are those of the projection. The "
-        "held-out error is that of the best map, as a fraction of the movement.",
-        "Curves over the weight, one row of panels per sweep: accuracy, held-out error, γ, and distance to invariance.",
+        "What rises and falls with the weight of the term that a method adds to its base, everything else equal: "
+        f"{over_seeds(seeds)}. {_base(found, seeds)}Accuracy is that of the features"
+        f"{_by(measured.values())}, the other numbers are those of the projection."
+        + (
+            " The held-out error is that of the best map, as a fraction of the movement."
+            if any(HELD_OUT in each for each in measured.values())
+            else ""
+        ),
+        "Curves over the weight, one row of panels per sweep, one panel per number.",
         ("dataset", "row", "weight", "protocol", "metric", "representation", *INTERVAL),
         table,
         draw,
     )
+
+
+def _base(found: Sequence[Sweep], seeds: Sequence[int]) -> str:
+    """Say what the base method is in the drawing, where it has a row."""
+    if not any(sweep.base for sweep in found):
+        return ""
+    return f"The line{' with its band' if max(seeds) > 1 else ''} is the base method alone, weight 0. "
 
 
 def _by(measured: Iterable[Sequence[Measure]]) -> str:

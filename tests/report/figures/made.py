@@ -19,12 +19,24 @@ DIGITS: dict[str, Any] = {
     "simclr": SIMCLR,
     "care": {"name": "care", "base": SIMCLR, "splits": 8, "weight": 10},
     "equimod": {"name": "equimod", "base": SIMCLR, "projector_hidden": [128, 128], "projector_output": 64},
+    **{
+        f"equimod-weight-{k}": {
+            "name": "equimod",
+            "base": SIMCLR,
+            "projector_hidden": [64],
+            "projector_output": 64,
+            "weight": k,
+        }
+        for k in (1, 3)
+    },
     "moco": {"name": "moco_v2", "queue": 1024},
     "care-moco": {"name": "care", "base": {"name": "moco_v2", "queue": 1024}, "splits": 8, "weight": 2},
     "care-weight-1": {"name": "care", "base": SIMCLR, "splits": 8, "weight": 1},
     "care-weight-3": {"name": "care", "base": SIMCLR, "splits": 8, "weight": 3},
     "care-one-draw": {"name": "care", "base": SIMCLR, "splits": 8, "weight": 10, "sharing": "batch"},
+    "care-one-draw-weight-1": {"name": "care", "base": SIMCLR, "splits": 8, "weight": 1, "sharing": "batch"},
     "invariance": {"name": "invariance"},
+    "uniformity": {"name": "uniformity"},
     "circle": {**SIMCLR, "encoder": CIRCLE},
     "care-circle": {"name": "care", "base": SIMCLR, "splits": 8, "weight": 1, "encoder": CIRCLE},
     "untrained": {"name": "untrained"},

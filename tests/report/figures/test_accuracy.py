@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from matplotlib.text import Text
 
 from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
@@ -113,6 +114,83 @@ def test_imported_encoders_are_hollow() -> None:
     assert own is not None
     assert plot.caption.endswith("Hollow: not trained here.")
     assert "ollow" not in own.caption
+
+
+def many(rows: int, datasets: int = 1) -> Collection:
+    """Rows on a falling line, of which none is better in both, and far more that are worse than its last in both."""
+    front = [(90.0 - 2 * place, 0.9 - 0.2 * place) for place in range(4)]
+    worse = [
+        (60.0 + 20 * (place * 37 % rows) / rows, 0.95 + 0.4 * (place * 17 % rows) / rows) for place in range(rows - 4)
+    ]
+    methods = [("care", "simclr"), ("care", "moco_v2"), ("equimod", "simclr"), ("simclr", None)]
+    return Collection(
+        "many",
+        tuple(
+            one.model_copy(update={"variant": f"row-{place}", "dataset": f"set{k}", "method": method, "base": base})
+            for k in range(datasets)
+            for place, (accuracy, error) in enumerate([*front, *worse])
+            for method, base in [methods[place % 4]]
+            for one in placed("simclr", accuracy, error)
+        ),
+    )
+
+
+@pytest.mark.parametrize("rows", [24, 62])
+def test_of_many_rows_those_stand_out_of_which_none_is_better_in_both(rows: int) -> None:
+    plot = accuracy_plot(Rows(many(rows)))
+    assert plot is not None
+    with styled():
+        canvas = plot.draw()
+        canvas.draw_without_rendering()
+        (panel,), (legend,) = canvas.axes, canvas.legends
+        boxes = [text.get_window_extent() for text in panel.texts if text.get_text()]
+        assert [text.get_text() for text in panel.texts] == ["1", "2", "3", "4"]
+        assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[:k])
+        assert {text.get_text() for text in legend.get_texts()} == {
+            *["no map", "1  row-3", "2  row-2", "3  row-0", "4  row-1"],  # in the order of the methods
+            *["CARE (SimCLR)", "CARE (MoCo-v2)", "EquiMod (SimCLR)", "SimCLR"],
+        }
+        below, plotted = legend.get_window_extent(), panel.get_window_extent()
+    assert below.y1 <= plotted.y0
+    assert below.height < plotted.height / 2
+    assert {row[1]: row[2] for row in plot.rows if row[2]} == {"row-3": 1, "row-2": 2, "row-0": 3, "row-1": 4}
+    assert "more than 12 rows, numbers and intervals are of those rows of which no other is better" in plot.caption
+
+
+def test_on_a_phone_the_panels_stand_below_each_other_with_readable_text() -> None:
+    """At 390 pixels 364 are left between the margins; 6 points are 8 pixels."""
+    plot = accuracy_plot(Rows(many(62, datasets=3)))
+    assert plot is not None
+    assert plot.narrow is not None
+    with styled():
+        canvas = plot.narrow()
+        canvas.draw_without_rendering()
+    assert canvas.get_size_inches()[0] * 96 <= 364
+    assert len({panel.get_position().x0 for panel in canvas.axes}) == 1
+    texts = [one for one in canvas.findobj(Text) if one.get_visible() and one.get_text()]
+    assert len(texts) > 30
+    assert min(text.get_fontsize() for text in texts) >= 6
+    (legend,) = canvas.legends
+    assert canvas.bbox.x0 <= legend.get_window_extent().x0 <= legend.get_window_extent().x1 <= canvas.bbox.x1
+
+
+def test_the_caption_speaks_of_what_is_drawn_alone() -> None:
+    """Without an untrained row no band, without a wrapper no line, without large errors no edge."""
+    parts = {"band": "The band is", "line": "A line leads", "edge": "upper edge", "seeds": "intervals"}
+    drawn = {
+        "all": (MEASURED, {"band", "line", "edge", "seeds"}),
+        "no untrained": ([*placed("simclr", 90.0, 0.8), *placed("care", 88.0, 0.4)], {"line", "seeds"}),
+        "one row": (placed("simclr", 90.0, 1.6), {"edge", "seeds"}),
+        "one seed": (
+            [one for name in ("untrained", "care") for one in placed(name, 90.0, 0.6) if one.seed == 0],
+            {"band"},
+        ),
+    }
+    for name, (records, expected) in drawn.items():
+        plot = accuracy_plot(Rows(collection(records)))
+        assert plot is not None
+        assert {part for part, text in parts.items() if text in plot.caption} == expected, name
+        assert ("band" in plot.alt) == ("band" in expected), name
 
 
 @pytest.mark.parametrize("datasets", [1, 2, 3, 4])

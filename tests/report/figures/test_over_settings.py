@@ -52,6 +52,41 @@ def test_lines_join_rows_that_differ_in_the_setting_alone() -> None:
     assert {text.get_text() for text in panel.get_legend().get_texts()} == {"digits", "proteins"}
 
 
+SWEPT = [
+    *(values(name, "gamma_median", [0.5]) for name in ("care", "care-weight-1", "care-weight-3")),
+    *(values(name, "gamma_median", [0.7]) for name in ("equimod-weight-1", "equimod-weight-3")),
+]
+
+
+@pytest.mark.parametrize(
+    ("by", "names"),
+    [
+        (None, {"CARE (SimCLR)": [1.0, 3.0, 10.0], "EquiMod (SimCLR)": [1.0, 3.0]}),
+        ("method", {"care": [1.0, 3.0, 10.0], "equimod": [1.0, 3.0]}),
+        ("dataset", {"digits, CARE (SimCLR)": [1.0, 3.0, 10.0], "digits, EquiMod (SimCLR)": [1.0, 3.0]}),
+    ],
+)
+def test_every_line_has_its_own_look_and_name(by: str | None, names: dict[str, list[float]]) -> None:
+    with styled():
+        panel = metric_plot(collection(*SWEPT), "weight", "gamma_median", by).draw().axes[0]
+    lines = [line for line in panel.lines if len(line.get_xdata()) > 1 and line.get_ls() != "None"]
+    assert [list(line.get_xdata()) for line in lines] == list(names.values())
+    assert len({line.get_color() for line in lines}) == 2
+    assert {text.get_text(): text.get_color() for text in panel.texts} == dict(
+        zip(names, [line.get_color() for line in lines], strict=True)
+    )
+
+
+def test_lines_of_one_method_are_told_apart_by_their_last_rows() -> None:
+    found = collection(
+        *SWEPT[:3],
+        *(values(name, "gamma_median", [0.2]) for name in ("care-one-draw", "care-one-draw-weight-1")),
+    )
+    with styled():
+        panel = metric_plot(found, "weight", "gamma_median").draw().axes[0]
+    assert {text.get_text() for text in panel.texts} == {"CARE (SimCLR) [care]", "CARE (SimCLR) [care-one-draw]"}
+
+
 def test_one_curve_a_group_is_named_at_its_end() -> None:
     rows = ("care", "care-weight-1")
     found = collection(
@@ -70,6 +105,16 @@ def test_one_curve_a_group_is_named_at_its_end() -> None:
 def test_snapshots_are_drawn_over_the_epoch_and_end_with_the_last() -> None:
     found = numbers(FOUND, "epoch", "gamma_median", "row", where={"dataset": "digits", "row": "care"})
     assert [(one["epoch"], one["mean"]) for one in found] == [(2, pytest.approx(0.7)), (4, pytest.approx(0.2))]
+
+
+def test_without_snapshots_nothing_is_drawn_over_the_epoch() -> None:
+    plain = collection(values("care", "gamma_median", [0.2]), values("simclr", "gamma_median", [0.9]))
+    with pytest.raises(CareBenchError, match=r"collected/drawn has no snapshots of gamma_median .*snapshot_epochs"):
+        metric_plot(plain, "epoch", "gamma_median")
+    with pytest.raises(CareBenchError, match=r"no snapshots of knn-v1/top1 .*snapshots have .*/gamma_median$"):
+        metric_plot(FOUND, "epoch", "knn-v1/top1")
+    with pytest.raises(CareBenchError, match="no snapshots of gamma_median in the rows to draw"):
+        metric_plot(FOUND, "epoch", "gamma_median", where={"row": "simclr"})
 
 
 def test_names_are_categories_in_their_order() -> None:

@@ -1,0 +1,156 @@
+"""Points, bands and labels of accuracy against equivariance."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+from care_bench.names import IMPORTED
+from care_bench.report.figures.drawing import laid_out, legend, small_multiples
+from care_bench.report.figures.looks import GREY, MARKERS, PAPER, Look, family_looks
+from care_bench.report.figures.placing import label_points
+from care_bench.report.figures.rows import REFERENCES, Measure, Rows
+from care_bench.report.labels import Variant, method_label
+from care_bench.report.statistics import Summary
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure as Canvas
+
+ERROR = Measure("held-out-wahba-v1", "held_out_wahba", "features", "held-out error of the best map")
+MOST = 1.5
+"""Largest error that is drawn; a larger one lies on the edge."""
+MARGIN = 0.08
+"""Room left and right of the points, as a share of how far they spread."""
+PANEL, ALONE, NARROW = 3.9, 4.8, 3.6
+"""Width of a panel beside another, of one alone, and of a figure for a narrow page, in inches."""
+FITTING = 29
+"""Most lines of a legend in a free cell beside the panels."""
+LONGEST = 32
+"""Most letters of a label there."""
+
+
+class Point(NamedTuple):
+    """One row on one data set, over the pretraining seeds."""
+
+    dataset: str
+    row: Variant
+    measured: Measure
+    accuracy: Summary
+    error: Summary
+
+
+def is_untrained(point: Point) -> bool:
+    """Whether a point is that of the untrained encoder, the floor."""
+    return REFERENCES.get(point.row.method) == "untrained"
+
+
+def drawn_accuracy(
+    rows: Rows, points: Sequence[Point], shown: Sequence[Variant], number: Mapping[Variant, int], per_line: int
+) -> Canvas:
+    """Draw a panel for each data set, ``per_line`` of them beside each other, with one legend."""
+    datasets = list(dict.fromkeys(point.dataset for point in points))
+    looks = _looks(shown)
+    columns = min(per_line, len(datasets))
+    width = NARROW if per_line == 1 else ALONE if columns == 1 else PANEL * columns
+    canvas, grid = small_multiples(-(-len(datasets) // columns), columns, 3.2 if width == ALONE else 3.0, width)
+    panels = [panel for line in grid for panel in line]
+    for panel in panels[len(datasets) :]:
+        panel.set_visible(False)
+    labels = {row: f"{number[row]}  {rows.names[row]}" if row in number else _kind(row) for row in shown}
+    for panel, dataset in zip(panels, datasets, strict=False):
+        here = [point for point in points if point.dataset == dataset]
+        _bands(panel, here)
+        for family in rows.families(dataset):
+            _link(panel, {point.row: point for point in here}, family)
+        for point in sorted((one for one in here if one.row in looks), key=lambda one: number.get(one.row, math.inf)):
+            _mark(panel, point, looks[point.row], labels[point.row], whole=point.row in number)
+        panel.set_xlim(*_limits([one.accuracy for one in here if one.row in looks or is_untrained(one)]))
+        panel.set_ylim(0, MOST)
+        panel.set_xlabel(here[0].measured.label)
+        panel.set_title(dataset)
+    for line in grid:
+        line[0].set_ylabel(ERROR.label)
+    free, lines = panels[len(datasets) :], set(labels.values())
+    if free and len(lines) <= FITTING and max(map(len, lines)) <= LONGEST:
+        legend(canvas, panels[: len(datasets)], 2, free[0])
+    else:
+        legend(canvas, panels[: len(datasets)], 4, below=True)
+    laid_out(canvas)
+    for panel, dataset in zip(panels, datasets, strict=False):
+        label_points(
+            panel,
+            [
+                (one.accuracy.mean, min(one.error.mean, MOST), str(number.get(one.row, "")))
+                for one in points
+                if one.dataset == dataset and one.row in looks
+            ],
+        )
+    return canvas
+
+
+def _kind(row: Variant) -> str:
+    """Return what the look of a row that has no number says of it."""
+    return "not trained here" if row.method == IMPORTED else method_label(row.method, row.base)
+
+
+def _looks(rows: Sequence[Variant]) -> dict[Variant, Look]:
+    """Return colours by method and markers by base method."""
+    named = family_looks(rows)
+    bases = list(dict.fromkeys(row.base or row.method for row in rows if row.method != IMPORTED))
+    return {
+        row: named[row.method if row.base and row.method in named else ""][1]._replace(
+            marker="o" if row.method == IMPORTED else MARKERS[bases.index(row.base or row.method) % len(MARKERS)]
+        )
+        for row in rows
+    }
+
+
+def _bands(panel: Axes, points: Sequence[Point]) -> None:
+    for floor in filter(is_untrained, points):
+        lowest = min(floor.error.mean, MOST)
+        panel.axhspan(lowest, MOST, color=GREY, alpha=0.12, linewidth=0, label="untrained or worse")
+        panel.axvline(floor.accuracy.mean, color=GREY, linewidth=0.8, linestyle=":", label="untrained, accuracy")
+    panel.axhline(1.0, color=GREY, linewidth=0.8, linestyle="--", label="no map")
+
+
+def _link(panel: Axes, points: Mapping[Variant, Point], family: Sequence[Variant]) -> None:
+    for row in family[1:]:
+        if row in points and family[0] in points:
+            ends = [points[family[0]], points[row]]
+            heights = [min(one.error.mean, MOST) for one in ends]
+            panel.plot([one.accuracy.mean for one in ends], heights, color=GREY, alpha=0.6, linewidth=0.6, zorder=1)
+
+
+def _mark(panel: Axes, point: Point, look: Look, label: str, *, whole: bool) -> None:
+    """Draw a point, with its intervals if it is to be seen ``whole``."""
+    x, y = point.accuracy, point.error
+    hollow = point.row.method == IMPORTED
+    for one, line in ((x, panel.hlines), (y, panel.vlines)):
+        if whole and one.low is not None and one.high is not None:
+            at = min(y.mean, MOST) if one is x else x.mean
+            line(
+                at, one.low, min(one.high, MOST) if one is y else one.high, color=look.colour, linewidth=0.8, alpha=0.6
+            )
+    panel.plot(
+        [x.mean],
+        [min(y.mean, MOST)],
+        linestyle="none",
+        marker=look.marker,
+        color=look.colour,
+        markersize=5,
+        markerfacecolor="none" if hollow else look.colour,
+        markeredgecolor=look.colour if hollow else PAPER,
+        markeredgewidth=1.2 if hollow else 0.5,
+        clip_on=False,
+        label=label,
+        zorder=3,
+    )
+
+
+def _limits(found: Sequence[Summary]) -> tuple[float, float]:
+    """Return where an axis through all means begins and ends, with a margin; one value alone is in its middle."""
+    low, high = min(one.mean for one in found), max(one.mean for one in found)
+    room = MARGIN * ((high - low) or abs(high) or 1.0)
+    return low - room, high + room
