@@ -65,6 +65,7 @@ def edit() -> Edit:
 def finished(tmp_path_factory: pytest.TempPathFactory, edit: Edit) -> Workflow:
     """The tiny matrix, run to its end."""
     workflow = Workflow(tmp_path_factory.mktemp("workflow"))
-    ended = workflow.run(edit(), "--show-failed-logs")
+    ended = workflow.run(edit(), "--show-failed-logs", "--verbose", "--cores", "1")  # so that jobs wait for others
     assert ended.returncode == 0, ended.stderr
+    (workflow.folder / "snakemake.txt").write_text(ended.stderr)
     return workflow

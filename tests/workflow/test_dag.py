@@ -50,6 +50,13 @@ def test_every_run_leaves_its_files_and_the_tables_cite_them(folder: Path) -> No
     assert list(profile["datasets"]["digits"]["methods"]) == ["simclr", "care"], "the tables follow this order"
 
 
+def test_the_scheduler_works_when_a_job_ends_and_not_by_the_clock(folder: Path) -> None:
+    shown = (folder / "snakemake.txt").read_text()
+    ended = shown.count("Finished jobid")
+    assert ended >= 9
+    assert 0 < shown.count("Ready jobs: ") <= ended + 1
+
+
 def test_every_job_wrote_a_log(folder: Path) -> None:
     kept = folder / "results/logs/tiny-steps2"
     logs = {str(path.relative_to(kept)) for path in kept.rglob("*.log")}

@@ -87,6 +87,9 @@ def go_on(prepare):
             not settings.targets
         ):  # forced outputs would be targets beside those asked for
             settings.forcerun = {*settings.forcerun, *lost()}
+        # Locally nothing is submitted, and this limit wakes the scheduler once more a second for every job that ended.
+        if workflow.local_exec and workflow.scheduling_settings:
+            workflow.scheduling_settings.max_jobs_per_timespan = None
         return prepare(*arguments, **options)
 
     return prepare_and_go_on
