@@ -23,7 +23,7 @@ IMPORTS = {  # stage -> modules that its job imports
     "prepare": "care_bench.cli, care_bench.data",
     "pretrain": "care_bench.cli, care_bench.jobs, care_bench.training.pretrain, torch._dynamo",
     "evaluate": "care_bench.cli, care_bench.jobs, care_bench.evaluation.run, sklearn.linear_model, torch._dynamo",
-    "collect": "care_bench.cli, care_bench.artifacts.collection",
+    "collect": "care_bench.cli, care_bench.artifacts.collecting",
     "report": "care_bench.cli, care_bench.report.build",
 }
 AT_MOST = 1 / 3

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from care_bench.artifacts import Manifest, Record, write_records
-from care_bench.artifacts.collection import collect
+from care_bench.artifacts.collecting import collect
 from care_bench.artifacts.evaluated import summary_of
 from care_bench.files import write_json
 

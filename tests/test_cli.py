@@ -18,7 +18,8 @@ import pytest
 import yaml
 
 from care_bench.artifacts import SUPPORTED, read_records
-from care_bench.artifacts.collection import collect, read_collection
+from care_bench.artifacts.collecting import collect
+from care_bench.artifacts.collection import read_collection
 from care_bench.data import prepare
 from tests.commands import run_care_bench
 from tests.forks import Ended

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from care_bench.artifacts import Record
-from care_bench.artifacts.collection import collect
+from care_bench.artifacts.collecting import collect
 from care_bench.artifacts.pin import pin
 from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.config.presets import load_preset

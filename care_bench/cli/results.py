@@ -34,8 +34,8 @@ def collect(
     for option, given in (("--rules", rules), ("--illustrations", illustrations)):
         if given and profile is None:
             raise CareBenchError(f"{option} is for the runs of a profile; expected --profile and --runs beside it")
-    from care_bench.artifacts.collection import collect as gather
-    from care_bench.artifacts.collection import collect_profile
+    from care_bench.artifacts.collecting import collect as gather
+    from care_bench.artifacts.collecting import collect_profile
 
     if profile is not None and runs is not None and not records:
         from care_bench.config import read_profile

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from care_bench.artifacts import Record
 from care_bench.artifacts.agreement import agreement
-from care_bench.artifacts.collection import collect
+from care_bench.artifacts.collecting import collect
 from care_bench.artifacts.pin import pin
 from care_bench.report.build import write_report
 from tests.sample_records import ROOT, write_runs

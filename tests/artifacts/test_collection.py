@@ -11,7 +11,8 @@ import pyarrow as pa
 import pytest
 
 from care_bench.artifacts import Manifest, Record
-from care_bench.artifacts.collection import collect, read_collection
+from care_bench.artifacts.collecting import collect
+from care_bench.artifacts.collection import read_collection
 from care_bench.artifacts.frame import frame, read_parquet
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_file, write_json

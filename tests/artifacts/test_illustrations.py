@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from care_bench.artifacts import Manifest
-from care_bench.artifacts.collection import collect_profile, read_collection
+from care_bench.artifacts.collecting import collect_profile
+from care_bench.artifacts.collection import read_collection
 from care_bench.artifacts.illustrations import Curve, read_illustrations
 from care_bench.artifacts.json_lines import encode_lines
 from care_bench.artifacts.pin import pin, read_pin, verify_all

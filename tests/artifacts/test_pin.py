@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from care_bench.artifacts import Manifest
-from care_bench.artifacts.collection import collect, read_collection
+from care_bench.artifacts.collecting import collect
+from care_bench.artifacts.collection import read_collection
 from care_bench.artifacts.frame import encode
 from care_bench.artifacts.pin import pin, read_pin, verify_all
 from care_bench.errors import CareBenchError

@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from care_bench.artifacts import Manifest, Record, write_records
-from care_bench.artifacts.collection import collect, collect_profile, made_from, read_collection
+from care_bench.artifacts.collecting import collect, collect_profile
+from care_bench.artifacts.collection import made_from, read_collection
 from care_bench.artifacts.pin import pin, read_pin
 from care_bench.config import Profile, RunConfig, parse_profile
 from care_bench.errors import CareBenchError
@@ -111,7 +112,7 @@ def test_a_collection_is_swapped_in_whole(
             write_bytes(path, content)
 
         with monkeypatch.context() as patch:
-            patch.setattr("care_bench.artifacts.collection.write_bytes", write)
+            patch.setattr("care_bench.artifacts.collecting.write_bytes", write)
             patch.setattr("care_bench.artifacts.manifest.write_text", lambda path, text: write(path, text.encode()))
             with pytest.raises(CareBenchError, match="No space left on device"):
                 collect_profile(profile, runs, folder)

@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from care_bench.artifacts import Record
-from care_bench.artifacts.collection import collect, read_collection
+from care_bench.artifacts.collecting import collect
+from care_bench.artifacts.collection import read_collection
 from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.config.presets import load_preset
 from care_bench.data import load

@@ -15,7 +15,8 @@ from PIL import Image
 from torch import nn
 
 from care_bench.artifacts import Record, read_records
-from care_bench.artifacts.collection import collect, collect_profile, read_collection
+from care_bench.artifacts.collecting import collect, collect_profile
+from care_bench.artifacts.collection import read_collection
 from care_bench.config import ImportedConfig, parse_profile
 from care_bench.data import load, prepare
 from care_bench.errors import CareBenchError

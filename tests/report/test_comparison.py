@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from care_bench.artifacts import Record
-from care_bench.artifacts.collection import collect
+from care_bench.artifacts.collecting import collect
 from care_bench.report.comparison import compare
 from tests.commands import run_care_bench
 from tests.sample_records import write_runs

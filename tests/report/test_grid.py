@@ -10,7 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from care_bench.artifacts import Record
-from care_bench.artifacts.collection import collect
+from care_bench.artifacts.collecting import collect
 from care_bench.report.build import write_report
 from care_bench.report.writers import FORMATS
 from tests.report.laid_out import ONE_SEED, absent, notes, tables, texts, with_tables

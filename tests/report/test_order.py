@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from care_bench.artifacts import Record
-from care_bench.artifacts.collection import collect
+from care_bench.artifacts.collecting import collect
 from care_bench.report.build import write_report
 from tests.sample_records import add_profile, write_runs
 

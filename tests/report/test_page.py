@@ -14,7 +14,7 @@ from urllib.parse import unquote
 import pytest
 from rich.console import Console
 
-from care_bench.artifacts.collection import collect
+from care_bench.artifacts.collecting import collect
 from care_bench.report.build import write_report
 from care_bench.report.model import Cell, Column, Document, Section, Table
 from care_bench.report.provenance import Provenance, Run, Runs, Value

@@ -11,7 +11,8 @@ import pytest
 from rich.console import Console
 
 from care_bench.artifacts import Record
-from care_bench.artifacts.collection import Collection, collect
+from care_bench.artifacts.collecting import collect
+from care_bench.artifacts.collection import Collection
 from care_bench.config.claims import parse_claims
 from care_bench.report.build import write_report
 from care_bench.report.document import build_section

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from care_bench.artifacts.collection import collect
+from care_bench.artifacts.collecting import collect
 from tests.commands import run_care_bench
 from tests.report.figures.made import values
 from tests.sample_records import write_runs
