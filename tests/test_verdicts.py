@@ -1,0 +1,50 @@
+"""The verdicts in README.md are those that the rules give for the pinned records, whose rules are those in results/."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from care_bench.artifacts.collection import Collection
+from care_bench.artifacts.pin import read_pin
+from care_bench.config.claims import claims_in, read_claims
+from care_bench.evidence.ledger import Verdict, decide
+
+ROOT = Path(__file__).parents[1]
+PIN = "cpu-v1"
+
+
+@pytest.fixture(scope="module")
+def pinned() -> Collection:
+    return read_pin(ROOT / "results/pinned" / PIN)
+
+
+@pytest.fixture(scope="module")
+def verdicts(pinned: Collection) -> dict[str, Verdict]:
+    assert pinned.rules is not None
+    return {one.claim: one for one in decide(pinned.records, *claims_in(pinned.rules, PIN))}
+
+
+def test_the_rules_did_not_change_after_the_run(pinned: Collection) -> None:
+    assert pinned.rules is not None
+    assert claims_in(pinned.rules, PIN) == read_claims(ROOT / "results/reference/claims.yaml")
+    assert claims_in(pinned.rules, PIN)[0].seeds == tuple(range(10, 18))
+
+
+def test_the_table_has_every_claim_with_its_verdict(verdicts: dict[str, Verdict]) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| C\d+ \|.*\| (.+) \|$", text, re.MULTILINE)
+    assert len(rows) == 12
+    found = re.findall(r"(supported|contradicted|inconclusive|not run): ((?:C[\w-]+(?:, )?)+)", " ".join(rows))
+    named = [(claim, verdict) for verdict, claims in found for claim in claims.rstrip(", ").split(", ")]
+    assert len(named) == len(verdicts) == 29
+    assert dict(named) == {claim: one.verdict for claim, one in verdicts.items()}
+
+
+def test_every_verdict_rests_on_the_eight_seeds(verdicts: dict[str, Verdict], pinned: Collection) -> None:
+    ids = {record.id for record in pinned.records}
+    for one in verdicts.values():
+        assert one.seeds == tuple(range(10, 18)), one.claim
+        assert set(one.records) <= ids
