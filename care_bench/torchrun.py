@@ -16,8 +16,12 @@ STARTED = "TORCHELASTIC_RUN_ID"
 """Variable by which torch tells that torchrun has started a process."""
 RANKS = ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "MASTER_PORT")
 """Its variables that are numbers."""
+ALONE = {"RANK": "0", "LOCAL_RANK": "0", "WORLD_SIZE": "1", "LOCAL_WORLD_SIZE": "1"}
+"""What a launcher tells a process that is the only one."""
 READ_BY_FABRIC = ("RANK", "LOCAL_RANK", "SLURM_PROCID", "JSM_NAMESPACE_RANK")
 """Variables that lightning-fabric takes for the rank of this process when it is imported."""
+LISTENS = "TORCHELASTIC_USE_AGENT_STORE"
+"""Its variable that says whether it listens at MASTER_PORT itself."""
 PATIENCE = 4.0
 """Seconds in which torchrun ends this rank if another one has failed as well."""
 
@@ -55,12 +59,19 @@ def unavailable(package: str) -> Iterator[None]:
 
 
 def torchrun_rank() -> int | None:
-    """Return the rank of this process where torchrun has started it, else None; variables left over count for nothing.
+    """Return the rank of this process where torchrun has started it, else None.
 
     Raises:
-        CareBenchError: variables of torchrun contradict each other, or the torchrun they speak of is not there.
+        CareBenchError: variables of torchrun contradict each other, or the torchrun they speak of is not there; or
+            another launcher says that this process is one of several, which would each start all ranks.
     """
     if STARTED not in os.environ:
+        if several := [name for name in ALONE if os.environ.get(name, ALONE[name]) != ALONE[name]]:
+            raise CareBenchError(
+                f"{', '.join(f'{name} = {os.environ[name]}' for name in several)} in the environment, and torchrun has "
+                "not started this process; expected torchrun or one process, which starts the ranks itself: unset "
+                f"{' '.join(several)}"
+            )
         return None
     wrong = _left_over()
     if wrong:
@@ -76,6 +87,21 @@ def torchrun_world_size() -> int:
     if STARTED not in os.environ or _left_over():
         return 1
     return int(os.environ["WORLD_SIZE"])
+
+
+def check_interface() -> None:
+    """Check that the network interface which is named for the ranks exists: gloo would end in an error of its own.
+
+    Raises:
+        CareBenchError: GLOO_SOCKET_IFNAME names one that this machine does not have.
+    """
+    known = [name for _, name in socket.if_nameindex()]
+    for name in filter(None, os.environ.get("GLOO_SOCKET_IFNAME", "").split(",")):
+        if name not in known:
+            raise CareBenchError(
+                f"GLOO_SOCKET_IFNAME = {name} in the environment, and this machine has the network interfaces "
+                f"{', '.join(known)}; expected one of them, or the variable unset"
+            )
 
 
 def rank_to_speak() -> int:
@@ -110,7 +136,9 @@ def _left_over() -> str | None:
     if rank >= size:
         return f"RANK = {rank} is not below WORLD_SIZE = {size}"
     # torchrun itself listens there before it starts a rank, unless it was told to leave that to rank 0.
-    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True":
+    if (listens := os.environ.get(LISTENS)) is None:
+        return f"{LISTENS} is missing"
+    if listens == "True":
         host, port = os.environ.get("MASTER_ADDR", "localhost"), os.environ["MASTER_PORT"]
         try:
             socket.create_connection((host, int(port)), timeout=10).close()

@@ -16,7 +16,7 @@ from care_bench.models import Encoder, group_batchnorm
 from care_bench.models.batchnorm import RunningStatistics
 from care_bench.runs.device import best_device
 from care_bench.runs.randomness import generator
-from care_bench.torchrun import hidden, torchrun_rank, torchrun_world_size, unavailable
+from care_bench.torchrun import check_interface, hidden, torchrun_rank, torchrun_world_size, unavailable
 
 with hidden(), unavailable("torchmetrics"):  # which fabric would import for its version alone, in seconds
     from lightning_fabric import Fabric
@@ -101,11 +101,11 @@ def current_rank(config: RunConfig) -> int | None:
     """Return the rank of this process in a run, or None where the run's ranks have yet to be launched.
 
     A run with one device has rank 0, even if a launcher or scheduler has set the environment. The ranks of one with
-    several are those that torchrun has started. Without torchrun this process launches them; what other launchers have
-    set, or what is left over, is then replaced for them.
+    several are those that torchrun has started. Without torchrun this process launches them.
 
     Raises:
-        CareBenchError: torchrun has started several ranks for a run with one device; or what it has set is left over.
+        CareBenchError: torchrun has started several ranks for a run with one device; or, for a run with several, what
+            it has set is left over, or another launcher has started this process as one of several.
     """
     if config.training.devices > 1:
         return torchrun_rank()
@@ -121,7 +121,7 @@ def check_devices(config: RunConfig) -> None:
 
     Raises:
         CareBenchError: the machine has too few GPUs, or none where the run needs them, or ``torchrun`` has started
-            another number of ranks.
+            another number of ranks; or the environment names a network interface for them that is not there.
     """
     training, device = config.training, best_device()
     if training.precision == "16-mixed" and device.type == "cpu":
@@ -140,6 +140,8 @@ def check_devices(config: RunConfig) -> None:
             f"run {config.id}: training.devices = {training.devices}, and this machine shows "
             f"{torch.cuda.device_count()}; expected at most that many"
         )
+    if device.type == "cpu":
+        check_interface()
     if torchrun_rank() is not None:
         for name in ("WORLD_SIZE", "LOCAL_WORLD_SIZE"):
             if os.environ[name] != str(training.devices):

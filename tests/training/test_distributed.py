@@ -41,9 +41,11 @@ LAUNCHERS = {
 }
 """Method -> arguments of Python: the command starts its ranks itself, or torchrun starts it once per rank."""
 TORCHRUN = {"TORCHELASTIC_RUN_ID": "1", "RANK": "1", "LOCAL_RANK": "1", "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2"}
-TORCHRUN |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1"}
+TORCHRUN |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": "1", "TORCHELASTIC_USE_AGENT_STORE": "False"}
 LEFT_OVER = {**TORCHRUN, "TORCHELASTIC_USE_AGENT_STORE": "True"}  # nobody listens at port 1
 SLURM = {"SLURM_JOB_ID": "7", "SLURM_JOB_NAME": "job", "SLURM_NTASKS": "4", "SLURM_PROCID": "2", "SLURM_LOCALID": "2"}
+MPI = {"OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_SIZE": "2", "PMI_RANK": "1", "MASTER_ADDR": "192.0.2.1"}
+LSF = {"LSB_JOBID": "7", "LSB_DJOB_RANKFILE": "/none", "JSM_NAMESPACE_RANK": "1", "JSM_NAMESPACE_SIZE": "2"}
 ODD = {"RANK": "x", "LOCAL_RANK": "", "WORLD_SIZE": "two", "MASTER_PORT": "?", "LT_DEVICES": "2", "LT_PRECISION": "7"}
 
 
@@ -85,7 +87,11 @@ def test_two_ranks_compute_the_losses_of_one_process(
     assert json.loads((pairs[name] / "pretrain.json").read_text())["device"].startswith("cpu: 2 x ")
 
 
-@pytest.mark.parametrize("variables", [LEFT_OVER, SLURM, ODD], ids=["torchrun", "slurm", "odd"])
+@pytest.mark.parametrize(
+    "variables",
+    [LEFT_OVER, SLURM, {"SLURM_NTASKS": "4"}, MPI, LSF, ODD],
+    ids=["torchrun", "slurm", "tasks", "mpi", "lsf", "odd"],
+)
 def test_one_device_ignores_the_environment_of_a_launcher(
     variables: dict[str, str], tiny: Make, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,7 +104,8 @@ def test_one_device_ignores_the_environment_of_a_launcher(
 def test_the_rank_is_that_of_torchrun(tiny: Make, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in TORCHRUN:
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("RANK", "1")
+    monkeypatch.setenv("RANK", "0")
+    monkeypatch.setenv("WORLD_SIZE", "1")
     assert [current_rank(tiny(devices=devices)) for devices in (1, 2)] == [0, None]
     for name, value in TORCHRUN.items():
         monkeypatch.setenv(name, value)
@@ -118,6 +125,7 @@ def test_the_rank_is_that_of_torchrun(tiny: Make, monkeypatch: pytest.MonkeyPatc
         ({"LOCAL_RANK": "x"}, "^LOCAL_RANK is 'x', but "),
         ({"RANK": "2"}, "^RANK = 2 is not below WORLD_SIZE = 2, but "),
         ({"TORCHELASTIC_USE_AGENT_STORE": "True"}, "^nobody answers at MASTER_ADDR = 127.0.0.1, MASTER_PORT = 1, but "),
+        ({"TORCHELASTIC_USE_AGENT_STORE": None}, "^TORCHELASTIC_USE_AGENT_STORE is missing, but "),
         ({"TORCHELASTIC_USE_AGENT_STORE": "True", "MASTER_PORT": "99999"}, "^nobody answers at "),
     ],
 )
@@ -132,6 +140,39 @@ def test_variables_that_torchrun_has_left_over_are_named_at_once(
     with pytest.raises(CareBenchError, match=line):
         pretrain(tiny(devices=2), tmp_path, tmp_path / "run")
     assert current_rank(tiny()) == 0
+
+
+@pytest.mark.parametrize(
+    ("variables", "line"),
+    [
+        ({"LOCAL_RANK": "1"}, "^LOCAL_RANK = 1 in the environment, and torchrun has not .*: unset LOCAL_RANK$"),
+        ({"WORLD_SIZE": "2", "RANK": "0"}, "^WORLD_SIZE = 2 in the environment, .*: unset WORLD_SIZE$"),
+        ({"RANK": "x", "LOCAL_RANK": "1"}, "^RANK = x, LOCAL_RANK = 1 in the .*: unset RANK LOCAL_RANK$"),
+    ],
+)
+def test_several_devices_name_what_another_launcher_has_left(
+    variables: dict[str, str], line: str, tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in TORCHRUN:
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(CareBenchError, match=line):
+        pretrain(tiny(devices=2), tmp_path, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_network_interface_that_is_not_there_is_named(
+    tiny: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("care_bench.training.distributed.best_device", lambda: torch.device("cpu"))
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo,none0")
+    with pytest.raises(CareBenchError, match=r"^GLOO_SOCKET_IFNAME = none0 in the .* interfaces (.*, )?lo"):
+        check_devices(tiny(devices=2))
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "lo")
+    check_devices(tiny(devices=2))
+    monkeypatch.setenv("GLOO_SOCKET_IFNAME", "none0")
+    check_devices(tiny())
 
 
 def session_of(ranks: Ranks, config: RunConfig, method: Any) -> Any:
