@@ -20,7 +20,7 @@ from care_bench.data import DATASETS
 from care_bench.errors import CareBenchError
 
 
-def examine(data: Path, quick: bool, console: Console) -> bool:
+def examine(data: Path, quick: bool, console: Console, verify: bool = False) -> bool:
     """Print packages, extensions, device, data sets and free disk space.
 
     Args:
@@ -28,6 +28,7 @@ def examine(data: Path, quick: bool, console: Console) -> bool:
         quick: leave out the device and other packages' methods and evaluations, which need torch, and the checksums
             of the data.
         console: where to print.
+        verify: compare every byte of the data with its checksum again.
 
     Returns:
         Whether every installed version is supported.
@@ -56,7 +57,7 @@ def examine(data: Path, quick: bool, console: Console) -> bool:
     columns = (Column(name, overflow="fold") for name in ("data set", "kind", "state", "how to get it"))
     sets = Table(*columns, title=f"Data sets in {data}", title_justify="left")
     for name in DATASETS:
-        sets.add_row(*map(Text, _row(name, data, quick)))
+        sets.add_row(*map(Text, _row(name, data, quick, verify)))
     console.print(sets)
     console.print(f"free disk space at {data}: {_free(data) / 1e9:.1f} GB", highlight=False)
     return supported
@@ -101,15 +102,15 @@ def _device(quick: bool) -> str:
     return describe_device(best_device())
 
 
-def _row(name: str, data: Path, quick: bool) -> tuple[str, str, str, str]:
+def _row(name: str, data: Path, quick: bool, verify: bool) -> tuple[str, str, str, str]:
     try:
         info = DATASETS[name]
     except CareBenchError as error:  # of another package; the others are shown anyway
         return name, "", "unusable", str(error)
-    return name, info.kind, _state(name, data, quick), info.how_to_get
+    return name, info.kind, _state(name, data, quick, verify), info.how_to_get
 
 
-def _state(name: str, data: Path, quick: bool) -> str:
+def _state(name: str, data: Path, quick: bool, verify: bool) -> str:
     if not (data / name / "meta.json").exists():
         return "not prepared"
     if quick:
@@ -117,7 +118,7 @@ def _state(name: str, data: Path, quick: bool) -> str:
     from care_bench.data import load
 
     try:
-        return f"ready, sha256 {load(name, data).sha256[:12]}"
+        return f"ready, sha256 {load(name, data, verify).sha256[:12]}"
     except CareBenchError as error:
         return f"damaged: {error}"
 

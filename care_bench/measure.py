@@ -46,6 +46,7 @@ def measure(
     samples: int | None,
     threads: int,
     skip_broken: bool,
+    verify: bool,
     say: Callable[[str], None],
 ) -> Measured:
     """Measure an encoder, as :func:`care_bench.evaluation.imported.measure_imported` does.
@@ -60,6 +61,7 @@ def measure(
         samples: most samples of each split; None: those of the settings.
         threads: CPU threads.
         skip_broken: leave out images that cannot be read.
+        verify: compare every byte of a prepared data set with its checksum again.
         say: takes a line for the user.
 
     Raises:
@@ -75,7 +77,7 @@ def measure(
     off = {} if augment is None else _switched(augment)
     if off and chosen.augmentation is not None:
         raise CareBenchError(f"--augment and {settings} both give the augmentation; expected one of the two")
-    found = _dataset(dataset, data, chosen.samples, skip_broken)
+    found = _dataset(dataset, data, chosen.samples, skip_broken, verify)
     if off and found.kind != "image":
         raise CareBenchError(
             f"--augment {augment}: {found.name} holds point clouds, which are rotated in space; expected none"
@@ -124,9 +126,9 @@ def _check_own(out: Path, config: ImportedConfig, evaluation: dict[str, Any]) ->
         )
 
 
-def _dataset(name: str, data: Path, most: int | None, skip_broken: bool) -> PreparedDataset:
+def _dataset(name: str, data: Path, most: int | None, skip_broken: bool, verify: bool) -> PreparedDataset:
     if name in DATASETS:
-        return load(name, data)
+        return load(name, data, verify)
     path = Path(name)
     if len(path.parts) == 1 and not path.suffix and not path.exists():
         raise CareBenchError(f"{unknown('data set', name, DATASETS)}, or a folder of images, .npy or .npz")

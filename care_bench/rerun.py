@@ -47,7 +47,7 @@ def rerun(results: Path, name: str, data: Path, say: Callable[[str], None]) -> N
     from care_bench.data import load
 
     run = RunConfig.parse(json.loads(record.config), f"record {record.id}: config")
-    held = load(run.dataset, data).sha256
+    held = load(run.dataset, data, verify=True).sha256
     if held != record.data_sha256:
         raise CareBenchError(
             f"{record.id} was measured on data {record.data_sha256[:12]}, but {data / run.dataset} holds {held[:12]}; "

@@ -19,6 +19,9 @@ app = typer.Typer(
 
 Data = Annotated[Path, typer.Option("--data", help="Folder of prepared data sets.")]
 Raw = Annotated[Path, typer.Option("--raw", help="Folder of raw data: yours, and downloads.")]
+Verify = Annotated[
+    bool, typer.Option("--verify", help="Compare every byte of the data again, not once per start of the machine.")
+]
 Results = Annotated[Path, typer.Argument(help="Results folder.")]
 DATA, RAW, RESULTS = Path(names.DATA), Path("results/raw"), Path("results")
 

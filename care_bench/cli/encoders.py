@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from care_bench.cli.app import DATA, RAW, Data, Raw, app, check_versions, say
+from care_bench.cli.app import DATA, RAW, Data, Raw, Verify, app, check_versions, say
 from care_bench.errors import CareBenchError, unknown
 from care_bench.terminal import keeps
 
@@ -23,6 +23,7 @@ def prepare(
     skip_broken: Annotated[
         bool, typer.Option("--skip-broken", help="Leave out raw files that cannot be read.")
     ] = False,
+    verify: Verify = False,
 ) -> None:
     """Write data sets as memory-mapped arrays with checksums."""
     from care_bench.data import DATASETS, load
@@ -34,7 +35,7 @@ def prepare(
     for name in datasets:
         meta = data / name / "meta.json"
         before = meta.stat().st_ino if os.path.lexists(meta) else None
-        folder = prepare_dataset(name, data, raw, skip_broken)
+        folder = prepare_dataset(name, data, raw, skip_broken, verify)
         dataset = load(name, data)
         sizes = f"{len(dataset.train.inputs)} train, {len(dataset.test.inputs)} test"
         skipped = len(dataset.meta.get("skipped", []))
@@ -67,12 +68,17 @@ def pretrain(
     out: Annotated[Path, typer.Option("--out", help="Folder of the run.")],
     run: Annotated[str | None, typer.Option("--run", help="Run of the profile: DATASET/VARIANT/seedN.")] = None,
     data: Data = DATA,
+    verify: Verify = False,
 ) -> None:
     """Pretrain one run; a stopped run continues when it is started again."""
     from care_bench.config import read_run
 
     settings = read_run(config, run)
     check_versions()
+    if verify:
+        from care_bench.data import load
+
+        load(settings.dataset, data, verify)
     # After the settings are read: a misspelt key is reported without waiting for torch.
     from care_bench.training.pretrain import pretrain as train
 
@@ -89,6 +95,7 @@ def evaluate(
     data: Data = DATA,
     settings: Annotated[Path | None, typer.Option("--settings", help="Evaluation settings (JSON or YAML).")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="Records to write; by default RUN/records.jsonl.")] = None,
+    verify: Verify = False,
 ) -> None:
     """Measure the frozen encoder of a finished run; writes one record per metric."""
     from care_bench.config import EvaluationConfig, read_evaluation
@@ -97,7 +104,7 @@ def evaluate(
     check_versions()
     from care_bench.evaluation.run import evaluate as measure
 
-    records = measure(run, data, chosen, out)
+    records = measure(run, data, chosen, out, verify)
     say(f"{run}: {len(records)} records in {run / 'records.jsonl' if out is None else out}")
 
 
@@ -140,6 +147,7 @@ def measure(
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out images that cannot be read.")] = False,
     data: Data = DATA,
+    verify: Verify = False,
 ) -> None:
     """Measure an encoder that was trained anywhere, on a data set or your own images; see docs/measure.md."""
     check_versions()
@@ -157,7 +165,7 @@ def measure(
         "std": _numbers("--std", std),
         "seed": seed,
     }
-    found = work(keys, dataset, data, out, augment, settings, samples, threads, skip_broken, say)
+    found = work(keys, dataset, data, out, augment, settings, samples, threads, skip_broken, verify, say)
     Console(highlight=False).print(measured_table(found.records or [], out.name))
     say(f"{out.name}: {len(found.records or [])} records in {found.path}; all tables: see docs/measure.md")
 
@@ -167,11 +175,12 @@ def measure(
 def doctor(
     quick: Annotated[bool, typer.Option("--quick", help="Leave out what needs torch.")] = False,
     data: Data = DATA,
+    verify: Verify = False,
 ) -> None:
     """Show installed packages, the device, the prepared data sets, and the free disk space."""
     from care_bench.doctor import examine
 
-    if not examine(data, quick, Console()):
+    if not examine(data, quick, Console(), verify):
         raise CareBenchError("some installed versions are outside the supported range, see above; run make setup")
 
 

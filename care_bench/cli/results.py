@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from care_bench import names
-from care_bench.cli.app import DATA, RESULTS, Data, Results, app, check_versions, say
+from care_bench.cli.app import DATA, RESULTS, Data, Results, Verify, app, check_versions, say
 from care_bench.errors import CareBenchError, unknown
 from care_bench.terminal import keeps
 
@@ -125,6 +125,7 @@ def illustrate(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Folders of finished runs of one data set.")],
     figure: Annotated[str, typer.Option("--figure", help="trajectories, retrieval or cosines.")],
     data: Data = DATA,
+    verify: Verify = False,
     settings: Annotated[Path | None, typer.Option("--settings", help="Evaluation settings (JSON or YAML).")] = None,
     out: Annotated[Path | None, typer.Option("--out", help="FILE.svg, .pdf or .png; by default FIGURE.svg.")] = None,
 ) -> None:
@@ -138,7 +139,7 @@ def illustrate(
     check_versions()
     from care_bench.evaluation.illustrations import illustrate as work
 
-    drawn, files = write_illustration(work(runs, data, chosen, figure), target)
+    drawn, files = write_illustration(work(runs, data, chosen, figure, verify), target)
     say(f"{drawn.title}, in {' and '.join(map(str, files))}")
 
 

@@ -37,7 +37,9 @@ FIRST = ("simclr", "care", "untrained")
 COLOURLESS = "no draw of the evaluation turns the hue"
 
 
-def illustrate(paths: Sequence[Path], data: Path, settings: EvaluationConfig, figure: str) -> Illustrations:
+def illustrate(
+    paths: Sequence[Path], data: Path, settings: EvaluationConfig, figure: str, verify: bool = False
+) -> Illustrations:
     """Return what a figure shows of finished runs of one data set.
 
     Args:
@@ -45,6 +47,7 @@ def illustrate(paths: Sequence[Path], data: Path, settings: EvaluationConfig, fi
         data: folder of prepared data sets.
         settings: of the evaluation, which decide the draws.
         figure: a key of ``NEEDS``.
+        verify: compare every byte of the data with its checksum again.
 
     Raises:
         CareBenchError: an unknown figure; a run as :func:`care_bench.evaluation.run.evaluate` refuses it; runs of
@@ -54,7 +57,7 @@ def illustrate(paths: Sequence[Path], data: Path, settings: EvaluationConfig, fi
     if figure not in NEEDS:
         raise unknown("figure", figure, NEEDS)
     name: FigureName = figure
-    tasks = [_opened(path, data, settings) for path in paths]
+    tasks = [_opened(path, data, settings, verify and path == paths[0]) for path in paths]  # of one data set
     _check_alike(paths, tasks)
     if (reason := _reason(name, tasks[0])) is not None:
         raise CareBenchError(f"{paths[0]}: {reason}; expected runs that the figure {figure!r} can be of")
@@ -109,9 +112,9 @@ def chosen(rows: Sequence[RunConfig]) -> dict[FigureName, list[RunConfig]]:
     return {"trajectories": ordered[:MOST], "retrieval": ordered[:MOST], "cosines": (plane or ordered)[:MOST]}
 
 
-def _opened(path: Path, data: Path, settings: EvaluationConfig) -> Task:
+def _opened(path: Path, data: Path, settings: EvaluationConfig, verify: bool = False) -> Task:
     with alone(path):
-        task = Task.open(path, data, settings)
+        task = Task.open(path, data, settings, verify)
     if task.config.method.reference not in (None, "untrained"):
         raise CareBenchError(
             f"{path} is reference row {task.config.method.name!r}, which has no encoder of its own; expected "

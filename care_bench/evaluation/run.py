@@ -47,7 +47,7 @@ class Task:
     protocols: tuple[Protocol, ...]
 
     @classmethod
-    def open(cls, path: Path, data: Path, settings: EvaluationConfig) -> Task:
+    def open(cls, path: Path, data: Path, settings: EvaluationConfig, verify: bool = False) -> Task:
         """Open a run with its data set, after checking both.
 
         Raises:
@@ -61,7 +61,7 @@ class Task:
             )
         config = read_run(folder.config, None)
         summary = folder.check(config)
-        dataset = load(config.dataset, data)
+        dataset = load(config.dataset, data, verify)
         if dataset.sha256 != summary.data_sha256:
             raise CareBenchError(
                 f"{path} was trained on data {summary.data_sha256[:12]}, but {data / config.dataset} now holds "
@@ -89,7 +89,9 @@ class _Weights:
     sha256: str
 
 
-def evaluate(path: Path, data: Path, settings: EvaluationConfig, out: Path | None = None) -> list[Record]:
+def evaluate(
+    path: Path, data: Path, settings: EvaluationConfig, out: Path | None = None, verify: bool = False
+) -> list[Record]:
     """Measure a finished run on the test split of its data set and write one record per metric.
 
     Nothing is selected on the test split. The file of records is followed by a summary beside it, which holds its
@@ -101,6 +103,7 @@ def evaluate(path: Path, data: Path, settings: EvaluationConfig, out: Path | Non
         data: folder of prepared data sets.
         settings: how to evaluate.
         out: file of records to write; by default `records.jsonl` in the run's folder.
+        verify: compare every byte of the data with its checksum again.
 
     Returns:
         The records: every metric of every protocol and representation after the last step, then those of the protocols
@@ -114,7 +117,7 @@ def evaluate(path: Path, data: Path, settings: EvaluationConfig, out: Path | Non
     if out is not None:
         _check_out(path, out)
     with alone(path):
-        return _evaluate(Task.open(path, data, settings), out)
+        return _evaluate(Task.open(path, data, settings, verify), out)
 
 
 def evaluate_unless_current(path: Path, data: Path, settings: EvaluationConfig) -> list[Record] | None:

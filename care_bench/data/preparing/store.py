@@ -32,7 +32,7 @@ RAW = Path("results/raw")
 OURS = re.compile(rf"{re.escape(META)}|(train|test)_(inputs|label_\w+)\.npy")  # files of the store
 
 
-def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -> Path:
+def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False, verify: bool = False) -> Path:
     """Write a data set to the store, unless an intact one is there.
 
     If another process prepares it, this one waits, after a line on standard error.
@@ -42,6 +42,7 @@ def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -
         root: the store; it is made if it is missing.
         raw: folder of raw data, for data sets that do not come with the package.
         skip_broken: leave out raw files that cannot be read; ``meta.json`` names them.
+        verify: compare every byte there with its checksum, even if this machine has done so.
 
     Returns:
         The data set's folder, ``root / name``.
@@ -55,9 +56,9 @@ def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False) -
     info = find(name)
     folder, workspace = root / name, root / f".{name}.partial"
     place = _place(folder)
-    if not is_intact(info, root) or _aside(place).exists() or workspace.exists():
+    if not is_intact(info, root, verify) or _aside(place).exists() or workspace.exists():
         with _alone(place) as aside:
-            if not is_intact(info, root):  # another process may have been faster
+            if not is_intact(info, root, verify):  # another process may have been faster
                 _refuse_foreign(info, folder)
                 _write(info, _build(info, Raw(raw, workspace, skip_broken)), place, aside, workspace)
             shutil.rmtree(workspace, ignore_errors=True)

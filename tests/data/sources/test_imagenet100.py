@@ -128,10 +128,10 @@ def test_archives_and_one_worker_give_the_same_store(
     monkeypatch.setattr(conversion, "worker_count", lambda: 1)
     monkeypatch.setattr(conversion, "TASK", 4)
     prepare("imagenet100", tmp_path / "b" / "store", tmp_path / "b" / "raw")
+    assert [path.name for path in (tmp_path / "a" / "store").iterdir()] == ["imagenet100"]
     a, b = (load("imagenet100", tmp_path / name / "store") for name in "ab")
     assert a.sha256 == b.sha256
     assert len(a.train) == 15
-    assert [path.name for path in (tmp_path / "a" / "store").iterdir()] == ["imagenet100"]
     assert "sorted list" in a.meta["inputs"]
 
 

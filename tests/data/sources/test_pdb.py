@@ -83,13 +83,13 @@ def test_fragments_labels_and_splits(tmp_path: Path) -> None:
     write(tmp_path, "a.ent.gz", TRAIN[0], chain(4, 64))
     write(tmp_path, "c.cif.gz", TEST[0], tested)
     folder = prepare("pdb", tmp_path / "store", tmp_path / "raw")
+    assert [path.name for path in folder.parent.iterdir()] == ["pdb"]
     prepared = load("pdb", folder.parent)
     assert prepared.train.labels["pdb_id"].tolist() == [TRAIN[0], TRAIN[1], TRAIN[1], TRAIN[1]]
     assert prepared.test.labels["pdb_id"].tolist() == [TEST[0]]
     expected = [centred(chain(4, 64), 0), centred(long, 0), centred(long, 64), centred(short, 0)]
     np.testing.assert_allclose(prepared.train.inputs, expected, atol=1e-6)
     np.testing.assert_allclose(prepared.test.inputs, [centred(tested, 0)], atol=1e-6)
-    assert [path.name for path in folder.parent.iterdir()] == ["pdb"]
     assert prepared.meta["selection"].startswith("3 entries from 3 files; left out: 0 files")
 
 

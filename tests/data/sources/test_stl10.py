@@ -21,6 +21,7 @@ def test_every_pixel_and_label_arrives(
     if packed:
         formats.pack(monkeypatch, "stl10", tmp_path / "raw")
     prepare("stl10", tmp_path / "store", tmp_path / "raw")
+    assert [path.name for path in (tmp_path / "store").iterdir()] == ["stl10"]
     prepared = load("stl10", tmp_path / "store")
     images = np.concatenate([written.images["train"], written.images["unlabeled"]])
     np.testing.assert_array_equal(prepared.train.inputs, images)
@@ -28,7 +29,6 @@ def test_every_pixel_and_label_arrives(
     np.testing.assert_array_equal(prepared.test.inputs, written.images["test"])
     np.testing.assert_array_equal(prepared.test.labels["class"], written.labels["test"])
     assert prepared.train.labels["class"].dtype == np.int64
-    assert [path.name for path in (tmp_path / "store").iterdir()] == ["stl10"]
 
 
 def test_agrees_with_torchvision(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
