@@ -1,7 +1,9 @@
 """The matrix of runs, resolved once from the profile, and what the rules need to know of a run."""
 
 import json
+import os
 import shlex
+import shutil
 import sys
 from pathlib import Path
 
@@ -42,8 +44,19 @@ try:
 except CareBenchError as error:
     raise WorkflowError(str(error)) from None
 
-# With conda, `python` is that of the job's environment; without, it has to be the one that snakemake runs in.
-if DeploymentMethod.CONDA not in workflow.deployment_settings.deployment_method:
+# With conda, `python` is that of the job's environment, which has not this package; without, it has to be the one that
+# snakemake runs in.
+if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:
+    if not (shutil.which("conda") or "BASH_FUNC_conda%%" in os.environ):
+        raise WorkflowError(
+            "--use-conda (software-deployment-method: conda) needs the command conda, 24.7.1 or newer, and there is "
+            "none in the PATH; install Miniforge or activate it, or leave out the option: jobs then use the "
+            "environment of snakemake"
+        )
+    shell.prefix(
+        f"export PYTHONPATH={shlex.quote(str(Path(workflow.basedir).resolve()))}:$PYTHONPATH; "
+    )
+else:
     shell.prefix(f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH; ")
 
 LOGS = f"results/logs/{PROFILE.name}"
