@@ -24,9 +24,7 @@ from care_bench.errors import CareBenchError
 from care_bench.files import replacing, write_bytes
 from care_bench.untrusted import absent, read_bytes
 
-_PARTS = re.compile(
-    r"MANIFEST\.json|profile\.json|claims\.yaml|(illustrations|resamples)\.jsonl|records\.(csv|parquet)"
-)
+_PARTS = re.compile(r"(MANIFEST|profile)\.json|claims\.yaml|(illustrations|resamples)\.jsonl|records\.(csv|parquet)")
 _ELSEWHERE = "expected another folder, or --replace"
 
 

@@ -106,14 +106,33 @@ def read_resamples(path: Path, records: Sequence[Record]) -> tuple[Resamples, ..
         name = f"{line.dataset}/{line.variant}/seed{line.seed}"
         for one in line.found:
             where = f"{path}:{number}: {one.metric} of {name}"
-            record = measured.get((line.dataset, line.variant, line.seed, *one.place))
-            if record is None or record.profile != line.profile:
+            found = measured.get((line.dataset, line.variant, line.seed, *one.place))
+            if found is None or found.profile != line.profile:
                 raise CareBenchError(f"{where} of profile {line.profile} has no record; {EXPECTED}")
-            known = {**line.model_dump(exclude={"found"}), **one.model_dump(exclude={"values", "draws"})}
-            for key in ("data_sha256", "config_sha256", "weights_sha256", "evaluation", "protocol_version"):
-                if known[key] != getattr(record, key):
-                    raise CareBenchError(
-                        f"{where} is resampled with {key} {str(known[key])[:12]}, its record has "
-                        f"{str(getattr(record, key))[:12]}; resample it again"
-                    )
+            for key in ("data_sha256", "config_sha256", "evaluation"):
+                _check_same(where, key, getattr(line, key), getattr(found, key))
+            for key in ("weights_sha256", "protocol_version"):
+                _check_same(where, key, getattr(one, key), getattr(found, key))
+    _check_halves(path, lines)
     return tuple(lines)
+
+
+def _check_same(where: str, key: str, found: object, expected: object) -> None:
+    if found != expected:
+        raise CareBenchError(
+            f"{where} is resampled with {key} {str(found)[:12]}, its record has {str(expected)[:12]}; resample it again"
+        )
+
+
+def _check_halves(path: Path, lines: Sequence[Resamples]) -> None:
+    """Check that all runs of a data set are measured on as many halves, so that their differences are paired."""
+    first: dict[str, tuple[int, ...]] = {}
+    for number, line in enumerate(lines, start=1):
+        for one in line.found:
+            halves = (len(one.values), line.kept, line.units)
+            known = first.setdefault(line.dataset, halves)
+            if known != halves:
+                ours, others = ("{} halves of {} of {} test samples".format(*one) for one in (halves, known))
+                raise CareBenchError(
+                    f"{path}:{number}: {ours}; an earlier run of {line.dataset} has {others}; resample it again"
+                )

@@ -55,7 +55,7 @@ class Embedded:
     fits: dict[str, Any] = field(default_factory=dict)
 
     def fitted(self, name: str, fit: Callable[[], Model]) -> Model:
-        """Return a model of the training split, which is fitted on first use: the same for every part of the test split."""
+        """Return a model of the training split, fitted on first use: the same for every part of the test split."""
         if name not in self.fits:
             self.fits[name] = fit()
         found: Model = self.fits[name]

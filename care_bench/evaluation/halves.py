@@ -1,8 +1,9 @@
 """Random halves of the test samples, and an encoder's embeddings of one, which protocols measure as they are.
 
 A half is drawn without replacement (the delete-half jackknife; Shao and Wu 1989). A bootstrap sample would hold pairs
-of one sample with itself, whose distance is 0 whatever the encoder is. The variance of a mean over random m of n is that
-of the mean of all n times (n - m) / m, which is 1 for a half.
+of one sample with itself, whose distance is 0 whatever the encoder is. The variance of a mean over random m of n
+samples is that of the mean of all n times (n - m) / m, which is 1 for a half. What is fitted to test samples, such as
+the maps of Wahba's problem, is fitted to those of the half.
 """
 
 from __future__ import annotations
