@@ -31,6 +31,7 @@ localrules:
     all,
     configure,
     evaluation_settings,
+    resamples,
     resolved_profile,
 
 
