@@ -22,6 +22,7 @@ include: "workflows/rules/pretrain.smk"
 include: "workflows/rules/evaluate.smk"
 include: "workflows/rules/measure.smk"
 include: "workflows/rules/illustrate.smk"
+include: "workflows/rules/resample.smk"
 include: "workflows/rules/report.smk"
 include: "workflows/rules/theory.smk"
 
@@ -30,6 +31,7 @@ localrules:
     all,
     configure,
     evaluation_settings,
+    resamples,
     resolved_profile,
 
 

@@ -16,13 +16,15 @@ from care_bench.artifacts.illustrations import read_illustrations
 from care_bench.artifacts.json_lines import encode_lines
 from care_bench.artifacts.manifest import Manifest
 from care_bench.artifacts.record import Record
+from care_bench.artifacts.resamples import NAME as RESAMPLES
+from care_bench.artifacts.resamples import read_resamples
 from care_bench.config import ImportedConfig, Profile, RunConfig
 from care_bench.config.claims import read_claims
 from care_bench.errors import CareBenchError
 from care_bench.files import replacing, write_bytes
 from care_bench.untrusted import absent, read_bytes
 
-_PARTS = re.compile(r"MANIFEST\.json|profile\.json|claims\.yaml|illustrations\.jsonl|records\.(csv|parquet)")
+_PARTS = re.compile(r"(MANIFEST|profile)\.json|claims\.yaml|(illustrations|resamples)\.jsonl|records\.(csv|parquet)")
 _ELSEWHERE = "expected another folder, or --replace"
 
 
@@ -55,6 +57,7 @@ def collect_profile(
     replace: bool = False,
     rules: Path | None = None,
     illustrations: Sequence[Path] = (),
+    resamples: Sequence[Path] = (),
 ) -> Path:
     """Gather the records of every run of a profile as :func:`collect` does, with the profile as `profile.json`.
 
@@ -65,6 +68,7 @@ def collect_profile(
         replace: replace a collection of another profile.
         rules: the rules for claims as they were before the first training, which are kept as `claims.yaml`.
         illustrations: files of them, which are kept in this order as `illustrations.jsonl`.
+        resamples: files of metrics on halves of the test samples, which are kept in this order as `resamples.jsonl`.
 
     Returns:
         Path of the parquet file.
@@ -72,7 +76,7 @@ def collect_profile(
     Raises:
         CareBenchError: as :func:`collect`; runs lack records, their number and the first of them; the records of a run
             are of another run or configuration; the rules are damaged, or those of another profile; or illustrations
-            are damaged, or of other runs than the records.
+            or resamples are damaged, or of other runs than the records.
     """
     configs: list[RunConfig | ImportedConfig] = [*profile.runs(), *profile.imported()]
     files = [runs / run.id / RECORDS for run in configs]
@@ -92,6 +96,8 @@ def collect_profile(
     if illustrations:
         lines = [line for path in illustrations for line in read_illustrations(path, found)]
         beside[ILLUSTRATIONS] = encode_lines(lines)
+    if resamples:
+        beside[RESAMPLES] = encode_lines(line for path in resamples for line in read_resamples(path, found))
     return _write(found, folder, beside, replace)
 
 

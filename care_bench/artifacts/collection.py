@@ -13,6 +13,8 @@ from care_bench.artifacts.illustrations import NAME as ILLUSTRATIONS
 from care_bench.artifacts.illustrations import Illustrations, read_illustrations
 from care_bench.artifacts.manifest import Manifest
 from care_bench.artifacts.record import Record
+from care_bench.artifacts.resamples import NAME as RESAMPLES
+from care_bench.artifacts.resamples import Resamples, read_resamples
 from care_bench.config.imported_run import rows_of
 from care_bench.config.profile import kept_under
 from care_bench.errors import CareBenchError
@@ -40,6 +42,7 @@ class Collection:
         variants: data set -> its variants, both in the order of the profile; empty where the folder has no profile.
         rules: the file of rules for claims as it was before the first training; None where none was kept.
         illustrations: what pictures of encoders are drawn from, by data set; empty where none were made.
+        resamples: what the rules for claims compare, on halves of the test samples, by run; empty where none were made.
     """
 
     name: str
@@ -48,6 +51,7 @@ class Collection:
     variants: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     rules: bytes | None = None
     illustrations: tuple[Illustrations, ...] = ()
+    resamples: tuple[Resamples, ...] = ()
 
     @property
     def key(self) -> str:
@@ -91,7 +95,8 @@ def read_collection(folder: Path, pinned: bool = False) -> Collection:
     variants = _variants_of(folder, records) if PROFILE in manifest.files else {}
     rules = read_bytes(folder / RULES, "expected rules for claims") if RULES in manifest.files else None
     drawn = read_illustrations(folder / ILLUSTRATIONS, records) if ILLUSTRATIONS in manifest.files else ()
-    return Collection(folder.name, tuple(records), str(date) if pinned else None, variants, rules, drawn)
+    halves = read_resamples(folder / RESAMPLES, records) if RESAMPLES in manifest.files else ()
+    return Collection(folder.name, tuple(records), str(date) if pinned else None, variants, rules, drawn, halves)
 
 
 def made_from(folder: Path) -> str | None:
@@ -114,7 +119,8 @@ def _load(folder: Path, pinned: bool = False) -> Manifest:
     manifest = Manifest.load(folder)
     profile, source = manifest.about.get("profile"), manifest.about.get("made_from")
     files = {PARQUET} | ({PROFILE} if source == FROM_PROFILE else set())
-    held = set(manifest.files) - ({RULES, ILLUSTRATIONS} if source == FROM_PROFILE else set())  # where there are some
+    optional = {RULES, ILLUSTRATIONS, RESAMPLES} if source == FROM_PROFILE else set()
+    held = set(manifest.files) - optional
     if pinned:
         held.discard(CSV)  # older pins have it
     else:

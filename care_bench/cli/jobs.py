@@ -67,6 +67,29 @@ def measure_runs(
     work(file, chosen, runs, data, logs, out)
 
 
+@app.command("resample-runs")
+@keeps("nothing was written; the same command starts again")
+def resample_runs(
+    file: Runs,
+    rules: Annotated[Path, typer.Option("--rules", help="Rules for claims, which say what is compared.")],
+    settings: Evaluation,
+    runs: RunsFolder,
+    out: Annotated[Path, typer.Option("--out", help="JSON lines to write.")],
+    number: Annotated[int, typer.Option("--number", min=10, max=1000, help="Halves of the test samples.")] = 25,
+    data: Data = DATA,
+) -> None:
+    """Measure the finished runs of a job on halves of the test samples, for intervals of the claims."""
+    from care_bench.config import read_evaluation, read_runs
+
+    configs, chosen = read_runs(file), read_evaluation(settings)
+    check_versions()
+    from care_bench.evaluation.resamples import resample
+    from care_bench.evidence.rules import read_rules
+
+    found = resample(configs, read_rules(rules)[0], number, chosen, runs, data, out)
+    say(f"{len(found)} of {len(configs)} runs on {number} halves of the test samples, in {out}")
+
+
 @app.command("illustrate-runs")
 @keeps("nothing was written; the same command starts again")
 def illustrate_runs(

@@ -29,9 +29,12 @@ def collect(
     illustrations: Annotated[
         list[Path] | None, typer.Option("--illustrations", help="What illustrate-runs wrote, to keep with them.")
     ] = None,
+    resamples: Annotated[
+        list[Path] | None, typer.Option("--resamples", help="What resample-runs wrote, to keep with them.")
+    ] = None,
 ) -> None:
     """Gather records into one Parquet and one CSV file: given files, or those of every run of a profile."""
-    for option, given in (("--rules", rules), ("--illustrations", illustrations)):
+    for option, given in (("--rules", rules), ("--illustrations", illustrations), ("--resamples", resamples)):
         if given and profile is None:
             raise CareBenchError(f"{option} is for the runs of a profile; expected --profile and --runs beside it")
     from care_bench.artifacts.collecting import collect as gather
@@ -40,7 +43,7 @@ def collect(
     if profile is not None and runs is not None and not records:
         from care_bench.config import read_profile
 
-        collect_profile(read_profile(profile), runs, out, replace, rules, illustrations or ())
+        collect_profile(read_profile(profile), runs, out, replace, rules, illustrations or (), resamples or ())
     elif records and profile is None and runs is None:
         gather(records, out, replace)
     else:

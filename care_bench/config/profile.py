@@ -38,6 +38,9 @@ class Profile(Settings):
     runs_per_job: Annotated[int, Field(ge=1, le=32)] = 1
     """Runs of one data set that a job of the workflow trains or measures one after another, for runs so short that a
     process takes longer to start. A run on several devices has its own job."""
+    resamples: Annotated[int, Field(ge=10, le=1000)] | None = None
+    """Measure what the rules for claims compare on this many random halves of the test samples as well, for intervals
+    over test samples; none: not at all. It needs rules for the claims of the profile."""
     steps: PositiveInt | None = None
     """Cut every run to this many small steps on one device, and its evaluation to a few samples, to check the profile
     end to end. Such numbers are no results; they are kept apart, as NAME-stepsN."""

@@ -14,14 +14,14 @@ from care_bench.data.source import UNLABELLED
 def labelled(split: Split) -> Split:
     """Leave out samples without a class, which are for pretraining only."""
     classes = split.labels.get("class")
-    return split if classes is None or (classes != UNLABELLED).all() else _rows(split, classes != UNLABELLED)
+    return split if classes is None or (classes != UNLABELLED).all() else rows_of(split, classes != UNLABELLED)
 
 
 def evenly_spaced(split: Split, most: int | None) -> Split:
     """Return at most so many samples, evenly spaced; all of them for None."""
     if most is None or most >= len(split):
         return split
-    return _rows(split, evenly_spaced_rows(len(split), most))
+    return rows_of(split, evenly_spaced_rows(len(split), most))
 
 
 def evenly_spaced_rows(number: int, most: int) -> npt.NDArray[np.int64]:
@@ -30,5 +30,6 @@ def evenly_spaced_rows(number: int, most: int) -> npt.NDArray[np.int64]:
     return np.arange(most) * number // most
 
 
-def _rows(split: Split, rows: npt.NDArray[Any]) -> Split:
+def rows_of(split: Split, rows: npt.NDArray[Any]) -> Split:
+    """Return the samples at some places, in their order."""
     return Split(split.inputs[rows], {name: labels[rows] for name, labels in split.labels.items()})

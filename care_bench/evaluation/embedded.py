@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -20,6 +21,8 @@ from care_bench.metrics.held_out import HeldOut, OrthogonalMap, held_out_errors,
 from care_bench.metrics.wahba import Wahba, WahbaErrors, wahba_by_group, wahba_errors
 from care_bench.names import Group
 from care_bench.runs.randomness import generator
+
+Model = TypeVar("Model")
 
 
 def _no_stream(protocol: str) -> ProbeStream:
@@ -39,6 +42,7 @@ class Embedded:
         smooth: the transformations behind ``velocities``.
         part: returns the tensor of a property below by its name; embeds it on first use. Row i of every part of a
             split is sample i of that split.
+        fits: what :meth:`fitted` has returned.
     """
 
     dataset: PreparedDataset
@@ -48,6 +52,14 @@ class Embedded:
     probe_stream: Callable[[str], ProbeStream] = _no_stream
     acting: tuple[str, ...] = ()
     smooth: tuple[str, ...] = ()
+    fits: dict[str, Any] = field(default_factory=dict)
+
+    def fitted(self, name: str, fit: Callable[[], Model]) -> Model:
+        """Return a model of the training split, fitted on first use: the same for every part of the test split."""
+        if name not in self.fits:
+            self.fits[name] = fit()
+        found: Model = self.fits[name]
+        return found
 
     @property
     def test(self) -> Tensor:

@@ -21,6 +21,21 @@ Read a number beside those of encoders without information, such as an untrained
 them as well.
 """
 
+OVER_SAMPLES = (
+    "interval over test samples",
+    "How far an effect could be off because the test split holds these samples and no others. Every run of a data "
+    "set is measured again on the same random halves of its test samples, drawn without replacement (of the "
+    "proteins, halves of the PDB entries they are cut from), and the effect, mean over the seeds, is formed on "
+    "each half. The deviation of m of n over halves, times the root of m / (n - m), is the standard error (the "
+    "delete-half jackknife); the interval has quantiles of t with one degree of freedom less than there are "
+    "halves. What is fitted to training samples stays, what is fitted to test samples is fitted to the half, and "
+    "the sampled augmentations are always the same. It is rough where a half is small: the three clouds of step "
+    "variation and planarity, and the maps of the trajectories. Over both, seeds and test samples: the two half- "
+    "widths are added in squares, in which what seeds and samples do together counts twice. Source: Shao and Wu "
+    "1989.",
+)
+"""A term of claims, and what it means."""
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -86,4 +101,5 @@ def page() -> str:
         }
         table = "".join(f"| {name} | {text} |\n" for name, text in rows.items())
         parts.append(f"## {labels}\n\n{entry.definition}\n\n| | |\n|:--|:--|\n{table}")
-    return "\n".join(parts)
+    term, text = OVER_SAMPLES
+    return "\n".join([*parts, f"## {term}\n\n{text}\n"])

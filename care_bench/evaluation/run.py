@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from care_bench.artifacts import Record, code_version, environment
 from care_bench.artifacts.evaluated import RECORDS
@@ -26,6 +26,9 @@ from care_bench.runs.device import best_device, describe_device, reproducible, t
 from care_bench.runs.folder import RunFolder
 from care_bench.runs.summary import Summary
 from care_bench.runs.weights import load_encoder_weights
+
+if TYPE_CHECKING:
+    import torch
 
 
 @dataclass(frozen=True)
@@ -81,7 +84,7 @@ class Task:
 
 
 @dataclass(frozen=True)
-class _Weights:
+class Weights:
     """Weights of the run: after the last step (``epoch`` None), or those of a snapshot."""
 
     path: Path
@@ -160,7 +163,7 @@ def _evaluate(task: Task, out: Path | None) -> list[Record]:
 
 
 def _records(task: Task) -> Iterator[Record]:
-    config, dataset, settings = task.config, task.dataset, task.settings
+    config, settings = task.config, task.settings
     device = best_device()
     shared = {
         "profile": config.profile,
@@ -179,25 +182,35 @@ def _records(task: Task) -> Iterator[Record]:
         "code_version": code_version(),
         "device": describe_device(device),
     }
+    training = config.training
+    with reproducible(training.deterministic, training.threads, device, tf32=training.tf32):
+        used = {**shared, "environment": {**environment(), "tf32": "on" if tf32_allowed(device) else "off"}}
+        for weights, embedder in embedders(task, device):
+            yield from measure_encoder(embedder, task.protocols, used, weights.sha256, weights.epoch)
+
+
+def embedders(task: Task, device: torch.device) -> Iterator[tuple[Weights, Embedder]]:
+    """Yield the embedder of each encoder of a run: after the last step, then of its snapshots.
+
+    Raises:
+        CareBenchError: as :func:`evaluate`.
+    """
+    config, dataset, settings = task.config, task.dataset, task.settings
     all_weights, log = _weights(task), TrainingLog.read(task.folder)
     encoder = build_run_encoder(config, dataset)
     augmentation = build_augmentation(settings.augmentation_of(config), dataset, f"run {config.id}")
     pretraining = build_augmentation(config.augmentation, dataset, f"run {config.id}")
-    training = config.training
-    with reproducible(training.deterministic, training.threads, device, tf32=training.tf32):
-        used = {**shared, "environment": {**environment(), "tf32": "on" if tf32_allowed(device) else "off"}}
-        for weights in all_weights:
-            load_encoder_weights(encoder, weights.path, config.sha256())
-            where = f"run {config.id}" + ("" if weights.epoch is None else f", epoch {weights.epoch}")
-            # A new embedder for each encoder: the embeddings of the one before are freed first.
-            kind = EMBEDDERS.get(config.method.reference, Embedder)
-            embedder = kind(encoder, augmentation, dataset, settings, device, where, log, pretraining)
-            yield from measure_encoder(embedder, task.protocols, used, weights.sha256, weights.epoch)
+    for weights in all_weights:
+        load_encoder_weights(encoder, weights.path, config.sha256())
+        where = f"run {config.id}" + ("" if weights.epoch is None else f", epoch {weights.epoch}")
+        # A new embedder for each encoder: the embeddings of the one before are freed first.
+        kind = EMBEDDERS.get(config.method.reference, Embedder)
+        yield weights, kind(encoder, augmentation, dataset, settings, device, where, log, pretraining)
 
 
-def _weights(task: Task) -> list[_Weights]:
+def _weights(task: Task) -> list[Weights]:
     snapshots = sorted(task.folder.snapshots(task.summary).items())
     return [
-        _Weights(task.folder.encoder, None, task.summary.weights_sha256),
-        *(_Weights(path, epoch, task.summary.snapshots[str(epoch)]) for epoch, path in snapshots),
+        Weights(task.folder.encoder, None, task.summary.weights_sha256),
+        *(Weights(path, epoch, task.summary.snapshots[str(epoch)]) for epoch, path in snapshots),
     ]

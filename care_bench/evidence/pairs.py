@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -16,6 +16,25 @@ from care_bench.evidence.statistics import Values, paired_effects
 from care_bench.names import Representation
 
 BySeed = Mapping[int, Record]
+
+
+class Measured(Protocol):
+    """What effects are made of: a record, or what it would say of other test samples."""
+
+    @property
+    def seed(self) -> int:
+        """The pretraining seed."""
+
+    @property
+    def value(self) -> float | None:
+        """The number."""
+
+    @property
+    def values(self) -> Sequence[float] | None:
+        """The numbers of its draws, where the rules count these."""
+
+
+AnySeed = Mapping[int, Measured]
 STILL = 1e-6
 """Largest value of a draw that changes nothing: such draws are left out of shares of draws."""
 
@@ -99,12 +118,12 @@ def pair(index: Index, comparison: Comparison, cell: Cell, protocol: str, guards
         used += pressed
     else:
         blocked = ""
-    effects, problem = _effects(comparison, found, movement, seeds)
+    effects, problem = effects_of(comparison, found, movement, seeds)
     ids = tuple(dict.fromkeys(record.id for record in used))
     return Paired(effects, tuple(seeds), ids, blocked=blocked or problem)
 
 
-def numbers(records: BySeed, seeds: Iterable[int]) -> Values:
+def numbers(records: AnySeed, seeds: Iterable[int]) -> Values:
     """Return the values of some seeds as an array (n,)."""
     return np.array([value for seed in seeds if (value := records[seed].value) is not None])
 
@@ -113,10 +132,17 @@ def _measured(index: Index, row: str, cell: Cell, by: Measure) -> BySeed:
     return index.of(row, cell, by.protocol, by.metric, by.representation)
 
 
-def _effects(
-    comparison: Comparison, found: Sequence[BySeed], movement: Sequence[BySeed], seeds: Sequence[int]
+def effects_of(
+    comparison: Comparison, found: Sequence[AnySeed], movement: Sequence[AnySeed], seeds: Sequence[int]
 ) -> tuple[Values, str]:
-    """Return the effects, or why there are none."""
+    """Return the effects (n,) on the scale of a comparison, or why there are none.
+
+    Args:
+        comparison: the rule.
+        found: its metric of the row, then of its opponents.
+        movement: where an opponent is interpolated, how far the same rows move.
+        seeds: (n,).
+    """
     own, *others = found
     try:
         if comparison.of == "share_of_draws":
@@ -133,7 +159,7 @@ def _effects(
         return np.empty(0), str(error)
 
 
-def _share(own: Record, other: Record, direction: str) -> float:
+def _share(own: Measured, other: Measured, direction: str) -> float:
     """Return the share of the draws that change anything for which a row is on its side of the opponent."""
     if own.values is None or other.values is None or len(own.values) != len(other.values):
         raise ValueError(f"seed {own.seed} has no values of the same draws; expected one for each draw")
@@ -146,7 +172,7 @@ def _share(own: Record, other: Record, direction: str) -> float:
 
 
 def _interpolated(
-    comparison: Comparison, others: Sequence[BySeed], movement: Sequence[BySeed], seeds: Sequence[int]
+    comparison: Comparison, others: Sequence[AnySeed], movement: Sequence[AnySeed], seeds: Sequence[int]
 ) -> Iterator[float]:
     """Yield the opponent of every seed, at the row's own movement between the rows of other movement.
 

@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -13,6 +14,9 @@ from torch.nn import functional
 
 from care_bench.losses.checks import check_choice
 from care_bench.metrics.checks import labelled
+
+if TYPE_CHECKING:
+    from sklearn.pipeline import Pipeline
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ def linear_probe(
     num_classes: int,
     seeds: Sequence[int] = (0, 1, 2),
     protocol: str = "paper-small-v1",
+    known: tuple[Tensor, Tensor] | None = None,
 ) -> LinearProbe:
     """Train one linear classifier for each seed, all at once, and test them after the last epoch.
 
@@ -101,13 +106,14 @@ def linear_probe(
         num_classes: number of outputs.
         seeds: one for each classifier, all different.
         protocol: a key of ``RECIPES``.
+        known: what :func:`train_classifiers` has returned for the same training set; by default they are trained here.
 
     Raises:
         ValueError: shapes, labels or seeds are not as described, a feature is not finite, the protocol is unknown,
             or a classifier has diverged.
     """
     test_features = _check(train_features, train_labels, test_features, test_labels, num_classes)
-    weight, bias = train_classifiers(train_features, train_labels, num_classes, seeds, protocol)
+    weight, bias = known or train_classifiers(train_features, train_labels, num_classes, seeds, protocol)
     return LinearProbe(protocol, accuracy(weight, bias, test_features, test_labels, seeds, protocol))
 
 
@@ -166,7 +172,12 @@ def train_classifiers(
 
 
 def cached_linear_probe(
-    train_features: Tensor, train_labels: Tensor, test_features: Tensor, test_labels: Tensor, num_classes: int
+    train_features: Tensor,
+    train_labels: Tensor,
+    test_features: Tensor,
+    test_labels: Tensor,
+    num_classes: int,
+    known: Pipeline | None = None,
 ) -> LinearProbe:
     """Fit a multinomial logistic regression by L-BFGS on standardised features and test it.
 
@@ -180,21 +191,31 @@ def cached_linear_probe(
         test_features: (m, d).
         test_labels: (m,) int64 in [0, num_classes).
         num_classes: number of classes; a class that the train set lacks is never predicted.
+        known: what :func:`fit_cached` has returned for the same training set; by default it is fitted here.
 
     Raises:
         ValueError: shapes or labels are not as described, or a feature is not finite.
+    """
+    _check(train_features, train_labels, test_features, test_labels, num_classes)
+    model = fit_cached(train_features, train_labels) if known is None else known
+    predicted = model.predict(test_features.detach().double().cpu().numpy())
+    return LinearProbe("cached-v1", (100 * float((predicted == test_labels.cpu().numpy()).mean()),))
+
+
+def fit_cached(features: Tensor, labels: Tensor) -> Pipeline:
+    """Fit the classifier of :func:`cached_linear_probe`.
+
+    Raises:
+        ValueError: the labels are all one class.
     """
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    _check(train_features, train_labels, test_features, test_labels, num_classes)
-    if train_labels.min() == train_labels.max():
-        raise ValueError(f"train labels are all {int(train_labels[0])}; expected at least 2 classes")
+    if labels.min() == labels.max():
+        raise ValueError(f"train labels are all {int(labels[0])}; expected at least 2 classes")
     model = make_pipeline(StandardScaler(), LogisticRegression(C=INVERSE_REGULARISATION, max_iter=LBFGS_ITERATIONS))
-    model.fit(train_features.detach().double().cpu().numpy(), train_labels.cpu().numpy())
-    predicted = model.predict(test_features.detach().double().cpu().numpy())
-    return LinearProbe("cached-v1", (100 * float((predicted == test_labels.cpu().numpy()).mean()),))
+    return model.fit(features.detach().double().cpu().numpy(), labels.cpu().numpy())
 
 
 def _check(

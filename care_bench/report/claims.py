@@ -11,6 +11,7 @@ from care_bench.config.offered_claims import RULES, rules_for
 from care_bench.errors import CareBenchError
 from care_bench.report.labels import metric_label
 from care_bench.report.model import Cell, Column, Statements, Table, texts
+from care_bench.report.sampled import SEEDS_ALONE, caption, with_samples
 from care_bench.report.statistics import Summary, number
 
 if TYPE_CHECKING:
@@ -26,7 +27,6 @@ CAPTION = (
     "to be at most 0.05. Everything else is inconclusive.",
     "Effect: of the comparison that decides, or that is least clear; a ratio is a geometric mean. Every comparison, "
     "with its bootstrap interval (BCa), p-values and the ids of its records, is in report.csv.",
-    "The intervals cover pretraining seeds, not the sampling of test inputs.",
 )
 _COLUMNS = (
     *texts(("claim", "verdict")),
@@ -83,7 +83,12 @@ def claims_of(
     tally = f"{', '.join(f'{name}: {counts[name]}' for name in order if counts[name])}."
     names = tuple(verdict.claim for verdict in verdicts)
     cells = tuple(_cells(verdict, verdict.claim in changed) for verdict in verdicts)
-    return Table(TITLE, (tally, *CAPTION, named), _COLUMNS, names, cells), comparisons
+    halves = collection.resamples
+    said = (tally, *CAPTION, caption(halves) if halves else SEEDS_ALONE, named)
+    table = Table(TITLE, said, _COLUMNS, names, cells)
+    if not halves:
+        return table, comparisons
+    return with_samples(table, comparisons, verdicts, [_shown(verdict) for verdict in verdicts], rules, halves)
 
 
 def changed_claims(before: ClaimRules, now: ClaimRules) -> list[str]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from care_bench.artifacts.agreement import agreement
 from care_bench.artifacts.collection import Collection
-from care_bench.evaluation.glossary import Entry, of_metrics
+from care_bench.evaluation.glossary import OVER_SAMPLES, Entry, of_metrics
 from care_bench.evaluation.protocols import METRICS
 from care_bench.report.claims import claims_of
 from care_bench.report.figures import figures_of
@@ -95,8 +95,13 @@ def _place(table: Table) -> int:
 
 def glossary_section(collections: Iterable[Collection]) -> Section:
     """Return what the metrics of some collections mean."""
-    found = of_metrics(record.metric for collection in collections for record in collection.records)
-    items = ((entry.metrics, _labels(entry.metrics), _meaning(entry)) for entry in found)
+    every = list(collections)
+    found = of_metrics(record.metric for collection in every for record in collection.records)
+    items: list[tuple[tuple[str, ...], str, str]] = [
+        (entry.metrics, _labels(entry.metrics), _meaning(entry)) for entry in found
+    ]
+    if any(collection.resamples for collection in every):
+        items.append(((), *OVER_SAMPLES))
     return Section(key=GLOSSARY, title="Glossary", parts=(Definitions(tuple(items)),))
 
 

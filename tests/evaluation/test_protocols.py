@@ -100,7 +100,7 @@ def test_only_point_clouds_have_first_components_and_trajectories() -> None:
 def test_every_probe_protocol_uses_its_own_recipe(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[Any] = []
 
-    def spy(*arguments: Any, seeds: range, protocol: str) -> Any:
+    def spy(*arguments: Any, seeds: range, protocol: str, known: Any) -> Any:
         found.append((list(seeds), protocol))
         raise ValueError("seen")
 

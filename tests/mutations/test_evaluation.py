@@ -27,7 +27,44 @@ PREDICTION = ("wiring/test_end_to_end.py::test_augmentation_prediction",)
 PROFILE = ("wiring/test_end_to_end.py::test_augmentation_profile",)
 LIE = ("wiring/test_end_to_end.py::test_lie_derivatives",)
 PICTURES = ("evaluation/test_illustrations.py",)
+HALVES = ("evaluation/test_halves.py", "evaluation/test_resamples.py")
+SAMPLING = ("evidence/test_sampling.py",)
 MUTANTS = (
+    Mutant(
+        "halves are drawn with replacement",
+        "evaluation/halves.py",
+        "torch.randperm(count, generator=draws)[: count // 2]",
+        "torch.randint(count, (count // 2,), generator=draws)",
+        HALVES,
+    ),
+    Mutant(
+        "rows of a half are in their own order",
+        "evaluation/halves.py",
+        "yield order[kept[of[order]]]",
+        "yield order[kept[of[order]]].sort().values",
+        HALVES,
+    ),
+    Mutant(
+        "augmented views are those of other samples",
+        "evaluation/halves.py",
+        "return found.index_select(_SAMPLES[name], rows.to(found.device))",
+        "return found.index_select(_SAMPLES[name], rows.sort().values.to(found.device) if _SAMPLES[name] else rows)",
+        HALVES,
+    ),
+    Mutant(
+        "a half of a few groups counts as a half",
+        "evidence/sampling.py",
+        "self._factor[dataset] * float(",
+        "float(",
+        SAMPLING,
+    ),
+    Mutant(
+        "the interval over samples is that of a normal distribution",
+        "evidence/sampling.py",
+        "return float(stdtrit(number - 1, (1 + level) / 2))",
+        "return float(stdtrit(10**6, (1 + level) / 2))",
+        SAMPLING,
+    ),
     Mutant(
         "cosines are under the second draw",
         "evaluation/pictures.py",
@@ -305,8 +342,8 @@ MUTANTS = (
     Mutant(
         "the scaler of the probe sees test rows",
         "metrics/linear_probe.py",
-        "model.fit(train_features.detach().double().cpu().numpy(), train_labels.cpu().numpy())",
-        "model.fit(train_features.detach().double().cpu().numpy(), train_labels.cpu().numpy())\n"
+        "model = fit_cached(train_features, train_labels) if known is None else known",
+        "model = fit_cached(train_features, train_labels) if known is None else known\n"
         "    model[0].fit(torch.cat([train_features, test_features]).detach().double().cpu().numpy())",
         SPLITS,
     ),

@@ -23,6 +23,7 @@ from care_bench.report.build import write_report
 from care_bench.report.claims import COMPARISONS, TITLE, claims_of, read_rules
 from care_bench.report.model import Statements, Table
 from tests.evidence.made import claim, rules
+from tests.resampled import resampled, resamples
 from tests.sample_records import write_runs
 
 PerSeed = Callable[..., list[Record]]
@@ -150,6 +151,40 @@ def test_a_report_begins_with_the_claims(results: Path, tmp_path: Path, collecti
     (side,) = [row for row in rows if (row["table"], row["column"]) == (COMPARISONS, "side")]
     assert len(side["ids"].split()) == 10
     assert hashlib.sha256(path.read_bytes()).hexdigest() in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_intervals_over_test_samples_stand_beside_those_over_seeds(collection: Collection) -> None:
+    halves = {"simclr": (1.0, 1.0, 1.0), "care": (0.4, 0.5, 0.6)}
+    lines = [resamples(one, resampled(one, halves[one.variant])) for one in collection.records]
+    found = laid_out(replace(collection, resamples=tuple(lines)), claim(), WORSE, UNDECIDED)
+    without = laid_out(collection, claim(), WORSE, UNDECIDED)
+    assert found is not None
+    assert without is not None
+    (table, comparisons), (before, compared) = found, without
+    assert isinstance(table, Table)
+    assert isinstance(before, Table)
+    assert [column.name for column in table.columns[2:6]] == ["effect", "over test samples", "over both", "p (Holm)"]
+    assert [[*row[:3], *row[5:]] for row in table.cells] == [list(row) for row in before.cells], "nothing else changes"
+    # Deviation 0.1 over three halves of 5 of 10, times 4.3027, the quantile of t with 2 degrees of freedom: 0.4303.
+    assert table.cells[0][3].text == "[-0.9303, -0.0697]"
+    assert table.cells[0][4].text == "[-0.9307, -0.0693] stands", "0.4303 and 0.0196 in squares: 0.4307"
+    assert [cell.notes for cell in table.cells[2][3:5]] == [("it is not measured on halves of the test samples",)] * 2
+    assert "from 3 random halves of the test samples. " in table.caption[-2]
+    assert before.caption[-2] == "The intervals cover pretraining seeds, not the sampling of test inputs."
+    assert [row[:-2] for row in comparisons.cells] == list(compared.cells)
+    assert [cell.summary.low for cell in comparisons.cells[1][-2:] if cell.summary] == pytest.approx(
+        [-0.93027, -0.93071], abs=1e-5
+    )
+
+
+def test_a_verdict_that_the_test_samples_do_not_bear_is_said_to_fall(collection: Collection) -> None:
+    halves = {"simclr": (1.0, 1.0, 1.0), "care": (0.2, 0.5, 0.8)}
+    lines = [resamples(one, resampled(one, halves[one.variant])) for one in collection.records]
+    found = laid_out(replace(collection, resamples=tuple(lines)), claim())
+    assert found is not None
+    (row,) = found[0].cells  # type: ignore[union-attr]
+    assert row[1].text == "supported"
+    assert row[4].text == "[-1.791, 0.7909] does not stand"
 
 
 def test_damaged_rules_are_one_line(results: Path) -> None:

@@ -81,6 +81,7 @@ def test_gpu_jobs_request_the_devices_of_their_run() -> None:
         "pretrain": "lambda wildcards: gpus(devices_of_job(wildcards.job)),",
         "evaluate": "gpus(1),",
         "measure": "gpus(1),",
+        "resample": "gpus(1),",
         "illustrate": "gpus(1),",
     }
     for path in (ROOT / "workflows/profiles").glob("*/config.yaml"):

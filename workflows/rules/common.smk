@@ -67,6 +67,11 @@ COLLECTED = f"results/collected/{PROFILE.name}"
 LEDGER = "results/theory/ledger.jsonl"
 RESOLVED = f"{JOBS}/profile.json"
 FIXED_RULES = [f"{JOBS}/claims.yaml"] if RULES_FOR_CLAIMS else []
+RESAMPLES = [
+    f"{JOBS}/{job}/resamples.jsonl"
+    for job in JOBS_OF_PROFILE
+    if RULES_FOR_CLAIMS and PROFILE.resamples
+]
 
 # Local jobs take turns on the GPUs, since every job sees all of them; a cluster's job asks for as many as it uses.
 GPU = min(1, nvidia_gpus())

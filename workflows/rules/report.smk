@@ -8,6 +8,7 @@ rule collect:
         illustrations=[
             f"{JOBS}/{dataset}/illustrations.jsonl" for dataset in illustrated()
         ],
+        resamples=RESAMPLES,
         profile=RESOLVED,
         claims=FIXED_RULES,
     output:
@@ -32,8 +33,9 @@ rule collect:
         illustrations=lambda wildcards, input: [
             f"--illustrations {path}" for path in input.illustrations
         ],
+        resamples=[f"--resamples {path}" for path in RESAMPLES],
     shell:
-        "python -m care_bench collect --profile {input.profile} --runs {params.runs} --out {params.folder} {params.rules} {params.illustrations} > {log} 2>&1 && cp {params.folder}/MANIFEST.json {output.made}"
+        "python -m care_bench collect --profile {input.profile} --runs {params.runs} --out {params.folder} {params.rules} {params.illustrations} {params.resamples} > {log} 2>&1 && cp {params.folder}/MANIFEST.json {output.made}"
 
 
 rule report_tables:

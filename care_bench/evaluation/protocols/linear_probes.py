@@ -39,15 +39,21 @@ def measured(probe: LinearProbe) -> tuple[Measurement, ...]:
 
 def _measure_paper_probe(protocol: str, embedded: Embedded) -> tuple[Measurement, ...]:
     from care_bench.metrics import linear_probe
+    from care_bench.metrics.linear_probe import train_classifiers
 
     seeds = range(embedded.settings.classifier_seeds)
-    return measured(linear_probe(*embedded.classification, seeds=seeds, protocol=protocol))
+    x, y, *_, classes = embedded.classification
+    known = embedded.fitted(protocol, lambda: train_classifiers(x, y, classes, seeds, protocol))
+    return measured(linear_probe(*embedded.classification, seeds=seeds, protocol=protocol, known=known))
 
 
 def _measure_cached_probe(embedded: Embedded) -> tuple[Measurement, ...]:
     from care_bench.metrics import cached_linear_probe
+    from care_bench.metrics.linear_probe import fit_cached
 
-    return measured(cached_linear_probe(*embedded.classification))
+    x, y, *_ = embedded.classification
+    known = embedded.fitted("cached-v1", lambda: fit_cached(x, y))
+    return measured(cached_linear_probe(*embedded.classification, known=known))
 
 
 CACHED = Protocol("cached-v1", 1, (TOP1,), needs_classes, _measure_cached_probe, family="probe")
