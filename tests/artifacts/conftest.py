@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 
 from care_bench.artifacts import Record
+from tests.artifacts.profile_runs import profile, runs, whole
 from tests.sample_records import record, records, results, written
 
-__all__ = ["content", "make", "record", "records", "results", "written"]
+__all__ = ["content", "make", "profile", "record", "records", "results", "runs", "whole", "written"]
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from care_bench.artifacts.json_lines import encode_lines
 from care_bench.artifacts.pin import pin, read_pin, verify_all
 from care_bench.config import Profile, parse_profile
 from care_bench.errors import CareBenchError
-from tests.artifacts.test_profile_collections import _measured, _write
+from tests.artifacts.profile_runs import measured, write_evaluated
 from tests.commands import run_care_bench
 from tests.illustrated import illustrations, images, neighbours, shown
 from tests.sample_records import ROOT, make_record
@@ -41,9 +41,9 @@ def profile() -> Profile:
 @pytest.fixture
 def made(tmp_path: Path, profile: Profile) -> tuple[Path, list[Path]]:
     """Runs with records, and a file of illustrations for each data set."""
-    records = {run: _measured(run) for run in profile.runs()}
+    records = {run: measured(run) for run in profile.runs()}
     for run, record in records.items():
-        _write(tmp_path / "runs" / run.id, [record])
+        write_evaluated(tmp_path / "runs" / run.id, [record])
     files = [
         write(tmp_path / f"{name}.jsonl", illustrations([one for run, one in records.items() if run.dataset == name]))
         for name in profile.datasets

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +10,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from care_bench.config.claims import ClaimRules, parse_claims
+from care_bench.config.claims import parse_claims
 from care_bench.errors import CareBenchError
-from care_bench.evidence import findings
 from care_bench.evidence.ledger import Verdict, decide
-from care_bench.evidence.pairs import cells
-from care_bench.evidence.rules import read_rules
-from care_bench.evidence.statistics import Interval
 from tests.evidence.made import SEEDS, claim, listed, rules, values_of
 
 ROOT = Path(__file__).parents[2]
@@ -194,81 +189,3 @@ def test_the_claims_of_a_family_share_its_level() -> None:
 def test_records_of_another_profile() -> None:
     with pytest.raises(CareBenchError, match="records of profile 'tried': the rules for claims are of profile 'cpu'"):
         decided(BASE, claim(), profile="cpu")
-
-
-def without_effect(found: ClaimRules, rng: np.random.Generator) -> list[Any]:
-    """Return records of every row of some rules in which all rows are drawn from one distribution.
-
-    Rows of a seed share an effect of the seed. What rows are matched by rises from SimCLR to the row with a quarter of
-    its invariance weight, so that a matched opponent exists. Values on their own are drawn around what divides them.
-    """
-    moved = {"simclr": 0.3, "simclr-half-invariance": 0.42, "simclr-quarter-invariance": 0.6}
-    moved |= {"simclr-weak-invariance": 0.42, "uniformity": 0.6}
-    shared: dict[Any, Any] = {}
-    made: dict[Any, list[Any]] = {}
-    for one in found.claims:
-        sweep = one.sweep.rows if one.sweep else ()
-        for part in one.comparisons:
-            for cell in cells(part):
-                for protocol in part.protocols:
-                    place = (cell.dataset, protocol, part.metric, cell.representation, cell.epoch)
-                    of_seed = shared.setdefault(place, rng.normal(size=8))
-                    middle = part.beyond if not cell.opponents and part.beyond is not None else 0.5
-                    for row in (cell.row, *cell.opponents, *sweep):
-                        if (row, *place) in made or part.metric == "invariance":
-                            continue
-                        noise = 0.1 * middle * (of_seed + rng.normal(size=8))
-                        drawn = middle + noise
-                        draws = [tuple(value + 0.05 * rng.normal(size=20)) for value in drawn]
-                        about = {"dataset": cell.dataset, "protocol": protocol, "representation": cell.representation}
-                        records = values_of(row, part.metric, drawn, **about, epoch=cell.epoch, profile="cpu")
-                        for record, values in zip(records, draws, strict=True):
-                            record.values = values
-                        made[row, *place] = records
-                for row in {cell.row, *cell.opponents}:
-                    for metric, value in (("invariance", moved.get(row, 0.4)), ("uniformity", 0.1)):
-                        key = (row, cell.dataset, metric, cell.epoch)
-                        if key not in made:
-                            drawn = value * np.exp(0.02 * rng.normal(size=8))
-                            made[key] = values_of(
-                                row, metric, drawn, dataset=cell.dataset, epoch=cell.epoch, profile="cpu"
-                            )
-    return listed(made.values())
-
-
-def test_data_without_effect_support_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Of 400 simulated runs of the rules that decide, at most 5 % support any claim at all.
-
-    Claims of no difference are left out: they are true here.
-    """
-    monkeypatch.setattr(findings, "bca_interval", lambda effects: Interval(0.0, 0.0))  # slow, and decides nothing
-    found, digest = read_rules(ROOT / "results/reference/claims.yaml")
-    kept = [one for one in found.claims if all(part.direction != "equivalent" for part in one.comparisons)]
-    found = found.model_copy(update={"claims": tuple(kept)})
-    rng, runs, wrong, each = np.random.default_rng(0), 400, 0, Counter[str]()
-    ever: set[str] = set()
-    for _ in range(runs):
-        verdicts = decide(without_effect(found, rng), found, digest)
-        supported = [one.claim for one in verdicts if one.verdict == "supported"]
-        ever |= {one.claim for one in verdicts if one.verdict != "not run"}
-        each.update(supported)
-        wrong += bool(supported)
-    with capsys.disabled():
-        print(f"\n{wrong} of {runs} runs without effect support a claim; of {len(ever)} claims decided: {dict(each)}")
-    assert ever == {one.id for one in kept if one.not_decided is None}, "a claim was never decided"
-    assert wrong <= 0.05 * runs
-    assert max(each.values(), default=0) <= 0.05 * runs
-
-
-def test_one_comparison_without_effect_is_supported_as_rarely_as_it_says(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A two-sided level of 5 % is 2.5 % for the claim's side; far fewer would mean that nothing is ever found."""
-    monkeypatch.setattr(findings, "bca_interval", lambda effects: Interval(0.0, 0.0))
-    found, rng, runs = parse_claims(rules(claim()), "here"), np.random.default_rng(1), 2000
-    verdicts = Counter(
-        decide([*wahba(rng.normal(size=8)), *wahba(rng.normal(size=8), row="simclr")], found, "f" * 64)[0].verdict
-        for _ in range(runs)
-    )
-    for verdict in ("supported", "contradicted"):
-        assert 0.012 < verdicts[verdict] / runs < 0.036, verdicts  # 0.025, four standard errors either way

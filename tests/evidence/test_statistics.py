@@ -135,7 +135,7 @@ def test_coverage_of_the_intervals(capsys: pytest.CaptureFixture[str]) -> None:
         samples = draw(size=(runs, n))
         t = np.array([t_interval(sample) for sample in samples])
         covered = float(np.mean((t[:, 0] <= means[name]) & (means[name] <= t[:, 1])))
-        few = samples[:200]
+        few = samples[:100]
         bca = np.array([bca_interval(sample) for sample in few])
         narrow = float(np.mean((bca[:, 0] <= means[name]) & (means[name] <= bca[:, 1])))
         lines.append(f"{name}, {n} pairs: t covers {covered:.3f} of {runs}, BCa {narrow:.3f} of {len(few)}")

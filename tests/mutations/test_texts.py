@@ -6,15 +6,26 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutations import test_evaluation, test_imported, test_methods, test_report, test_training
+from tests.mutations import (
+    test_embedding,
+    test_evaluation,
+    test_imported,
+    test_methods,
+    test_metrics,
+    test_protocols,
+    test_report,
+    test_training,
+)
 from tests.theory.test_mutations import MUTATIONS
 
 ROOT = Path(__file__).parents[2]
-PLANTED = [
-    (f"care_bench/{mutant.file}", mutant.old)
-    for module in (test_evaluation, test_imported, test_methods, test_report, test_training)
-    for mutant in module.MUTANTS
-] + [(mutation.file, old) for mutation in MUTATIONS for old, _ in mutation.replacements]
+MODULES = (
+    *(test_embedding, test_evaluation, test_imported, test_methods),
+    *(test_metrics, test_protocols, test_report, test_training),
+)
+PLANTED = [(f"care_bench/{mutant.file}", mutant.old) for module in MODULES for mutant in module.MUTANTS] + [
+    (mutation.file, old) for mutation in MUTATIONS for old, _ in mutation.replacements
+]
 
 
 @pytest.mark.parametrize("file", sorted({file for file, _ in PLANTED}))

@@ -1,0 +1,110 @@
+"""Errors planted in `care_bench.metrics` are found by its tests and by those of the evaluation."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.mutations.conftest import Mutant, Plant, check, check_unchanged
+
+pytestmark = pytest.mark.mutation
+
+SPLITS = ("wiring/test_splits.py",)
+CERTIFICATE = ("metrics/test_certificate.py",)
+HELD_OUT = ("wiring/end_to_end/test_held_out.py::test_held_out_maps_and_retrieval",)
+LIE = ("wiring/end_to_end/test_held_out.py::test_lie_derivatives",)
+MUTANTS = (
+    Mutant(
+        "held-out maps are measured where they were fitted",
+        "metrics/held_out.py",
+        "source, other = z[rows].double(), z[others].double()",
+        "source, other = z[rows].double(), z[rows].double()\n    others = rows",
+        HELD_OUT,
+    ),
+    Mutant(
+        "ties count for the query",
+        "metrics/equivariant_retrieval.py",
+        "distances <= own + tie",
+        "distances < own - tie",
+        ("metrics/test_equivariant_retrieval.py",),
+    ),
+    Mutant(
+        "the ridge is chosen on the test draws",
+        "metrics/augmentation_prediction.py",
+        "best = (_ridge(x[~held], y[~held], x[held], penalties.to(x)) - y[held])",
+        "best = (_ridge(x, y, test_x, penalties) - test_y)",
+        ("metrics/test_augmentation_prediction.py",),
+    ),
+    Mutant(
+        "derivatives leave the sphere",
+        "metrics/lie_derivative.py",
+        "return z, velocity - (velocity * z).sum(dim=1, keepdim=True) * z",
+        "return z, velocity",
+        LIE,
+    ),
+    Mutant(
+        "the generator of a rotation is no skew-symmetric matrix",
+        "metrics/lie_derivative.py",
+        "(inner - inner.mT) / sums",
+        "2 * inner / sums",
+        LIE,
+    ),
+    Mutant(
+        "the closed form is taken where it cancels",
+        "metrics/wahba.py",
+        "(squared > CANCELLING * squares).tolist()",
+        "(squared > 0).tolist()",
+        ("metrics/test_wahba.py",),
+    ),
+    Mutant(
+        "the closed form is taken where it cancels, without maps",
+        "metrics/wahba.py",
+        "amin(dim=0) <= CANCELLING * squares",
+        "amin(dim=0) <= -squares",
+        ("metrics/test_wahba.py",),
+    ),
+    Mutant(
+        "the errors of later draws are those of reflections",
+        "metrics/wahba.py",
+        "torch.linalg.slogdet(products).sign",
+        "torch.ones_like(products[:, 0, 0])",
+        ("metrics/test_wahba.py",),
+    ),
+    Mutant(
+        "a map out of the span of few samples is left out",
+        "metrics/lie_derivative.py",
+        "(self.vectors @ turned + outer).mT - others @ outer @ self.vectors.mT",
+        "(self.vectors @ turned).mT",
+        ("metrics/test_lie_derivative.py",),
+    ),
+    Mutant(
+        "the certificate forgets the mass of the views outside",
+        "metrics/certificate.py",
+        " + (squares.sum() - squares.cumsum(0))",
+        "",
+        CERTIFICATE,
+    ),
+    Mutant(
+        "the certificate's held-out map has seen its samples",
+        "metrics/certificate.py",
+        "for fitted, other in (halves, halves[::-1])",
+        "for other, fitted in ((halves[0], halves[0]), (halves[1], halves[1]))",
+        CERTIFICATE,
+    ),
+    Mutant(
+        "the scaler of the probe sees test rows",
+        "metrics/linear_probe.py",
+        "model = fit_cached(train_features, train_labels) if known is None else known",
+        "model = fit_cached(train_features, train_labels) if known is None else known\n"
+        "    model[0].fit(torch.cat([train_features, test_features]).detach().double().cpu().numpy())",
+        SPLITS,
+    ),
+)
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_it_is_found(mutant: Mutant, plant: Plant) -> None:
+    check(plant, mutant)
+
+
+def test_the_same_tests_pass_on_an_unchanged_copy(plant: Plant) -> None:
+    check_unchanged(plant, MUTANTS)
