@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from care_bench.artifacts.consistency import check
+from care_bench.artifacts.drawn import NAME as FIGURES
+from care_bench.artifacts.drawn import Drawn, read_drawn
 from care_bench.artifacts.frame import CSV, PARQUET, read_parquet
 from care_bench.artifacts.illustrations import NAME as ILLUSTRATIONS
 from care_bench.artifacts.illustrations import Illustrations, read_illustrations
@@ -43,6 +45,7 @@ class Collection:
         rules: the file of rules for claims as it was before the first training; None where none was kept.
         illustrations: what pictures of encoders are drawn from, by data set; empty where none were made.
         resamples: what the rules for claims compare, on halves of the test samples, by run; empty where none were made.
+        figures: as they were drawn when it was pinned, by name; empty for a fresh collection.
     """
 
     name: str
@@ -52,6 +55,7 @@ class Collection:
     rules: bytes | None = None
     illustrations: tuple[Illustrations, ...] = ()
     resamples: tuple[Resamples, ...] = ()
+    figures: Mapping[str, Drawn] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -94,9 +98,10 @@ def read_collection(folder: Path, pinned: bool = False) -> Collection:
         )
     variants = _variants_of(folder, records) if PROFILE in manifest.files else {}
     rules = read_bytes(folder / RULES, "expected rules for claims") if RULES in manifest.files else None
-    drawn = read_illustrations(folder / ILLUSTRATIONS, records) if ILLUSTRATIONS in manifest.files else ()
+    shown = read_illustrations(folder / ILLUSTRATIONS, records) if ILLUSTRATIONS in manifest.files else ()
     halves = read_resamples(folder / RESAMPLES, records) if RESAMPLES in manifest.files else ()
-    return Collection(folder.name, tuple(records), str(date) if pinned else None, variants, rules, drawn, halves)
+    drawn = read_drawn(folder / FIGURES) if FIGURES in manifest.files else {}
+    return Collection(folder.name, tuple(records), str(date) if pinned else None, variants, rules, shown, halves, drawn)
 
 
 def made_from(folder: Path) -> str | None:
@@ -122,7 +127,7 @@ def _load(folder: Path, pinned: bool = False) -> Manifest:
     optional = {RULES, ILLUSTRATIONS, RESAMPLES} if source == FROM_PROFILE else set()
     held = set(manifest.files) - optional
     if pinned:
-        held.discard(CSV)  # older pins have it
+        held -= {CSV, FIGURES}  # older pins have the one and not the other
     else:
         files.add(CSV)
     if not isinstance(profile, str) or source not in (FROM_PROFILE, FROM_RECORDS) or held != files:

@@ -6,26 +6,32 @@ A pin leaves out the CSV, which says the same as the Parquet file and is thirty 
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
 from care_bench.artifacts.collection import COLLECTED, PINNED, Collection, read_collection
+from care_bench.artifacts.drawn import NAME as FIGURES
+from care_bench.artifacts.drawn import Drawn, encode_drawn
 from care_bench.artifacts.folders import listed, reading
 from care_bench.artifacts.frame import CSV
-from care_bench.artifacts.manifest import Manifest
+from care_bench.artifacts.manifest import FileEntry, Manifest
 from care_bench.errors import CareBenchError, unknown
-from care_bench.files import replacing, write_bytes
+from care_bench.files import replacing, sha256_bytes, write_bytes
 from care_bench.names import check_file_name
 from care_bench.untrusted import read_bytes
 
 
-def pin(results: Path, name: str, collection: str) -> Path:
+def pin(
+    results: Path, name: str, collection: str, draw: Callable[[Collection], Mapping[str, Drawn]] | None = None
+) -> Path:
     """Copy a collection to `results/pinned/<name>`, with its profile and rules if it has them, and write its manifest.
 
     Args:
         results: the results folder.
         name: name of the pin, a plain folder name.
         collection: the collection below `results/collected` to copy.
+        draw: draws its figures, which are kept with it: a report of the pin need not draw them again.
 
     Returns:
         The pinned folder.
@@ -45,10 +51,13 @@ def pin(results: Path, name: str, collection: str) -> Path:
             raise CareBenchError(problems[source])
         if source not in found:
             raise unknown("collection", collection, (folder.name for folder in found))
-        read_collection(source)
+        records = read_collection(source)
         manifest = Manifest.load(source)
         files = {file: digest for file, digest in manifest.files.items() if file != CSV}
         contents = {file: read_bytes(source / file, "expected a file of a collection") for file in files}
+    if figures := draw(records) if draw else {}:
+        contents[FIGURES] = encode_drawn(figures)
+        files[FIGURES] = FileEntry(sha256=sha256_bytes(contents[FIGURES]), bytes=len(contents[FIGURES]))
     about = {**manifest.about, "date": datetime.now(UTC).date().isoformat()}
     with replacing(target) as folder:
         _check_new(target)  # another process may have made it while this one waited

@@ -168,10 +168,11 @@ def pin(
     collection: Annotated[str, typer.Option("--collection", help="The collection to pin.")],
     results: Annotated[Path, typer.Option("--results", help="Results folder.")] = RESULTS,
 ) -> None:
-    """Copy a collection into results/pinned/NAME with a manifest of checksums."""
+    """Copy a collection into results/pinned/NAME with its figures and a manifest of checksums."""
     from care_bench.artifacts.pin import pin as pin_collection
+    from care_bench.report.figures import drawn_figures
 
-    say(f"pinned {collection} in {pin_collection(results, name, collection)}")
+    say(f"pinned {collection} in {pin_collection(results, name, collection, drawn_figures)}")
 
 
 @app.command()

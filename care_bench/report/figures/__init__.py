@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from care_bench.artifacts.collection import Collection
+from care_bench.artifacts.drawn import Drawn
 from care_bench.artifacts.illustrations import FigureName
 from care_bench.report.figures.accuracy import accuracy_plot
 from care_bench.report.figures.certificate import certificate_plot
@@ -26,7 +27,7 @@ from care_bench.report.figures.trajectories import trajectories_plot
 from care_bench.report.figures.weights import weight_plot
 from care_bench.report.model import Figure
 
-__all__ = ["FIGURES", "ILLUSTRATED", "Plot", "Rows", "figures_of", "plots_of"]
+__all__ = ["FIGURES", "ILLUSTRATED", "Plot", "Rows", "drawn_figures", "figures_of", "plots_of"]
 
 ILLUSTRATED: dict[FigureName, Maker] = {
     "trajectories": trajectories_plot,
@@ -64,16 +65,30 @@ def plots_of(collection: Collection) -> dict[str, Plot]:
 
 
 def figures_of(collection: Collection) -> tuple[list[Figure], list[str]]:
-    """Draw the figures of a collection.
+    """Return the figures of a collection: as they were pinned if their numbers are the same, else drawn.
 
     Returns:
         The figures, and sentences on those that are not drawn, such as all where matplotlib is missing.
     """
     plots = plots_of(collection)
     left_out = [LOSSES] if "training" in plots or "gradient-ratio" in plots else []
-    if plots and not drawable():
-        return [], [*(MISSING.format(plot.title) for plot in plots.values()), *left_out]
-    return [plot.figure(again(collection.key, name)) for name, plot in plots.items()], left_out
+    kept = {name: plot.drawn_as(collection.figures.get(name)) for name, plot in plots.items()}
+    can_draw = all(kept.values()) or drawable()
+    left_out = [
+        *(MISSING.format(plot.title) for name, plot in plots.items() if not (kept[name] or can_draw)),
+        *left_out,
+    ]
+    found = [
+        plot.figure(again(collection.key, name), kept[name] or plot.drawn())
+        for name, plot in plots.items()
+        if kept[name] or can_draw
+    ]
+    return found, left_out
+
+
+def drawn_figures(collection: Collection) -> dict[str, Drawn]:
+    """Draw the figures of a collection, to keep them with its pin; none where matplotlib is missing."""
+    return {name: plot.drawn() for name, plot in plots_of(collection).items()} if drawable() else {}
 
 
 def again(key: str, name: str) -> str:

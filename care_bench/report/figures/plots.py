@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from care_bench.artifacts.drawn import Drawn
 from care_bench.report.figures.drawing import drawn
 from care_bench.report.model import Figure
 from care_bench.report.writers import csv_text
@@ -46,11 +47,19 @@ class Plot:
         """Its numbers as CSV; what is missing is empty."""
         return csv_text(self.columns, self.rows)
 
-    def figure(self, again: str) -> Figure:
-        """Draw it for a report; ``again`` is the command that draws it alone."""
+    def drawn(self) -> Drawn:
+        """Draw it for pages and for papers."""
         svg, pdf = drawn(self.draw, ("svg", "pdf"))
-        narrow = drawn(self.narrow, ("svg",))[0] if self.narrow else b""
-        return Figure(self.title, self.caption, self.alt, svg, pdf, self.csv, again, narrow)
+        return Drawn(svg, pdf, self.csv.encode(), drawn(self.narrow, ("svg",))[0] if self.narrow else b"")
+
+    def drawn_as(self, kept: Drawn | None) -> Drawn | None:
+        """Return a drawing that was kept, if it shows the numbers of this figure."""
+        return kept if kept is not None and kept.data == self.csv.encode() else None
+
+    def figure(self, again: str, images: Drawn) -> Figure:
+        """Return it for a report; ``again`` is the command that draws it alone."""
+        data = images.data.decode()
+        return Figure(self.title, self.caption, self.alt, images.svg, images.pdf, data, again, images.narrow)
 
 
 def over_seeds(seeds: Iterable[int]) -> str:

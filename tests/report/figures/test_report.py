@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import pytest
 
-from care_bench.report.figures import figures_of, plots_of
+from care_bench.report.figures import drawn_figures, figures_of, plots_of
 from tests.report.figures.made import collection, values
 from tests.sample_records import ROOT
 
@@ -50,3 +51,24 @@ def test_without_records_for_a_figure_matplotlib_is_not_imported() -> None:
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout == "([], []) False\n"
+
+
+def test_a_pinned_figure_is_shown_as_it_was_drawn_while_its_numbers_are_the_same() -> None:
+    kept = {name: one._replace(svg=b"<svg>kept</svg>") for name, one in drawn_figures(FOUND).items()}
+    figures, _ = figures_of(replace(FOUND, figures=kept))
+    assert [figure.svg for figure in figures] == [b"<svg>kept</svg>"] * 2
+    fresh, _ = figures_of(FOUND)
+    assert [figure.data for figure in figures] == [figure.data for figure in fresh]
+    kept["composition"] = kept["composition"]._replace(data=kept["composition"].data.replace(b"0.2", b"0.3"))
+    figures, _ = figures_of(replace(FOUND, figures=kept))
+    assert [figure.svg for figure in figures] == [b"<svg>kept</svg>", fresh[1].svg]
+
+
+def test_the_pins_here_are_reported_without_drawing() -> None:
+    code = (
+        "import sys; from pathlib import Path; from care_bench.artifacts.pin import read_pins\n"
+        "from care_bench.report.figures import figures_of\n"
+        "print([len(figures_of(pin)[0]) > 5 for pin in read_pins(Path('results'))], 'matplotlib' in sys.modules)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ended.stdout == "[True, True] False\n"
