@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -30,7 +30,7 @@ def unchanged(columns: Mapping[str, Sequence[Any]]) -> list[Record] | None:
     if set(columns) != {"id", *names}:
         return None
     try:
-        texts = [[f'"{name}":{text}' for text in _texts(name, columns[name])] for name in names]
+        texts = [_texts(name, columns[name]) for name in names]
         environments = [_environment(text) for text in columns["environment"]]
         values = [None if one is None else tuple(one) for one in columns["values"]]
     except (TypeError, ValueError, RecursionError):
@@ -39,12 +39,13 @@ def unchanged(columns: Mapping[str, Sequence[Any]]) -> list[Record] | None:
     if any(f"r{digest[:10]}" != name for digest, name in zip(digests, columns["id"], strict=True)):
         return None
     parts = {**columns, "environment": environments, "values": values}
-    rows = zip(*(parts[name] for name in names), strict=True)
-    every = set(names)
+    fields = list(Record.model_fields)
+    rows = zip(*(parts[name] for name in fields), strict=True)
+    every = set(fields)
     collecting = gc.isenabled()
     gc.disable()  # it would look through all records again and again while they are made
     try:
-        records = [Record.model_construct(every, **dict(zip(names, row, strict=True))) for row in rows]
+        records = [_made(dict(zip(fields, row, strict=True)), every) for row in rows]
     finally:
         if collecting:
             gc.enable()
@@ -53,19 +54,38 @@ def unchanged(columns: Mapping[str, Sequence[Any]]) -> list[Record] | None:
     return records
 
 
-def _texts(name: str, column: Sequence[Any]) -> Iterable[str]:
-    """Return the values of a key as they stand in the canonical JSON of a record.
+def _made(fields: dict[str, Any], every: set[str]) -> Record:
+    """Make a record of valid fields, as unpickling one does: a third of the time of ``model_construct``."""
+    record = Record.__new__(Record)
+    record.__setstate__(
+        {
+            "__dict__": fields,
+            "__pydantic_fields_set__": every,
+            "__pydantic_extra__": None,
+            "__pydantic_private__": None,
+        }
+    )
+    return record
+
+
+def _texts(name: str, column: Sequence[Any]) -> list[str]:
+    """Return a key with its values as they stand in the canonical JSON of a record.
 
     Raises:
         TypeError: a value of another type than the key has.
     """
+    key = f'"{name}":'
     if name == "values":
-        return map(_repeats, column)
-    write: Callable[[Any], str] = cache(_environment_text if name == "environment" else _text)
+        return [key + _repeats(one) for one in column]
     if name not in _NUMBERS:
-        return map(write, column)
+        if not set(map(type, column)) <= {str, bool, type(None)}:
+            raise TypeError
+        write = _environment_text if name == "environment" else _text
+        known = {one: key + write(one) for one in set(column)}
+        return [known[one] for one in column]
     kind = _NUMBERS[name]
-    return ["null" if one is None else _number(one, kind) for one in column]
+    null = key + "null"
+    return [null if one is None else key + _number(one, kind) for one in column]
 
 
 def _number(value: Any, kind: type) -> str:
@@ -74,9 +94,7 @@ def _number(value: Any, kind: type) -> str:
     return repr(value)
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str | bool | None):
-        raise TypeError
+def _text(value: str | bool | None) -> str:
     return canonical_json(value).decode()
 
 

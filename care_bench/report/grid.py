@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from operator import attrgetter
 from statistics import fmean
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +20,7 @@ from care_bench.report.statistics import best, summarise, summary_text
 if TYPE_CHECKING:
     import pandas as pd
 
+_BACKBONE = attrgetter("dataset", "backbone", "method")
 READING = (
     "Selection: last checkpoint; nothing selected on test data.",
     "Numbers: the mean over n pretraining seeds ± the half-width of its 95 % t-interval; a number alone has one seed.",
@@ -62,6 +64,7 @@ class Grid:
         self._cells: dict[tuple[Variant, Key], list[Record]] = defaultdict(list)
         self._records: dict[Key, list[Record]] = defaultdict(list)
         self._winners: dict[Key, Variant | None] = {}
+        self._seeds: dict[Key, set[int]] = {}
         stage = [record for record in collection.records if record.epoch == epoch]
         backbones = _backbones(collection.records)
         measured, self.unmeasured = _without_inapplicable(stage, self.order, backbones)
@@ -159,7 +162,9 @@ class Grid:
         return f"Protocol: {', '.join(named)}."
 
     def _absent_seeds(self, records: Sequence[Record], key: Key) -> list[str]:
-        absent = {record.seed for record in self._records[key]} - {record.seed for record in records}
+        if key not in self._seeds:
+            self._seeds[key] = {record.seed for record in self._records[key]}
+        absent = self._seeds[key] - {record.seed for record in records}
         seeds = ", ".join(str(seed) for seed in sorted(absent))
         return [f"no record of seed {seeds} in this collection of profile {self.profile}"] if absent else []
 
@@ -184,9 +189,12 @@ def lone_seeds(cells: Sequence[Sequence[Cell]]) -> list[str]:
 def _backbones(records: Iterable[Record]) -> dict[str, str]:
     """Return the backbone that most records of each data set have, imported encoders apart; "" where there are none."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for record in records:
-        counts[record.dataset].update([] if record.method == IMPORTED else [record.backbone])
-    return {dataset: max(found, key=lambda name: (found[name], name), default="") for dataset, found in counts.items()}
+    for (dataset, backbone, method), number in Counter(map(_BACKBONE, records)).items():
+        counts[dataset][backbone] += 0 if method == IMPORTED else number
+    return {
+        dataset: max((name for name in found if found[name]), key=lambda name: (found[name], name), default="")
+        for dataset, found in counts.items()
+    }
 
 
 def _data(dataset: str, backbone: str) -> str:

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import NamedTuple
 
 from care_bench.artifacts import Record
@@ -53,7 +54,13 @@ class Order:
 def variant_of(record: Record) -> Variant:
     """The row a record belongs to."""
     base = record.backbone if record.method == IMPORTED else record.base
-    return Variant(record.method, base, record.fidelity, record.variant)
+    return _row(record.method, base, record.fidelity, record.variant)
+
+
+@cache
+def _row(method: str, base: str | None, fidelity: str | None, name: str) -> Variant:
+    """A collection asks for few rows a hundred thousand times."""
+    return Variant(method, base, fidelity, name)
 
 
 def labels(variants: Iterable[Variant]) -> dict[Variant, str]:

@@ -17,7 +17,7 @@ from care_bench.artifacts.pin import pin, read_pin, verify_all
 from care_bench.artifacts.resamples import read_resamples
 from care_bench.config import Profile, parse_profile
 from care_bench.errors import CareBenchError
-from tests.artifacts.test_profile_collections import _measured, _write
+from tests.artifacts.profile_runs import measured, write_evaluated
 from tests.commands import run_care_bench
 from tests.resampled import resampled, resamples
 from tests.sample_records import ROOT, make_record
@@ -40,9 +40,9 @@ def profile() -> Profile:
 @pytest.fixture
 def made(tmp_path: Path, profile: Profile) -> tuple[Path, list[Path]]:
     """Runs with records, and a file of each run, as of two jobs."""
-    records = {run: _measured(run) for run in profile.runs()}
+    records = {run: measured(run) for run in profile.runs()}
     for run, record in records.items():
-        _write(tmp_path / "runs" / run.id, [record])
+        write_evaluated(tmp_path / "runs" / run.id, [record])
     files = [write(tmp_path / f"{one.variant}.jsonl", resamples(one)) for one in records.values()]
     return tmp_path / "runs", [*files, write(tmp_path / "none.jsonl")]
 
