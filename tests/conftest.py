@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections import Counter
 from collections.abc import Iterator
@@ -34,6 +35,26 @@ def _same_everywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (Path(care_bench.__file__).parents[1], ROOT))))
         patch.setenv("OMP_NUM_THREADS", "1")
         yield
+
+
+@pytest.fixture(scope="session")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the prepared digits and proteins, which no test changes."""
+    from care_bench.data import prepare  # imports torch
+
+    root = tmp_path_factory.mktemp("data")
+    for name in ("digits", "proteins"):
+        prepare(name, root)
+    return root
+
+
+def pytest_collection_finish() -> None:
+    """Leave what is imported out of every search for garbage, until the end."""
+    gc.freeze()
+
+
+def pytest_sessionfinish() -> None:
+    gc.unfreeze()
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -5,6 +5,7 @@ It imports nothing of the package under test, so that every fork does.
 
 from __future__ import annotations
 
+import gc
 import multiprocessing
 import os
 import runpy
@@ -50,6 +51,7 @@ def _run_module(
     streams: tuple[Path, Path],
 ) -> None:
     """Become ``python -m module``."""
+    gc.freeze()  # what is imported already is not searched for garbage
     for number, stream in enumerate(streams, start=1):
         os.dup2(os.open(stream, os.O_WRONLY | os.O_CREAT), number)
     os.environ.clear()

@@ -15,7 +15,6 @@ import pytest
 
 from care_bench.artifacts import read_records
 from care_bench.config import EvaluationConfig, Profile, RunConfig, parse_profile
-from care_bench.data import prepare
 from care_bench.errors import CareBenchError
 from care_bench.files import locked, sha256_file
 from care_bench.jobs import _output_to, evaluate_runs, pretrain_runs
@@ -41,13 +40,6 @@ PROFILE: dict[str, Any] = {
         }
     },
 }
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    prepare("digits", root)
-    return root
 
 
 class Job:

@@ -14,7 +14,6 @@ from care_bench.artifacts.collecting import collect
 from care_bench.artifacts.pin import pin
 from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.config.presets import load_preset
-from care_bench.data import prepare
 from care_bench.evaluation.run import evaluate
 from care_bench.training.pretrain import pretrain
 from tests.commands import run_care_bench
@@ -22,13 +21,6 @@ from tests.forks import Ended
 from tests.sample_records import write_runs
 
 SETTINGS: dict[str, Any] = {"augmentations": 3, "samples": 40, "classifier_seeds": 2, "augmentation_seed": 4}
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    prepare("digits", root)
-    return root
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""The prepared data of the tests of evaluation, and tiny runs on it."""
+"""Tiny runs on digits and proteins, to be measured."""
 
 from __future__ import annotations
 
@@ -9,19 +9,10 @@ import pytest
 
 from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.config.presets import load_preset
-from care_bench.data import prepare
 from care_bench.runs.folder import RunFolder
 from care_bench.training.pretrain import pretrain
 
 SETTINGS = EvaluationConfig(augmentations=4, classifier_seeds=2, batch_size=100)
-
-
-@pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    prepare("digits", root)
-    prepare("proteins", root)
-    return root
 
 
 @pytest.fixture(scope="session")

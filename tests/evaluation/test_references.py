@@ -14,7 +14,7 @@ from torch import Tensor
 
 from care_bench.config import METHOD_SETTINGS, EvaluationConfig, RunConfig
 from care_bench.config.presets import load_preset
-from care_bench.data import load, prepare
+from care_bench.data import load
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.embed import Embedder
 from care_bench.evaluation.embedded import Embedded
@@ -39,14 +39,6 @@ def configured(method: str, dataset: str, seed: int = 0) -> RunConfig:
     }
     identity = {"profile": "references", "dataset": dataset, "variant": method, "seed": seed}
     return RunConfig.parse({**identity, "method": {"name": method}, **preset}, "a test")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    for name in ("digits", "proteins"):
-        prepare(name, root, root / "raw", False)
-    return root
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ step of training counts as an operation too.
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import os
@@ -50,6 +51,7 @@ def main() -> None:
     pd.DataFrame({"a": ["b"]}).to_parquet(FOLDER / "warm.parquet")
     code_version()
     list(PROTOCOLS.values()), list(DATASETS)
+    gc.freeze()  # a fork does not search what is imported already
     for line in sys.stdin:
         request = json.loads(line)
         pid = request.get("wait") or start(request)

@@ -6,13 +6,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import timm
 import torch
 from torch import Tensor, nn
-from torchvision.models import resnet18
 
 from care_bench.config.imported import ImportedSettings
 from care_bench.imported import Imported, Inputs, load_imported
 
+RESNET = "timm:test_resnet"
+"""A ResNet of four blocks and 0.4 million weights, with the names that all ResNets have."""
+FEATURES = 96
 IMAGES = Inputs("image", (3, 32, 32), (0.5,) * 3, (0.25,) * 3)
 GREY = Inputs("image", (1, 32, 32), (0.5,), (0.25,))
 
@@ -27,16 +30,20 @@ def pixels(channels: int = 3, side: int = 32, n: int = 5) -> Tensor:
     return torch.rand(n, channels, side, side, generator=torch.Generator().manual_seed(3))
 
 
+def seen(images: Tensor) -> Tensor:
+    """Return images as RESNET takes them."""
+    return normalised(images, (0.5,) * 3, (0.5,) * 3)
+
+
 def normalised(images: Tensor, mean: Any = (0.485, 0.456, 0.406), std: Any = (0.229, 0.224, 0.225)) -> Tensor:
     return (images - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
 
 
 def trained_resnet(seed: int = 5) -> nn.Module:
-    """torchvision's ResNet-18 without classifier; its running statistics are not the initial ones."""
+    """RESNET without classifier; its running statistics are not the initial ones."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        network = resnet18(weights=None)
-        network.fc = nn.Identity()
+        network: nn.Module = timm.create_model("test_resnet", num_classes=0)
         network.train()(torch.randn(8, 3, 32, 32))
     return network.eval()
 

@@ -9,13 +9,13 @@ from typing import Any
 import numpy as np
 import pytest
 import safetensors.torch
+import timm
 import torch
 from torch import nn
 from torch.nn import functional
-from torchvision.models import resnet18, resnet34
 
 from care_bench.errors import CareBenchError
-from tests.imported.foreign import loaded, normalised, passed, pixels, prefixed, saved, trained_resnet
+from tests.imported.foreign import FEATURES, RESNET, loaded, passed, pixels, prefixed, saved, seen, trained_resnet
 
 HERE = "tests.imported.test_checkpoints"
 NETWORK = trained_resnet(1)
@@ -23,13 +23,13 @@ NETWORK = trained_resnet(1)
 
 @pytest.mark.parametrize("prefix", ["", "module.encoder_q.", "state_dict.backbone."])
 def test_a_deeper_network_is_not_its_first_layers(tmp_path: Path, prefix: str) -> None:
-    """ResNet-34 has every name of ResNet-18, in the same shapes."""
-    path = saved(tmp_path / "deep.pth", prefixed(prefix, resnet34(weights=None)))
+    """It has every name of the other one, in the same shapes."""
+    path = saved(tmp_path / "deep.pth", prefixed(prefix, timm.create_model("test_resnet", layers=(1, 2, 1, 1))))
     with pytest.raises(
-        CareBenchError, match=r"tensors in the layers of torchvision:resnet18 that it does not have: \S*layer1\.2"
+        CareBenchError, match=r"tensors in the layers of timm:test_resnet that it does not have: \S*layer2\.1"
     ):
-        loaded(encoder="torchvision:resnet18", weights=path)
-    found = loaded(encoder="torchvision:resnet18", weights=path, allow_partial=True)
+        loaded(encoder=RESNET, weights=path)
+    found = loaded(encoder=RESNET, weights=path, allow_partial=True)
     assert found.provenance["partial"] is True
     assert any("PARTIAL" in line and "of its layers are not used" in line for line in found.said)
 
@@ -52,8 +52,6 @@ def three_convolutions() -> nn.Module:
 def test_a_classifier_within_a_part_of_the_encoder_is_no_deeper_network(tmp_path: Path, name: str) -> None:
     library, _, model = name.partition(":")
     if library == "timm":
-        import timm
-
         size = {"img_size": 32} if "vit" in model else {}
         whole: nn.Module = timm.create_model(model, num_classes=7, **size)
     else:
@@ -71,9 +69,8 @@ class WithItsProjector(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.backbone = resnet18(weights=None)
-        self.backbone.fc = nn.Identity()
-        self.projector = nn.Sequential(nn.Linear(512, 512), nn.ReLU(), nn.Linear(512, 512))
+        self.backbone = timm.create_model("test_resnet", num_classes=0)
+        self.projector = nn.Sequential(nn.Linear(FEATURES, FEATURES), nn.ReLU(), nn.Linear(FEATURES, FEATURES))
 
     def forward(self, images: torch.Tensor) -> Any:
         return self.projector(self.backbone(images))
@@ -94,13 +91,13 @@ def test_a_projector_that_the_encoder_applies_is_not_applied_again(tmp_path: Pat
 @pytest.mark.parametrize(
     ("head", "gap"),
     [
-        (nn.Sequential(nn.Linear(512, 8), nn.Dropout(), nn.ReLU(), nn.Linear(8, 4)), 1),
-        (nn.Sequential(nn.ReLU(), nn.Linear(512, 8)), 0),
+        (nn.Sequential(nn.Linear(FEATURES, 8), nn.Dropout(), nn.ReLU(), nn.Linear(8, 4)), 1),
+        (nn.Sequential(nn.ReLU(), nn.Linear(FEATURES, 8)), 0),
     ],
 )
 def test_a_head_with_unknown_layers_is_not_guessed(tmp_path: Path, head: nn.Sequential, gap: int) -> None:
     content = {**prefixed("backbone.", NETWORK), **prefixed("projector.", head)}
-    found = loaded(encoder="torchvision:resnet18", weights=saved(tmp_path / "weights.pth", content))
+    found = loaded(encoder=RESNET, weights=saved(tmp_path / "weights.pth", content))
     assert list(passed(found, pixels())) == ["pooled"]
     assert f"its layer {gap} has no tensors" in found.provenance["no_projector"]
 
@@ -110,7 +107,7 @@ def test_safetensors_are_known_by_their_content(tmp_path: Path) -> None:
     safetensors.torch.save_file(NETWORK.state_dict(), path)
     shutil.copy(path, tmp_path / "weights.pth")
     rows = [
-        passed(loaded(encoder="torchvision:resnet18", weights=str(tmp_path / name)), pixels())["pooled"]
+        passed(loaded(encoder=RESNET, weights=str(tmp_path / name)), pixels())["pooled"]
         for name in ("weights.safetensors", "weights.pth")
     ]
     assert torch.equal(*rows)
@@ -120,8 +117,8 @@ def test_safetensors_are_known_by_their_content(tmp_path: Path) -> None:
 def test_numbers_of_numpy_beside_the_weights_are_no_code(tmp_path: Path, number: Any) -> None:
     path = saved(tmp_path / "weights.pth", {"best_acc1": number, "state_dict": NETWORK.state_dict()})
     with torch.no_grad():
-        expected = NETWORK(normalised(pixels()))
-    assert torch.equal(passed(loaded(encoder="torchvision:resnet18", weights=path), pixels())["pooled"], expected)
+        expected = NETWORK(seen(pixels()))
+    assert torch.equal(passed(loaded(encoder=RESNET, weights=path), pixels())["pooled"], expected)
 
 
 def test_numbers_of_older_numpy_are_no_code(tmp_path: Path) -> None:
@@ -131,23 +128,23 @@ def test_numbers_of_older_numpy_are_no_code(tmp_path: Path) -> None:
     content = path.read_bytes()
     assert b"numpy._core.multiarray" in content
     path.write_bytes(content.replace(b"numpy._core.multiarray", b"numpy.core.multiarray"))
-    assert loaded(encoder="torchvision:resnet18", weights=str(path)).provenance["partial"] is False
+    assert loaded(encoder=RESNET, weights=str(path)).provenance["partial"] is False
 
 
 def test_averaged_weights_of_timm_come_first(tmp_path: Path) -> None:
     other = trained_resnet(2)
     content = {"state_dict": NETWORK.state_dict(), "state_dict_ema": other.state_dict()}
-    found = loaded(encoder="torchvision:resnet18", weights=saved(tmp_path / "timm.pth", content))
+    found = loaded(encoder=RESNET, weights=saved(tmp_path / "timm.pth", content))
     assert "as many under 'state_dict.'" in found.said[0]
     with torch.no_grad():
-        assert torch.equal(passed(found, pixels())["pooled"], other(normalised(pixels())))
+        assert torch.equal(passed(found, pixels())["pooled"], other(seen(pixels())))
 
 
 def test_a_head_after_its_encoder_is_normalised(tmp_path: Path) -> None:
     torch.manual_seed(1)
-    head = nn.Sequential(nn.Linear(512, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4)).eval()
+    head = nn.Sequential(nn.Linear(FEATURES, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 4)).eval()
     content = {**prefixed("backbone.", NETWORK), **prefixed("projector.", head)}
-    found = loaded(encoder="torchvision:resnet18", weights=saved(tmp_path / "weights.pth", content))
+    found = loaded(encoder=RESNET, weights=saved(tmp_path / "weights.pth", content))
     with torch.no_grad():
-        expected = functional.normalize(head(NETWORK(normalised(pixels()))), dim=1)
+        expected = functional.normalize(head(NETWORK(seen(pixels()))), dim=1)
     assert torch.allclose(passed(found, pixels())["projector"], expected, atol=1e-6)

@@ -12,7 +12,18 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torchvision import models
 
-from tests.imported.foreign import loaded, normalised, passed, pixels, prefixed, saved, trained_resnet
+from tests.imported.foreign import (
+    GREY,
+    RESNET,
+    loaded,
+    normalised,
+    passed,
+    pixels,
+    prefixed,
+    saved,
+    seen,
+    trained_resnet,
+)
 
 
 class SimCLR(nn.Module):
@@ -52,11 +63,11 @@ def test_lightly_s_models(tmp_path: Path, head: str) -> None:
     assert torch.allclose(rows["projector"], functional.normalize(projected, dim=1), atol=1e-7)
 
 
-@pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224", "convnext_atto", "mobilenetv3_small_050"])
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit", "test_convnext", "mobilenetv3_small_050"])
 def test_timm_s_models_with_their_classifier(tmp_path: Path, name: str) -> None:
     torch.manual_seed(1)
     model = timm.create_model(name, pretrained=False).eval()
-    size = 224 if name.startswith("vit") else 64
+    size = 160 if name == "test_vit" else 64
     found = loaded(encoder=f"timm:{name}", weights=saved(tmp_path / "timm.pth", model.state_dict()), size=size)
     images = pixels(side=size, n=2)
     data = timm.data.resolve_model_data_config(model)  # type: ignore[attr-defined]
@@ -69,9 +80,9 @@ def test_timm_s_models_with_their_classifier(tmp_path: Path, name: str) -> None:
 def test_timm_s_own_safetensors(tmp_path: Path) -> None:
     from safetensors.torch import save_file
 
-    model = timm.create_model("resnet18", pretrained=False, num_classes=0).eval()
+    model = timm.create_model("test_resnet", pretrained=False, num_classes=0).eval()
     save_file(model.state_dict(), tmp_path / "model.safetensors")
-    found = loaded(encoder="timm:resnet18", weights=str(tmp_path / "model.safetensors"))
+    found = loaded(encoder=RESNET, weights=str(tmp_path / "model.safetensors"))
     assert found.provenance["matched"] == len(model.state_dict())
     assert found.provenance["partial"] is False
 
@@ -120,10 +131,10 @@ def test_lightning_s_trainer_writes_what_is_read(tmp_path: Path) -> None:
     )
     trainer.fit(module, DataLoader(torch.randn(4, 3, 32, 32), batch_size=4))  # type: ignore[arg-type]
     trainer.save_checkpoint(tmp_path / "last.ckpt")
-    found = loaded(encoder="torchvision:resnet18", weights=str(tmp_path / "last.ckpt"))
+    found = loaded(encoder=RESNET, weights=str(tmp_path / "last.ckpt"))
     assert found.provenance["prefix"] == "state_dict.encoder."
     with torch.no_grad():
-        expected = module.encoder.eval()(normalised(pixels()))
+        expected = module.encoder.eval()(seen(pixels()))
     assert torch.equal(passed(found, pixels())["pooled"], expected)
 
 
@@ -138,21 +149,19 @@ def test_distributed_data_parallel_and_a_compiled_module(tmp_path: Path) -> None
         dist.destroy_process_group()
     compiled = torch.compile(parallel)  # its names change; nothing is compiled before the first pass
     path = saved(tmp_path / "ddp.pt", {"model": compiled.state_dict()})  # type: ignore[attr-defined]
-    found = loaded(encoder="torchvision:resnet18", weights=path)
+    found = loaded(encoder=RESNET, weights=path)
     assert found.provenance["prefix"] == "model._orig_mod.module."
     with torch.no_grad():
-        assert torch.equal(passed(found, pixels())["pooled"], network(normalised(pixels())))
+        assert torch.equal(passed(found, pixels())["pooled"], network(seen(pixels())))
 
 
 def test_grey_images_are_repeated_for_a_colour_model(tmp_path: Path) -> None:
-    from tests.imported.foreign import GREY
-
     network = trained_resnet()
     path = saved(tmp_path / "plain.pt", network.state_dict())
-    found = loaded(GREY, encoder="torchvision:resnet18", weights=path)
+    found = loaded(GREY, encoder=RESNET, weights=path)
     images = pixels(channels=1)
     with torch.no_grad():
-        expected = network(normalised(images.repeat(1, 3, 1, 1)))
+        expected = network(seen(images.repeat(1, 3, 1, 1)))
     assert torch.equal(passed(found, images)["pooled"], expected)
     assert "repeated 3 times" in " ".join(found.said)
 
@@ -160,20 +169,20 @@ def test_grey_images_are_repeated_for_a_colour_model(tmp_path: Path) -> None:
 def test_layers_by_name_and_their_pooling(tmp_path: Path) -> None:
     network = trained_resnet()
     path = saved(tmp_path / "plain.pt", prefixed("net.", network))
-    found = loaded(encoder="torchvision:resnet18", weights=path, layers=["layer3", "pooled", "layer4.1.conv1"])
+    found = loaded(encoder=RESNET, weights=path, layers=["layer3", "pooled", "layer4.0.conv1"])
     caught: dict[str, Tensor] = {}
     network.layer3.register_forward_hook(lambda module, inputs, output: caught.update(layer3=output))
     with torch.no_grad():
-        network(normalised(pixels()))
+        network(seen(pixels()))
     rows = passed(found, pixels())
-    assert list(rows) == ["layer3", "pooled", "layer4.1.conv1"]
+    assert list(rows) == ["layer3", "pooled", "layer4.0.conv1"]
     assert torch.allclose(rows["layer3"], caught["layer3"].mean(dim=(2, 3)), atol=1e-6)
-    assert found.provenance["layers"]["layer3"] == "256, mean over the map"
+    assert found.provenance["layers"]["layer3"] == "192, mean over the map"
 
 
 def test_tokens_give_the_class_token_and_channels_last_maps_their_mean() -> None:
-    vit = loaded(encoder="timm:vit_tiny_patch16_224", size=224, layers=["blocks.1", "pooled"])
-    assert vit.provenance["layers"]["blocks.1"] == "192, class token"
+    vit = loaded(encoder="timm:test_vit", size=160, layers=["blocks.1", "pooled"])
+    assert vit.provenance["layers"]["blocks.1"] == "64, class token"
     swin = loaded(encoder="torchvision:swin_t", size=64, layers=["features.1"])
     assert swin.provenance["layers"]["features.1"] == "96, mean over the map"
     mixer = loaded(encoder="timm:mixer_s32_224", size=224, layers=["blocks.0"])
@@ -182,8 +191,8 @@ def test_tokens_give_the_class_token_and_channels_last_maps_their_mean() -> None
 
 def test_weights_without_a_file_depend_on_the_seed_alone() -> None:
     torch.manual_seed(11)
-    first = loaded(encoder="timm:resnet18", seed=4)
+    first = loaded(encoder=RESNET, seed=4)
     torch.manual_seed(12)
-    second, other = loaded(encoder="timm:resnet18", seed=4), loaded(encoder="timm:resnet18", seed=5)
+    second, other = loaded(encoder=RESNET, seed=4), loaded(encoder=RESNET, seed=5)
     assert first.weights_sha256 == second.weights_sha256 != other.weights_sha256
     assert "no weights: its initial ones, of seed 4" in first.said[0]

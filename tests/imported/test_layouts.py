@@ -11,10 +11,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from tests.imported.foreign import loaded, normalised, passed, pixels, prefixed, saved, trained_resnet
+from tests.imported.foreign import FEATURES, RESNET, loaded, passed, pixels, prefixed, saved, seen, trained_resnet
 
 
-def head(batchnorm: bool = True, width: int = 512) -> nn.Sequential:
+def head(batchnorm: bool = True, width: int = FEATURES) -> nn.Sequential:
     torch.manual_seed(7)
     middle = [nn.BatchNorm1d(32)] if batchnorm else []
     return nn.Sequential(nn.Linear(width, 32, bias=not batchnorm), *middle, nn.ReLU(), nn.Linear(32, 8)).eval()
@@ -26,7 +26,7 @@ LAYOUTS: dict[str, tuple[dict[str, Any], str, bool]] = {
     # name: (checkpoint, prefix that is expected, whether it has a head)
     "plain": (prefixed("", NETWORK), "", False),
     "with a classifier": (
-        {**NETWORK.state_dict(), "fc.weight": torch.zeros(10, 512), "fc.bias": torch.zeros(10)},
+        {**NETWORK.state_dict(), "fc.weight": torch.zeros(10, FEATURES), "fc.bias": torch.zeros(10)},
         "",
         False,
     ),
@@ -35,7 +35,7 @@ LAYOUTS: dict[str, tuple[dict[str, Any], str, bool]] = {
             "state_dict": {
                 **prefixed("backbone.", NETWORK),
                 **prefixed("projector.", head()),
-                "classifier.weight": torch.zeros(10, 512),
+                "classifier.weight": torch.zeros(10, FEATURES),
             }
         },
         "state_dict.backbone.",
@@ -117,11 +117,11 @@ LAYOUTS: dict[str, tuple[dict[str, Any], str, bool]] = {
 @pytest.mark.parametrize("name", LAYOUTS)
 def test_the_encoder_of_a_layout_is_found(tmp_path: Path, name: str) -> None:
     checkpoint, prefix, has_head = LAYOUTS[name]
-    found = loaded(encoder="torchvision:resnet18", weights=saved(tmp_path / "weights.pth", checkpoint))
+    found = loaded(encoder=RESNET, weights=saved(tmp_path / "weights.pth", checkpoint))
     assert found.provenance["prefix"] == prefix
     rows = passed(found, pixels())
     with torch.no_grad():
-        expected = NETWORK(normalised(pixels()))
+        expected = NETWORK(seen(pixels()))
         assert torch.equal(rows["pooled"], expected)
         assert ("projector" in rows) == has_head
         if has_head:
@@ -131,16 +131,16 @@ def test_the_encoder_of_a_layout_is_found(tmp_path: Path, name: str) -> None:
 
 def test_the_student_of_dino_by_its_prefix(tmp_path: Path) -> None:
     path = saved(tmp_path / "dino.pth", LAYOUTS["DINO"][0])
-    found = loaded(encoder="torchvision:resnet18", weights=path, prefix="student.module.backbone")
+    found = loaded(encoder=RESNET, weights=path, prefix="student.module.backbone")
     with torch.no_grad():
-        assert torch.equal(passed(found, pixels())["pooled"], OTHER(normalised(pixels())))
+        assert torch.equal(passed(found, pixels())["pooled"], OTHER(seen(pixels())))
 
 
 def test_momentum_weights_are_named_and_can_be_asked_for(tmp_path: Path) -> None:
     path = saved(tmp_path / "moco.pth", LAYOUTS["MoCo v2"][0])
-    first = loaded(encoder="torchvision:resnet18", weights=path)
+    first = loaded(encoder=RESNET, weights=path)
     assert "as many under 'state_dict.module.encoder_k.', which --prefix takes" in first.said[0]
-    other = loaded(encoder="torchvision:resnet18", weights=path, prefix="encoder_k.")
+    other = loaded(encoder=RESNET, weights=path, prefix="encoder_k.")
     assert other.weights_sha256 != first.weights_sha256
 
 
@@ -154,7 +154,7 @@ def test_simclr_for_small_images_as_care_s_release_has_it(tmp_path: Path) -> Non
         kept = nn.Conv2d(3, 64, 3, 1, 1, bias=False) if name == "conv1" else part
         if not isinstance(kept, nn.Linear | nn.MaxPool2d):
             children.append(kept)
-    f, g = nn.Sequential(*children).eval(), head()
+    f, g = nn.Sequential(*children).eval(), head(width=512)
     path = saved(tmp_path / "release.pth", {**prefixed("f.", f), **prefixed("g.", g)})
     found = loaded(encoder="care_bench.imported.small_images:resnet18", weights=path)
     assert (found.provenance["prefix"], found.provenance["naming"]) == ("f.", "by place, without pooling")
@@ -179,27 +179,27 @@ def test_a_head_belongs_to_its_own_encoder(tmp_path: Path, backbone: str, projec
     wrong = {name: torch.zeros_like(one) for name, one in head().state_dict().items()}
     others = {**prefixed("projector.", wrong), **prefixed("projection_head.", wrong)} if backbone != "encoder." else {}
     content = {**others, **prefixed(backbone, NETWORK), **prefixed(projector, head())}
-    found = loaded(encoder="torchvision:resnet18", weights=saved(tmp_path / "weights.pth", content), prefix=backbone)
+    found = loaded(encoder=RESNET, weights=saved(tmp_path / "weights.pth", content), prefix=backbone)
     assert found.provenance["projector"] == projector.rstrip(".")
     with torch.no_grad():
-        expected = functional.normalize(head()(NETWORK(normalised(pixels()))), dim=1)
+        expected = functional.normalize(head()(NETWORK(seen(pixels()))), dim=1)
         assert torch.allclose(passed(found, pixels())["projector"], expected, atol=1e-6)
 
 
 def test_dino_s_head_has_gelu_and_moco_s_first_one_is_linear(tmp_path: Path) -> None:
     torch.manual_seed(7)
-    mlp = nn.Sequential(nn.Linear(512, 16), nn.GELU(), nn.Linear(16, 8))
+    mlp = nn.Sequential(nn.Linear(FEATURES, 16), nn.GELU(), nn.Linear(16, 8))
     teacher = {
         **prefixed("backbone.", NETWORK),
         **prefixed("head.mlp.", mlp),
         "head.last_layer.weight_v": torch.ones(4, 8),
     }
     path = saved(tmp_path / "dino.pth", {"teacher": teacher})
-    linear = nn.Linear(512, 4)
+    linear = nn.Linear(FEATURES, 4)
     moco = {**prefixed("module.encoder_q.", NETWORK), **prefixed("module.encoder_q.fc.", linear)}
     other = saved(tmp_path / "moco.pth", {"state_dict": moco})
     with torch.no_grad():
-        features = NETWORK(normalised(pixels()))
+        features = NETWORK(seen(pixels()))
         for weights, part in ((path, mlp), (other, linear)):
-            found = passed(loaded(encoder="torchvision:resnet18", weights=weights), pixels())["projector"]
+            found = passed(loaded(encoder=RESNET, weights=weights), pixels())["projector"]
             assert torch.allclose(found, functional.normalize(part(features), dim=1), atol=1e-6)

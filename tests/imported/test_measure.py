@@ -1,72 +1,29 @@
-"""Measuring an imported encoder, from the command line and from a profile: the records, and what they are made of."""
+"""Measuring an imported encoder from the command line: the records, and what they are made of."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
-import yaml
 from PIL import Image
 from torch import nn
 
 from care_bench.artifacts import Record, read_records
-from care_bench.artifacts.collecting import collect, collect_profile
+from care_bench.artifacts.collecting import collect
 from care_bench.artifacts.collection import read_collection
-from care_bench.config import ImportedConfig, parse_profile
-from care_bench.data import load, prepare
+from care_bench.data import load
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.embed import Embedder
-from care_bench.jobs import measure_runs
 from care_bench.report.build import write_report
 from tests.commands import run_care_bench
 from tests.forks import Ended
+from tests.imported.conftest import ENCODER
 
-ENCODER = """
-import torch
-from torch import nn
-
-def grey():
-    torch.manual_seed(0)
-    return nn.Sequential(
-        nn.Conv2d(1, 8, 3, 2, 1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 6, 3, 2, 1),
-        nn.AdaptiveAvgPool2d(1), nn.Flatten(),
-    )
-
-def colour():
-    torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
-
-def points():
-    torch.manual_seed(0)
-    class Points(nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.linear = nn.Linear(3, 8)
-        def forward(self, clouds):
-            return self.linear(clouds).relu().mean(dim=1)
-    return Points()
-"""
 FEW = ("--samples", "40")
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    prepare("digits", root)
-    prepare("proteins", root)
-    return root
-
-
-@pytest.fixture(scope="module")
-def encoders(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("code") / "mine.py"
-    path.write_text(ENCODER)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -208,79 +165,6 @@ def test_wrong_options_end_in_one_line(
     assert not (tmp_path / "x" / "records.jsonl").exists()
 
 
-def profile(encoders: Path, **encoder: Any) -> dict[str, Any]:
-    return {
-        "profile": "zoo",
-        "seeds": [0],
-        "runs_per_job": 2,
-        "evaluation": {"samples": 40, "augmentations": 2},
-        "datasets": {
-            "digits": {
-                "preset": "digits",
-                "imported": {
-                    "first": {"encoder": f"{encoders}:grey", **encoder},
-                    "second": {"encoder": "timm:test_resnet", "size": 32, "layers": ["pooled", "layer1"], "seed": 3},
-                },
-            }
-        },
-    }
-
-
-def test_a_profile_measures_imported_encoders(
-    encoders: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    parsed = parse_profile(profile(encoders), "zoo")
-    assert parsed.runs() == []
-    jobs = parsed.imported_jobs()
-    assert [(name, [one.id for one in part]) for name, part in jobs.items()] == [
-        ("digits/imported1", ["digits/first/seed0", "digits/second/seed3"])
-    ]
-    file, out, runs = tmp_path / "runs.json", tmp_path / "measured.json", tmp_path / "runs"
-    file.write_text(json.dumps([one.model_dump(mode="json") for one in jobs["digits/imported1"]]))
-    work: Callable[[], None] = lambda: measure_runs(  # noqa: E731
-        file, parsed.measured("digits"), runs, data, tmp_path / "logs", out
-    )
-    work()
-    made = json.loads(out.read_text())
-    assert sorted(made) == ["digits/first/seed0", "digits/second/seed3"]
-    assert "no weights: its initial ones, of seed 3" in (tmp_path / "logs/digits/second/seed3.measure.log").read_text()
-    before = (runs / "digits/first/seed0/records.jsonl").stat().st_mtime_ns
-    monkeypatch.setattr(Embedder, "make", lambda *_: pytest.fail("records that are current were measured again"))
-    work()
-    assert (runs / "digits/first/seed0/records.jsonl").stat().st_mtime_ns == before
-    collect_profile(parsed, runs, tmp_path / "collected" / "zoo")
-    found = read_collection(tmp_path / "collected" / "zoo")
-    assert found.variants == {"digits": ("first", "second", "second@layer1")}
-    assert {record.backbone for record in found.records} == {"mine.py:grey", "timm:test_resnet, no weights"}
-    changed = parse_profile(profile(encoders, size=16), "zoo")
-    with pytest.raises(CareBenchError, match="has records of other settings"):
-        collect_profile(changed, runs, tmp_path / "collected" / "zoo")
-
-
-def resolve(content: dict[str, Any]) -> None:
-    parsed = parse_profile(content, "zoo")
-    parsed.runs()
-    parsed.imported()
-
-
-@pytest.mark.parametrize(
-    ("change", "said"),
-    [
-        ({"methods": {"first": {"name": "simclr"}}}, "'first' names a method and an imported encoder"),
-        ({"imported": {"a b": {"encoder": "timm:resnet18"}}}, "imported encoder 'a b' cannot be a folder"),
-        ({"imported": {"a": {"encoder": "resnet18"}}}, "imported.a.encoder"),
-        ({"imported": {}}, "no methods and no imported encoders"),
-    ],
-)
-def test_wrong_profiles(encoders: Path, change: dict[str, Any], said: str) -> None:
-    content = profile(encoders)
-    content["datasets"]["digits"] |= change
-    with pytest.raises(CareBenchError) as raised:
-        resolve(content)
-    assert said in str(raised.value)
-    assert yaml.safe_load(yaml.safe_dump(content))  # it is a profile that a file can hold
-
-
 def test_short_memory_halves_the_batch_and_says_so(
     measured: tuple[Path, Ended], encoders: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -302,11 +186,3 @@ def test_short_memory_halves_the_batch_and_says_so(
     assert tried[:6] == [512, 256, 128, 64, 32, 16]
     first, second = (read_records(path / "records.jsonl") for path in (measured[0], tmp_path / "mine"))
     assert [record.value for record in first] == pytest.approx([record.value for record in second], nan_ok=True)
-
-
-def test_a_configuration_has_its_settings_once() -> None:
-    config = ImportedConfig.parse(
-        {"profile": "p", "dataset": "digits", "variant": "v", "imported": {"encoder": "a/b/mine.py:build"}}, "here"
-    )
-    assert config.imported.recorded()["encoder"] == "mine.py:build"
-    assert [str(path) for path in config.imported.files] == ["a/b/mine.py"]

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
 from torch import nn, save, tensor
 
-from care_bench.data import prepare
 from tests.commands import run_care_bench
 from tests.forks import Ended
 
@@ -40,13 +38,6 @@ class Interrupts(nn.Module):
     def forward(self, images):
         raise KeyboardInterrupt
 """
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    prepare("digits", root)
-    return root
 
 
 def measure(folder: Path, data: Path, name: str, *options: str, out: str = "mine") -> Ended:

@@ -8,6 +8,7 @@ import pytest
 import timm
 import torch
 from torch import Tensor, nn
+from torchvision.models import vision_transformer
 
 from care_bench.errors import CareBenchError
 from care_bench.imported import Inputs
@@ -177,16 +178,23 @@ def test_rows_that_depend_on_the_rest_of_the_batch_are_refused() -> None:
         loaded(encoder=f"{HERE}:BatchDependent")
 
 
-@pytest.mark.parametrize(
-    ("name", "size"), [("timm:test_vit", 96), ("torchvision:vit_b_32", 96), ("timm:test_convnext", 96)]
-)
-def test_a_model_is_made_for_the_size_that_is_asked_for(name: str, size: int) -> None:
-    found = loaded(encoder=name, size=size)
-    assert found.size == size
-    assert len(passed(found, torch.rand(2, 3, size, size))["pooled"]) == 2
-    assert loaded(encoder=name, size=size).weights_sha256 == found.weights_sha256
+@pytest.fixture
+def narrow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the vision transformers of torchvision with few weights: its own have 86 million or more."""
+    ours, few = vision_transformer._vision_transformer, {"num_layers": 1, "num_heads": 2, "hidden_dim": 4, "mlp_dim": 4}
+    monkeypatch.setattr(vision_transformer, "_vision_transformer", lambda **keys: ours(**{**keys, **few}))
 
 
+@pytest.mark.usefixtures("narrow")
+@pytest.mark.parametrize("name", ["timm:test_vit", "torchvision:vit_b_32", "timm:test_convnext"])
+def test_a_model_is_made_for_the_size_that_is_asked_for(name: str) -> None:
+    found = loaded(encoder=name, size=96)
+    assert found.size == 96
+    assert len(passed(found, torch.rand(2, 3, 96, 96))["pooled"]) == 2
+    assert loaded(encoder=name, size=96).weights_sha256 == found.weights_sha256
+
+
+@pytest.mark.usefixtures("narrow")
 def test_a_size_that_patches_do_not_divide_is_one_line() -> None:
     with pytest.raises(CareBenchError, match=r"torchvision cannot make 'vit_b_32'"):
         loaded(encoder="torchvision:vit_b_32", size=50)

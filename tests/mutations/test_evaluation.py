@@ -8,7 +8,7 @@ from tests.mutations.conftest import Mutant, Plant, check, check_unchanged
 
 pytestmark = pytest.mark.mutation
 
-SETTINGS = ("wiring/test_settings.py::test_every_setting_of_the_evaluation_changes_the_records",)
+SETTINGS = ("wiring/test_settings_of_runs.py::test_every_setting_of_the_evaluation_changes_the_records",)
 PROBE_STREAM = ("evaluation/test_probe_stream.py",)
 LIE = ("wiring/end_to_end/test_held_out.py::test_lie_derivatives",)
 PICTURES = ("evaluation/test_illustrations.py",)

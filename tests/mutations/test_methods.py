@@ -10,7 +10,7 @@ pytestmark = pytest.mark.mutation
 
 GRADIENTS = ("wiring/test_gradients.py",)
 RUN = ("wiring/test_training_run.py",)
-SETTINGS = ("wiring/test_settings.py",)
+SETTINGS = ("wiring/test_settings.py", "wiring/test_settings_of_runs.py")
 MUTANTS = (
     Mutant(
         "the second view of SimCLR is detached",

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.mutation
 
 EQUIVARIANCE = ("wiring/end_to_end/test_equivariance.py::test_equivariance",)
 RETRIEVAL = ("wiring/end_to_end/test_probes.py::test_retrieval",)
-SETTINGS = ("wiring/test_settings.py::test_every_setting_of_the_evaluation_changes_the_records",)
+SETTINGS = ("wiring/test_settings_of_runs.py::test_every_setting_of_the_evaluation_changes_the_records",)
 SPLITS = ("wiring/test_splits.py",)
 PROTOCOLS = ("evaluation/test_protocols.py", "evaluation/test_protocols_of_equivariance.py")
 HELD_OUT = ("wiring/end_to_end/test_held_out.py::test_held_out_maps_and_retrieval",)

@@ -10,7 +10,7 @@ pytestmark = pytest.mark.mutation
 
 RUN = ("wiring/test_training_run.py",)
 DRAWS = ("wiring/test_draws.py",)
-SETTINGS = ("wiring/test_settings.py",)
+SETTINGS = ("wiring/test_settings.py", "wiring/test_settings_of_runs.py")
 MUTANTS = (
     Mutant("the gradient ratio is upside down", "training/gradients.py", "added / others", "others / added", RUN),
     Mutant(

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from care_bench.artifacts import LedgerRow, read_ledger
-from theory_checks import observing
-from theory_checks.ledger import Entry
-from theory_checks.observing import Examples, Page, Statement, open_page, smallest
-from theory_checks.table import ledger_table
 
 from .conftest import Outcome, RunPytest, warm_pytest
 
 ROOT = Path(__file__).parents[2]
+WARM = ("theory_checks.ledger", "theory_checks.observing", "theory_checks.strategies", "theory_checks.table")
 HEAD = """
 import pytest
 from hypothesis import given, strategies as st
@@ -83,7 +78,7 @@ def test_points(points):
 
 @pytest.fixture(scope="module")
 def warm() -> Iterator[RunPytest]:
-    with warm_pytest(ROOT) as run:
+    with warm_pytest(ROOT, WARM) as run:
         yield run
 
 
@@ -98,19 +93,6 @@ def theory(warm: RunPytest, tmp_path: Path) -> RunPytest:
         return warm(tmp_path, "-q", "-p", "no:cacheprovider", *arguments)
 
     return run
-
-
-@pytest.mark.parametrize("width", [80, 100, 160])
-def test_the_table_says_every_word_at_any_width(width: int) -> None:
-    verdict = "holds with assumption: the embeddings span R^d; below full rank maps that fit exactly need not compose"
-    entry = Entry(Statement("cor-1-span", "Maps that fit all embeddings compose.", "Cor. 1", verdict))
-    entry.examples = Examples([1e-14], [0.5], [2.0], cases=["dihedral 2 seed=0"], starts=4)
-    shown = io.StringIO()
-    Console(file=shown, width=width).print(ledger_table([entry.row("0")]))
-    assert max(map(len, shown.getvalue().splitlines())) <= width
-    words = " ".join(line[: width - 44] for line in shown.getvalue().splitlines()).split()
-    assert verdict.split() == words[words.index("verdict:") + 1 :][: len(verdict.split())]
-    assert words[-4:] == ["case:", "dihedral", "2", "seed=0"]
 
 
 def ledger(folder: Path) -> dict[str, LedgerRow]:
@@ -165,7 +147,7 @@ def test_minima():
 """
 
 
-@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.mutation)])
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.long)])
 def test_counterexamples_and_stuck_starts_have_columns_of_their_own(
     theory: RunPytest, tmp_path: Path, workers: str
 ) -> None:
@@ -222,7 +204,8 @@ def test_a_statement_without_a_test_fails_the_session_unless_tests_are_asked_for
     assert code == pytest.ExitCode.OK, output
 
 
-@pytest.mark.parametrize("workers", ["1", pytest.param("2", marks=pytest.mark.mutation)])
+@pytest.mark.long
+@pytest.mark.parametrize("workers", ["1", "2"])
 def test_observations_of_xdist_workers_are_collected(theory: RunPytest, tmp_path: Path, workers: str) -> None:
     files = {"failing": FAILING, "holding": HOLDING}
     theory("--ledger", "ledger.jsonl", **files)
@@ -277,53 +260,3 @@ def test_the_default_profile_repeats_its_examples_and_thorough_has_more(theory: 
 def test_a_failing_strategy_prints_the_smallest_sizes_and_the_seed(theory: RunPytest) -> None:
     _, output = theory(points=POINTS)
     assert "make_points(n=3, d=1, seed=0, kind='uniform')" in output
-
-
-STATEMENT = Statement("known", "Known.", "Prop. 0", "holds")
-
-
-@pytest.fixture
-def page() -> Iterator[Page]:
-    opened = Page((STATEMENT,))
-    open_page(opened)
-    yield opened
-    open_page(None)
-
-
-@pytest.mark.parametrize(
-    ("observe", "message"),
-    [
-        (lambda: observing.observe("other", residual=0.0, case="n=1"), "its statement marks say known"),
-        (lambda: observing.observe("known", residual=float("nan"), case="n=1"), "residual is nan"),
-        (lambda: observing.observe("known", residual=-1.0, case="n=1"), r"residual is -1\.0"),
-        (lambda: observing.observe_bound("known", value=1.0, bound=float("inf"), case="n=1"), "bound is inf"),
-        (lambda: observing.observe_counterexample("known", value=1.0, bound=2.0, case="n=1"), r"size is -1\.0"),
-        (
-            lambda: observing.observe_starts("known", 1, [observing.Stuck("saddle", 1.0, float("nan"), (1, 0, 0))]),
-            "gradient is nan",
-        ),
-    ],
-)
-def test_invalid_observations_are_refused(page: Page, observe: Callable[[], None], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        observe()
-    assert not any(found.residuals or found.counterexamples or found.starts for found in page.examples.values())
-
-
-def test_observing_outside_a_test_is_refused() -> None:
-    open_page(None)
-    with pytest.raises(RuntimeError, match="outside a test"):
-        observing.observe("known", residual=0.0, case="n=1")
-
-
-@pytest.mark.parametrize(
-    ("cases", "expected"),
-    [
-        (["n=10 d=1", "n=9 d=3", "n=9 d=20"], "n=9 d=3"),
-        (["n=2 size=1e-3", "n=2 size=0.5"], "n=2 size=1e-3"),
-        (["cyclic 3 seed=0", "cyclic 3 seed=0 again"], "cyclic 3 seed=0"),
-    ],
-)
-def test_the_smallest_case_is_the_one_with_the_smallest_numbers_from_the_left(cases: list[str], expected: str) -> None:
-    assert smallest(cases) == expected
-    assert smallest(cases[::-1][1:] + cases[::-1][:1]) == expected

@@ -7,6 +7,7 @@ The code under test is not imported here, so that each run imports it from its o
 
 from __future__ import annotations
 
+import gc
 import importlib
 import json
 import logging
@@ -40,6 +41,7 @@ def main() -> None:
         importlib.import_module(name)
     for plugin in entry_points(group="pytest11"):
         plugin.load()
+    gc.freeze()  # a fork does not search what is imported already
     for line in sys.stdin:
         wanted = json.loads(line)
         with tempfile.TemporaryFile() as output:

@@ -1,4 +1,4 @@
-"""A prepared store, tiny runs on digits and proteins, and a power cut after any step."""
+"""Tiny runs on digits and proteins, and a power cut after any step."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ import pytest
 
 from care_bench.config import RunConfig
 from care_bench.config.presets import load_preset
-from care_bench.data import prepare
 from care_bench.runs.folder import RunFolder
 from care_bench.training import pretrain as pretrain_module
 from care_bench.training.pretrain import pretrain
@@ -30,14 +29,6 @@ SMALL: dict[str, dict[str, Any]] = {
     "uniformity_equivariance": {"splits": 4, "weight": 0.3},
 }
 """Method -> small settings; the other methods need none."""
-
-
-@pytest.fixture(scope="session")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tmp_path_factory.mktemp("data")
-    prepare("digits", root)
-    prepare("proteins", root)
-    return root
 
 
 @pytest.fixture(scope="session")
