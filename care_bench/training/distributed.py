@@ -13,7 +13,7 @@ from torch import Tensor, autograd, distributed, nn
 from care_bench.config import RunConfig
 from care_bench.errors import CareBenchError
 from care_bench.models import Encoder, group_batchnorm
-from care_bench.models.batchnorm import RunningStatistics
+from care_bench.models.batchnorm import RunningStatistics, synchronise_batchnorm
 from care_bench.runs.device import best_device
 from care_bench.runs.randomness import generator
 from care_bench.torchrun import check_interface, hidden, torchrun_rank, torchrun_world_size, unavailable
@@ -131,10 +131,6 @@ def check_devices(config: RunConfig) -> None:
         )
     if training.devices == 1:
         return
-    if training.batchnorm == "synchronised" and device.type == "cpu":
-        raise CareBenchError(
-            f"run {config.id}: training.batchnorm = 'synchronised' needs GPUs and there is none; expected per-device"
-        )
     if device.type != "cpu" and torch.cuda.device_count() < training.devices:
         raise CareBenchError(
             f"run {config.id}: training.devices = {training.devices}, and this machine shows "
@@ -187,8 +183,9 @@ def shard_batches(encoder: Encoder, config: RunConfig, ranks: Ranks) -> None:
         return
     encoder.gather = ranks.all_gather
     if config.training.batchnorm == "synchronised":
-        convert = nn.SyncBatchNorm.convert_sync_batchnorm
-        encoder.backbone = convert(encoder.backbone)  # type: ignore[no-untyped-call]
+        on_cpu = best_device().type == "cpu"  # where torch's own layer refuses to run
+        convert = synchronise_batchnorm if on_cpu else nn.SyncBatchNorm.convert_sync_batchnorm
+        encoder.backbone = convert(encoder.backbone)
 
 
 def group_rows(encoder: Encoder, config: RunConfig, ranks: Ranks) -> None:

@@ -113,5 +113,5 @@ def test_one_group_changes_nothing_and_rows_that_do_not_divide_are_refused() -> 
     assert group_batchnorm(layer, 1, "mean") is layer
     with pytest.raises(ValueError, match="a batch of 10 rows in 4 groups; expected a multiple"):
         group_batchnorm(layer, 4, "mean")(torch.randn(10, 3))
-    with pytest.raises(ValueError, match="cannot be grouped; expected running statistics with a momentum"):
+    with pytest.raises(ValueError, match="cannot be replaced; expected running statistics with a momentum"):
         group_batchnorm(nn.Sequential(nn.BatchNorm1d(3, track_running_stats=False)), 2, "mean")
