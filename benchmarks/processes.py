@@ -2,7 +2,7 @@
 
     python -m benchmarks.processes
 
-It takes minutes and needs two quiet cores, so `make bench` leaves it out. Processor time is measured and not time on the
+It takes minutes and needs two quiet cores, so `make bench` leaves it out. Processor time is measured, not time on the
 clock; waiting for the other process takes none. The start of the processes cancels: each run is done with few and with
 many steps, and the difference counts. Both processes compute the heads and the loss of the whole batch, and draw its
 augmentations, so the ratio falls towards 1 with the size of the backbone.
