@@ -150,17 +150,18 @@ class _Synchronised(autograd.Function):
     @autograd.function.once_differentiable
     def backward(context: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
         inputs, weight, mean, variance, count = context.saved_tensors
-        axes, shape = (0, *range(2, inputs.ndim)), (1, -1, *(1,) * (inputs.ndim - 2))
-        scale = (variance + context.eps).rsqrt()
-        normal = (inputs - mean.view(shape)) * scale.view(shape)
-        in_bias, in_weight = gradient.sum(axes, dtype=mean.dtype), (gradient * normal).sum(axes)
+        shape = (1, -1, *(1,) * (inputs.ndim - 2))
+        # The gradients as if the statistics were constant, from torch's own kernel: w g / s, and those in w and b.
+        factor = torch.ones_like(mean) if weight is None else weight
+        arguments = (gradient, inputs, factor, mean, variance, None, None, False, context.eps, [True, True, True])
+        direct, in_weight, in_bias = torch.ops.aten.native_batch_norm_backward(*arguments)
         sums = torch.stack([in_bias, in_weight])
         distributed.all_reduce(sums)
-        along, across = (sums / count).unbind()
-        scale = scale if weight is None else scale * weight
-        through = (gradient - along.view(shape) - normal * across.view(shape)) * scale.view(shape)
-        affine = (None, None) if weight is None else (in_weight.to(weight.dtype), in_bias.to(weight.dtype))
-        return through.to(inputs.dtype), *affine, None
+        scale = (variance + context.eps).rsqrt()
+        along, across = (sums / count * factor * scale).unbind()
+        direct = torch.addcmul(direct, inputs - mean.view(shape), (across * scale).view(shape), value=-1)
+        affine = (None, None) if weight is None else (in_weight, in_bias)
+        return (direct - along.view(shape)).to(inputs.dtype), *affine, None
 
 
 def group_batchnorm(module: nn.Module, groups: int, running: RunningStatistics) -> nn.Module:

@@ -44,6 +44,13 @@ try:
 except CareBenchError as error:
     raise WorkflowError(str(error)) from None
 
+if provider := workflow.storage_settings.default_storage_provider:
+    raise WorkflowError(
+        f"--default-storage-provider {provider}: the files of runs are no outputs of rules, so that snakemake never "
+        "deletes them, and a storage provider moves outputs alone; expected a file system that all jobs share, or "
+        "workflows/cloud.smk"
+    )
+
 # With conda, `python` is that of the job's environment, which has not this package; without, it has to be the one that
 # snakemake runs in.
 if DeploymentMethod.CONDA in workflow.deployment_settings.deployment_method:

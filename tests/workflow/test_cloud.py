@@ -1,0 +1,69 @@
+"""Whole profiles as jobs of executors without a shared file system, and the profiles for such executors."""
+
+from __future__ import annotations
+
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from snakemake.cli import get_argument_parser
+
+from tests.forks import run_forked
+from tests.workflow.conftest import Edit
+
+ROOT = Path(__file__).parents[2]
+PROFILES = sorted((ROOT / "workflows/profiles").glob("*/config.yaml"))
+OTHER_PLUGINS = {
+    *("kubernetes-namespace", "kubernetes-persistent-volumes", "kubernetes-service-account-name"),
+    *("aws-basic-batch-region", "aws-basic-batch-job-queue", "aws-basic-batch-job-definition"),
+}
+"""Settings of plugins that are not installed here: snakemake-executor-plugin-kubernetes 0.5, -aws-basic-batch 0.3."""
+RESOURCES = {"mem_mb", "disk_mb", "runtime", "gpu", "slurm_account", "slurm_partition"}
+RESOURCES |= {"scale", "gpu_manufacturer", "aws_batch_vcpu", "aws_batch_mem_mb", "aws_batch_gpu"}
+"""Resources that snakemake or an executor documents."""
+
+
+@pytest.mark.parametrize("path", PROFILES, ids=lambda path: path.parent.name)
+def test_a_profile_has_settings_that_exist(path: Path) -> None:
+    settings: dict[str, Any] = yaml.safe_load(path.read_text())
+    actions = get_argument_parser()._actions
+    known = {option.removeprefix("--") for action in actions for option in action.option_strings} | OTHER_PLUGINS
+    assert settings.keys() <= known
+    defaults = {str(entry).partition("=")[0] for entry in settings.get("default-resources", [])}
+    asked = {name for resources in settings.get("set-resources", {}).values() for name in resources}
+    assert defaults | asked <= RESOURCES
+
+
+def test_every_profile_is_one_job(tmp_path: Path) -> None:
+    profiles = "profiles=[workflows/config/smoke.yaml,workflows/config/methods.yaml]"
+    options = ("--snakefile", ROOT / "workflows/cloud.smk", "--cores", 8, "-n", "--config", profiles)
+    ended = run_forked("snakemake", *options, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    for name in ("smoke", "methods"):
+        assert f"results/cloud/{name}.tar.gz" in ended.stdout
+    assert "/care_bench" not in ended.stdout
+
+
+@pytest.mark.long
+def test_a_job_leaves_one_archive_with_records_report_and_weights(tmp_path: Path, edit: Edit) -> None:
+    (tmp_path / "mine.yaml").write_text(yaml.safe_dump(edit()))
+    options = (
+        "--snakefile",
+        ROOT / "workflows/cloud.smk",
+        "--cores",
+        2,
+        "--config",
+        f"profiles=[{tmp_path}/mine.yaml]",
+    )
+    ended = run_forked("snakemake", *options, cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    with tarfile.open(tmp_path / "results/cloud/mine.tar.gz") as archive:
+        names = set(archive.getnames())
+    assert {
+        "./collected/tiny-steps2/records.parquet",
+        "./report/tiny-steps2/report.md",
+        "./runs/tiny-steps2/digits/care/seed0/encoder.safetensors",
+    } <= names
+    assert not any(name.startswith(("./data", "./raw")) for name in names)

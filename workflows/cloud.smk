@@ -1,0 +1,53 @@
+"""Whole profiles as jobs of an executor without a shared file system: one pod or Batch job for each profile.
+
+    snakemake --snakefile workflows/cloud.smk --workflow-profile workflows/profiles/kubernetes \
+        --config profiles=[workflows/config/smoke.yaml,workflows/config/methods.yaml]
+
+A job runs the workflow of this checkout on all its cores; its one output goes to the storage of --default-storage-provider.
+The workflow itself cannot be spread over such an executor: the files of runs are no outputs of rules, so that snakemake never
+deletes them, and storage plugins move outputs alone.
+
+The profiles are files of the checkout, which is at /care_bench in the job's image. `work`: folder where a job works; on a
+volume that outlives the job, such as that of a PersistentVolumeClaim, one that was preempted goes on where it was.
+"""
+
+import sys
+from pathlib import Path
+
+from snakemake.utils import min_version
+
+min_version("9.0")
+
+HERE = Path(workflow.basedir).parent
+CHECKOUT = HERE if (HERE / "Snakefile").exists() else Path("/care_bench")
+PROFILES = {
+    Path(path).stem: CHECKOUT / path
+    for path in config.get("profiles", ["workflows/config/smoke.yaml"])
+}
+
+
+localrules:
+    all,
+
+
+rule all:
+    input:
+        expand("results/cloud/{name}.tar.gz", name=PROFILES),
+
+
+rule profile:
+    output:
+        "results/cloud/{name}.tar.gz",
+    log:
+        "results/cloud/{name}.log",
+    threads: 8
+    params:
+        python=sys.executable,
+        snakefile=CHECKOUT / "Snakefile",
+        profile=lambda wildcards: PROFILES[wildcards.name],
+        work=lambda wildcards: f"{config.get('work', 'work')}/{wildcards.name}",
+    shell:
+        "(mkdir -p {params.work:q}"
+        " && {params.python:q} -m snakemake --snakefile {params.snakefile:q} --configfile {params.profile:q} --directory {params.work:q}"
+        " --cores {threads} --keep-going --show-failed-logs"
+        " && tar -czf {output:q} -C {params.work:q}/results --exclude=data --exclude=raw .) > {log:q} 2>&1"
