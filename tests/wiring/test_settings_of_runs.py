@@ -42,7 +42,7 @@ def trained(
     images: PreparedDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[[RunConfig], Mapping[str, list[Any]]]:
     """A function that trains a run and returns the weights of its encoder."""
-    monkeypatch.setattr("care_bench.training.pretrain.load", lambda name, root: images)
+    monkeypatch.setattr("care_bench.training.pretrain.load", lambda *_: images)
     number = iter(range(10**6))
 
     def weights(config: RunConfig) -> Mapping[str, list[Any]]:
@@ -108,7 +108,7 @@ def test_seed_and_data_set_decide_the_initial_weights(run: Make, images: Prepare
 def test_every_setting_of_the_evaluation_changes_the_records(
     run: Make, images: PreparedDataset, trained: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("care_bench.evaluation.run.load", lambda name, root: images)
+    monkeypatch.setattr("care_bench.evaluation.run.load", lambda *_: images)
     probes = ("paper-small-v1", "released-small-v1")
     for probe in probes:
         monkeypatch.setitem(RECIPES, probe, dataclasses.replace(RECIPES[probe], epochs=2))
