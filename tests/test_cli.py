@@ -24,20 +24,9 @@ from care_bench.data import prepare
 from tests.commands import run_care_bench
 from tests.forks import Ended
 from tests.sample_records import make_record, write_runs
+from tests.tiny_profile import PROFILE
 
 ROOT = Path(__file__).parents[1]
-PROFILE: dict[str, Any] = {
-    "profile": "tiny",
-    "seeds": [0],
-    "steps": 2,
-    "datasets": {
-        "proteins": {
-            "preset": "proteins",
-            "encoder": {"backbone": {"name": "deepset", "width": 4}},
-            "methods": {"simclr": {"name": "simclr"}},
-        }
-    },
-}
 RUN = "proteins/simclr/seed0"
 
 

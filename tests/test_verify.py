@@ -9,19 +9,7 @@ import yaml
 
 from care_bench.data import load, prepare
 from tests.commands import run_care_bench
-
-PROFILE = {
-    "profile": "tiny",
-    "seeds": [0],
-    "steps": 2,
-    "datasets": {
-        "proteins": {
-            "preset": "proteins",
-            "encoder": {"backbone": {"name": "deepset", "width": 4}},
-            "methods": {"simclr": {"name": "simclr"}},
-        }
-    },
-}
+from tests.tiny_profile import PROFILE
 
 
 @pytest.fixture(scope="module")

@@ -71,29 +71,6 @@ def test_a_collection_and_its_pin_keep_them(tmp_path: Path, profile: Profile, ma
     assert not (folder / NAME).exists()
 
 
-def test_a_changed_byte_is_named(tmp_path: Path, profile: Profile, made: tuple[Path, list[Path]]) -> None:
-    runs, files = made
-    collect_profile(profile, runs, tmp_path / "results/collected/small", illustrations=files)
-    kept = pin(tmp_path / "results", "kept", "small")
-    content = bytearray((kept / NAME).read_bytes())
-    content[len(content) // 2] ^= 1
-    (kept / NAME).write_bytes(content)
-    ended = run_care_bench("verify", tmp_path / "results")
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert f"changed {kept / NAME}" in ended.stderr
-    with pytest.raises(CareBenchError, match=r"changed .*illustrations.jsonl"):
-        read_pin(kept)
-    (kept / NAME).unlink()
-    assert f"missing {kept / NAME}" in run_care_bench("verify", tmp_path / "results").stderr
-
-
-def test_a_collection_of_files_of_records_holds_none(tmp_path: Path, made: tuple[Path, list[Path]]) -> None:
-    _, files = made
-    ended = run_care_bench("collect", "--out", tmp_path / "out", "--illustrations", files[0], "some.jsonl")
-    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
-    assert "--illustrations is for the runs of a profile; expected --profile and --runs beside it" in ended.stderr
-
-
 @pytest.mark.parametrize(
     ("changes", "of_run", "expected"),
     [

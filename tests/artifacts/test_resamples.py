@@ -18,7 +18,6 @@ from care_bench.artifacts.resamples import read_resamples
 from care_bench.config import Profile, parse_profile
 from care_bench.errors import CareBenchError
 from tests.artifacts.profile_runs import measured, write_evaluated
-from tests.commands import run_care_bench
 from tests.resampled import resampled, resamples
 from tests.sample_records import ROOT, make_record
 
@@ -61,26 +60,6 @@ def test_a_collection_and_its_pin_keep_them(tmp_path: Path, profile: Profile, ma
     collect_profile(profile, runs, folder)
     assert read_collection(folder).resamples == ()
     assert not (folder / NAME).exists()
-
-
-def test_a_changed_byte_is_named(tmp_path: Path, profile: Profile, made: tuple[Path, list[Path]]) -> None:
-    runs, files = made
-    collect_profile(profile, runs, tmp_path / "results/collected/small", resamples=files)
-    kept = pin(tmp_path / "results", "kept", "small")
-    content = bytearray((kept / NAME).read_bytes())
-    content[len(content) // 2] ^= 1
-    (kept / NAME).write_bytes(content)
-    ended = run_care_bench("verify", tmp_path / "results")
-    assert (ended.returncode, ended.stdout) == (2, "")
-    assert f"changed {kept / NAME}" in ended.stderr
-    (kept / NAME).unlink()
-    assert f"missing {kept / NAME}" in run_care_bench("verify", tmp_path / "results").stderr
-
-
-def test_a_collection_of_files_of_records_holds_none(tmp_path: Path, made: tuple[Path, list[Path]]) -> None:
-    ended = run_care_bench("collect", "--out", tmp_path / "out", "--resamples", made[1][0], "some.jsonl")
-    assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
-    assert "--resamples is for the runs of a profile; expected --profile and --runs beside it" in ended.stderr
 
 
 @pytest.mark.parametrize(

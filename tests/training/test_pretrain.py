@@ -62,7 +62,7 @@ def test_some_samples_are_a_smaller_training_split(
     whole = load("digits", data)
     rows = [place * len(whole.train) // 100 for place in range(100)]
     smaller = dataclasses.replace(whole, train=Split(whole.train.inputs[rows], {}))
-    monkeypatch.setattr("care_bench.training.pretrain.load", lambda name, root: smaller)
+    monkeypatch.setattr("care_bench.training.pretrain.load", lambda *_: smaller)
     same = pretrain(tiny(), data, tmp_path / "same")
     first, second = (load_file(folder.encoder) for folder in (few, same))
     assert all(torch.equal(first[name], second[name]) for name in second)

@@ -69,7 +69,7 @@ def test_records_do_not_depend_on_the_batch_size(
     """The whole way from the weights of a run to its records."""
     many = replace(images, train=_twice(images.train), test=_twice(images.test))
     for module in ("training.pretrain", "evaluation.run"):
-        monkeypatch.setattr(f"care_bench.{module}.load", lambda name, root: many)
+        monkeypatch.setattr(f"care_bench.{module}.load", lambda *_: many)
     quick = ("knn-v1", "wahba-v1", "cosine-v1", "retrieval-v1")
     monkeypatch.setattr("care_bench.evaluation.run.PROTOCOLS", {name: PROTOCOLS[name] for name in quick})
     folder = pretrain(run({"name": "simclr"}), tmp_path, tmp_path / "run")

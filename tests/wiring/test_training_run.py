@@ -76,7 +76,7 @@ def test_a_run_is_a_plain_loop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     config = run(method(*CASES[case]))
-    monkeypatch.setattr("care_bench.training.pretrain.load", lambda name, root: images)
+    monkeypatch.setattr("care_bench.training.pretrain.load", lambda *_: images)
     folder = pretrain(config, tmp_path, tmp_path / "run")
     lines = [json.loads(line) for line in folder.log.read_text().splitlines()]
 
