@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 import care_bench
+from tests.forked_python import serve_python
 
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = (
@@ -35,6 +36,13 @@ def _same_everywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (Path(care_bench.__file__).parents[1], ROOT))))
         patch.setenv("OMP_NUM_THREADS", "1")
         yield
+
+
+@pytest.fixture(scope="session")
+def forked_python() -> Iterator[Path]:
+    """A program ``python`` that starts at once."""
+    with serve_python() as program:
+        yield program
 
 
 @pytest.fixture(scope="session")

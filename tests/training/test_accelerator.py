@@ -6,14 +6,13 @@ The work runs in a separate process on a pretended device, which stays registere
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.forks import run_forked
 from tests.trained import TRAINED
 
 from .conftest import ROOT, Make
@@ -53,8 +52,7 @@ def found(
     folder = tmp_path_factory.mktemp("pretended")
     configs, out = folder / "runs.json", folder / "found.json"
     configs.write_text(json.dumps({name: run.model_dump(mode="json") for name, run in runs.items()}))
-    command = [sys.executable, "-m", "tests.training.on_pretended_device", str(data), str(configs), str(out)]
-    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    ended = run_forked("tests.training.on_pretended_device", data, configs, out, cwd=ROOT)
     assert ended.returncode == 0, ended.stderr
     return json.loads(out.read_text())
 
