@@ -20,6 +20,7 @@ from care_bench.files import locked, sha256_file
 from care_bench.jobs import _output_to, evaluate_runs, pretrain_runs
 from care_bench.runs.folder import RunFolder
 from care_bench.training.interrupts import RunInterruptedError
+from tests.forks import fork_server
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = EvaluationConfig(augmentations=2, classifier_seeds=1, samples=32)
@@ -216,16 +217,16 @@ def test_a_run_that_another_process_works_on_is_waited_for_and_found_finished(jo
     log = job.logs / f"{job.configs[0].id}.pretrain.log"
     job.pretrained.unlink()
     waiting = f"waiting for process {os.getpid()} ("
-    code = "import sys; from pathlib import Path; from care_bench.jobs import pretrain_runs\n"
-    code += "pretrain_runs(*map(Path, sys.argv[1:]))"
-    arguments = [str(path) for path in (job.file, job.runs, job.data, job.logs, job.pretrained)]
+    places = (job.file, job.runs, job.data, job.logs, job.pretrained)
+    other = fork_server().Process(target=pretrain_runs, args=places)
     with locked(held):
-        other = subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL)
+        other.start()
         while waiting not in log.read_text():
-            assert other.poll() is None
+            assert other.is_alive()
             time.sleep(0.05)
         assert not job.pretrained.exists()
-    assert other.wait(120) == 0
+    other.join(120)
+    assert other.exitcode == 0
     assert waiting in log.read_text()
     assert [path.stat().st_mtime_ns for path in job.runs.rglob("encoder.safetensors")] == before
 
