@@ -17,6 +17,8 @@ from tests.data.large_formats import AMINO, Atom, alphas, helix, mmcif, write_te
 from tests.data.large_formats import pdb as pdb_format
 from tests.forks import Ended
 
+pytestmark = pytest.mark.usefixtures("read_in_threads")
+
 
 def sequence(seed: int, residues: int) -> list[str]:
     return np.random.default_rng(seed).choice(AMINO, residues).tolist()
