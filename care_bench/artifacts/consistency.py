@@ -3,9 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
+from operator import attrgetter
 
-from care_bench.artifacts.record import Record
+from care_bench.artifacts.record import Identity, Record
 from care_bench.errors import CareBenchError
+
+ONE_PER = (
+    ("version", "protocol", "protocol", "protocol_version"),
+    ("number of samples", "protocol", "protocol", "samples"),
+    ("content", "data set", "dataset", "data_sha256"),
+    ("evaluation", "data set", "dataset", "evaluation"),
+    ("unit", "metric", "metric", "unit"),
+    ("direction", "metric", "metric", "higher_is_better"),
+)
+"""What there is one of, for every protocol, data set or metric, and the keys of both."""
 
 
 def check(records: Sequence[Record], where: str) -> None:
@@ -18,17 +29,24 @@ def check(records: Sequence[Record], where: str) -> None:
     """
     if not records:
         raise CareBenchError(f"{where}: found no records to collect; expected files of records with at least one")
-    _one_per("outcome of one measurement", records, lambda r: r.identity, lambda r: r.id, where)
-    _one_per("profile", records, lambda r: "one collection", lambda r: r.profile, where)
-    _one_per("version", records, lambda r: f"protocol {r.protocol}", lambda r: r.protocol_version, where)
-    _one_per("number of samples", records, lambda r: f"protocol {r.protocol}", lambda r: r.samples or "all", where)
-    _one_per("content", records, lambda r: f"data set {r.dataset}", lambda r: r.data_sha256, where)
-    _one_per("evaluation", records, lambda r: f"data set {r.dataset}", lambda r: r.evaluation, where)
-    _one_per("unit", records, lambda r: f"metric {r.metric}", lambda r: r.unit, where)
-    _one_per("direction", records, lambda r: f"metric {r.metric}", lambda r: r.higher_is_better, where)
+    if len(set(map(attrgetter(*Identity._fields), records))) < len(records):
+        _refuse_two("outcome of one measurement", records, lambda r: r.identity, lambda r: r.id, where)
+    _refuse_two("profile", records, lambda r: "one collection", lambda r: r.profile, where)
+    for what, kind, key, value in ONE_PER:
+        found = set(map(attrgetter(key, value), records))
+        if len({name for name, _ in found}) < len(found):
+            _refuse_two(what, records, _named(kind, key), _shown(value), where)
 
 
-def _one_per(
+def _named(kind: str, key: str) -> Callable[[Record], str]:
+    return lambda record: f"{kind} {getattr(record, key)}"
+
+
+def _shown(key: str) -> Callable[[Record], Hashable]:
+    return lambda record: "all" if getattr(record, key) is None else getattr(record, key)
+
+
+def _refuse_two(
     what: str,
     records: Sequence[Record],
     group: Callable[[Record], Hashable],

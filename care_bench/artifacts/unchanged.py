@@ -39,12 +39,12 @@ def unchanged(columns: Mapping[str, Sequence[Any]]) -> list[Record] | None:
     if any(f"r{digest[:10]}" != name for digest, name in zip(digests, columns["id"], strict=True)):
         return None
     parts = {**columns, "environment": environments, "values": values}
-    rows = zip(*(parts[name] for name in names), strict=True)
-    every = set(names)
+    keys: dict[str, Any] = dict.fromkeys(Record.model_fields)
+    some, rows = Record.model_construct(**keys), zip(*(parts[name] for name in keys), strict=True)
     collecting = gc.isenabled()
     gc.disable()  # it would look through all records again and again while they are made
     try:
-        records = [Record.model_construct(every, **dict(zip(names, row, strict=True))) for row in rows]
+        records = [some.model_copy(update=dict(zip(keys, row, strict=True))) for row in rows]
     finally:
         if collecting:
             gc.enable()
