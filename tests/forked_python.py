@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NoReturn
 
-from tests.forks import become, fork_server
+from tests.forks import become, start_fork
 
 CLIENT = """#!{python} -ISE
 import json, os, socket, sys
@@ -43,8 +43,7 @@ def serve_python() -> Iterator[Path]:
         listening.listen()
         program.write_text(CLIENT.format(python=sys.executable, address=address))
         program.chmod(0o755)
-        server = fork_server().Process(target=_serve, args=(listening, str(program)))
-        server.start()
+        server = start_fork(_serve, listening, str(program))
         yield program
         server.terminate()
         server.join()

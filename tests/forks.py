@@ -11,7 +11,8 @@ import os
 import runpy
 import sys
 import tempfile
-from multiprocessing.context import ForkServerContext
+from collections.abc import Callable
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -26,11 +27,20 @@ class Ended(NamedTuple):
     stderr: str
 
 
-def fork_server() -> ForkServerContext:
-    """Return the context whose processes are forks with PRELOADED imported."""
+def start_fork(work: Callable[..., object], *arguments: object) -> ForkServerProcess:
+    """Start a function in a process that has imported PRELOADED, with the environment of this one."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
-    return context
+    process = context.Process(target=_begin, args=(dict(os.environ), work, arguments))
+    process.start()
+    return process
+
+
+def _begin(environment: dict[str, str], work: Callable[..., object], arguments: tuple[object, ...]) -> None:
+    gc.freeze()  # what is imported already is not searched for garbage
+    os.environ.clear()
+    os.environ.update(environment)
+    work(*arguments)
 
 
 def run_forked(
@@ -43,10 +53,7 @@ def run_forked(
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*map(str, path), os.environ["PYTHONPATH"]])}
     with tempfile.TemporaryDirectory() as folder:
         streams = (Path(folder) / "stdout", Path(folder) / "stderr")
-        process = fork_server().Process(
-            target=_run, args=(module, list(map(str, arguments)), cwd, environment, streams, python)
-        )
-        process.start()
+        process = start_fork(_run, module, list(map(str, arguments)), cwd, environment, streams, python)
         process.join()
         assert process.exitcode is not None
         return Ended(process.exitcode, *(stream.read_text() for stream in streams))
@@ -69,7 +76,6 @@ def _run(
 
 def become(module: str, arguments: list[str], cwd: Path, environment: dict[str, str]) -> None:
     """Become ``python -m module`` in this process, which is a fork."""
-    gc.freeze()  # what is imported already is not searched for garbage
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(cwd)

@@ -20,7 +20,7 @@ from care_bench.files import locked, sha256_file
 from care_bench.jobs import _output_to, evaluate_runs, pretrain_runs
 from care_bench.runs.folder import RunFolder
 from care_bench.training.interrupts import RunInterruptedError
-from tests.forks import fork_server
+from tests.forks import start_fork
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = EvaluationConfig(augmentations=2, classifier_seeds=1, samples=32)
@@ -218,9 +218,8 @@ def test_a_run_that_another_process_works_on_is_waited_for_and_found_finished(jo
     job.pretrained.unlink()
     waiting = f"waiting for process {os.getpid()} ("
     places = (job.file, job.runs, job.data, job.logs, job.pretrained)
-    other = fork_server().Process(target=pretrain_runs, args=places)
     with locked(held):
-        other.start()
+        other = start_fork(pretrain_runs, *places)
         while waiting not in log.read_text():
             assert other.is_alive()
             time.sleep(0.05)
