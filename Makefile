@@ -12,7 +12,7 @@ PYTEST := $(THREADS_OFF) $(BIN)/python -m pytest -q
 help:
 	@echo "make reproduce  set up, run the default profile, write the report"
 	@echo "make test       set up, run the tests but for the long suites"
-	@echo "make test-all   set up, run all tests, the long suites too (markers mutation, faults, slurm)"
+	@echo "make test-all   set up, run all tests, the long suites too (markers mutation, faults, slurm, long)"
 	@echo "make theory     set up, check every statement of the theory; the next report has its table"
 	@echo "make setup      set up .venv with everything for development"
 	@echo "make lint       ruff, mypy --strict, snakefmt, snakemake --lint"
@@ -29,7 +29,7 @@ reproduce: $(VENV)/run.stamp
 
 test: $(VENV)/dev.stamp
 	@echo "test: running the tests but for the long suites"
-	@$(PYTEST) -n auto --dist loadfile -m "not mutation and not faults and not slurm" tests
+	@$(PYTEST) -n auto --dist loadfile -m "not mutation and not faults and not slurm and not long" tests
 
 test-all: $(VENV)/dev.stamp
 	@echo "test-all: running all tests"
