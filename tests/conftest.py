@@ -56,9 +56,15 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def pytest_configure() -> None:
+    """Search for no garbage while the tests are imported: there is none, and much to search."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Leave what is imported out of every search for garbage, until the end."""
+    """Leave what is imported out of every later search, until the end."""
     gc.freeze()
+    gc.enable()
 
 
 def pytest_sessionfinish() -> None:
