@@ -1,11 +1,12 @@
 """A program ``python`` that starts at once, for commands whose processes would each repeat slow imports.
 
-It sends its arguments, folder, environment and streams to a process that has imported PRELOADED, which forks for it. It
-is for commands that run to their end: a signal to it does not reach the fork.
+It sends its arguments, folder, environment and streams to a process that has made the slow imports and those of the
+package, which forks for it. It is for commands that run to their end: a signal to it does not reach the fork.
 """
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from typing import Any, NoReturn
 
 from tests.forks import become, start_fork
 
+PACKAGE = ("care_bench.cli", "care_bench.training.pretrain", "care_bench.evaluation.run", "care_bench.report.build")
 CLIENT = """#!{python} -ISE
 import json, os, socket, sys
 said = [word for word in sys.argv[1:3] if word != "-u"] + sys.argv[3:]
@@ -51,6 +53,8 @@ def serve_python() -> Iterator[Path]:
 
 def _serve(listening: socket.socket, program: str) -> None:
     """Fork for every caller."""
+    for name in PACKAGE:
+        importlib.import_module(name)
     sys.executable = program
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the forks
     while True:

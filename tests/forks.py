@@ -1,4 +1,4 @@
-"""Runs modules as ``python -m`` does, in forks of a process that has imported PRELOADED once.
+"""Runs modules as ``python -m`` does, in forks of a process that has made the slow imports of `preloaded.py` once.
 
 It imports nothing of the package under test, so that every fork does.
 """
@@ -16,8 +16,6 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import NamedTuple
 
-PRELOADED = ["snakemake.cli", "sklearn.linear_model", "lightning_fabric"]
-
 
 class Ended(NamedTuple):
     """What a command has left, with the names that a process has."""
@@ -28,9 +26,9 @@ class Ended(NamedTuple):
 
 
 def start_fork(work: Callable[..., object], *arguments: object) -> ForkServerProcess:
-    """Start a function in a process that has imported PRELOADED, with the environment of this one."""
+    """Start a function in a process that has made the slow imports, with the environment of this one."""
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(PRELOADED)
+    context.set_forkserver_preload(["tests.preloaded"])
     process = context.Process(target=_begin, args=(dict(os.environ), work, arguments))
     process.start()
     return process
