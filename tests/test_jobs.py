@@ -16,6 +16,7 @@ import pytest
 from care_bench.artifacts import read_records
 from care_bench.config import EvaluationConfig, Profile, RunConfig, parse_profile
 from care_bench.errors import CareBenchError
+from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.files import locked, sha256_file
 from care_bench.jobs import _output_to, evaluate_runs, pretrain_runs
 from care_bench.runs.folder import RunFolder
@@ -41,6 +42,12 @@ PROFILE: dict[str, Any] = {
         }
     },
 }
+
+
+@pytest.fixture(autouse=True)
+def _one_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure under one protocol only: which one decides nothing here."""
+    monkeypatch.setattr("care_bench.evaluation.run.PROTOCOLS", {"wahba-v1": PROTOCOLS["wahba-v1"]})
 
 
 class Job:
