@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 import care_bench
+from tests.forked_python import serve_python
 
 ROOT = Path(__file__).parents[1]
 LEFT_OUT = (
@@ -38,6 +39,13 @@ def _same_everywhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
 
 
 @pytest.fixture(scope="session")
+def forked_python() -> Iterator[Path]:
+    """A program ``python`` that starts at once."""
+    with serve_python() as program:
+        yield program
+
+
+@pytest.fixture(scope="session")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the prepared digits and proteins, which no test changes."""
     from care_bench.data import prepare  # imports torch
@@ -48,9 +56,16 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return root
 
 
+def pytest_configure() -> None:
+    """Search for no garbage while the tests are imported: there is none, and much to search."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
-    """Leave what is imported out of every search for garbage, until the end."""
+    """Leave what is imported out of every later search, until the end, and search more rarely than by default."""
     gc.freeze()
+    gc.set_threshold(10_000)
+    gc.enable()
 
 
 def pytest_sessionfinish() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -22,7 +21,7 @@ from care_bench.artifacts.collecting import collect
 from care_bench.artifacts.collection import read_collection
 from care_bench.data import prepare
 from tests.commands import run_care_bench
-from tests.forks import Ended
+from tests.forks import Ended, run_forked
 from tests.sample_records import make_record, write_runs
 from tests.tiny_profile import PROFILE
 
@@ -180,13 +179,11 @@ def test_a_full_results_folder_is_named_and_nothing_is_half_written(
     run: Path, profile: Path, data: Path, tmp_path: Path
 ) -> None:
     """A limit on the size of files stands for a full disk: writes beyond it fail in the same way."""
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
-
+    code = "import resource, runpy; resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))\n"
+    (tmp_path / "limited.py").write_text(code + "runpy.run_module('care_bench', run_name='__main__', alter_sys=True)")
     out = tmp_path / "out"
     arguments = ("pretrain", str(profile), "--run", RUN, "--data", str(data), "--out", str(out))
-    line = fails(*arguments, run=run_apart, preexec_fn=limit)
+    line = fails("limited", *arguments, run=run_forked, cwd=tmp_path)
     assert f"cannot write {out}/encoder.safetensors" in line
     assert {path.name for path in out.iterdir() if path.is_file()} == {"config.json"}
     # With enough space, the same command succeeds.
@@ -272,7 +269,7 @@ def test_the_variables_of_a_launcher_are_ignored(
     for name, value in left_over.items():
         monkeypatch.setenv(name, value)
     out = tmp_path / "run"
-    ended = run_apart("pretrain", str(profile), "--run", RUN, "--data", str(data), "--out", str(out))
+    ended = run_forked("care_bench", "pretrain", profile, "--run", RUN, "--data", data, "--out", out, cwd=tmp_path)
     assert ended.returncode == 0, ended.stderr
     assert (out / "encoder.safetensors").read_bytes() == (run / "encoder.safetensors").read_bytes()
     settings = tmp_path / "evaluation.json"

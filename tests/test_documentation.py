@@ -68,10 +68,3 @@ def test_the_example_in_the_readme_runs() -> None:
 def test_every_page_is_linked_from_the_readme() -> None:
     linked = set(re.findall(r"\]\((docs/[^)]+)\)", README))
     assert {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= linked
-
-
-def test_the_picture_in_the_readme_is_drawn_from_the_pin(tmp_path: Path) -> None:
-    from care_bench.report.figures.write import plot_figure
-
-    plot_figure(ROOT / "results", "pinned/cpu-v1", "accuracy", tmp_path / "accuracy.svg")
-    assert (tmp_path / "accuracy.svg").read_bytes() == (ROOT / "docs" / "accuracy.svg").read_bytes()

@@ -10,6 +10,7 @@ import pytest
 from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.config.presets import load_preset
 from care_bench.data import DATASETS, load, prepare
+from care_bench.data.preparing import conversion
 from care_bench.evaluation.run import evaluate
 from care_bench.training.pretrain import pretrain
 from tests.data import formats
@@ -41,6 +42,7 @@ def test_every_data_set_is_tested_here() -> None:
 def test_from_files_to_records(dataset: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     if dataset in formats.ALL:
         formats.written_set(monkeypatch, dataset, tmp_path / "raw")
+    monkeypatch.setattr(conversion, "worker_count", lambda: 1)
     store = tmp_path / "store"
     prepare(dataset, store, tmp_path / "raw")
     assert [path.name for path in store.iterdir()] == [dataset], "no workspace is left"

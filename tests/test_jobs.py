@@ -16,10 +16,12 @@ import pytest
 from care_bench.artifacts import read_records
 from care_bench.config import EvaluationConfig, Profile, RunConfig, parse_profile
 from care_bench.errors import CareBenchError
+from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.files import locked, sha256_file
 from care_bench.jobs import _output_to, evaluate_runs, pretrain_runs
 from care_bench.runs.folder import RunFolder
 from care_bench.training.interrupts import RunInterruptedError
+from tests.forks import start_fork
 
 ROOT = Path(__file__).parents[1]
 SETTINGS = EvaluationConfig(augmentations=2, classifier_seeds=1, samples=32)
@@ -40,6 +42,12 @@ PROFILE: dict[str, Any] = {
         }
     },
 }
+
+
+@pytest.fixture(autouse=True)
+def _one_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure under one protocol only: which one decides nothing here."""
+    monkeypatch.setattr("care_bench.evaluation.run.PROTOCOLS", {"wahba-v1": PROTOCOLS["wahba-v1"]})
 
 
 class Job:
@@ -216,16 +224,15 @@ def test_a_run_that_another_process_works_on_is_waited_for_and_found_finished(jo
     log = job.logs / f"{job.configs[0].id}.pretrain.log"
     job.pretrained.unlink()
     waiting = f"waiting for process {os.getpid()} ("
-    code = "import sys; from pathlib import Path; from care_bench.jobs import pretrain_runs\n"
-    code += "pretrain_runs(*map(Path, sys.argv[1:]))"
-    arguments = [str(path) for path in (job.file, job.runs, job.data, job.logs, job.pretrained)]
+    places = (job.file, job.runs, job.data, job.logs, job.pretrained)
     with locked(held):
-        other = subprocess.Popen([sys.executable, "-c", code, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL)
+        other = start_fork(pretrain_runs, *places)
         while waiting not in log.read_text():
-            assert other.poll() is None
+            assert other.is_alive()
             time.sleep(0.05)
         assert not job.pretrained.exists()
-    assert other.wait(120) == 0
+    other.join(120)
+    assert other.exitcode == 0
     assert waiting in log.read_text()
     assert [path.stat().st_mtime_ns for path in job.runs.rglob("encoder.safetensors")] == before
 

@@ -1,4 +1,4 @@
-"""The verdicts in README.md are those that the rules give for the pinned records, whose rules are those in results/."""
+"""What README.md says of the pinned records: the verdicts that the rules in results/ give for them, and the picture."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from care_bench.artifacts.collection import Collection
 from care_bench.artifacts.pin import read_pin
 from care_bench.config.claims import claims_in, read_claims
 from care_bench.evidence.ledger import Verdict, decide
+from care_bench.report.figures import plots_of
+from care_bench.report.figures.write import write_plot
 
 ROOT = Path(__file__).parents[1]
 PIN = "cpu-v1"
@@ -48,3 +50,8 @@ def test_every_verdict_rests_on_the_eight_seeds(verdicts: dict[str, Verdict], pi
     for one in verdicts.values():
         assert one.seeds == tuple(range(10, 18)), one.claim
         assert set(one.records) <= ids
+
+
+def test_the_picture_is_drawn_from_the_pin(pinned: Collection, tmp_path: Path) -> None:
+    write_plot(plots_of(pinned)["accuracy"], tmp_path / "accuracy.svg")
+    assert (tmp_path / "accuracy.svg").read_bytes() == (ROOT / "docs" / "accuracy.svg").read_bytes()

@@ -56,10 +56,10 @@ def test_the_settings_import_no_torch_and_the_package_offers_every_name() -> Non
     code = (
         "import sys, care_bench.augmentations.distribution\n"
         "assert not {'torch', 'numpy', 'torchvision'} & set(sys.modules)\n"
-        "from care_bench.augmentations import *\n"
-        "assert ImageAugmentation.__name__ == 'ImageAugmentation' and 'torch' in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
-    assert all(hasattr(care_bench.augmentations, name) for name in care_bench.augmentations.__all__)
+    found: dict[str, object] = {}
+    exec("from care_bench.augmentations import *", found)
+    assert set(care_bench.augmentations.__all__) <= set(found)
     with pytest.raises(AttributeError, match=r"module 'care_bench.augmentations' has no attribute 'Rotation'"):
         _ = care_bench.augmentations.Rotation

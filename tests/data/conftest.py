@@ -1,11 +1,17 @@
+"""Small data sets, and readers of files that need no processes of their own."""
+
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from care_bench.data import DATASETS, Built, DatasetInfo, Raw, SplitArrays, prepare
+from care_bench.data.preparing import conversion
 
 RAW = Raw(Path("raw"), Path("workspace"))
 TINY_FILES = {
@@ -22,6 +28,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("digits", "tinted_digits", "proteins"):
         prepare(name, root)
     return root
+
+
+@pytest.fixture
+def read_in_threads(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Read files in threads: processes are tested in `test_conversion.py`, and with every data set at the end."""
+
+    @contextmanager
+    def pool(workers: int) -> Iterator[ThreadPoolExecutor]:
+        with ThreadPoolExecutor(workers) as found:
+            yield found
+
+    monkeypatch.setattr(conversion, "_pool", pool)
 
 
 def build_tiny(raw: Raw) -> Built:

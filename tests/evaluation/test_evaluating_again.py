@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from care_bench.artifacts import read_records
 from care_bench.artifacts.evaluated import read_evaluated
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.measurement import Measurement, Metric, Protocol
+from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.run import evaluate, evaluate_unless_current
 from care_bench.files import sha256_file
 from care_bench.runs.folder import RunFolder
@@ -21,6 +23,15 @@ from tests.evaluation.conftest import SETTINGS
 
 ROOT = Path(__file__).parents[2]
 FEW = SETTINGS.model_copy(update={"samples": 64})
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _two_protocols() -> Iterator[None]:
+    """Measure under two protocols only: which ones decides nothing here."""
+    few = {name: PROTOCOLS[name] for name in ("wahba-v1", "knn-v1")}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("care_bench.evaluation.run.PROTOCOLS", few)
+        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import json
+import multiprocessing
 import os
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.forks import start_fork
 
 ROOT = Path(__file__).parents[2]
 HELD, LINE, TRACEBACK, SILENT = "held", "one line", "traceback", "silent"
@@ -44,17 +45,18 @@ class Command:
         return self.code == 2 and lines == self.stderr.splitlines()[-1:] and "Traceback" not in self.stderr
 
 
+def _serve(pipe: Connection) -> None:
+    from tests.faults.server import main  # in the fork alone: it makes a folder, and imports all of the package
+
+    main(pipe)
+
+
 class Server:
     """Starts commands as forks of one warm process."""
 
     def __init__(self) -> None:
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "tests.faults.server"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-        )
+        self._pipe, other = multiprocessing.Pipe()
+        self._process = start_fork(_serve, other)
 
     def run(
         self,
@@ -79,13 +81,12 @@ class Server:
         return self._ask({"wait": command.pid, "patience": patience})
 
     def close(self) -> None:
-        self._process.communicate()
+        self._pipe.send(None)
+        self._process.join()
 
     def _ask(self, request: dict[str, Any]) -> Command:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        print(json.dumps(request), file=self._process.stdin, flush=True)
-        return Command(**json.loads(self._process.stdout.readline()))
+        self._pipe.send(request)
+        return Command(**self._pipe.recv())
 
 
 @pytest.fixture(scope="session")
@@ -93,6 +94,16 @@ def server() -> Iterator[Server]:
     running = Server()
     yield running
     running.close()
+
+
+@pytest.fixture(scope="session")
+def sample(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything that commands read: data, a run, its records, their collection and their pin."""
+    from tests.faults.samples import make
+
+    folder = tmp_path_factory.mktemp("sample")
+    make(server, folder)
+    return folder
 
 
 class Outcomes:

@@ -1,6 +1,6 @@
 """Runs commands of care_bench as forks of a process that has made the slow imports once, and disturbs them.
 
-It reads lines of JSON and answers each with a line. A request starts a command, or waits for one that was started:
+It answers every request until it gets None. A request starts a command, or waits for one that was started:
 
     {"arguments": [...], "folder": ..., "kill_at": n, "stop_at": n, "allow": [...], "patience": seconds}
     {"wait": pid, "patience": seconds}
@@ -13,13 +13,13 @@ from __future__ import annotations
 
 import gc
 import itertools
-import json
 import os
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
@@ -47,15 +47,14 @@ WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 FOLDER = Path(tempfile.mkdtemp(prefix="care-bench-faults-"))
 
 
-def main() -> None:
+def main(pipe: Connection) -> None:
     pd.DataFrame({"a": ["b"]}).to_parquet(FOLDER / "warm.parquet")
     code_version()
     list(PROTOCOLS.values()), list(DATASETS)
     gc.freeze()  # a fork does not search what is imported already
-    for line in sys.stdin:
-        request = json.loads(line)
+    while (request := pipe.recv()) is not None:
         pid = request.get("wait") or start(request)
-        print(json.dumps(state(pid, request["patience"])), flush=True)
+        pipe.send(state(pid, request["patience"]))
 
 
 def start(request: dict[str, Any]) -> int:
@@ -180,7 +179,3 @@ def _half(pwrite: Callable[..., int], dies: Callable[[], bool], operation: Calla
         return pwrite(descriptor, content, offset)
 
     return write
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import HELD, LINE, SILENT, TRACEBACK, Command, Counting, Server
-from tests.faults.samples import METHODS, collect, make, ok, write_profile
+from tests.faults.samples import collect, make, ok
 from tests.faults.test_killed_commands import tree
 
 RUN = "results/runs/faults/digits/care/seed0"
@@ -59,12 +59,10 @@ PAIRS: dict[str, tuple[tuple[str | Path, ...], tuple[str | Path, ...], tuple[str
 
 
 @pytest.fixture(scope="module")
-def sample(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Everything that the commands read, for two profiles of the same run."""
-    folder = tmp_path_factory.mktemp("sample")
-    make(server, folder)
+def both(server: Server, sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample with a second profile of the same run."""
+    folder = Path(shutil.copytree(sample, tmp_path_factory.mktemp("both") / "sample"))
     make(server, folder, "other")
-    write_profile(folder, care=METHODS["care"])
     return folder
 
 
@@ -94,9 +92,12 @@ QUICK = [("collect and pin", 12)]
 @pytest.mark.parametrize(
     ("pair", "every"), [*QUICK, *(pytest.param(pair, 1, marks=pytest.mark.faults) for pair in PAIRS)]
 )
-def test_interleaved(pair: str, every: int, sample: Path, server: Server, counting: Counting, tmp_path: Path) -> None:
+def test_interleaved(
+    pair: str, every: int, server: Server, counting: Counting, request: pytest.FixtureRequest, tmp_path: Path
+) -> None:
     """``every``: stop the first command at each, or at every so many-th of its file operations."""
     first, second, folders = PAIRS[pair]
+    sample = request.getfixturevalue("both" if "other" in repr(PAIRS[pair]) else "sample")
     allowed = outcomes_alone(pair, sample, tmp_path / "alone", server)
     place = tmp_path / "both"
     with counting("interleaved commands") as outcomes:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import HELD, SILENT, TRACEBACK, Counting, Server, files
-from tests.faults.samples import collect, make, ok
+from tests.faults.samples import collect, ok
 
 RUN = "results/runs/faults/digits/care/seed0"
 COMMANDS: dict[str, tuple[str | Path, ...]] = {
@@ -27,13 +27,6 @@ BEFORE = {
     "report": ("results/report",),
 }
 """What has to go so that the command makes it for the first time."""
-
-
-@pytest.fixture(scope="module")
-def sample(server: Server, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("sample")
-    make(server, folder)
-    return folder
 
 
 def tree(folder: Path) -> dict[str, object]:

@@ -13,6 +13,7 @@ from torch.nn import functional
 from torchvision import models
 
 from tests.imported.foreign import (
+    FEATURES,
     GREY,
     RESNET,
     loaded,
@@ -27,11 +28,11 @@ from tests.imported.foreign import (
 
 
 class SimCLR(nn.Module):
-    """As lightly's examples build it: a sequence of torchvision's children, and a head."""
+    """As lightly's examples build it: a sequence of a ResNet's children, and a head."""
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
-        self.backbone = nn.Sequential(*list(models.resnet18(weights=None).children())[:-1])
+        self.backbone = nn.Sequential(*list(timm.create_model("test_resnet").children())[:-1])
         self.projection_head = head
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -41,9 +42,9 @@ class SimCLR(nn.Module):
 
 
 HEADS = {
-    "simclr": lambda: SimCLRProjectionHead(512, 64, 16),
-    "moco": lambda: MoCoProjectionHead(512, 64, 16),
-    "byol": lambda: BYOLProjectionHead(512, 64, 16),
+    "simclr": lambda: SimCLRProjectionHead(FEATURES, 64, 16),
+    "moco": lambda: MoCoProjectionHead(FEATURES, 64, 16),
+    "byol": lambda: BYOLProjectionHead(FEATURES, 64, 16),
 }
 
 
@@ -53,11 +54,11 @@ def test_lightly_s_models(tmp_path: Path, head: str) -> None:
     model = SimCLR(HEADS[head]())
     model.train()(torch.randn(8, 3, 32, 32))
     model.eval()
-    found = loaded(encoder="torchvision:resnet18", weights=saved(tmp_path / "lightly.pt", model.state_dict()))
+    found = loaded(encoder=RESNET, weights=saved(tmp_path / "lightly.pt", model.state_dict()))
     assert found.provenance["naming"] == "by place among the layers"
     images = pixels()
     with torch.no_grad():
-        features, projected = model(normalised(images))
+        features, projected = model(seen(images))
     rows = passed(found, images)
     assert torch.equal(rows["pooled"], features)
     assert torch.allclose(rows["projector"], functional.normalize(projected, dim=1), atol=1e-7)

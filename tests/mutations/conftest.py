@@ -21,7 +21,7 @@ SLOW_IMPORTS = (
 OPTIONS = (
     *("-c", str(ROOT / "pyproject.toml"), "--rootdir", str(ROOT), "-o", f"pythonpath={ROOT}"),
     *("-p", "no:cacheprovider", "-p", "no:xdist", "-p", "copy_first", "-q", "-x", "--tb=line", "--assert=plain"),
-    *("-m", "not mutation and not faults and not slurm"),
+    *("-m", "not mutation and not faults and not slurm and not long"),
 )
 COPY_FIRST = '''
 """Imports the copy before pytest puts the repository on the path."""

@@ -31,7 +31,8 @@ def example(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 
 def test_its_own_tests_pass_where_it_is_installed(installed: Path) -> None:
     source = installed.parent / "source"  # a separate folder, where the settings of this repository do not apply
-    ended = run_forked("pytest", "-q", "-p", "no:cacheprovider", "tests", cwd=source, path=(installed,))
+    options = ("-q", "-p", "no:cacheprovider", "--disable-plugin-autoload")
+    ended = run_forked("pytest", *options, "tests", cwd=source, path=(installed,))
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "5 passed" in ended.stdout
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
+
+import pytest
+
+from tests.forks import start_fork
 
 
 class Outcome(NamedTuple):
@@ -24,23 +26,28 @@ RunPytest = Callable[..., Outcome]
 
 @contextmanager
 def warm_pytest(path: Path | None = None, modules: Iterable[str] = ()) -> Iterator[RunPytest]:
-    """Start ``warm_pytest.py``, and yield a function that runs pytest in a folder.
+    """Start ``warm_pytest.py`` in a fork, and yield a function that runs pytest in a folder.
 
     Args:
         path: its PYTHONPATH.
         modules: what it imports once for all runs, besides what the theory checks need.
     """
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "GEOMSTATS_BACKEND": "numpy", "PYTHONPATH": str(path or "")}
-    command = [sys.executable, str(Path(__file__).with_name("warm_pytest.py")), *modules]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
-    ) as process:
-        assert process.stdin
-        assert process.stdout
-        requests, answers = process.stdin, process.stdout
+    pipe, other = Pipe()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GEOMSTATS_BACKEND", "numpy")
+        patch.setenv("PYTHONPATH", str(path or ""))
+        process = start_fork(_serve, other, tuple(modules))
 
-        def run(folder: Path, *arguments: str) -> Outcome:
-            print(json.dumps({"folder": str(folder), "arguments": arguments}), file=requests, flush=True)
-            return Outcome(**json.loads(answers.readline()))
+    def run(folder: Path, *arguments: str) -> Outcome:
+        pipe.send((str(folder), arguments))
+        return Outcome(*pipe.recv())
 
-        yield run
+    yield run
+    pipe.send(None)
+    process.join()
+
+
+def _serve(pipe: Connection, modules: tuple[str, ...]) -> None:
+    from tests.theory.warm_pytest import main  # in the fork alone: it imports geomstats
+
+    main(pipe, modules)

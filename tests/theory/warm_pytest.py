@@ -1,21 +1,21 @@
 """Run pytest many times with the slow imports made once: every run is a fork of this process.
 
-Its arguments name more modules to import first; the installed plugins of pytest are imported too. It reads lines of
-JSON, {"folder": ..., "arguments": [...]}, and answers each with a line {"code": ..., "output": ...}.
-The code under test is not imported here, so that each run imports it from its own folder.
+It imports more modules first, if it is told to, and the plugins of pytest that take part. It gets pairs of a folder and
+arguments, and answers each with an exit code and the output, until it gets None. The code under test is not imported
+here, so that each run imports it from its own folder.
 """
 
 from __future__ import annotations
 
 import gc
 import importlib
-import json
 import logging
 import os
 import sys
 import tempfile
 import warnings
 from importlib.metadata import entry_points
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import hypothesis
@@ -36,22 +36,24 @@ logging.disable(logging.NOTSET)
 PRELOADED = (geomstats.backend, hypothesis, pydantic, rich, scipy.optimize, scipy.stats, torch)
 
 
-def main() -> None:
-    for name in sys.argv[1:]:
+def main(pipe: Connection, modules: tuple[str, ...]) -> None:
+    """Answer until there is nothing more to do."""
+    sys.path[:0] = [folder for folder in os.environ["PYTHONPATH"].split(os.pathsep) if folder]
+    for name in modules:
         importlib.import_module(name)
     for plugin in entry_points(group="pytest11"):
         plugin.load()
     gc.freeze()  # a fork does not search what is imported already
-    for line in sys.stdin:
-        wanted = json.loads(line)
+    while (wanted := pipe.recv()) is not None:
+        folder, arguments = wanted
         with tempfile.TemporaryFile() as output:
             child = os.fork()
             if child == 0:
-                run(Path(wanted["folder"]), wanted["arguments"], output.fileno())
+                run(Path(folder), list(arguments), output.fileno())
             _, status = os.waitpid(child, 0)
             output.seek(0)
-            answer = {"code": os.waitstatus_to_exitcode(status), "output": output.read().decode()}
-        print(json.dumps(answer), flush=True)
+            answer = (os.waitstatus_to_exitcode(status), output.read().decode())
+        pipe.send(answer)
 
 
 def run(folder: Path, arguments: list[str], output: int) -> None:
@@ -67,7 +69,3 @@ def run(folder: Path, arguments: list[str], output: int) -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
-
-
-if __name__ == "__main__":
-    main()

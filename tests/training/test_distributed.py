@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,8 +19,9 @@ from care_bench.methods import View
 from care_bench.models import build_encoder
 from care_bench.training.distributed import Ranks, check_devices, current_rank, group_rows
 from care_bench.training.pretrain import make_views, pretrain
+from tests.forks import run_forked
 
-from .conftest import Make
+from .conftest import ROOT, Make
 
 SGD = {"name": "sgd", "learning_rate": 0.05, "momentum": 0.0, "weight_decay": 0.0}
 METHODS: dict[str, dict[str, Any]] = {
@@ -50,21 +48,21 @@ ODD = {"RANK": "x", "LOCAL_RANK": "", "WORLD_SIZE": "two", "MASTER_PORT": "?", "
 
 
 @pytest.fixture(scope="module")
-def pairs(tiny: Make, data: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """The folders of the runs of METHODS, pretrained at the same time with two ranks each."""
+def pairs(tiny: Make, data: Path, tmp_path_factory: pytest.TempPathFactory, forked_python: Path) -> dict[str, Path]:
+    """The folders of the runs of METHODS, pretrained with two ranks each."""
     root = tmp_path_factory.mktemp("pairs")
-    started = {}
     for name, method in METHODS.items():
         write_json(root / f"{name}.json", tiny(method, "proteins", optimizer=SGD, devices=2).model_dump(mode="json"))
         command = ["pretrain", f"{root / name}.json", "--data", str(data), "--out", str(root / name)]
-        command = [sys.executable, *LAUNCHERS[name], "-m", "care_bench", *command]
-        variables = {**os.environ, "TMPDIR": str(root)}  # torchrun leaves a folder in it
-        started[name] = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=variables)
-    for name, process in started.items():
-        errors = process.communicate(timeout=300)[1]
-        assert process.returncode == 0, errors
+        _, module, *arguments = [*LAUNCHERS[name], "-m", "care_bench", *command]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TMPDIR", str(root))  # torchrun leaves a folder in it
+            # The ranks of the package end with the process that has started them, so that none may stand between.
+            python = forked_python if LAUNCHERS[name] else None
+            ended = run_forked(module, *arguments, cwd=ROOT, python=python)
+        assert ended.returncode == 0, ended.stderr
         if not LAUNCHERS[name]:
-            noise = [line for line in errors.splitlines() if not line.startswith("proteins/tiny/seed0: step ")]
+            noise = [line for line in ended.stderr.splitlines() if not line.startswith("proteins/tiny/seed0: step ")]
             assert noise == []
     return {name: root / name for name in METHODS}
 

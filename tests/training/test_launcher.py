@@ -120,6 +120,7 @@ def test_a_killed_and_stopped_run_ends_in_the_same_bits(
     assert folder.log.read_bytes() == whole.log.read_bytes()
 
 
+@pytest.mark.long
 @pytest.mark.usefixtures("leftovers")
 def test_a_rank_that_cannot_start_says_why_once(
     config: RunConfig, data: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]

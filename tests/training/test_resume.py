@@ -7,8 +7,6 @@ import json
 import math
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,9 +22,10 @@ from care_bench.training import pretrain as module
 from care_bench.training.checkpoint import MAGIC
 from care_bench.training.interrupts import RunInterruptedError
 from care_bench.training.pretrain import pretrain
+from tests.forks import Ended, run_forked
 
 Make = Callable[..., RunConfig]
-Killed = Callable[[Path, Path, int, str], "subprocess.CompletedProcess[str]"]
+Killed = Callable[[Path, Path, int, str], Ended]
 Cut = Callable[[RunConfig, Path, int], RunFolder]
 
 
@@ -68,12 +67,12 @@ module.pretrain(read_run(Path(sys.argv[1]), None), Path(sys.argv[2]), Path(sys.a
 
 
 @pytest.fixture
-def killed(data: Path) -> Killed:
+def killed(data: Path, tmp_path: Path) -> Killed:
     """A function that trains a run in a separate process, which sends itself a signal after a step."""
+    (tmp_path / "killed.py").write_text(KILLED)
 
-    def train(config: Path, out: Path, step: int, name: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", KILLED, str(config), str(data), str(out), str(step), name]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
+    def train(config: Path, out: Path, step: int, name: str) -> Ended:
+        return run_forked("killed", config, data, out, step, name, cwd=tmp_path)
 
     return train
 

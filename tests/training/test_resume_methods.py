@@ -30,7 +30,11 @@ CASES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("case", CASES)
+COMBINED = ("byol-lars", "equimod-byol")
+"""Cases of which each part is in another case."""
+
+
+@pytest.mark.parametrize("case", [pytest.param(name, marks=[pytest.mark.long] * (name in COMBINED)) for name in CASES])
 def test_an_interrupted_run_ends_in_the_same_bits(
     case: str,
     tiny: Callable[..., RunConfig],

@@ -34,15 +34,18 @@ TINY: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Workflow:
-    """Runs snakemake on a profile in ``folder``."""
+    """Runs snakemake on a profile in ``folder``, with ``python`` for its jobs if it is another than its own."""
 
     folder: Path
+    python: Path | None = None
 
     def run(self, profile: dict[str, Any], *arguments: str) -> Ended:
         """Call snakemake on the real Snakefile and return what it did."""
         (self.folder / "profile.yaml").write_text(yaml.safe_dump(profile, sort_keys=False))
         options = ("--snakefile", ROOT / "Snakefile", "--configfile", "profile.yaml", "--cores", 2)
-        return run_forked("snakemake", *options, "--directory", self.folder, *arguments, cwd=self.folder)
+        return run_forked(
+            "snakemake", *options, "--directory", self.folder, *arguments, cwd=self.folder, python=self.python
+        )
 
 
 Edit = Callable[..., dict[str, Any]]
@@ -62,9 +65,9 @@ def edit() -> Edit:
 
 
 @pytest.fixture(scope="session")
-def finished(tmp_path_factory: pytest.TempPathFactory, edit: Edit) -> Workflow:
+def finished(tmp_path_factory: pytest.TempPathFactory, edit: Edit, forked_python: Path) -> Workflow:
     """The tiny matrix, run to its end."""
-    workflow = Workflow(tmp_path_factory.mktemp("workflow"))
+    workflow = Workflow(tmp_path_factory.mktemp("workflow"), forked_python)
     ended = workflow.run(edit(), "--show-failed-logs", "--verbose", "--cores", "1")  # so that jobs wait for others
     assert ended.returncode == 0, ended.stderr
     (workflow.folder / "snakemake.txt").write_text(ended.stderr)

@@ -19,6 +19,8 @@ from care_bench.data.preparing import originals
 from tests.data import formats
 from tests.data.formats import failure, tree
 
+pytestmark = pytest.mark.usefixtures("read_in_threads")
+
 URLOPEN = urllib.request.urlopen
 
 

@@ -16,6 +16,8 @@ from tests.data import formats
 from tests.data.formats import failure, tree
 from tests.faults.damage import REPLACEMENTS
 
+pytestmark = pytest.mark.usefixtures("read_in_threads")
+
 NEEDED = {  # a file that the data set needs
     "cifar10": "cifar-10-batches-py/data_batch_3",
     "cifar100": "cifar-100-python/meta",

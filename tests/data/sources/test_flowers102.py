@@ -13,6 +13,8 @@ from care_bench.data import load, prepare
 from care_bench.errors import CareBenchError
 from tests.data import formats
 
+pytestmark = pytest.mark.usefixtures("read_in_threads")
+
 
 @pytest.fixture
 def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

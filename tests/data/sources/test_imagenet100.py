@@ -28,6 +28,8 @@ from tests.data.large_formats import (
 )
 from tests.data.preparing.test_photographs import torchvision_pixels
 
+pytestmark = pytest.mark.usefixtures("read_in_threads")
+
 ASSETS = Path(imagenet100.__file__).parents[1] / "assets"
 
 

@@ -3,8 +3,6 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +12,12 @@ from care_bench.data import Built, Raw, load, prepare
 from care_bench.data.preparing import conversion
 from care_bench.data.sources import pdb
 from care_bench.errors import CareBenchError
+from tests.commands import run_care_bench
 from tests.data.large_formats import AMINO, Atom, alphas, helix, mmcif, write_text
 from tests.data.large_formats import pdb as pdb_format
+from tests.forks import Ended
+
+pytestmark = pytest.mark.usefixtures("read_in_threads")
 
 
 def sequence(seed: int, residues: int) -> list[str]:
@@ -252,10 +254,8 @@ def test_other_files_in_the_folder_do_not_change_the_data(tmp_path: Path) -> Non
 
 
 def test_command_refuses_or_keeps_a_set_prepared_without_broken_files(tmp_path: Path) -> None:
-    def command(*flags: str) -> subprocess.CompletedProcess[str]:
-        places = ["--data", str(tmp_path / "d"), "--raw", str(tmp_path / "raw")]
-        arguments = [sys.executable, "-m", "care_bench", "prepare", "pdb", *places, *flags]
-        return subprocess.run(arguments, capture_output=True, text=True, check=False)
+    def command(*flags: str) -> Ended:
+        return run_care_bench("prepare", "pdb", "--data", tmp_path / "d", "--raw", tmp_path / "raw", *flags)
 
     for place, entry in enumerate((TRAIN[0], TEST[0])):
         write(tmp_path, f"{entry}.cif", entry, chain(place, 70))
