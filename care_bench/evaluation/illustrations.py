@@ -32,7 +32,7 @@ from care_bench.runs.weights import load_encoder_weights
 
 MOST = 8
 """Most rows of a data set in a figure of a report."""
-FIRST = ("simclr", "care", "untrained")
+FIRST = ("simclr", "care", "equimod", "untrained")
 """Methods whose first row is drawn before all others."""
 COLOURLESS = "no draw of the evaluation turns the hue"
 

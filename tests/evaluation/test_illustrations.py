@@ -241,6 +241,7 @@ METHODS: dict[str, Any] = {
     "care-3": {"name": "care", "base": {"name": "simclr"}, "splits": 4, "weight": 3},
     "care-4": {"name": "care", "base": {"name": "simclr"}, "splits": 4, "weight": 4},
     "simclr": {"name": "simclr"},
+    "equimod": {"name": "equimod", "base": {"name": "simclr"}},
     **{f"invariance-{number}": {"name": "invariance", "training": {"epochs": number}} for number in range(3, 10)},
 }
 
@@ -250,7 +251,7 @@ def test_at_most_eight_rows_are_shown_in_an_order_that_is_fixed() -> None:
     rows = candidates(parse_profile(content, "here"), "digits")
     assert {run.seed for run in rows} == {7}
     assert [run.variant for run in rows] == [name for name in METHODS if name != "random"]
-    first = ["simclr", "care-3", "untrained", "uniformity", "care-4", "invariance-3", "invariance-4", "invariance-5"]
+    first = ["simclr", "care-3", "equimod", "untrained", "uniformity", "care-4", "invariance-3", "invariance-4"]
     assert {name: [run.variant for run in part] for name, part in chosen(rows).items()} == {
         "trajectories": first,
         "retrieval": first,
