@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from statistics import fmean, variance
 from typing import TypeAlias
 
 from care_bench.artifacts import Record
@@ -32,8 +32,8 @@ class Difference:
 
     Attributes:
         first, second: its records by seed.
-        deviations: the difference over the standard deviation of one seed, pooled over both; None with fewer than two
-            seeds on either side, or where seeds do not differ.
+        deviations: the difference over the standard deviation of one seed, pooled over both; None where both have one
+            seed, or seeds do not differ.
     """
 
     first: BySeed
@@ -53,8 +53,8 @@ class Difference:
 
     @property
     def relative(self) -> float:
-        """Distance over the larger of the two."""
-        return abs(self.difference) / max(map(abs, self.means))
+        """Distance over the larger of the two; 0 where there is none, as between two zeros."""
+        return abs(self.difference) / max(map(abs, self.means)) if self.difference else 0.0
 
     @property
     def size(self) -> tuple[float, float]:
@@ -163,9 +163,9 @@ def _mean(records: BySeed) -> float:
 
 
 def _deviations(first: BySeed, second: BySeed) -> float | None:
-    if min(len(first), len(second)) < 2:
-        return None
     one, other = ([record.value or 0.0 for record in found.values()] for found in (first, second))
     degrees = len(one) + len(other) - 2
-    pooled = math.sqrt(((len(one) - 1) * stdev(one) ** 2 + (len(other) - 1) * stdev(other) ** 2) / degrees)
-    return (fmean(other) - fmean(one)) / pooled if pooled else None
+    if degrees == 0:
+        return None
+    squares = sum(variance(side) * (len(side) - 1) for side in (one, other) if len(side) > 1)
+    return (fmean(other) - fmean(one)) / math.sqrt(squares / degrees) if squares else None

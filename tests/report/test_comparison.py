@@ -58,7 +58,20 @@ def test_the_same_seeds_in_another_order_are_equal_and_other_seeds_are_not(recor
     moved = [record(seed=seed + 1, value=float(seed)) for seed in (0, 1)]
     (difference,) = compare(first, moved).differences
     assert difference.difference == 0.0  # other seeds with the same mean: not equal, and not apart
+
+
+def test_zeros_of_other_seeds_are_not_apart(record: Make) -> None:
+    zeros = [record(seed=seed, value=0.0) for seed in (0, 1)]
+    (difference,) = compare(zeros[:1], zeros[1:]).differences
     assert difference.size == (0.0, 0.0)
+
+
+def test_one_seed_is_compared_by_the_spread_of_several(record: Make) -> None:
+    several = [record(seed=seed, value=value) for seed, value in enumerate((1.0, 3.0))]
+    (difference,) = compare(several, [record(seed=0, value=5.0)]).differences
+    assert difference.deviations == pytest.approx(3 / math.sqrt(2))  # from 2 to 5, the variance of 1 and 3 is 2
+    (difference,) = compare(several[:1], [record(seed=0, value=5.0)]).differences
+    assert difference.deviations is None
 
 
 def test_the_command_prints_and_writes_them(sides: tuple[list[Record], list[Record]], tmp_path: Path) -> None:
