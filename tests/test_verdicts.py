@@ -11,6 +11,7 @@ from care_bench.artifacts.collection import Collection
 from care_bench.artifacts.pin import read_pin
 from care_bench.config.claims import claims_in, read_claims
 from care_bench.evidence.ledger import Verdict, decide
+from care_bench.evidence.sampling import Parts, keeps_sides, sampling_of
 from care_bench.report.figures import plots_of
 from care_bench.report.figures.write import write_plot
 
@@ -50,6 +51,18 @@ def test_every_verdict_rests_on_the_eight_seeds(verdicts: dict[str, Verdict], pi
     for one in verdicts.values():
         assert one.seeds == tuple(range(10, 18)), one.claim
         assert set(one.records) <= ids
+
+
+def test_the_decided_verdicts_stand_over_test_samples(verdicts: dict[str, Verdict], pinned: Collection) -> None:
+    assert pinned.rules is not None
+    parts, stand = Parts(pinned.resamples), {}
+    for claim in claims_in(pinned.rules, PIN)[0].claims:
+        one = verdicts[claim.id]
+        if one.verdict in ("supported", "contradicted"):
+            stand[claim.id] = keeps_sides(one, claim, sampling_of(one, claim, parts))
+    assert stand.pop("C11-raw") is None  # the training log says it, not test samples
+    assert set(stand.values()) == {True}
+    assert len(stand) == 13
 
 
 def test_the_picture_is_drawn_from_the_pin(pinned: Collection, tmp_path: Path) -> None:
