@@ -1,0 +1,1 @@
+"""Checks and speeds of one GPU, see ``benchmarks/gpu.sh``."""

@@ -1,0 +1,26 @@
+"""Commands of care_bench in processes of their own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+
+def start(*arguments: object, hidden: bool = False) -> subprocess.Popen[str]:
+    """Start a command; with ``hidden`` it sees no GPU."""
+    environment = {**os.environ, **({"CUDA_VISIBLE_DEVICES": ""} if hidden else {})}
+    command = [sys.executable, "-m", "care_bench", *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment)
+
+
+def care_bench(*arguments: object, hidden: bool = False) -> None:
+    """Run a command to its end.
+
+    Raises:
+        RuntimeError: it failed; its last line.
+    """
+    with start(*arguments, hidden=hidden) as process:
+        _, errors = process.communicate()
+    if process.returncode:
+        raise RuntimeError((errors.strip().splitlines() or ["no message"])[-1])
