@@ -16,6 +16,8 @@ from care_bench.runs.randomness import epoch_order
 
 RESIDENT_BYTES = 2**30
 """A split up to this size is kept whole on the device; a larger one is read from its memory map batch by batch."""
+RESIDENT_SHARE = 0.25
+"""Of a GPU's free memory, where that is more: a split of that size is kept whole too. The model needs the rest."""
 
 
 class Batches:
@@ -35,7 +37,7 @@ class Batches:
         self.identity = (dataset, seed)
         self.device = device
         self.per_epoch = len(split.inputs) // batch_size
-        resident = split.inputs.nbytes <= RESIDENT_BYTES
+        resident = split.inputs.nbytes <= _most_resident(device)
         self._resident = torch.from_numpy(np.array(split.inputs)).to(device) if resident else None
         self._order: tuple[int, Tensor] | None = None
 
@@ -64,3 +66,9 @@ class Batches:
                 for row in rows.tolist():
                     start = self.inputs.offset + row * size
                     os.posix_fadvise(file.fileno(), start, size, os.POSIX_FADV_WILLNEED)
+
+
+def _most_resident(device: torch.device) -> int:
+    """Return the bytes of the largest split that is kept whole on a device."""
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else 0
+    return max(RESIDENT_BYTES, int(RESIDENT_SHARE * free))

@@ -61,6 +61,16 @@ def test_a_split_on_the_device_is_not_prefetched(
     assert advice == []
 
 
+@pytest.mark.parametrize(
+    ("kind", "free", "most"), [("cpu", 10**12, 2**30), ("cuda", 80 * 2**30, 20 * 2**30), ("cuda", 2**30, 2**30)]
+)
+def test_a_gpu_keeps_a_split_of_a_quarter_of_its_free_memory(
+    monkeypatch: pytest.MonkeyPatch, kind: str, free: int, most: int
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda device: (free, 10**12))
+    assert module._most_resident(torch.device(kind)) == most
+
+
 def test_a_replaced_or_unreadable_file_is_ignored_by_the_prefetch(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
