@@ -15,10 +15,13 @@ from typing import Any
 from rich.console import Console
 
 from care_bench.artifacts.collection import PINNED, PROFILE, Collection
+from care_bench.artifacts.drawn import NAME as FIGURES
 from care_bench.artifacts.folders import check_replaceable, reading
 from care_bench.artifacts.frame import PARQUET
+from care_bench.artifacts.illustrations import NAME as ILLUSTRATIONS
 from care_bench.artifacts.manifest import Manifest
 from care_bench.artifacts.pin import pinned, read_pin
+from care_bench.artifacts.resamples import NAME as RESAMPLES
 from care_bench.errors import CareBenchError, unknown
 from care_bench.files import replacing, sha256_file, write_bytes
 from care_bench.report.build import write_report
@@ -42,9 +45,11 @@ _KINDS = {
     ".bib": ("application/x-bibtex", "The BibTeX entry of the pin."),
     ".svg": ("image/svg+xml", "A figure of the report."),
     ".pdf": ("application/pdf", "A figure of the report."),
-    ".jsonl": ("application/jsonl", "What the pictures of encoders are drawn from."),
+    ILLUSTRATIONS: ("application/jsonl", "What the pictures of encoders are drawn from."),
+    RESAMPLES: ("application/jsonl", "What the rules for claims compare, on random halves of the test samples."),
+    FIGURES: ("application/zip", "The figures of the report as they were drawn when the collection was pinned."),
 }
-"""Ending of a file -> media type and description."""
+"""Name of a file, or its ending -> media type and description."""
 
 
 def write_crate(results: Path, name: str, out: Path) -> Path:
@@ -140,8 +145,9 @@ def _describe(crate: Any, found: Collection) -> None:
 def _file(path: Path) -> dict[str, str]:
     """Describe a file."""
     about = {"name": path.name, "contentSize": str(path.stat().st_size), "sha256": sha256_file(path)}
-    if path.suffix in _KINDS:
-        about["encodingFormat"], about["description"] = _KINDS[path.suffix]
+    for known in (path.suffix, path.name):
+        if known in _KINDS:
+            about["encodingFormat"], about["description"] = _KINDS[known]
     return about
 
 

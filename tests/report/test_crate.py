@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from care_bench.report.crate import _file
 from tests.commands import run_care_bench, run_report
 
+ROOT = Path(__file__).parents[2]
 METADATA = "ro-crate-metadata.json"
 
 
@@ -47,6 +49,14 @@ def test_every_file_is_described_with_its_checksum(crate: Path, entities: dict[s
         assert entities[name]["contentSize"] == str(len(content))
         assert entities[name]["description"]
         assert "/" in entities[name]["encodingFormat"], name
+
+
+def test_every_file_of_the_pins_of_this_repository_has_a_description_of_its_own_kind() -> None:
+    for pin in (ROOT / "results/pinned").iterdir():
+        described = {path.name: _file(path) for path in pin.iterdir()}
+        assert all("description" in about and "encodingFormat" in about for about in described.values()), pin
+        lines = [about["description"] for name, about in described.items() if name.endswith(".jsonl")]
+        assert len(set(lines)) == len(lines)
 
 
 def test_what_ro_crate_requires_of_the_whole(crate: Path, entities: dict[str, dict[str, Any]]) -> None:
