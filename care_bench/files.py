@@ -52,7 +52,7 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
             except BaseException:
                 temporary.unlink(missing_ok=True)
                 raise
-        _sync_folder(path.parent)
+        sync(path.parent)
 
 
 @contextmanager
@@ -85,7 +85,7 @@ def replacing(folder: Path) -> Iterator[Path]:
             if folder.exists():
                 folder.rename(old)
             new.rename(folder)
-            _sync_folder(folder.parent)
+            sync(folder.parent)
         finally:
             if old.exists() and not folder.exists():  # the second of the two renames failed
                 old.rename(folder)
@@ -182,6 +182,15 @@ def write_json(path: Path, content: Any) -> None:
 def canonical_json(content: Any) -> bytes:
     """Return canonical JSON, the same bytes for equal contents: sorted keys, no spaces, no NaN."""
     return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def sync(path: Path) -> None:
+    """Have a file, or the names in a folder, on the disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def sha256_bytes(content: bytes) -> str:
@@ -286,11 +295,3 @@ def _holder(descriptor: int) -> str:
         return "another process"
     command = " ".join(" ".join(words).split())
     return f"process {pid} ({command if len(command) <= SHOWN else command[:SHOWN] + '...'})"
-
-
-def _sync_folder(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

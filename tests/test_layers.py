@@ -10,7 +10,7 @@ import care_bench
 
 PACKAGE = Path(care_bench.__file__).parent
 LAYERS = (
-    ("names", "errors", "files", "untrusted", "plugins", "progress", "terminal", "torchrun"),
+    ("names", "errors", "collector", "files", "untrusted", "plugins", "progress", "terminal", "torchrun"),
     ("augmentations", "losses"),
     ("metrics",),
     ("data",),

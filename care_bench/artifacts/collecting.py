@@ -9,7 +9,7 @@ from pathlib import Path
 from care_bench.artifacts.collection import FROM_PROFILE, FROM_RECORDS, PROFILE, RULES
 from care_bench.artifacts.consistency import check
 from care_bench.artifacts.evaluated import RECORDS, read_evaluated
-from care_bench.artifacts.folders import SHOWN, check_replaceable
+from care_bench.artifacts.folders import SHOWN, check_replaceable, fill
 from care_bench.artifacts.frame import CSV, PARQUET, encode
 from care_bench.artifacts.illustrations import NAME as ILLUSTRATIONS
 from care_bench.artifacts.illustrations import read_illustrations
@@ -21,7 +21,7 @@ from care_bench.artifacts.resamples import read_resamples
 from care_bench.config import ImportedConfig, Profile, RunConfig
 from care_bench.config.claims import read_claims
 from care_bench.errors import CareBenchError
-from care_bench.files import replacing, write_bytes
+from care_bench.files import replacing
 from care_bench.untrusted import absent, read_bytes
 
 _PARTS = re.compile(r"(MANIFEST|profile)\.json|claims\.yaml|(illustrations|resamples)\.jsonl|records\.(csv|parquet)")
@@ -118,8 +118,7 @@ def _write(found: Iterable[Record], folder: Path, beside: Mapping[str, bytes], r
         )
     with replacing(folder) as new:
         _check_replaceable(folder, about, replace)
-        for name, content in files.items():
-            write_bytes(new / name, content)
+        fill(new, files)
         Manifest.of(new, about).save()
     return folder / PARQUET
 

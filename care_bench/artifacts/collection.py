@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from care_bench.artifacts.consistency import check
 from care_bench.artifacts.drawn import NAME as FIGURES
 from care_bench.artifacts.drawn import Drawn, read_drawn
 from care_bench.artifacts.frame import CSV, PARQUET, read_parquet
+from care_bench.artifacts.groups import Place, grouped
 from care_bench.artifacts.illustrations import NAME as ILLUSTRATIONS
 from care_bench.artifacts.illustrations import Illustrations, read_illustrations
 from care_bench.artifacts.manifest import Manifest
@@ -67,13 +69,20 @@ class Collection:
         """The profile all records belong to."""
         return self.records[0].profile
 
+    @cached_property
+    def groups(self) -> dict[Place, list[Record]]:
+        """The records by what they measure, those of all seeds together."""
+        return grouped(self.records)
 
-def read_collection(folder: Path, pinned: bool = False) -> Collection:
+
+def read_collection(folder: Path, pinned: bool = False, rehash: bool = True) -> Collection:
     """Read a collection after checking that it is as it was made.
 
     Args:
         folder: a collection or a pin; its name is the collection's.
         pinned: whether it is a pin, whose manifest has a date.
+        rehash: hash every record again, beside the files that the manifest names. A report takes the ids as the file
+            has them: its hash reveals every byte that changed, but not who wrote file and manifest anew.
 
     Raises:
         CareBenchError: no manifest, or a damaged one; a file that is missing, added, changed or unreadable; a record
@@ -90,7 +99,7 @@ def read_collection(folder: Path, pinned: bool = False) -> Collection:
         manifest.verify()
     except CareBenchError as error:
         raise error if pinned else CareBenchError(f"{error}; collect it again") from None
-    records = read_parquet(folder / PARQUET)
+    records = read_parquet(folder / PARQUET, rehash)
     check(records, str(folder))
     if manifest.about["profile"] != records[0].profile:
         raise _mixture(

@@ -5,8 +5,23 @@ from __future__ import annotations
 from collections.abc import Hashable, Sequence
 from operator import attrgetter
 
-from care_bench.artifacts.record import Record
+from care_bench.artifacts.record import Identity, Record
 from care_bench.errors import CareBenchError
+
+_RULES = (
+    ("profile", "", "profile"),
+    ("version", "protocol", "protocol_version"),
+    ("number of samples", "protocol", "samples"),
+    ("content", "dataset", "data_sha256"),
+    ("evaluation", "dataset", "evaluation"),
+    ("unit", "metric", "unit"),
+    ("direction", "metric", "higher_is_better"),
+)
+"""What there is one of, in what, and the key of a record that says it."""
+_SHOWN = {"": "one collection", "protocol": "protocol {}", "dataset": "data set {}", "metric": "metric {}"}
+_KEYS = sorted({key for _, *keys in _RULES for key in keys if key})
+_FACTS = attrgetter(*_KEYS)
+_MEASURED = attrgetter(*(key for key in Record.model_fields if key in Identity._fields))
 
 
 def check(records: Sequence[Record], where: str) -> None:
@@ -19,36 +34,27 @@ def check(records: Sequence[Record], where: str) -> None:
     """
     if not records:
         raise CareBenchError(f"{where}: found no records to collect; expected files of records with at least one")
-    _one_per("outcome of one measurement", records, "identity", "id", where)
-    _one_per("profile", records, "", "profile", where)
-    _one_per("version", records, "protocol", "protocol_version", where)
-    _one_per("number of samples", records, "protocol", "samples", where)
-    _one_per("content", records, "dataset", "data_sha256", where)
-    _one_per("evaluation", records, "dataset", "evaluation", where)
-    _one_per("unit", records, "metric", "unit", where)
-    _one_per("direction", records, "metric", "higher_is_better", where)
+    if len(set(map(_MEASURED, records))) < len(records):
+        _refuse("outcome of one measurement", records, "identity", "id", where)
+    facts = [dict(zip(_KEYS, found, strict=True)) for found in set(map(_FACTS, records))]
+    for what, group, value in _RULES:
+        pairs = {(fact.get(group), fact[value]) for fact in facts}
+        if len(pairs) > len({name for name, _ in pairs}):
+            _refuse(what, records, group, value, where)
 
 
-_SHOWN = {"": "one collection", "protocol": "protocol {}", "dataset": "data set {}", "metric": "metric {}"}
-
-
-def _one_per(what: str, records: Sequence[Record], group: str, value: str, where: str) -> None:
-    """Check that records with the same ``group`` have the same ``value``, both names of attributes."""
-    groups = list(map(attrgetter(group), records)) if group else [""] * len(records)
-    found = list(map(attrgetter(value), records))
-    if len(set(zip(groups, found, strict=True))) == len(set(groups)):
-        return
-    first: dict[Hashable, int] = {}
-    for index, name in enumerate(groups):
-        before = first.setdefault(name, index)
-        if found[before] != found[index]:
-            shown = (
-                " ".join(str(part) for part in name if part != "")
-                if group == "identity"
-                else _SHOWN[group].format(name)
-            )
-            one, other = ("all" if v is None and value == "samples" else v for v in (found[before], found[index]))
+def _refuse(what: str, records: Sequence[Record], group: str, value: str, where: str) -> None:
+    """Name two records with the same ``group`` and another ``value``, both names of attributes."""
+    first: dict[Hashable, Record] = {}
+    for record in records:
+        name = getattr(record, group) if group else ""
+        before = first.setdefault(name, record)
+        one, other = getattr(before, value), getattr(record, value)
+        if one != other:
+            measured = " ".join(str(part) for part in record.identity if part != "")
+            shown = measured if group == "identity" else _SHOWN[group].format(name)
+            one, other = ("all" if found is None and value == "samples" else found for found in (one, other))
             raise CareBenchError(
                 f"{where}: found more than one {what} in {shown}: {one} and {other} "
-                f"(records {records[before].id} and {records[index].id}); expected one"
+                f"(records {before.id} and {record.id}); expected one"
             )

@@ -1,16 +1,16 @@
-"""Folders of results: those below a folder, the lock while they are read, and what a folder may hold to be replaced."""
+"""Folders of results: those below one, the lock while they are read, what one may hold to be replaced, its filling."""
 
 from __future__ import annotations
 
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from care_bench.errors import CareBenchError
-from care_bench.files import locked, restore_replaced
+from care_bench.files import locked, restore_replaced, sync
 from care_bench.untrusted import absent, decoding, reason
 
 SHOWN = 3
@@ -74,6 +74,18 @@ def check_replaceable(folder: Path, parts: re.Pattern[str], what: str) -> None:
         raise CareBenchError(
             f"{folder} holds {', '.join(others[:SHOWN])}{more}, which cannot be part of {what}; {expected}"
         )
+
+
+def fill(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into a folder that no reader sees yet, and sync them: relative name -> content.
+
+    All are written before the first is synced, so that the disk works on them at once.
+    """
+    for name, content in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(content)
+    for path in [*(folder / name for name in files), *{(folder / name).parent for name in files}]:
+        sync(path)
 
 
 def _no_folder(path: Path, what: str) -> str:

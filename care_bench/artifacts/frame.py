@@ -17,6 +17,7 @@ from care_bench.untrusted import decoding, read_bytes
 
 if TYPE_CHECKING:
     import pandas as pd
+    import pyarrow as pa
 
 CSV, PARQUET = "records.csv", "records.parquet"
 
@@ -25,6 +26,8 @@ _DTYPES |= {**dict.fromkeys(("seed", "protocol_version", "n"), "int64"), "epoch"
 
 _NESTED = ("environment", "values")
 """Keys of a record that are JSON in a cell of CSV. In Parquet, values are lists; they were JSON in older pins."""
+_REPEATED = [name for name in Record.model_fields if name not in _DTYPES and name != "values"]
+"""Columns of texts, which many records share."""
 
 
 def frame(records: Sequence[Record]) -> pd.DataFrame:
@@ -47,8 +50,13 @@ def encode(records: Sequence[Record]) -> dict[str, bytes]:
     return {CSV: table.getvalue(), PARQUET: parquet.getvalue()}
 
 
-def read_parquet(path: Path) -> list[Record]:
-    """Read the records of a Parquet file, and check every one against its id.
+def read_parquet(path: Path, rehash: bool = True) -> list[Record]:
+    """Read the records of a Parquet file, by default checking every one against its id.
+
+    Args:
+        path: the file.
+        rehash: hash every record again. It can be left out where the hash of the file is known to be right, which says
+            as much of bytes that changed by accident.
 
     Raises:
         CareBenchError: not a readable Parquet file, a damaged record, or one that does not match its id.
@@ -59,12 +67,26 @@ def read_parquet(path: Path) -> list[Record]:
     content = read_bytes(path, expected)
     with decoding(path, expected):
         # No reading ahead: its threads may outlive a damaged file, and then abort the process at its end.
-        table = pq.read_table(io.BytesIO(content), use_threads=False, pre_buffer=False)
-        columns = {name: table.column(name).to_pylist() for name in table.column_names}
-    if (found := unchanged(columns)) is not None:
+        repeated = [name for name in pq.read_schema(io.BytesIO(content)).names if name in _REPEATED]
+        file = pq.ParquetFile(io.BytesIO(content), read_dictionary=repeated, pre_buffer=False)
+        table = file.read(use_threads=False)
+        columns = {name: _values(column) for name, column in zip(table.column_names, table.columns, strict=True)}
+    if (found := unchanged(columns, rehash)) is not None:
         return found
     rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
     return [_record(row, f"{path} row {number}") for number, row in enumerate(rows, start=1)]
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """Return the values of a column; of one that was read with a dictionary, every value stands once in memory."""
+    values: list[Any] = []
+    for chunk in column.chunks:
+        if hasattr(chunk, "dictionary"):
+            known = chunk.dictionary.to_pylist()  # to_numpy would import pandas
+            values += [None if place is None else known[place] for place in chunk.indices.to_pylist()]
+        else:
+            values += chunk.to_pylist()
+    return values
 
 
 def _record(row: dict[str, Any], where: str) -> Record:

@@ -74,7 +74,7 @@ def pin(
 
 
 def verify_all(results: Path) -> int:
-    """Check every pinned collection against its manifest, and that its parts belong together.
+    """Check every pinned collection against its manifest and records against their ids, and that its parts fit.
 
     Returns:
         Number of files verified, over all pins.
@@ -86,15 +86,15 @@ def verify_all(results: Path) -> int:
     return sum(len(Manifest.load(results / found.key).files) for found in read_pins(results))
 
 
-def read_pins(results: Path) -> list[Collection]:
-    """Read all pinned collections, sorted by name, as :func:`verify_all` checks them."""
+def read_pins(results: Path, rehash: bool = True) -> list[Collection]:
+    """Read all pinned collections, sorted by name, as :func:`verify_all` checks them; ``rehash`` as by read_pin."""
     with reading(results / PINNED):
         folders, entries = pinned(results)
         problems = list(entries.values())
         pins = []
         for folder in folders:
             try:
-                pins.append(read_pin(folder))
+                pins.append(read_pin(folder, rehash))
             except CareBenchError as error:
                 problems.append(str(error))
     if problems:
@@ -109,15 +109,16 @@ def damaged_pins(results: Path) -> list[Path]:
         return sorted([*problems, *(folder for folder in folders if not _matches(folder))])
 
 
-def read_pin(folder: Path) -> Collection:
+def read_pin(folder: Path, rehash: bool = True) -> Collection:
     """Read a pinned collection after checking it, as :func:`read_collection` does."""
-    return read_collection(folder, pinned=True)
+    return read_collection(folder, pinned=True, rehash=rehash)
 
 
 def pins_of(results: Path, profile: str) -> list[Collection]:
-    """Read the intact pins of a profile; damaged ones are left to :func:`damaged_pins`."""
-    folders = [folder for folder in pinned(results)[0] if _matches(folder)]
-    return [read_pin(folder) for folder in folders if Manifest.load(folder).about.get("profile") == profile]
+    """Read the intact pins of a profile, as a report does; damaged ones are left to :func:`damaged_pins`."""
+    intact = [folder for folder in pinned(results)[0] if _matches(folder)]
+    found = [folder for folder in intact if Manifest.load(folder).about.get("profile") == profile]
+    return [read_pin(folder, rehash=False) for folder in found]
 
 
 def collected(results: Path) -> tuple[list[Path], dict[Path, str]]:

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple, Self
 
@@ -133,7 +133,7 @@ class Record(Line):
         if self.spread is not None and abs(self.spread - spread) > rounding:
             raise ValueError(f"found spread {self.spread}, but the deviation of its {self.n} values is {spread}")
 
-    @property
+    @cached_property
     def id(self) -> str:
         """Short name of the record: "r" and the first ten hex digits of its SHA-256."""
         return f"r{self.sha256[:10]}"

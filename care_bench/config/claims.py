@@ -205,7 +205,14 @@ def claims_in(content: bytes, where: str) -> tuple[ClaimRules, str]:
     """Read the content of a file of rules, as :func:`read_claims` does; ``where`` is named in errors."""
     with decoding(Path(where), "expected rules for claims as YAML"):
         text = content.decode()
-    return parse_claims(parse_yaml(text, where), where), sha256_bytes(content)
+    digest = sha256_bytes(content)
+    if digest not in _KNOWN:
+        _KNOWN[digest] = parse_claims(parse_yaml(text, where), where)
+    return _KNOWN[digest], digest
+
+
+_KNOWN: dict[str, ClaimRules] = {}
+"""SHA-256 -> rules: a report asks for the same ones several times, and YAML takes a tenth of a second."""
 
 
 def read_claims(path: Path) -> tuple[ClaimRules, str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
+from operator import attrgetter
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -72,11 +72,12 @@ class Index:
     """Records with a value by what they measure, those of the seeds that decide."""
 
     def __init__(self, records: Iterable[Record], seeds: Sequence[int]) -> None:
-        self._found: dict[tuple[object, ...], dict[int, Record]] = defaultdict(dict)
+        self._found: dict[tuple[object, ...], dict[int, Record]] = {}
+        place = attrgetter("dataset", "variant", "epoch", "representation", "protocol", "metric")
+        wanted = set(seeds)
         for record in records:
-            if record.value is not None and record.seed in seeds:
-                place = (record.dataset, record.variant, record.epoch, record.representation)
-                self._found[*place, record.protocol, record.metric][record.seed] = record
+            if record.value is not None and record.seed in wanted:
+                self._found.setdefault(place(record), {})[record.seed] = record
 
     def of(self, row: str, cell: Cell, protocol: str, metric: str, representation: str | None = None) -> BySeed:
         """Return the records of a row by seed, at the data set and epoch of a cell."""

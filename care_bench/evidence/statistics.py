@@ -90,20 +90,21 @@ def bca_interval(effects: ArrayLike, level: float = LEVEL, seed: int = 0) -> Int
     Raises:
         ValueError: fewer than two effects.
     """
-    from scipy.stats import bootstrap
+    from scipy.special import ndtr, ndtri
 
     found = _checked(effects)
     if np.ptp(found) == 0:
         return Interval(float(found[0]), float(found[0]))
-    result = bootstrap(
-        (found,),
-        np.mean,
-        n_resamples=RESAMPLES,
-        confidence_level=level,
-        method="BCa",
-        random_state=np.random.default_rng(seed),
-    ).confidence_interval
-    return Interval(float(result.low), float(result.high))
+    n, mean = len(found), found.mean()
+    drawn = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
+    means = np.sort(found[drawn].mean(axis=1))
+    below = (np.count_nonzero(means < mean) + np.count_nonzero(means <= mean)) / (2 * RESAMPLES)
+    one_left_out = np.broadcast_to(found, (n, n))[~np.eye(n, dtype=bool)].reshape(n, n - 1).mean(axis=1)
+    influence = (n - 1) * (one_left_out.mean() - one_left_out)
+    acceleration = 1 / 6 * ((influence**3).sum() / n**3) / ((influence**2).sum() / n**2) ** 1.5
+    bias, z = ndtri(below), ndtri((1 - level) / 2)
+    shares = [ndtr(bias + (bias + end) / (1 - acceleration * (bias + end))) for end in (z, -z)]
+    return Interval(*(_sample_quantile(means, share) for share in shares))
 
 
 def t_p_value(effects: ArrayLike) -> float:
@@ -182,6 +183,13 @@ def _checked(effects: ArrayLike) -> Values:
     if found.ndim != 1 or len(found) < 2:
         raise ValueError(f"found effects of shape {found.shape}; expected (n,) with n at least 2")
     return found
+
+
+def _sample_quantile(ordered: Values, share: float) -> float:
+    """Return the quantile of rising values, interpolated between the two beside it."""
+    weight, after = math.modf(share * len(ordered) + (1 - share))
+    low, high = ordered[int(after) - 1], ordered[min(int(after), len(ordered) - 1)]
+    return float((1 - weight) * low + weight * high)
 
 
 def _standard_error(effects: Values) -> float:

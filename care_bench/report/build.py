@@ -13,7 +13,8 @@ from rich.text import Text
 from care_bench.artifacts.collection import COLLECTED, HOW_TO_COLLECT, PINNED, Collection, read_collection
 from care_bench.artifacts.folders import reading
 from care_bench.artifacts.manifest import Manifest
-from care_bench.artifacts.pin import collected, damaged_pins, pinned, pins_of, read_pin, read_pins
+from care_bench.artifacts.pin import collected, damaged_pins, pinned, pins_of, read_pins
+from care_bench.collector import without_collector
 from care_bench.errors import CareBenchError, unknown
 from care_bench.files import sha256_file
 from care_bench.report.claims import read_rules
@@ -31,6 +32,7 @@ NAMES = {ending: f"report.{ending}" for ending in FORMATS} | {"html": PAGE}
 """Format -> file name."""
 
 
+@without_collector()
 def write_report(
     results: Path,
     out: Path | None = None,
@@ -72,7 +74,7 @@ def write_report(
     collections = _read_all(results) if collection is None else [_read_one(results, collection)]
     if not collections and theory is None:
         raise CareBenchError(f"no collection in {results}; {HOW_TO_COLLECT}")
-    pins = {found.key: [] if found.pinned_on else pins_of(results, found.profile) for found in collections}
+    pins = {found.key: _pins(results, found, collections) for found in collections}
     rules = {found.profile: read_rules(results, found.profile) for found in collections}
     sections = [
         replace(build_section(found, paper, pins[found.key], rules[found.profile]), origin=_origin(results, found))
@@ -97,6 +99,14 @@ def write_report(
     return paths[: len(wanted)]
 
 
+def _pins(results: Path, found: Collection, collections: Sequence[Collection]) -> list[Collection]:
+    """Return the pins that the numbers of a fresh collection are compared with; those already read need no reading."""
+    if found.pinned_on:
+        return []
+    known = [other for other in collections if other.pinned_on and other.profile == found.profile]
+    return known or pins_of(results, found.profile)
+
+
 def _origin(results: Path, collection: Collection) -> Origin:
     """Say what cites the numbers of a collection."""
     versions = tuple(sorted({record.code_version for record in collection.records}))
@@ -117,12 +127,12 @@ def _known_formats(formats: Sequence[str]) -> list[str]:
 
 def _read_all(results: Path) -> list[Collection]:
     """Read all collections, fresh ones first."""
-    pins = read_pins(results)
+    pins = read_pins(results, rehash=False)
     with reading(results / COLLECTED):
         folders, problems = collected(results)
         if problems:
             raise CareBenchError("; ".join(problems.values()))
-        return [*map(read_collection, folders), *pins]
+        return [*(read_collection(folder, rehash=False) for folder in folders), *pins]
 
 
 def write_comparison(results: Path, first: str, second: str) -> Path:
@@ -159,7 +169,7 @@ def _read_one(results: Path, name: str) -> Collection:
         folder = known[key]
         if folder in problems:
             raise CareBenchError(problems[folder])
-        found = read_pin(folder) if key.startswith(f"{PINNED}/") else read_collection(folder)
+        found = read_collection(folder, pinned=key.startswith(f"{PINNED}/"), rehash=False)
     if damaged := damaged_pins(results):
         names = ", ".join(str(path) for path in damaged)
         print(f"warning: not as they were pinned: {names}; see care-bench verify", file=sys.stderr)  # noqa: T201

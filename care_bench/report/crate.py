@@ -16,7 +16,7 @@ from rich.console import Console
 
 from care_bench.artifacts.collection import PINNED, PROFILE, Collection
 from care_bench.artifacts.drawn import NAME as FIGURES
-from care_bench.artifacts.folders import check_replaceable, reading
+from care_bench.artifacts.folders import check_replaceable, fill, reading
 from care_bench.artifacts.frame import PARQUET
 from care_bench.artifacts.illustrations import NAME as ILLUSTRATIONS
 from care_bench.artifacts.manifest import Manifest
@@ -81,8 +81,7 @@ def write_crate(results: Path, name: str, out: Path) -> Path:
         kept += sorted((results / TABLE1.parent).glob("*"))
         contents = {path.relative_to(results): read_bytes(path, "expected a file of results") for path in kept}
     with replacing(out) as folder:
-        for file, content in contents.items():
-            write_bytes(folder / file, content)
+        fill(folder, {file.as_posix(): content for file, content in contents.items()})
         write_report(
             folder, folder / "report" / name, collection=f"{PINNED}/{name}", console=Console(file=io.StringIO())
         )

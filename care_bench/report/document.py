@@ -55,15 +55,16 @@ def build_section(
     grid = Grid(collection)
     claims = claims_of(collection, rules)
     tables, absent = build_tables(grid, paper)
-    snapshots = [record.epoch for record in collection.records if record.epoch is not None]
+    snapshots = {place: group for place, group in collection.groups.items() if place.epoch is not None}
     if snapshots:
-        epochs = ", ".join(map(str, sorted(set(snapshots))))
-        absent.append(f"Snapshots after epochs {epochs}: {len(snapshots)} records, whose rows are in report.csv.")
+        epochs = ", ".join(map(str, sorted({place.epoch for place in snapshots if place.epoch is not None})))
+        number = sum(map(len, snapshots.values()))
+        absent.append(f"Snapshots after epochs {epochs}: {number} records, whose rows are in report.csv.")
     figures, left_out = figures_of(collection)
     absent += left_out
     picture = next((figure for figure in figures if figure.title == SCATTER), None)
     cited = {name for table in tables for row in table.cells for cell in row for name in cell.ids}
-    records = sorted((record for record in collection.records if record.id in cited), key=lambda record: record.id)
+    records = [record for record in collection.records if record.id in cited]
     remarks, agreement = _remarks(collection), agreement_lines(collection, pins)
     verdicts = claims[0] if claims else None
     verdicts = replace(verdicts, linked=True) if isinstance(verdicts, Table) else verdicts
@@ -160,7 +161,7 @@ def _remarks(collection: Collection) -> list[str]:
 
 
 def _settings(collection: Collection, grid: Grid) -> list[str]:
-    records = collection.records
+    records = [group[-1] for group in collection.groups.values()]
     return [
         *([FIDELITY] if any(record.fidelity for record in records) else []),
         *measuring_lines(records, grid.order),

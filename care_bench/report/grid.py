@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from operator import attrgetter
 from statistics import fmean
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
+from care_bench.artifacts.groups import Place
 from care_bench.evaluation.protocols import METRICS, OURS
 from care_bench.names import IMPORTED, REPRESENTATIONS, UNINFORMED
 from care_bench.report.labels import Order, Variant, labels, metric_label, position, variant_of
 from care_bench.report.model import Cell, Column, seed_counts
 from care_bench.report.statistics import best, summarise, summary_text
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_BACKBONE = attrgetter("dataset", "backbone", "method")
 READING = (
     "Selection: last checkpoint; nothing selected on test data.",
     "Numbers: the mean over n pretraining seeds ± the half-width of its 95 % t-interval; a number alone has one seed.",
@@ -49,7 +45,7 @@ class Grid:
     """The records of a collection by row (variant) and column (key), those of one stage of training.
 
     Attributes:
-        columns: frame with one row per key; its columns are ordered categories.
+        keys: of the columns, sorted.
         unmeasured: a sentence for each protocol or metric whose records on a data set all lack a value for the same
             reason. Such records have no key.
         labels: row labels.
@@ -61,58 +57,53 @@ class Grid:
 
     def __init__(self, collection: Collection, epoch: int | None = None) -> None:
         self.profile, self.order = collection.profile, Order(collection.variants)
-        self._cells: dict[tuple[Variant, Key], list[Record]] = defaultdict(list)
-        self._records: dict[Key, list[Record]] = defaultdict(list)
+        self._columns: dict[Key, dict[Variant, list[Record]]] = {}
         self._winners: dict[Key, Variant | None] = {}
         self._seeds: dict[Key, set[int]] = {}
-        stage = [record for record in collection.records if record.epoch == epoch]
-        backbones = _backbones(collection.records)
+        stage = {place: records for place, records in collection.groups.items() if place.epoch == epoch}
+        backbones = _backbones(collection.groups)
         measured, self.unmeasured = _without_inapplicable(stage, self.order, backbones)
-        for record in measured:
-            backbone = backbones[record.dataset] if record.method == IMPORTED else record.backbone
-            place = record.protocol, record.representation, record.metric, record.dataset, backbone
-            key = Key(_data(record.dataset, backbone), *place)
-            self._cells[variant_of(record), key].append(record)
-            self._records[key].append(record)
+        for place in measured:
+            self._columns.setdefault(_key(place, backbones), {})[variant_of(place)] = stage[place]
         # Of all stages together, so that a row has the same label in every table of a collection.
-        self.labels = labels({variant_of(record) for record in collection.records})
-        self.columns = self._ordered(list(self._records))
-
-    def _ordered(self, keys: list[Key]) -> pd.DataFrame:
-        import pandas as pd  # half a second that the page of settings does not need
-
-        protocols = [protocol.id for protocol in OURS]
-        orders = {
-            "data": sorted(keys, key=lambda key: (self.order.dataset(key.dataset), key.data)),
-            "protocol": sorted(keys, key=lambda key: position(key.protocol, protocols)),
-            "representation": sorted(keys, key=lambda key: REPRESENTATIONS.index(key.representation)),
-            "metric": sorted(keys, key=lambda key: position(key.metric, METRICS)),
+        self.labels = labels(set(map(variant_of, collection.groups)))
+        self.keys = sorted(self._columns)
+        protocols = {key.protocol: position(key.protocol, [known.id for known in OURS]) for key in self.keys}
+        metrics = {key.metric: position(key.metric, METRICS) for key in self.keys}
+        self._ranks: dict[str, Callable[[Key], Any]] = {
+            "data": lambda key: (self.order.dataset(key.dataset), key.data),
+            "protocol": lambda key: protocols[key.protocol],
+            "representation": lambda key: REPRESENTATIONS.index(key.representation),
+            "metric": lambda key: metrics[key.metric],
+            "backbone": lambda key: key.backbone,
         }
-        return pd.DataFrame(sorted(keys), columns=Key._fields).astype(
-            {
-                part: pd.CategoricalDtype(list(dict.fromkeys(getattr(key, part) for key in found)), ordered=True)
-                for part, found in orders.items()
-            }
-        )
+
+    def sorted(self, keys: Iterable[Key], parts: Sequence[str], metrics: Sequence[str] = ()) -> list[Key]:
+        """Sort keys by some of their parts, in the order of the report; ``metrics`` is another order of metrics."""
+        ranks = dict(self._ranks)
+        if metrics:
+            ranks["metric"] = lambda key: metrics.index(key.metric)
+        return sorted(keys, key=lambda key: [ranks[part](key) for part in parts])
 
     def column(self, key: Key, group: str, name: str) -> Column:
         """The column of a key, under a spanning header."""
-        return Column(group, name, self._records[key][0].unit, self._direction(key), term=key.metric)
+        return Column(group, name, self._first(key).unit, self._direction(key), term=key.metric)
 
     def rows(self, keys: Iterable[Key]) -> list[Variant]:
         """Variants with a record under any of the keys, in the order of the keys' data sets."""
         wanted = set(keys)
-        present = {variant for variant, key in self._cells if key in wanted}
+        present = {variant for key in wanted for variant in self._columns[key]}
         return sorted(present, key=self.order.variants(key.dataset for key in wanted))
 
     def cell(self, variant: Variant | None, key: Key) -> Cell:
         """Mean over the pretraining seeds of a variant, or a blank that says why there is none."""
-        records = [] if variant is None else self._cells.get((variant, key), [])
+        records = [] if variant is None else self._columns[key].get(variant, [])
         if not records:
             return Cell(notes=(f"not part of this collection of profile {self.profile}",))
         ids = tuple(record.id for record in records)
         values = [record.value for record in records if record.value is not None]
-        notes = (*_failures(records), *self._absent_seeds(records, key))
+        failures = _failures(records) if len(values) < len(records) else []
+        notes = (*failures, *self._absent_seeds(records, key))
         if not values:
             return Cell(ids=ids, notes=notes)
         summary = summarise(values)
@@ -129,7 +120,8 @@ class Grid:
         ]
         winners = {(best([row[j] for row in compared], up), j) for j, up in enumerate(directions)}
         return tuple(
-            tuple(replace(cell, bold=(i, j) in winners) for j, cell in enumerate(row)) for i, row in enumerate(found)
+            tuple(replace(cell, bold=True) if (i, j) in winners else cell for j, cell in enumerate(row))
+            for i, row in enumerate(found)
         )
 
     def cheated(self, keys: Iterable[Key]) -> list[str]:
@@ -145,25 +137,32 @@ class Grid:
 
     def _direction(self, key: Key) -> bool | None:
         """The better direction of a column; None where a row without information wins, too."""
-        return None if self._uninformed_winner(key) else self._records[key][0].higher_is_better
+        return None if self._uninformed_winner(key) else self._first(key).higher_is_better
+
+    def _first(self, key: Key) -> Record:
+        """A record of a column, for what all of them have in common."""
+        return next(iter(self._columns[key].values()))[0]
 
     def _uninformed_winner(self, key: Key) -> Variant | None:
         """The reference row without information that has the best mean of a column, if there is one."""
         if key not in self._winners:
-            self._winners[key] = _uninformed_winner(self._records[key])
+            self._winners[key] = _uninformed_winner(self._columns[key], self._first(key).higher_is_better)
         return self._winners[key]
 
     def protocols(self, keys: Iterable[Key]) -> str:
         """Name the protocols behind some columns, and the number of repeats behind the value of a seed."""
         repeats: dict[tuple[str, int], set[int]] = defaultdict(set)
-        for record in (record for key in keys for record in self._records[key]):
-            repeats[record.protocol, record.protocol_version] |= set() if record.value is None else {record.n}
+        for key in keys:
+            one = self._first(key)  # a collection has one version of each protocol
+            repeats[one.protocol, one.protocol_version] |= {
+                record.n for records in self._columns[key].values() for record in records if record.value is not None
+            }
         named = [f"{name} (version {version}{_repeats(n)})" for (name, version), n in sorted(repeats.items())]
         return f"Protocol: {', '.join(named)}."
 
     def _absent_seeds(self, records: Sequence[Record], key: Key) -> list[str]:
         if key not in self._seeds:
-            self._seeds[key] = {record.seed for record in self._records[key]}
+            self._seeds[key] = {record.seed for group in self._columns[key].values() for record in group}
         absent = self._seeds[key] - {record.seed for record in records}
         seeds = ", ".join(str(seed) for seed in sorted(absent))
         return [f"no record of seed {seeds} in this collection of profile {self.profile}"] if absent else []
@@ -186,35 +185,37 @@ def lone_seeds(cells: Sequence[Sequence[Cell]]) -> list[str]:
     return [f"n=1: one seed proves nothing: no ranking follows from {which}."] if found[1] else []
 
 
-def _backbones(records: Iterable[Record]) -> dict[str, str]:
+def _backbones(groups: Mapping[Place, Sequence[Record]]) -> dict[str, str]:
     """Return the backbone that most records of each data set have, imported encoders apart; "" where there are none."""
     counts: dict[str, Counter[str]] = defaultdict(Counter)
-    for (dataset, backbone, method), number in Counter(map(_BACKBONE, records)).items():
-        counts[dataset][backbone] += 0 if method == IMPORTED else number
+    for place, records in groups.items():
+        counts[place.dataset][place.backbone] += 0 if place.method == IMPORTED else len(records)
     return {
         dataset: max((name for name in found if found[name]), key=lambda name: (found[name], name), default="")
         for dataset, found in counts.items()
     }
 
 
-def _data(dataset: str, backbone: str) -> str:
-    return f"{dataset} ({backbone})" if backbone else dataset
+def _key(place: Place, backbones: Mapping[str, str]) -> Key:
+    backbone = backbones[place.dataset] if place.method == IMPORTED else place.backbone
+    data = f"{place.dataset} ({backbone})" if backbone else place.dataset
+    return Key(data, place.protocol, place.representation, place.metric, place.dataset, backbone)
 
 
 def _without_inapplicable(
-    records: Iterable[Record], order: Order, backbones: Mapping[str, str]
-) -> tuple[list[Record], list[str]]:
-    """Return records to show, and sentences on metrics whose records all lack a value for the same reason."""
-    places: dict[tuple[str, str, str], dict[str, list[Record]]] = defaultdict(lambda: defaultdict(list))
-    for record in records:
-        backbone = backbones[record.dataset] if record.method == IMPORTED else record.backbone
-        places[record.dataset, _data(record.dataset, backbone), record.protocol][record.metric].append(record)
-    kept: list[Record] = []
+    groups: Mapping[Place, Sequence[Record]], order: Order, backbones: Mapping[str, str]
+) -> tuple[list[Place], list[str]]:
+    """Return groups to show, and sentences on metrics whose records all lack a value for the same reason."""
+    places: dict[tuple[str, str, str], dict[str, list[Place]]] = defaultdict(lambda: defaultdict(list))
+    for place in groups:
+        key = _key(place, backbones)
+        places[key.dataset, key.data, key.protocol][key.metric].append(place)
+    kept: list[Place] = []
     lines: list[str] = []
     for (_, data, protocol), metrics in sorted(places.items(), key=lambda item: (order.dataset(item[0][0]), item[0])):
         inapplicable: dict[str, list[str]] = defaultdict(list)
         for metric, found in metrics.items():
-            reasons = {record.reason for record in found}
+            reasons = {record.reason for place in found for record in groups[place]}
             if len(reasons) == 1 and (reason := reasons.pop()) is not None:
                 inapplicable[reason].append(metric)
             else:
@@ -222,7 +223,7 @@ def _without_inapplicable(
         for reason, without in inapplicable.items():
             names = ", ".join(map(metric_label, sorted(without, key=lambda metric: position(metric, METRICS))))
             what = protocol if len(without) == len(metrics) else f"{protocol} ({names})"
-            count = sum(len(metrics[metric]) for metric in without)
+            count = sum(len(groups[place]) for metric in without for place in metrics[metric])
             lines.append(f"{what}, {data}: {reason} (records without a value: {count}).")
     return kept, lines
 
@@ -244,16 +245,12 @@ def _few_samples(record: Record) -> tuple[str, ...]:
     return () if most is None else (f"measured on at most {most} samples of each split: a check, no result",)
 
 
-def _uninformed_winner(records: Sequence[Record]) -> Variant | None:
+def _uninformed_winner(column: Mapping[Variant, list[Record]], higher_is_better: bool | None) -> Variant | None:
     """Return the reference row without information that has the best mean over the seeds, if there is one."""
-    higher_is_better = records[0].higher_is_better
-    values: dict[Variant, list[float]] = defaultdict(list)
-    for record in records:
-        if record.value is not None:
-            values[variant_of(record)].append(record.value)
-    if higher_is_better is None or not any(row.method in UNINFORMED for row in values):
+    values = {row: [one.value for one in records if one.value is not None] for row, records in column.items()}
+    means = {row: fmean(found) for row, found in values.items() if found}
+    if higher_is_better is None or not any(row.method in UNINFORMED for row in means):
         return None
-    means = {row: fmean(found) for row, found in values.items()}
     top = (max if higher_is_better else min)(means.values())
     return next((row for row, mean in means.items() if mean == top and row.method in UNINFORMED), None)
 

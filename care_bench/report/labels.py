@@ -6,10 +6,10 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 from typing import NamedTuple
 
 from care_bench.artifacts import Record
+from care_bench.artifacts.groups import Place
 from care_bench.config import METHOD_SETTINGS
 from care_bench.evaluation.protocols import METRICS
 from care_bench.names import IMPORTED
@@ -51,16 +51,10 @@ class Order:
         return lambda variant: (names.index(variant.name) if variant.name in names else len(names), _order(variant))
 
 
-def variant_of(record: Record) -> Variant:
+def variant_of(record: Record | Place) -> Variant:
     """The row a record belongs to."""
     base = record.backbone if record.method == IMPORTED else record.base
-    return _row(record.method, base, record.fidelity, record.variant)
-
-
-@cache
-def _row(method: str, base: str | None, fidelity: str | None, name: str) -> Variant:
-    """A collection asks for few rows a hundred thousand times."""
-    return Variant(method, base, fidelity, name)
+    return Variant(record.method, base, record.fidelity, record.variant)
 
 
 def labels(variants: Iterable[Variant]) -> dict[Variant, str]:

@@ -116,6 +116,8 @@ def _label_width(table: Table) -> int:
 def _lines(text: str, width: int) -> list[str]:
     """Break a text between words, but not within an interval."""
     text = text.replace(", ", ",\N{NO-BREAK SPACE}")
+    if len(text) <= width:
+        return [text]
     return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False) or [""]
 
 

@@ -155,8 +155,7 @@ def methods_table(grid: Grid) -> Table | None:
 
 
 def _keys(grid: Grid) -> list[Key]:
-    columns = grid.columns.sort_values(["data", "protocol", "metric", "representation"])
-    return [Key(*row) for row in columns.itertuples(index=False)]
+    return grid.sorted(grid.keys, ["data", "protocol", "metric", "representation"])
 
 
 def _elsewhere(grid: Grid) -> str:

@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from care_bench.report.grid import Grid, Key, reading
+from care_bench.report.grid import Grid, reading
 from care_bench.report.labels import METHODS, Variant, method_label, position
 from care_bench.report.model import Cell, Column, Source, Table
 from care_bench.report.reference import read_reference
@@ -55,8 +55,7 @@ def paper_table(grid: Grid, paper: list[PaperValue] | str) -> Table | str:
     if isinstance(paper, str):
         return paper
     names = sorted({value.dataset for value in paper}, key=lambda name: position(name, DATASETS))
-    columns = grid.columns.sort_values(["protocol", "representation", "backbone"])
-    keys = [Key(*row) for row in columns.itertuples(index=False)]
+    keys = grid.sorted(grid.keys, ["protocol", "representation", "backbone"])
     ours = [key for key in keys if key.metric == "top1" and key.dataset in names and key.protocol != "knn-v1"]
     if not ours:
         listed = ", ".join(names)

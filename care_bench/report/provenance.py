@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import groupby
+from operator import attrgetter
 from typing import NamedTuple
 
 from care_bench.artifacts import Record
@@ -77,6 +79,12 @@ class _Encoder(NamedTuple):
     weights: str
 
 
+_RUN = attrgetter(
+    *("dataset", "backbone", "data_sha256", "code_version", "device"),
+    *("method", "base", "fidelity", "variant", "seed", "config_sha256", "weights_sha256"),
+)
+
+
 class _Column(NamedTuple):
     protocol: str
     metric: str
@@ -93,11 +101,13 @@ def provenance_of(source: str, records: Iterable[Record], labels: Mapping[Varian
         order: of data sets and rows.
     """
     places: dict[_Place, dict[_Encoder, dict[_Column, Record]]] = {}
-    for record in records:
-        place = _Place(record.dataset, record.backbone, record.data_sha256, record.code_version, record.device)
-        encoder = _Encoder(variant_of(record), record.seed, record.config_sha256, record.weights_sha256)
-        column = _Column(record.protocol, record.metric, record.representation)
-        places.setdefault(place, {}).setdefault(encoder, {})[column] = record
+    for _, group in groupby(records, key=_RUN):  # a collection has the records of an encoder one after another
+        run = list(group)
+        one = run[0]
+        place = _Place(one.dataset, one.backbone, one.data_sha256, one.code_version, one.device)
+        encoder = _Encoder(variant_of(one), one.seed, one.config_sha256, one.weights_sha256)
+        columns = {_Column(record.protocol, record.metric, record.representation): record for record in run}
+        places.setdefault(place, {}).setdefault(encoder, {}).update(columns)
     found = sorted(places, key=lambda place: (order.dataset(place.dataset), place))
     return Provenance(source, tuple(_runs(place, places[place], labels, order) for place in found))
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import fmean, stdev
+from functools import cache
+from statistics import fmean
 
 LEVEL = 0.95
 """Confidence level of every interval in a report."""
+_GUARD = 64
+"""Binary digits that a square root has beyond the whole number, before it is rounded to a float."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +44,32 @@ def summarise(values: Sequence[float]) -> Summary:
     mean = fmean(values)
     if n == 1:
         return Summary(mean, None, None, 1)
+    half = _t_quantile(n - 1) * deviation(values) / math.sqrt(n)
+    return Summary(mean, mean - half, mean + half, n)
+
+
+@cache
+def _t_quantile(freedom: int) -> float:
+    """Return half the width of an interval in standard errors, from the degrees of freedom."""
     from scipy.special import stdtrit  # slow to import, and a report of single seeds never needs it
 
-    half = float(stdtrit(n - 1, (1 + LEVEL) / 2)) * stdev(values) / math.sqrt(n)
-    return Summary(mean, mean - half, mean + half, n)
+    return float(stdtrit(freedom, (1 + LEVEL) / 2))
+
+
+def deviation(values: Sequence[float]) -> float:
+    """Return the standard deviation with ddof = 1, rounded once, as `statistics.stdev` does in ten times the time.
+
+    A float is a whole number over a power of two, so that sums of squares of whole numbers are exact.
+
+    Args:
+        values: at least two.
+    """
+    ratios = [value.as_integer_ratio() for value in values]
+    below = max(power for _, power in ratios)
+    whole = [number * (below // power) for number, power in ratios]
+    n = len(whole)
+    squares = n * sum(number * number for number in whole) - sum(whole) ** 2  # n (n - 1) below² times the variance
+    return math.isqrt((squares << 2 * _GUARD) // (n * (n - 1))) / (below << _GUARD)
 
 
 def best(summaries: Sequence[Summary | None], higher_is_better: bool | None) -> int | None:

@@ -6,9 +6,10 @@ stands as well: once, and not under every table.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING
+from itertools import groupby
+from operator import attrgetter
 
 from care_bench.artifacts.collection import Collection
 from care_bench.evaluation.protocols import METRICS, OURS
@@ -16,9 +17,6 @@ from care_bench.report.grid import Grid, Key, reading
 from care_bench.report.labels import Variant, method_label, metric_label
 from care_bench.report.model import Table
 from care_bench.report.paper import PaperValue, paper_table
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 TERMS = ("invariance", "uniformity", "equivariance", "uniformity_equivariance")
 """Methods that train single terms of the loss."""
@@ -189,7 +187,7 @@ def build_tables(grid: Grid, paper: list[PaperValue] | str) -> tuple[list[Table]
 
 def snapshot_tables(collection: Collection) -> list[Table]:
     """Build the tables of the snapshots, by epoch: the numbers of training curves."""
-    epochs = sorted({record.epoch for record in collection.records if record.epoch is not None})
+    epochs = sorted({place.epoch for place in collection.groups if place.epoch is not None})
     found = ((epoch, _build(Grid(collection, epoch), SNAPSHOT_TABLES)) for epoch in epochs)
     return [replace(table, epoch=epoch) for epoch, (tables, _, rest) in found for table in (*tables, *rest)]
 
@@ -198,27 +196,30 @@ def _build(grid: Grid, specs: Iterable[Spec]) -> tuple[list[Table], list[str], l
     """Return tables of some specs, sentences on specs without a table, and tables of all other metrics."""
     tables: list[Table] = []
     absent: list[str] = []
-    rest = grid.columns
+    rest = grid.keys
     for spec in specs:
-        found = list(_tables(grid, spec, grid.columns))
+        found = list(_tables(grid, spec, grid.keys))
         tables += [table for table, _ in found]
-        rest = rest.drop(index=[row for _, shown in found for row in shown], errors="ignore")
+        shown = {key for _, keys in found for key in keys}
+        rest = [key for key in rest if key not in shown]
         if not found:
             absent.append(f"{spec.title}: nothing measured in this collection of profile {grid.profile}.")
     return tables, absent, [table for table, _ in _tables(grid, OTHERS, rest)]
 
 
-def _tables(grid: Grid, spec: Spec, columns: pd.DataFrame) -> Iterator[tuple[Table, pd.Index]]:
+def _tables(grid: Grid, spec: Spec, columns: Iterable[Key]) -> Iterator[tuple[Table, list[Key]]]:
     """Build the tables of a spec from some columns of a grid, each with the columns it shows."""
-    family = _of_family(spec.family) or tuple(columns["metric"].cat.categories)
+    family = _of_family(spec.family) or tuple(dict.fromkeys(key.metric for key in grid.sorted(columns, ["metric"])))
     metrics = spec.metrics or family
-    chosen = columns[columns["metric"].isin(metrics)]
-    chosen = chosen.assign(metric=chosen["metric"].cat.set_categories(metrics, ordered=True))
-    for _, place in chosen.groupby(list(spec.each), observed=True):
-        keys = [Key(*row) for row in place.sort_values(list(spec.order)).itertuples(index=False)]
+    each: Callable[[Key], object] = attrgetter(*spec.each)
+    chosen = grid.sorted((key for key in columns if key.metric in metrics), spec.each)
+    for _, place in groupby(chosen, key=each):
+        keys = grid.sorted(place, spec.order, metrics)
         rows = grid.rows(keys)
-        if place["metric"].isin(family).any() and (not spec.needs or any(row.method in spec.needs for row in rows)):
-            yield _table(grid, spec, metrics, keys, rows), place.index
+        if any(key.metric in family for key in keys) and (
+            not spec.needs or any(row.method in spec.needs for row in rows)
+        ):
+            yield _table(grid, spec, metrics, keys, rows), keys
 
 
 def _table(grid: Grid, spec: Spec, metrics: Sequence[str], keys: list[Key], rows: list[Variant]) -> Table:

@@ -10,8 +10,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from care_bench.artifacts.folders import check_replaceable
-from care_bench.files import replacing, write_bytes
+from care_bench.artifacts.folders import check_replaceable, fill
+from care_bench.files import replacing
 from care_bench.report.model import (
     Cell,
     Column,
@@ -55,8 +55,7 @@ def publish(folder: Path, stem: str, files: Mapping[str, bytes | str]) -> list[P
     """
     with replacing(folder) as new:
         check_replaceable(folder, re.compile(rf"{stem}\.(md|tex|html|csv)|{_PARTS}"), f"the {stem} files")
-        for name, content in files.items():
-            write_bytes(new / name, content.encode() if isinstance(content, str) else content)
+        fill(new, {name: text.encode() if isinstance(text, str) else text for name, text in files.items()})
     return [folder / name for name in files if "/" not in name]
 
 

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from care_bench.report import escaping
+from care_bench.report.cells import html_cells, markdown_cells, record_cells
 from care_bench.report.latex import table_name
 from care_bench.report.model import (
     Definitions,
@@ -27,13 +28,12 @@ from care_bench.report.model import (
     slug,
     spans,
 )
-from care_bench.report.overview import OUTCOMES
 
 PAGE, RECORDS_PAGE = "index.html", "records.html"
 _LONG = re.compile(r"\b([1-9]\d*\.\d\d)\d+")
 """A number of at least 1 with more than two decimals; smaller ones may be scales."""
-_UNQUOTED = " !$&'()*+,-./:;=?@[]^_`{|}~<>"
-"""Characters that an address in an attribute may hold as they are."""
+_QUOTED = re.compile(r"""[^A-Za-z0-9 !$&'"()*+,\-./:;=?@[\]^_`{|}~<>]+""")
+"""Characters that an address in an attribute may not hold as they are, beside the quotation marks around it."""
 _CSV_HEADER = (
     *("collection", "epoch", "table", "row", "group", "column", "unit"),
     *("value", "low", "high", "n", "bold", "text", "source", "ids", "reason"),
@@ -128,6 +128,7 @@ def _render(template: str, document: Document, escape: Callable[[str], str] | No
         **delimiters,
     )
     environment.filters |= {"slug": slug, "code": escaping.html, "image": _image}
+    environment.filters |= {"cells": html_cells, "records": record_cells, "markdown_cells": markdown_cells}
     helpers = {
         "spans": spans,
         "table_name": table_name,
@@ -148,7 +149,8 @@ def _image(svg: bytes) -> Markup:
     """Return an SVG as an address that holds it, with coordinates to hundredths of a point."""
     text = _LONG.sub(r"\1", svg.decode()).replace("\n", " ")
     text = text if "'" in text else text.replace('"', "'")
-    return Markup(f"data:image/svg+xml,{quote(text, safe=_UNQUOTED).replace('&', '&amp;')}")
+    quoted = _QUOTED.sub(lambda found: quote(found[0]), text).replace('"', "%22").replace("&", "&amp;")
+    return Markup(f"data:image/svg+xml,{quoted}")
 
 
 def _html_helpers(document: Document) -> dict[str, Any]:
@@ -160,7 +162,6 @@ def _html_helpers(document: Document) -> dict[str, Any]:
         # Ids of records are short anchors; two collections may hold the same record.
         "prefix": {section.key: f"s{place}-" if place else "" for place, section in enumerate(sections)},
         "terms": {name for part in found for names, *_ in part.items for name in names},
-        "outcomes": OUTCOMES,
         "page": PAGE,
         "records": RECORDS_PAGE,
         "after": _after_first_screen,

@@ -16,7 +16,7 @@ from care_bench.artifacts.collection import made_from, read_collection
 from care_bench.artifacts.pin import pin, read_pin
 from care_bench.config import Profile, parse_profile
 from care_bench.errors import CareBenchError
-from care_bench.files import sha256_file, write_bytes, write_json
+from care_bench.files import sha256_file, write_json
 from tests.artifacts.profile_runs import Make, measured, record_files, write_evaluated
 from tests.evidence.made import claim, rules
 
@@ -56,15 +56,16 @@ def test_a_collection_is_swapped_in_whole(
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     for run in profile.runs():
         write_evaluated(runs / run.id, [measured(run, value=1.0)])
+    write_bytes = Path.write_bytes
     for failing in ("records.csv", "records.parquet", "profile.json", "MANIFEST.json"):
 
-        def write(path: Path, content: bytes, failing: str = failing) -> None:
+        def write(path: Path, content: bytes, failing: str = failing) -> int:
             if path.name == failing:
                 raise OSError(errno.ENOSPC, "No space left on device", str(path))
-            write_bytes(path, content)
+            return write_bytes(path, content)
 
         with monkeypatch.context() as patch:
-            patch.setattr("care_bench.artifacts.collecting.write_bytes", write)
+            patch.setattr(Path, "write_bytes", write)
             patch.setattr("care_bench.artifacts.manifest.write_text", lambda path, text: write(path, text.encode()))
             with pytest.raises(CareBenchError, match="No space left on device"):
                 collect_profile(profile, runs, folder)

@@ -31,8 +31,9 @@ def columns(path: Path) -> dict[str, list[Any]]:
     return pq.read_table(path).to_pydict()
 
 
-def test_records_are_those_that_validation_gives(records: list[Record], path: Path) -> None:
-    found = unchanged(columns(path))
+@pytest.mark.parametrize("rehash", [True, False])
+def test_records_are_those_that_validation_gives(records: list[Record], path: Path, rehash: bool) -> None:
+    found = unchanged(columns(path), rehash)
     assert found is not None
     assert len(found) == len(records) > 50
     for one, other in zip(found, records, strict=True):
@@ -63,28 +64,41 @@ def test_any_changed_value_is_noticed(path: Path, key: str) -> None:
     found = columns(path)
     row = next(row for row, value in enumerate(found[key]) if value != CHANGES[key])
     found[key][row] = CHANGES[key]
-    assert unchanged(found) is None
+    assert unchanged(found, rehash=True) is None
 
 
+def test_ids_are_those_of_the_file_where_its_hash_is_known(records: list[Record], path: Path) -> None:
+    found = columns(path)
+    found["value"][0] = 0.77
+    kept = unchanged(found, rehash=False)
+    assert kept is not None
+    assert kept[0].value == 0.77
+    assert [record.id for record in kept] == [record.id for record in records]
+    assert kept[0].sha256 != records[0].sha256  # it is worked out, not read
+
+
+@pytest.mark.parametrize("rehash", [True, False])
 @pytest.mark.parametrize(
     ("key", "kind"), [("seed", float), ("value", str), ("values", str), ("environment", len), ("higher_is_better", int)]
 )
-def test_a_column_of_another_type_is_left_to_validation(path: Path, key: str, kind: Any) -> None:
+def test_a_column_of_another_type_is_left_to_validation(path: Path, key: str, kind: Any, rehash: bool) -> None:
     found = columns(path)
     found[key] = [None if one is None else kind(one) for one in found[key]]
-    assert unchanged(found) is None
+    assert unchanged(found, rehash) is None
 
 
-def test_a_missing_or_added_column_is_left_to_validation(path: Path) -> None:
+@pytest.mark.parametrize("rehash", [True, False])
+def test_a_missing_or_added_column_is_left_to_validation(path: Path, rehash: bool) -> None:
     found = columns(path)
-    assert unchanged({**found, "more": found["seed"]}) is None
+    assert unchanged({**found, "more": found["seed"]}, rehash) is None
     del found["unit"]
-    assert unchanged(found) is None
+    assert unchanged(found, rehash) is None
 
 
-def test_repeats_as_json_are_read_as_in_older_pins(records: list[Record], tmp_path: Path) -> None:
+@pytest.mark.parametrize("rehash", [True, False])
+def test_repeats_as_json_are_read_as_in_older_pins(rehash: bool, records: list[Record], tmp_path: Path) -> None:
     older = frame(records)
     older["values"] = older["values"].map(lambda values: None if values is None else str(values))
     older.to_parquet(tmp_path / "older.parquet", index=False)
-    assert unchanged(columns(tmp_path / "older.parquet")) is None
-    assert read_parquet(tmp_path / "older.parquet") == records
+    assert unchanged(columns(tmp_path / "older.parquet"), rehash) is None
+    assert read_parquet(tmp_path / "older.parquet", rehash) == records

@@ -10,6 +10,7 @@ import pytest
 from scipy import stats
 
 from care_bench.evidence.statistics import (
+    RESAMPLES,
     bca_interval,
     equivalence_p_value,
     holm,
@@ -61,6 +62,16 @@ def test_the_bca_interval_is_that_of_the_formula() -> None:
     points = stats.norm.cdf(bias + (bias + z) / (1 - acceleration * (bias + z)))
     assert bca_interval(EFFECTS) == pytest.approx(tuple(np.quantile(means, points)), abs=0.01)
     assert bca_interval(EFFECTS) == bca_interval(EFFECTS), "the resampling is not seeded"
+
+
+@pytest.mark.parametrize("n", [2, 5, 8, 13])
+def test_the_bca_interval_is_that_of_scipy(n: int) -> None:
+    draws = np.random.default_rng(n)
+    for effects in (draws.normal(0.3, 1.0, n), draws.exponential(1e-3, n), draws.integers(0, 3, n) + np.arange(n) / 7):
+        found = stats.bootstrap(
+            (effects,), np.mean, n_resamples=RESAMPLES, method="BCa", random_state=np.random.default_rng(0)
+        ).confidence_interval
+        assert bca_interval(effects) == pytest.approx((found.low, found.high), rel=1e-12)
 
 
 def test_equal_effects_have_a_point_as_interval() -> None:

@@ -8,9 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from care_bench.artifacts.pin import verify_all
+from care_bench.artifacts.pin import read_pins, verify_all
 from care_bench.errors import CareBenchError
 from tests.faults.conftest import LINE, ROOT, SILENT, TRACEBACK, Counting
+
+
+def read_for_a_report(results: Path) -> None:
+    """Read pins as a report does, which takes the ids of records from the file."""
+    read_pins(results, rehash=False)
 
 
 @pytest.mark.parametrize("changes", [40, pytest.param(400, marks=pytest.mark.faults)])
@@ -29,7 +34,7 @@ def test_byte_changes_in_a_pin(changes: int, counting: Counting, tmp_path: Path)
             path.write_bytes(content[:place] + bytes([content[place] ^ flip]) + content[place + 1 :])
             what = f"{path.name}, byte {place} ^ {flip}"
             try:
-                verify_all(tmp_path)
+                (read_for_a_report if number // len(names) % 2 else verify_all)(tmp_path)
                 outcomes.add(SILENT, what)
             except CareBenchError as error:
                 outcomes.add(LINE if path.name in str(error) and "\n" not in str(error) else SILENT, what)

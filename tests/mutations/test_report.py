@@ -20,16 +20,16 @@ MUTANTS = (
     Mutant(
         "the interval has as many degrees of freedom as seeds",
         "report/statistics.py",
-        "stdtrit(n - 1,",
-        "stdtrit(n,",
+        "_t_quantile(n - 1)",
+        "_t_quantile(n)",
         STATISTICS,
     ),
     Mutant("the interval is one-sided", "report/statistics.py", "(1 + LEVEL) / 2", "LEVEL", STATISTICS),
     Mutant(
         "the interval is not divided by the root of n",
         "report/statistics.py",
-        "stdev(values) / math.sqrt(n)",
-        "stdev(values)",
+        "deviation(values) / math.sqrt(n)",
+        "deviation(values)",
         STATISTICS,
     ),
     Mutant(
@@ -63,8 +63,8 @@ MUTANTS = (
     Mutant(
         "the best value is sought along rows",
         "report/grid.py",
-        "bold=(i, j) in winners",
-        "bold=(j, i) in winners",
+        "if (i, j) in winners",
+        "if (j, i) in winners",
         GRID,
     ),
     Mutant(
@@ -84,14 +84,14 @@ MUTANTS = (
     Mutant(
         "missing seeds are not named",
         "report/grid.py",
-        "notes = (*_failures(records), *self._absent_seeds(records, key))",
-        "notes = (*_failures(records),)",
+        "notes = (*failures, *self._absent_seeds(records, key))",
+        "notes = (*failures,)",
         GRID,
     ),
     Mutant(
         "failed seeds are not named",
         "report/grid.py",
-        "notes = (*_failures(records), *self._absent_seeds(records, key))",
+        "notes = (*failures, *self._absent_seeds(records, key))",
         "notes = (*self._absent_seeds(records, key), *([] if any(r.value for r in records) else ['none']))",
         GRID,
     ),
@@ -105,15 +105,15 @@ MUTANTS = (
     Mutant(
         "snapshots are in the tables of the last step",
         "report/grid.py",
-        "if record.epoch == epoch]",
-        "]",
+        "for place, records in collection.groups.items() if place.epoch == epoch",
+        "for place, records in collection.groups.items()",
         TABLES,
     ),
     Mutant(
         "the representations share a column",
         "report/grid.py",
-        "place = record.protocol, record.representation, record.metric, record.dataset, backbone",
-        'place = record.protocol, "projection", record.metric, record.dataset, backbone',
+        "return Key(data, place.protocol, place.representation,",
+        'return Key(data, place.protocol, "projection",',
         TABLES,
     ),
     Mutant(

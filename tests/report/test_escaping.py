@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+from markupsafe import escape
+
 from care_bench.report import escaping
 
 
@@ -23,6 +26,11 @@ def test_markdown_escapes_what_markdown_would_read() -> None:
     assert escaping.markdown("a|b *c* <i> &amp; [k](u)\nline \\ `d`") == (
         r"a\|b \*c\* &lt;i&gt; &amp;amp; \[k\](u) line " + "\\\\ `d`"
     )
+
+
+@pytest.mark.parametrize("text", ["", "95.50 ± 1.24", "<a href=\"x\">&amp; 'b' &#39; </a>", "a`b`\n"])
+def test_html_is_escaped_as_templates_do(text: str) -> None:
+    assert escaping.html_text(text) == str(escape(text))
 
 
 def test_html_shows_code_between_backticks() -> None:

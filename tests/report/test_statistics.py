@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+import math
+from statistics import stdev
+
 import numpy as np
 import pytest
 import scipy.stats
 
-from care_bench.report.statistics import Summary, best, number, summarise, summary_text
+from care_bench.report.statistics import Summary, best, deviation, number, summarise, summary_text
 
 
 @pytest.mark.parametrize("n", [2, 3, 5, 30])
@@ -15,6 +18,16 @@ def test_the_interval_is_scipys(n: int, scale: float) -> None:
     found = summarise(values.tolist())
     assert found.n == n
     np.testing.assert_allclose([found.mean, found.low, found.high], [values.mean(), low, high], rtol=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-9, 1.0, 1e5, 1e300])
+def test_the_deviation_is_that_of_the_library_to_the_bit(scale: float) -> None:
+    draws = np.random.default_rng(0)
+    for n in (2, 3, 8, 30):
+        for values in draws.normal(3 * scale, scale, (200, n)).tolist():
+            assert deviation(values) == stdev(values)
+    assert deviation([0.1] * 7) == 0
+    assert deviation([1.0, 3.0]) == math.sqrt(2)
 
 
 def test_an_interval_by_hand() -> None:

@@ -60,10 +60,10 @@ class Rows:
         self.key, self.profile = collection.key, collection.profile
         self._stages: dict[int | None, dict[Measure, dict[Place, list[Record]]]] = {}
         self.illustrations = collection.illustrations
-        self._records = collection.records
+        self._groups = collection.groups
         self._summaries: dict[tuple[Measure, int | None], dict[Place, Summary]] = {}
-        self.datasets = sorted({record.dataset for record in collection.records}, key=order.dataset)
-        found = {(record.dataset, variant_of(record)): record.config for record in collection.records}
+        self.datasets = sorted({place.dataset for place in collection.groups}, key=order.dataset)
+        found = {(place.dataset, variant_of(place)): group[-1].config for place, group in collection.groups.items()}
         self._configs = {place: flattened(config) for place, config in found.items()}
         self._rows = {
             dataset: sorted((row for name, row in found if name == dataset), key=order.variants([dataset]))
@@ -79,7 +79,7 @@ class Rows:
     @cached_property
     def epochs(self) -> list[int]:
         """Epochs of the snapshots, rising."""
-        return sorted({record.epoch for record in self._records if record.epoch is not None})
+        return sorted({place.epoch for place in self._groups if place.epoch is not None})
 
     def rows(self, dataset: str) -> list[Variant]:
         """Return the rows of a data set, in order."""
@@ -93,10 +93,10 @@ class Rows:
         """Return the records with a value, in the order of places, then of seeds."""
         if epoch not in self._stages:
             self._stages[epoch] = defaultdict(lambda: defaultdict(list))
-            for record in sorted(self._records, key=lambda record: record.seed):
-                if record.epoch == epoch and record.value is not None:
-                    key = Measure(record.protocol, record.metric, record.representation, "")
-                    self._stages[epoch][key][record.dataset, variant_of(record)].append(record)
+            for place, records in self._groups.items():
+                if place.epoch == epoch and (known := [record for record in records if record.value is not None]):
+                    key = Measure(place.protocol, place.metric, place.representation, "")
+                    self._stages[epoch][key][place.dataset, variant_of(place)] += known
         found = self._stages[epoch].get(measure._replace(label=""), {})
         return {place: sorted(found[place], key=lambda record: record.seed) for place in self.places if place in found}
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from care_bench.artifacts.collection import COLLECTED, HOW_TO_COLLECT, PINNED, Collection, read_collection
 from care_bench.artifacts.folders import reading
 from care_bench.artifacts.illustrations import Illustrations
-from care_bench.artifacts.pin import collected, pinned, read_pin
+from care_bench.artifacts.pin import collected, pinned
 from care_bench.errors import CareBenchError, unknown
 from care_bench.files import write_bytes
 from care_bench.names import Representation
@@ -150,7 +150,7 @@ def chosen(results: Path, name: str | None) -> Collection:
             if not found:
                 raise unknown("collection", name, known)
             key = found[0]
-        return read_pin(known[key]) if key in pins else read_collection(known[key])
+        return read_collection(known[key], pinned=key in pins, rehash=False)
 
 
 def _pairs(where: Sequence[str]) -> Mapping[str, str]:
