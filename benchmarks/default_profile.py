@@ -21,8 +21,8 @@ ROOT = Path(__file__).parents[1]
 PROFILE = ROOT / "workflows/config/smoke.yaml"
 IMPORTS = {  # stage -> modules that its job imports
     "prepare": "care_bench.cli, care_bench.data",
-    "pretrain": "care_bench.cli, care_bench.jobs, care_bench.training.pretrain, torch._dynamo",
-    "evaluate": "care_bench.cli, care_bench.jobs, care_bench.evaluation.run, sklearn.linear_model, torch._dynamo",
+    "pretrain": "care_bench.cli, care_bench.jobs, care_bench.training.pretrain",
+    "evaluate": "care_bench.cli, care_bench.jobs, care_bench.evaluation.run, sklearn.linear_model",
     "collect": "care_bench.cli, care_bench.artifacts.collecting",
     "report": "care_bench.cli, care_bench.report.build",
 }

@@ -59,7 +59,8 @@ def read_parquet(path: Path) -> list[Record]:
     content = read_bytes(path, expected)
     with decoding(path, expected):
         # No reading ahead: its threads may outlive a damaged file, and then abort the process at its end.
-        table = pq.read_table(io.BytesIO(content), use_threads=False, pre_buffer=False)
+        # Not pq.read_table, which imports pandas.
+        table = pq.ParquetFile(io.BytesIO(content), pre_buffer=False).read(use_threads=False)
         columns = {name: table.column(name).to_pylist() for name in table.column_names}
     if (found := unchanged(columns)) is not None:
         return found

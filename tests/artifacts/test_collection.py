@@ -223,7 +223,7 @@ def test_a_reader_without_memory_says_so(tmp_path: Path, record: Make, monkeypat
         raise pa.ArrowMemoryError("realloc of size 1024 failed")
 
     path = collect(_files(tmp_path, [record()]), tmp_path / "out")
-    monkeypatch.setattr("pyarrow.parquet.read_table", fail)
+    monkeypatch.setattr("pyarrow.parquet.ParquetFile", fail)
     with pytest.raises(
         CareBenchError, match=rf"^cannot read {path}: not enough memory; expected the records of a coll"
     ):
