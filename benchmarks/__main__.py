@@ -15,14 +15,16 @@ from benchmarks import (
     equivariance_metrics,
     opening,
     reading,
+    starting,
     training_step,
+    wahba_loss,
 )
 from benchmarks.timing import Row
 from care_bench.runs.device import best_device, describe_device
 
 BENCHMARKS = (
-    *(augmentation, equivariance_loss, equivariance_metrics),
-    *(opening, reading, training_step, default_profile),
+    *(augmentation, equivariance_loss, wahba_loss, equivariance_metrics),
+    *(opening, reading, starting, training_step, default_profile),
 )
 
 
@@ -30,15 +32,7 @@ def main() -> int:
     """Measure and print; return the exit code."""
     console = Console(width=None if sys.stdout.isatty() else 160)
     rows: list[Row] = []
-    for benchmark in (
-        augmentation,
-        equivariance_loss,
-        equivariance_metrics,
-        opening,
-        reading,
-        training_step,
-        default_profile,
-    ):
+    for benchmark in BENCHMARKS:
         console.print(f"measuring {benchmark.__name__.partition('.')[2]} ...", style="dim")
         rows += benchmark.measure()
     table = Table("measurement", "ours", "reference", "ratio", "target", "met", show_lines=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -43,19 +42,6 @@ def hidden(ranks: bool = True) -> Iterator[None]:
         yield
     finally:
         os.environ.update(kept)
-
-
-@contextmanager
-def unavailable(package: str) -> Iterator[None]:
-    """Let imports of a package fail as if it were not installed, unless it is imported already."""
-    if package in sys.modules:
-        yield
-        return
-    sys.modules[package] = None  # type: ignore[assignment]  # the import system's own mark
-    try:
-        yield
-    finally:
-        del sys.modules[package]
 
 
 def torchrun_rank() -> int | None:

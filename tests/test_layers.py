@@ -11,6 +11,7 @@ import care_bench
 PACKAGE = Path(care_bench.__file__).parent
 LAYERS = (
     ("names", "errors", "collector", "files", "untrusted", "plugins", "progress", "terminal", "torchrun"),
+    ("uncompiled", "optimizers"),
     ("augmentations", "losses"),
     ("metrics",),
     ("data",),

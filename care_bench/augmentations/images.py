@@ -23,6 +23,9 @@ from care_bench.augmentations.parameters import ImageParameters
 from care_bench.augmentations.rotation import draw_angles, rotate
 from care_bench.augmentations.transfer import to_device
 
+VALUES_AT_ONCE = 2**19
+"""Values of the images that a processor augments at a time (2 MiB as floats): more would leave its cache."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class ImageAugmentation(ImageDistribution):
@@ -114,29 +117,39 @@ class ImageAugmentation(ImageDistribution):
         Raises:
             ValueError: wrong shape or dtype, or parameters drawn for another number or size of images.
         """
-        pixels = self._to_float(images)
+        self._check(images)
         check_length("images", len(images), parameters)
         if tuple(parameters.input_size) != tuple(self.input_size):
             raise ValueError(f"parameters were drawn for images of {parameters.input_size}, expected {self.input_size}")
-        device = images.device
         drawn = parameters.to("cpu")
-        with torch.autocast(device.type, enabled=False):
-            if drawn.angle is not None and len(rows := _rows(drawn.angle != 0)):
-                index = to_device(rows, device)
-                turned = rotate(pixels.index_select(0, index), drawn.angle[rows])
-                pixels = pixels.index_copy(0, index, turned)  # the images may be the caller's
-            pixels = resized_crop(pixels, to_device(drawn.box, device), to_device(drawn.flip, device), self.size)
-            if len(rows := _rows(drawn.jitter)):
-                index = to_device(rows, device)
-                part = pixels.index_select(0, index)
-                pixels.index_copy_(0, index, jitter(part, drawn.order[rows], drawn.factors[rows]))
-            if len(rows := _rows(drawn.grayscale)):
-                index = to_device(rows, device)
-                pixels.index_copy_(0, index, grayscale(pixels.index_select(0, index)))
-            if len(rows := _rows(drawn.blur)):
-                index, sigma = to_device(rows, device), to_device(drawn.sigma[rows], device)
-                pixels.index_copy_(0, index, gaussian_blur(pixels.index_select(0, index), sigma, self.blur_kernel))
-            return self._normalise(pixels)
+        with torch.autocast(images.device.type, enabled=False):
+            if images.device.type != "cpu":
+                return self._views(images, drawn)
+            views = torch.empty(*images.shape[:2], *self.size)
+            rows = max(1, VALUES_AT_ONCE // images[0].numel())
+            for start in range(0, len(images), rows):
+                some = slice(start, start + rows)
+                views[some] = self._views(images[some], drawn[some])
+            return views
+
+    def _views(self, images: Tensor, drawn: ImageParameters) -> Tensor:
+        pixels, device = self._to_float(images), images.device
+        if drawn.angle is not None and len(rows := _rows(drawn.angle != 0)):
+            index = to_device(rows, device)
+            turned = rotate(pixels.index_select(0, index), drawn.angle[rows])
+            pixels = pixels.index_copy(0, index, turned)  # the images may be the caller's
+        pixels = resized_crop(pixels, to_device(drawn.box, device), to_device(drawn.flip, device), self.size)
+        if len(rows := _rows(drawn.jitter)):
+            index = to_device(rows, device)
+            part = pixels.index_select(0, index)
+            pixels.index_copy_(0, index, jitter(part, drawn.order[rows], drawn.factors[rows]))
+        if len(rows := _rows(drawn.grayscale)):
+            index = to_device(rows, device)
+            pixels.index_copy_(0, index, grayscale(pixels.index_select(0, index)))
+        if len(rows := _rows(drawn.blur)):
+            index, sigma = to_device(rows, device), to_device(drawn.sigma[rows], device)
+            pixels.index_copy_(0, index, gaussian_blur(pixels.index_select(0, index), sigma, self.blur_kernel))
+        return self._normalise(pixels)
 
     @torch.no_grad()
     def identity(self, images: Tensor) -> Tensor:
@@ -151,6 +164,7 @@ class ImageAugmentation(ImageDistribution):
         Raises:
             ValueError: wrong shape or dtype.
         """
+        self._check(images)
         pixels = self._to_float(images)
         if self.test_view == "centre-crop":
             top, left = (round((full - part) / 2) for full, part in zip(self.input_size, self.size, strict=True))
@@ -159,15 +173,15 @@ class ImageAugmentation(ImageDistribution):
             pixels = functional.interpolate(pixels, self.size, mode="bilinear", antialias=True)
         return self._normalise(pixels)
 
-    def _to_float(self, images: Tensor) -> Tensor:
+    def _check(self, images: Tensor) -> None:
         expected = (len(self.mean), *self.input_size)
         if images.ndim != 4 or tuple(images.shape[1:]) != expected:
             raise ValueError(f"images has shape {tuple(images.shape)}, expected (n, {', '.join(map(str, expected))})")
-        if images.dtype == torch.uint8:
-            return images.float().div_(255.0)
-        if not images.is_floating_point():
+        if images.dtype != torch.uint8 and not images.is_floating_point():
             raise ValueError(f"images has dtype {images.dtype}, expected uint8 or floating point in [0, 1]")
-        return images.float()
+
+    def _to_float(self, images: Tensor) -> Tensor:
+        return images.float().div_(255.0) if images.dtype == torch.uint8 else images.float()
 
     def _normalise(self, pixels: Tensor) -> Tensor:
         statistics = torch.tensor([self.mean, self.std], dtype=pixels.dtype)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import warnings
+from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
+from torch.nn import functional
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from care_bench.augmentations import Augmentation, ImageAugmentation
 from care_bench.augmentations.tangents import CLOUDS, IMAGES, cloud_tangent, image_tangent
 from care_bench.models import FeatureExtractor
+from care_bench.uncompiled import without_compiler
 
 
 def smooth(augmentation: Augmentation[Any]) -> tuple[str, ...]:
@@ -51,12 +54,20 @@ def derivative(
 
 
 def _dual(encoder: FeatureExtractor, views: Tensor, direction: Tensor) -> dict[str, tuple[Tensor, Tensor | None]]:
+    _use_first()
     # No graph for a backward pass; and attention by matrix products, since fused kernels have no such derivative.
     with torch.no_grad(), sdpa_kernel(SDPBackend.MATH), forward_ad.dual_level():
-        with warnings.catch_warnings():  # torch's own first use of forward mode calls what it has deprecated
-            warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)
-            dual = forward_ad.make_dual(views, direction)  # type: ignore[no-untyped-call]
+        dual = forward_ad.make_dual(views, direction)  # type: ignore[no-untyped-call]
         return {
             name: tuple(forward_ad.unpack_dual(rows))  # type: ignore[no-untyped-call]
             for name, rows in encoder.represent(dual).items()
         }
+
+
+@cache
+def _use_first() -> None:
+    """Derive a BatchNorm of one value: torch's own first use calls what it has deprecated, and imports its compiler."""
+    one = torch.ones(1, 1)
+    with warnings.catch_warnings(), without_compiler(), torch.no_grad(), forward_ad.dual_level():
+        warnings.filterwarnings("ignore", "`torch.jit", FutureWarning)
+        functional.batch_norm(forward_ad.make_dual(one, one), *one.expand(4, 1))  # type: ignore[no-untyped-call]

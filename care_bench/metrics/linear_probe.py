@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from care_bench.losses.checks import check_choice
 from care_bench.metrics.checks import labelled
+from care_bench.optimizers import SGD, Adam
 
 if TYPE_CHECKING:
     from sklearn.pipeline import Pipeline
@@ -41,10 +42,10 @@ class Recipe:
 
 RECIPES = {
     # CARE's text; the weight decay is Adam's own (L2 added to the gradient).
-    "paper-small-v1": Recipe(100, 512, partial(torch.optim.Adam, lr=1e-3, weight_decay=1e-6)),
+    "paper-small-v1": Recipe(100, 512, partial(Adam, lr=1e-3, weight_decay=1e-6)),
     # CARE's text; momentum, no weight decay and the initial weights are MoCo's (main_lincls.py). CARE's README has the
     # learning rate 10, and its main_lincls.py the same initial weights.
-    "paper-imagenet100-v1": Recipe(60, 128, partial(torch.optim.SGD, lr=30.0, momentum=0.9), (30, 40, 50), 0.01),
+    "paper-imagenet100-v1": Recipe(60, 128, partial(SGD, lr=30.0, momentum=0.9), (30, 40, 50), 0.01),
 }
 RECIPES["released-small-v1"] = RECIPES["paper-small-v1"]
 RECIPES["augmented-imagenet100-v1"] = RECIPES["paper-imagenet100-v1"]

@@ -16,13 +16,8 @@ from care_bench.models import Encoder, group_batchnorm
 from care_bench.models.batchnorm import RunningStatistics, synchronise_batchnorm
 from care_bench.runs.device import best_device
 from care_bench.runs.randomness import generator
-from care_bench.torchrun import check_interface, hidden, torchrun_rank, torchrun_world_size, unavailable
-
-with hidden(), unavailable("torchmetrics"):  # which fabric would import for its version alone, in seconds
-    from lightning_fabric import Fabric
-    from lightning_fabric.plugins.environments.lightning import LightningEnvironment
-    from lightning_fabric.plugins.environments.torchelastic import TorchElasticEnvironment
-    from lightning_fabric.strategies.ddp import DDPStrategy
+from care_bench.torchrun import check_interface, hidden, torchrun_rank, torchrun_world_size
+from care_bench.training.fabric import DDPStrategy, Fabric, LightningEnvironment, TorchElasticEnvironment
 
 STOP_CHECK_EVERY = 10
 """Steps between checks for a stop signal in any rank; each is an all-reduce, which waits for the GPU."""

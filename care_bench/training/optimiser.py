@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from care_bench.config.run import AdamConfig, LARSConfig, OptimizerConfig, SGDConfig
+from care_bench.optimizers import SGD, Adam
 
 
 def build_optimizer(config: OptimizerConfig, module: nn.Module) -> torch.optim.Optimizer:
@@ -18,9 +19,9 @@ def build_optimizer(config: OptimizerConfig, module: nn.Module) -> torch.optim.O
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     match config:
         case AdamConfig():
-            return torch.optim.Adam(trained, lr=rate, weight_decay=decay, fused=True)
+            return Adam(trained, lr=rate, weight_decay=decay, fused=True)
         case SGDConfig():
-            return torch.optim.SGD(trained, lr=rate, momentum=config.momentum, weight_decay=decay, fused=True)
+            return SGD(trained, lr=rate, momentum=config.momentum, weight_decay=decay, fused=True)
         case LARSConfig():
             from timm.optim.lars import Lars  # imported here: it takes seconds, and only LARS needs it
 

@@ -46,6 +46,33 @@ def test_agrees_with_the_definition(unit_rows, group, rows, dimension, splits):
         assert WahbaLoss(splits, group)(z1, z2).item() == pytest.approx(expected, rel=1e-10, abs=1e-14)
 
 
+WIDE = [(12, 256, 3), (256, 256, 2), (130, 256, 1)]
+"""The best map as its factors, twice, and as a matrix, at the dimension where the choice begins."""
+
+
+@pytest.mark.parametrize("group", GROUPS)
+@pytest.mark.parametrize(("rows", "dimension", "splits"), WIDE)
+def test_wide_embeddings_have_the_value_and_gradient_of_the_definition(unit_rows, group, rows, dimension, splits):
+    views = tuple(unit_rows(rows, dimension, seed).requires_grad_() for seed in (0, 1))
+    loss = WahbaLoss(splits, group)(*views)
+    expected = by_definition(*(z.detach().numpy() for z in views), splits, group)
+    assert loss.item() == pytest.approx(expected, rel=1e-10)
+    # With as few rows as here the best map over SO(d) is that over O(d), which scipy finds for either direction.
+    chunk = rows // splits
+    for found, one, other in zip(grad(loss, views), views, views[::-1], strict=True):
+        pairs = zip(*(np.split(z.detach().numpy(), splits) for z in (one, other)), strict=True)
+        gradient = [2 * (a - b @ orthogonal_procrustes(b, a)[0]) / (chunk * splits) for a, b in pairs]
+        assert found.numpy() == pytest.approx(np.concatenate(gradient), abs=1e-12)
+
+
+def test_the_best_map_of_few_rows_of_many_dimensions_is_never_formed(unit_rows):
+    views = tuple(unit_rows(16, 512, seed).requires_grad_() for seed in (0, 1))
+    sizes = []
+    with torch.autograd.graph.saved_tensors_hooks(lambda kept: sizes.append(kept.numel()) or kept, lambda kept: kept):
+        WahbaLoss(2)(*views)
+    assert max(sizes) <= 16 * 512
+
+
 def test_agrees_with_a_search_over_rotations(unit_rows):
     z1, z2 = unit_rows(7, 3, 0).numpy(), unit_rows(7, 3, 1).numpy()
 

@@ -168,15 +168,15 @@ MUTANTS = (
     Mutant(
         "the momentum of SGD is lost",
         "training/optimiser.py",
-        "torch.optim.SGD(trained, lr=rate, momentum=config.momentum, weight_decay",
-        "torch.optim.SGD(trained, lr=rate, weight_decay",
+        "return SGD(trained, lr=rate, momentum=config.momentum, weight_decay",
+        "return SGD(trained, lr=rate, weight_decay",
         SETTINGS,
     ),
     Mutant(
         "the weight decay of Adam is lost",
         "training/optimiser.py",
-        "torch.optim.Adam(trained, lr=rate, weight_decay=decay, fused=True)",
-        "torch.optim.Adam(trained, lr=rate, fused=True)",
+        "return Adam(trained, lr=rate, weight_decay=decay, fused=True)",
+        "return Adam(trained, lr=rate, fused=True)",
         SETTINGS,
     ),
     Mutant(

@@ -25,7 +25,7 @@ def one_weight() -> nn.Module:
 
 def test_optimizers_have_the_settings_of_the_config() -> None:
     adam = build_optimizer(AdamConfig(name="adam", learning_rate=0.5, weight_decay=0.25), one_weight())
-    assert type(adam) is torch.optim.Adam
+    assert isinstance(adam, torch.optim.Adam)
     assert (adam.defaults["lr"], adam.defaults["weight_decay"]) == (0.5, 0.25)
     layer = one_weight()
     sgd = build_optimizer(SGDConfig(name="sgd", learning_rate=0.5, momentum=0.5, weight_decay=0.1), layer)
