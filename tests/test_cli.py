@@ -269,7 +269,8 @@ def test_the_variables_of_a_launcher_are_ignored(
     for name, value in left_over.items():
         monkeypatch.setenv(name, value)
     out = tmp_path / "run"
-    ended = run_forked("care_bench", "pretrain", profile, "--run", RUN, "--data", data, "--out", out, cwd=tmp_path)
+    # Not a fork: fabric reads them when it is imported.
+    ended = run_apart("pretrain", str(profile), "--run", RUN, "--data", str(data), "--out", str(out))
     assert ended.returncode == 0, ended.stderr
     assert (out / "encoder.safetensors").read_bytes() == (run / "encoder.safetensors").read_bytes()
     settings = tmp_path / "evaluation.json"
