@@ -14,6 +14,7 @@ REFUSED = ("imported/test_refused.py",)
 POOLING = ("imported/test_pooling.py",)
 CHECKPOINTS = ("imported/test_checkpoints.py",)
 MEASURE = ("imported/test_measure.py",)
+PROFILES = ("imported/test_profiles.py",)
 MUTANTS = (
     Mutant(
         "a layer's records have the numbers of another",
@@ -118,14 +119,14 @@ MUTANTS = (
         "evaluation/imported.py",
         "if unless_current and is_current(path, task.inputs()):",
         "if unless_current and not path.exists():",
-        MEASURE,
+        PROFILES,
     ),
     Mutant(
         "the settings of a profile's encoder are not held against its records",
         "artifacts/evaluated.py",
         "if found != settings.recorded():",
         "if not found:",
-        MEASURE,
+        PROFILES,
     ),
     Mutant(
         "the halves of a user's data overlap",
