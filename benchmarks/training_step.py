@@ -42,11 +42,16 @@ def _measure(run: str) -> Row:
             return overhead(name, lambda: train_step(session), _bare(session), at_most=1.25, pairs=30, clock=clock)
 
 
-def _bare(session: Session) -> Callable[[], object]:
+def ready_views(session: Session) -> list[View]:
+    """Return the views of a step, drawn and augmented."""
     batch = session.batches.take(session.batches.rows(0))
     generator = randomness.generator("bare")
     drawn = [draw(session.augmentation, len(batch), k, generator) for k in session.module.method.draws(len(batch))]
-    views = [View(session.augmentation.apply(batch, parameters), parameters) for parameters in drawn]
+    return [View(session.augmentation.apply(batch, parameters), parameters) for parameters in drawn]
+
+
+def _bare(session: Session) -> Callable[[], object]:
+    views = ready_views(session)
 
     def work() -> None:
         loss, *_ = session.module(views)

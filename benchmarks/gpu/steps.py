@@ -13,10 +13,8 @@ from typing import Any
 import torch
 
 from benchmarks.gpu.found import Found, missing, random_images, run
-from care_bench.augmentations import draw
+from benchmarks.training_step import ready_views
 from care_bench.config import RunConfig
-from care_bench.methods import View
-from care_bench.runs import randomness
 from care_bench.runs.device import best_device, reproducible
 from care_bench.runs.folder import RunFolder
 from care_bench.training.pretrain import train_step
@@ -105,10 +103,7 @@ def _waits(name: str, session: Session) -> Found:
 
 def _bare(session: Session) -> Callable[[], object]:
     """Return forward and backward pass and optimizer on views that are ready."""
-    batch = session.batches.take(session.batches.rows(0))
-    generator = randomness.generator("bare")
-    drawn = [draw(session.augmentation, len(batch), k, generator) for k in session.module.method.draws(len(batch))]
-    views = [View(session.augmentation.apply(batch, parameters), parameters) for parameters in drawn]
+    views = ready_views(session)
 
     def work() -> None:
         loss, _, _ = session.model(views)
