@@ -83,16 +83,8 @@ def bibtex(origin: Origin) -> str:
 
 def _parts(table: Table) -> Iterator[tuple[range, range]]:
     """Cut a table into ranges of columns that fit on the page, and these into ranges of rows."""
-    label, room = _label_width(table), HEIGHT - len(" ".join(table.caption)) / NOTE
-    start, used = 0, 0.0
-    ranges = []
-    for index in range(len(table.columns)):
-        needed = _width(table, index) + GAP
-        if index > start and label + used + needed > PAGE:
-            ranges.append(range(start, index))
-            start, used = index, 0.0
-        used += needed
-    for columns in [*ranges, range(start, len(table.columns))]:
+    room = HEIGHT - len(" ".join(table.caption)) / NOTE
+    for columns in _ranges(table):
         widths = _widths(table, columns)
         first, height, notes = 0, 0, set[str]()
         for index in range(len(table.rows)):
@@ -103,6 +95,22 @@ def _parts(table: Table) -> Iterator[tuple[range, range]]:
                 first, height, more = index, 0, _notes_of(table, range(index, index + 1), columns)
             height, notes = height + needed_lines, more
         yield columns, range(first, len(table.rows))
+
+
+def _ranges(table: Table) -> list[range]:
+    """Cut the columns where the page ends; before a group that would be cut, if it fits on a page of its own."""
+    left = PAGE - _label_width(table)
+    widths = [_width(table, index) + GAP for index in range(len(table.columns))]
+    groups = {first: sum(widths[first : first + width]) for _, first, width in spans(table.columns)}
+    start, used = 0, 0.0
+    ranges = []
+    for index, needed in enumerate(widths):
+        whole = groups.get(index, needed)
+        if index > start and used + (whole if whole <= left else needed) > left:
+            ranges.append(range(start, index))
+            start, used = index, 0.0
+        used += needed
+    return [*ranges, range(start, len(table.columns))]
 
 
 def _notes_of(table: Table, rows: range, columns: range) -> set[str]:
