@@ -19,6 +19,10 @@ RATIOS_AT_ONCE = 2**21
 """Entries of the pair matrix held at a time."""
 RATIOS_KEPT = 2**24
 """Most ratios, over all augmentations, that the median and the trimmed mean use (128 MiB)."""
+GRAM_FROM = 1024
+"""Samples from which on one product for each augmentation, and one of the plain samples, take the place of two."""
+FAR = 1e-4
+"""Least squared movement of every sample, relative to the mean squared norm, that leaves that product its digits."""
 TRIM = 0.1
 """Share left out at each end of the trimmed mean."""
 
@@ -105,22 +109,36 @@ def _ratios(z: Tensor, views: Tensor) -> Iterator[Tensor]:
     What is not above the diagonal is zero, so that each pair i < j is there once.
 
     With m = f(a(x)) - f(x) and s = f(a(x)) + f(x), the root of the numerator is (m' - m).(s' - s), which does not
-    cancel as the difference of two squared distances does. A pair that did not move gives 0 / 0, which is nan.
+    cancel as the difference of two squared distances does. A pair that did not move gives 0 / 0, which is nan. Of many
+    samples that all move far, that difference keeps its digits, and the plain samples' part of it is computed once.
     """
     n = len(z)
     plain = z.double()
     rows = max(1, RATIOS_AT_ONCE // n)
-    for view in views:
+    places = [slice(start, min(start + rows, n - 1)) for start in range(0, n - 1, rows)]
+    far = _far(plain, views) if n >= GRAM_FROM else [False] * len(views)
+    grams = [plain[here] @ plain[here.start :].mT for here in places] if any(far) else []
+    for view, known in zip(views, far, strict=True):
         augmented = view.double()
         moved, sums = augmented - plain, augmented + plain
         diagonal = (moved * sums).sum(dim=1)
         distance = moved.square().sum(dim=1)
-        for start in range(0, n - 1, rows):
-            here = slice(start, min(start + rows, n - 1))
-            cross = moved[here] @ sums[start:].mT + sums[here] @ moved[start:].mT
+        for i, here in enumerate(places):
+            start = here.start
+            if known:  # m.s' + s.m' = 2 (f(a(x)).f(a(x')) - f(x).f(x'))
+                cross = torch.addmm(grams[i], augmented[here], augmented[start:].mT, beta=-2, alpha=2)
+            else:
+                cross = moved[here] @ sums[start:].mT + sums[here] @ moved[start:].mT
             change = (diagonal[here, None] + diagonal[None, start:]).sub_(cross)
             movement = distance[here, None] + distance[None, start:]
             yield change.div_(movement).square_().triu_(1)
+
+
+def _far(plain: Tensor, views: Tensor) -> list[bool]:
+    """Say of each augmentation whether it moves every sample so far that products may be subtracted."""
+    least = torch.stack([(view.double() - plain).square().sum(dim=1).amin() for view in views])
+    far: list[bool] = (least >= FAR * plain.square().sum(dim=1).mean()).tolist()
+    return far
 
 
 def _every(stride: int, first: int, block: Tensor) -> tuple[Tensor, int]:

@@ -37,9 +37,11 @@ def measure(z, za):
     return relative_equivariance_summary(torch.from_numpy(z), torch.from_numpy(za))
 
 
+@pytest.mark.parametrize("gram_from", [1024, 1])
 @pytest.mark.parametrize("rows_at_once", [1, 30, 10**6])
-def test_agrees_with_a_loop_over_pairs(rows_at_once, monkeypatch):
+def test_agrees_with_a_loop_over_pairs(rows_at_once, gram_from, monkeypatch):
     monkeypatch.setitem(relative_equivariance.__globals__, "RATIOS_AT_ONCE", rows_at_once)
+    monkeypatch.setitem(relative_equivariance.__globals__, "GRAM_FROM", gram_from)
     z, za = draw(11, 4, 3, 0)
     expected = all_ratios(z, za)
     summary = measure(z, za)
@@ -85,9 +87,11 @@ def test_positive_for_a_map_that_is_not_orthogonal():
     assert measure(z, (z @ np.diag([2.0, 1, 1, 1, 1]))[None]).mean > 0.1
 
 
-@pytest.mark.parametrize("size", [1e-4, 1e-8])
-def test_accurate_for_a_nearly_invariant_encoder(size):
+@pytest.mark.parametrize("gram_from", [1024, 1])
+@pytest.mark.parametrize("size", [1e-2, 1e-4, 1e-8])
+def test_accurate_for_a_nearly_invariant_encoder(size, gram_from, monkeypatch):
     """The difference of two squared distances would give each ratio an error of about (1e-16 / size^2)^2."""
+    monkeypatch.setitem(relative_equivariance.__globals__, "GRAM_FROM", gram_from)
     z, za = draw(12, 4, 2, 0, size=size)
     expected = all_ratios(z, za)
     summary = measure(z, za)
@@ -96,7 +100,9 @@ def test_accurate_for_a_nearly_invariant_encoder(size):
     assert summary.median == pytest.approx(np.median(expected), rel=1e-6)
 
 
-def test_pairs_that_did_not_move_are_left_out():
+@pytest.mark.parametrize("gram_from", [1024, 1])
+def test_pairs_that_did_not_move_are_left_out(gram_from, monkeypatch):
+    monkeypatch.setitem(relative_equivariance.__globals__, "GRAM_FROM", gram_from)
     z, za = draw(8, 3, 2, 0)
     za[0] = z
     za[1, :4] = z[:4]

@@ -135,6 +135,24 @@ def test_errors_without_maps(n, d, thin_from, monkeypatch):
             assert errors.error_per_sample[place].item() == pytest.approx(one, rel=1e-12)
 
 
+@pytest.mark.parametrize("eigenvalues_from", [512, 1])
+@pytest.mark.parametrize("least", [1.0, 1e-3, 1e-7, 0.0])
+def test_errors_of_float32_keep_the_digits_of_float32(least, eigenvalues_from, monkeypatch):
+    monkeypatch.setattr(sys.modules[wahba.__module__], "EIGENVALUES_FROM", eigenvalues_from)
+    scales = np.array([1.0] * 6 + [least] * 3)
+    z, za = (draw(shape, seed) * scales for seed, shape in enumerate(((50, 9), (4, 50, 9))))
+    za[:2] = z + 0.3 * za[:2]
+    za[1] *= [1, 1, 1, -1, 1, 1, 1, 1, 1]
+    found = wahba_errors(*(torch.from_numpy(one.astype(np.float32)) for one in (z, za)))
+    for i, view in enumerate(za.astype(np.float32).astype(np.float64)):
+        plain = z.astype(np.float32).astype(np.float64)
+        sigma = np.linalg.svd(view.T @ plain, compute_uv=False)
+        sign = np.linalg.slogdet(view.T @ plain)[0]
+        for group, last in (("O", 1.0), ("SO", sign)):
+            squared = (plain**2).sum() + (view**2).sum() - 2 * (sigma[:-1].sum() + last * sigma[-1])
+            assert found[group].error[i].item() == pytest.approx(math.sqrt(squared), rel=2e-7)
+
+
 def test_reflection_of_a_subspace_is_a_rotation_of_the_whole():
     z = np.zeros((20, 4))
     z[:, :2] = draw((20, 2), 0)
