@@ -17,7 +17,7 @@ from care_bench.data import PreparedDataset, Split
 from care_bench.evaluation.measurement import FEW_DRAWS, MOST_SAMPLES, composed_draws
 from care_bench.evaluation.probe_stream import ProbeStream
 from care_bench.evaluation.training_log import NO_LOG, TrainingLog
-from care_bench.metrics.held_out import HeldOut, OrthogonalMap, held_out_errors, orthogonal_maps
+from care_bench.metrics.held_out import HeldOut, held_out_errors, orthogonal_maps
 from care_bench.metrics.wahba import Wahba, WahbaErrors, wahba_by_group, wahba_errors
 from care_bench.names import Group
 from care_bench.runs.randomness import generator
@@ -188,13 +188,17 @@ class Embedded:
     def held_out(self) -> HeldOut:
         """The errors of the maps of ``fitted_half`` on the other half, for each of the ``few_draws``."""
         z, za = self.directions
-        return held_out_errors(z, za[: self.few_draws], self.fitted_half, self.half_maps)
+        return held_out_errors(z, za[: self.few_draws], self.fitted_half, self.turned)
 
     @cached_property
-    def half_maps(self) -> list[OrthogonalMap]:
-        """The best orthogonal map of ``fitted_half`` for each of the ``few_draws``."""
+    def turned(self) -> list[Tensor]:
+        """The other half of ``directions`` in float64, under the best orthogonal map of ``fitted_half``, for each draw.
+
+        There are ``few_draws`` of them.
+        """
         z, za = self.directions
-        return orthogonal_maps(z, za[: self.few_draws], self.fitted_half)
+        other = z[~self.fitted_half].double()
+        return [turn(other) for turn in orthogonal_maps(z, za[: self.few_draws], self.fitted_half)]
 
     def half_of(self, n: int) -> Tensor:
         """Return (n,) bool on the CPU, a random half that is the same for all encoders of a data set."""

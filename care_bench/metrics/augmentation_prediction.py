@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from care_bench.metrics.checks import embedded
+from care_bench.metrics.gram import gram
 
 PENALTIES = tuple(10.0**power for power in range(-4, 6))
 """Candidate ridge penalties on standardised features, relative to the mean of n samples."""
@@ -98,10 +99,10 @@ def _ridge(x: Tensor, y: Tensor, test_x: Tensor, penalties: Tensor) -> Tensor:
     std = torch.where(std > 0, std, 1.0)
     x, test_x, y = (x - mean) / std, (test_x - mean) / std, y - centre
     of_samples = x.shape[1] > len(x)
-    gram, right = (x @ x.mT, y) if of_samples else (x.mT @ x, x.mT @ y)
+    products, right = (gram(x.mT), y) if of_samples else (gram(x), x.mT @ y)
     weights = []
     for penalty in len(x) * penalties:
-        penalised = gram.clone()
+        penalised = products.clone()
         penalised.diagonal().add_(penalty)
         factor, _ = torch.linalg.cholesky_ex(penalised)
         solved = torch.cholesky_solve(right, factor)

@@ -29,6 +29,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from care_bench.metrics.checks import embedded_views
+from care_bench.metrics.gram import gram
 from care_bench.metrics.wahba import wahba
 
 PRINTED = 1 + math.sqrt(2)
@@ -134,7 +135,7 @@ class _Plain:
 def _of_view(plain: _Plain, view: Tensor) -> tuple[Tensor, ...]:
     """Return loss, condition, printed bound, bound and rank of one augmentation."""
     n = len(view)
-    squares, directions = torch.linalg.eigh(view.mT @ view)
+    squares, directions = torch.linalg.eigh(gram(view))
     squares, directions = squares.flip(0).clamp(min=0), directions.flip(1)
     cross = plain.directions.mT @ (plain.rows.mT @ view) @ directions
     # |X X^T - Y Y^T|^2 = |X^T X|^2 + |Y^T Y|^2 - 2 |X^T Y|^2, for the first k columns of A V and B W at every k.

@@ -5,6 +5,7 @@ A map that is tested where it was fitted flatters every encoder: with few sample
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
@@ -62,7 +63,7 @@ class OrthogonalMap:
 
 
 @torch.no_grad()
-def held_out_errors(z: Tensor, za: Tensor, fitted: Tensor, maps: list[OrthogonalMap] | None = None) -> HeldOut:
+def held_out_errors(z: Tensor, za: Tensor, fitted: Tensor, turned: Iterable[Tensor] | None = None) -> HeldOut:
     """Fit an orthogonal and a linear map to some samples and measure both on the others, for each augmentation.
 
     The linear map is that of least squares, of least norm where the fitted samples do not decide it (singular values
@@ -72,26 +73,28 @@ def held_out_errors(z: Tensor, za: Tensor, fitted: Tensor, maps: list[Orthogonal
         z: (n, d) embeddings of the plain samples.
         za: (A, n, d), or (n, d) for one augmentation: embeddings of the same samples in the same order.
         fitted: (n,) bool, the samples to fit to; the others are measured.
-        maps: what :func:`orthogonal_maps` returns, where it was called already.
+        turned: the held-out samples, in float64, under each map that :func:`orthogonal_maps` returns, where they are
+            known already.
 
     Raises:
         ValueError: shapes do not match, a value is not finite, or one of the two parts is empty.
     """
     z, views = embedded_views(z, za)
     rows, others = _parts(fitted, z)
-    maps = orthogonal_maps(z, views, fitted) if maps is None else maps
     source, other = z[rows].double(), z[others].double()
+    if turned is None:
+        turned = (turn(other) for turn in orthogonal_maps(z, views, fitted))
     u, singular, vh = torch.linalg.svd(source, full_matrices=False)
     inverse = torch.where(singular > LEAST_SINGULAR * singular[0], singular.reciprocal(), 0.0)
     # The held-out samples as combinations of the fitted ones, or of directions where these are fewer.
     coordinates = (other @ vh.mT) * inverse
     predictor = coordinates @ u.mT if len(source) <= source.shape[1] else None
     found = []
-    for view, turn in zip(views, maps, strict=True):
+    for view, moved in zip(views, turned, strict=True):
         target = view[others].double()
         image = view[rows].double()
         linear = coordinates @ (u.mT @ image) if predictor is None else predictor @ image
-        found.append(torch.stack([_rms(target - turn(other)), _rms(target - linear), _rms(target - other)]))
+        found.append(torch.stack([_rms(target - moved), _rms(target - linear), _rms(target - other)]))
     orthogonal, linear, identity = torch.stack(found).unbind(dim=1)
     return HeldOut(orthogonal, linear, identity, identity > LEAST_MOVEMENT * _rms(other))
 

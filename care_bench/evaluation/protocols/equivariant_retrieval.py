@@ -16,11 +16,11 @@ HIT = "Hit@k: the share found among the first k."
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
     from care_bench.metrics import equivariant_retrieval
 
-    z, za = embedded.directions
+    _, za = embedded.directions
     other = (~embedded.fitted_half).nonzero()[:, 0]
     found = [
-        equivariant_retrieval(turn(z[other].double()), view[other])
-        for turn, view in zip(embedded.half_maps, za, strict=False)  # of a large set there are fewer maps than views
+        equivariant_retrieval(turned, view[other])
+        for turned, view in zip(embedded.turned, za, strict=False)  # of a large set, under fewer draws
     ]
     return (
         over_repeats([one.reciprocal_rank for one in found]),
