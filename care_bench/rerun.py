@@ -90,7 +90,8 @@ def _found(results: Path, name: str) -> tuple[Collection, Record]:
 
 def _settings(record: Record, run: RunConfig) -> EvaluationConfig:
     """Return the settings of the record's evaluation; without an augmentation where it is the run's own."""
-    recorded = json.loads(record.evaluation)
+    # Records of before this limit have all test samples as queries.
+    recorded = {"retrieval_queries": None, **json.loads(record.evaluation)}
     where = f"record {record.id}: evaluation"
     own = EvaluationConfig.parse({**recorded, "augmentation": None}, where)
     if own.recorded(run) == recorded:

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.spatial.distance import cdist
 from sklearn.linear_model import LinearRegression
 
 from care_bench.data import PreparedDataset, Split
 from care_bench.evaluation.measurement import over_repeats
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.training_log import TrainingLog
-from tests.evaluation.given import dataset, embedded, given, measure, unit
+from care_bench.runs import randomness
+from tests.evaluation.given import SETTINGS, dataset, embedded, given, measure, unit
 
 
 def applicable(data: PreparedDataset) -> set[str]:
@@ -101,6 +103,34 @@ def test_retrieval_by_a_known_colour() -> None:
     assert (result["retrieval_overlap"].n, result["retrieval_overlap"].spread) == (2, 0)
     assert result["retrieval_tint_distance"].value == pytest.approx(70 / 50 / 3.3, rel=1e-6)
     assert (result["retrieval_tint_distance"].n, result["retrieval_tint_distance"].spread) == (1, None)
+
+
+@pytest.mark.parametrize("most", [None, 40, 39, 7])
+def test_retrieval_of_a_random_part_of_the_test_samples(most: int | None) -> None:
+    generator = np.random.default_rng(0)
+    train, test, shifts = (generator.standard_normal(shape) for shape in ((90, 3), (40, 3), (2, 40, 3)))
+    tints = [generator.random((n, 3)).astype(np.float32) for n in (90, 40)]
+    splits = [Split(np.zeros((len(one), 1, 2, 2), dtype=np.uint8), {"tint": one}) for one in tints]
+    data = PreparedDataset("tinted", "image", {}, *splits, "0" * 64, [], [])
+    parts = {"train": train, "test": test, "augmented": test + 0.3 * shifts}
+    found = replace(
+        given(data, **{name: torch.from_numpy(part) for name, part in parts.items()}),
+        settings=SETTINGS.model_copy(update={"retrieval_queries": most}),
+    )
+    result = measure(PROTOCOLS["retrieval-v1"], found)
+    draws = randomness.generator("tinted", SETTINGS.augmentation_seed, "retrieval queries")
+    chosen = torch.randperm(40, generator=draws)[:most].numpy()
+
+    def nearest(queries: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        return cdist(queries[chosen], train).argsort(axis=1)[:, :5]  # type: ignore[no-any-return]
+
+    plain = nearest(test)
+    for view, overlap in zip(parts["augmented"], result["retrieval_overlap"].values, strict=True):
+        shared = [len({*one} & {*other}) for one, other in zip(plain, nearest(view), strict=True)]
+        assert overlap == pytest.approx(20 * np.mean(shared), rel=1e-12)
+    apart = cdist(tints[1][chosen], tints[0])
+    expected = np.take_along_axis(apart, plain, axis=1).mean() / apart.mean()
+    assert result["retrieval_tint_distance"].value == pytest.approx(expected, rel=1e-6)
 
 
 def coloured(features: np.ndarray[Any, Any], images: np.ndarray[Any, Any]) -> Any:

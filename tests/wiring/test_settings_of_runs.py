@@ -112,7 +112,7 @@ def test_every_setting_of_the_evaluation_changes_the_records(
     probes = ("paper-small-v1", "released-small-v1")
     for probe in probes:
         monkeypatch.setitem(RECIPES, probe, dataclasses.replace(RECIPES[probe], epochs=2))
-    chosen = {name: PROTOCOLS[name] for name in (*probes, "wahba-v1")}
+    chosen = {name: PROTOCOLS[name] for name in (*probes, "wahba-v1", "retrieval-v1")}
     monkeypatch.setattr("care_bench.evaluation.run.PROTOCOLS", chosen)
     config = run({"name": "simclr"}, steps=1)
     trained(config)
@@ -120,7 +120,8 @@ def test_every_setting_of_the_evaluation_changes_the_records(
     def measured(**changed: Any) -> list[Any]:
         settings = EvaluationConfig(**{"augmentations": 2, "classifier_seeds": 1, **changed})
         records = evaluate(tmp_path / "run0", tmp_path, settings, tmp_path / "records.jsonl")
-        assert len(records) == len(REPRESENTATIONS) * (1 + len(PROTOCOLS["wahba-v1"].metrics)) + 1
+        of_both = 1 + sum(len(PROTOCOLS[name].metrics) for name in ("wahba-v1", "retrieval-v1"))
+        assert len(records) == len(REPRESENTATIONS) * of_both + 1
         return [(record.metric, record.value, record.n) for record in records]
 
     before = measured()
@@ -132,6 +133,7 @@ def test_every_setting_of_the_evaluation_changes_the_records(
         "classifier_seeds": 2,
         "samples": 10,
         "augmented_probe": True,
+        "retrieval_queries": 5,
         "augmentation": smaller,
     }
     assert changes.keys() == EvaluationConfig.model_fields.keys() - {"batch_size"}

@@ -27,18 +27,33 @@ TINT = "tint"
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
     from care_bench.metrics import retrieval
 
-    found = retrieval(embedded.train, embedded.test, embedded.augmented)
-    return over_repeats(found.overlap), _tint_distance(embedded, found.neighbours), _colour(embedded)
+    rows = _queries(embedded)
+    z, za = embedded.test, embedded.augmented
+    found = retrieval(embedded.train, *((z, za) if rows is None else (z[rows], za[:, rows])))
+    return over_repeats(found.overlap), _tint_distance(embedded, found.neighbours, rows), _colour(embedded)
 
 
-def _tint_distance(embedded: Embedded, neighbours: Tensor) -> Measurement:
+def _queries(embedded: Embedded) -> Tensor | None:
+    """Return the places of the test samples that are looked up, the same for all encoders; None: all of them."""
+    import torch
+
+    from care_bench.runs.randomness import generator
+
+    n, most = len(embedded.test), embedded.settings.retrieval_queries
+    if most is None or n <= most:
+        return None
+    draws = generator(embedded.dataset.name, embedded.settings.augmentation_seed, "retrieval queries")
+    return torch.randperm(n, generator=draws)[:most].to(embedded.test.device)
+
+
+def _tint_distance(embedded: Embedded, neighbours: Tensor, rows: Tensor | None) -> Measurement:
     from care_bench.metrics import factor_distance
 
     dataset = embedded.dataset
     if TINT not in dataset.train.labels:
         return Measurement(None, 0, reason=f"{dataset.name} has no label {TINT}: the colour that made an image")
-    tints = embedded.labels(dataset.test, TINT), embedded.labels(dataset.train, TINT)
-    return single(factor_distance(neighbours, *tints))
+    of_test, of_train = embedded.labels(dataset.test, TINT), embedded.labels(dataset.train, TINT)
+    return single(factor_distance(neighbours, of_test if rows is None else of_test[rows], of_train))
 
 
 def _colour(embedded: Embedded) -> Measurement:
@@ -81,7 +96,8 @@ PROTOCOL = Protocol(
             "%",
             None,
             "top-5 overlap",
-            "Overlap: the share of the five nearest train samples of f(x) that f(a(x)) has as well.",
+            "Overlap: the share of the five nearest train samples of f(x) that f(a(x)) has as well. Of many test samples, "
+            "a random part is looked up (evaluation.retrieval_queries).",
         ),
         Metric(
             "retrieval_tint_distance",
