@@ -70,6 +70,18 @@ def test_the_same_machine_repeats_every_bit(measured: list[Record], again: Any, 
     assert (tmp_path / "results" / "rerun" / "tiny" / "digits" / "simclr" / "seed2").is_dir()
 
 
+def test_records_of_before_a_limit_are_repeated(measured: list[Record], again: Any) -> None:
+    texts = {record.evaluation for record in measured}
+    (content,) = map(json.loads, texts)
+    assert content.pop("retrieval_queries") == 1024
+    before = json.dumps(content, sort_keys=True, separators=(",", ":"))
+    records = [Record(**{**record.model_dump(), "evaluation": before}) for record in measured]
+    ended = again(records, one(records, "retrieval_overlap").id)
+    assert ended.returncode == 0, ended.stderr
+    values = sum(record.value is not None for record in measured)
+    assert f"{values} of {values} values are equal to the bit\n" in ended.stdout
+
+
 def test_one_other_bit_is_found(measured: list[Record], again: Any) -> None:
     value = one(measured, "uniformity").value
     assert value is not None
