@@ -1,4 +1,4 @@
-"""Processor seconds of every protocol on an encoder of CIFAR's size: 10,000 test images, 50,000 training images, 20 draws.
+"""Processor seconds of every protocol at CIFAR's size: 10,000 test images, 50,000 training images, 20 draws.
 
     python -m benchmarks.evaluation
     python -m benchmarks.evaluation --test 2000 --train 10000 --dimension 512 wahba-v1 knn-v1

@@ -9,15 +9,31 @@ import pytest
 import torch
 from torch.nn import functional
 
-from benchmarks import default_profile, training_step, usual_step
+from benchmarks import default_profile, evaluation, training_step
 from benchmarks.default_profile import IMPORTS
-from benchmarks.timing import Row, Work
-from care_bench.losses import Equivariance, InfoNCE
+from benchmarks.scaling import CASES, Case, exponent
+from benchmarks.timing import Work
+from care_bench.evaluation.protocols import OURS
 
 
 @pytest.mark.parametrize("stage", IMPORTS)
 def test_the_imports_of_a_stage_exist(stage: str) -> None:
     assert all(find_spec(module) for module in IMPORTS[stage].split(", "))
+
+
+def test_the_exponent_of_a_power_is_found() -> None:
+    assert exponent((2, 4, 16), (3 * 2**1.5, 3 * 4**1.5, 3 * 16**1.5)) == pytest.approx(1.5, rel=1e-12)
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
+def test_what_scales_is_measured_at_two_sizes(case: Case) -> None:
+    assert all(case.make(n, d)() is not None for n, d in ((32, 8), (64, 16)))
+
+
+def test_the_whole_evaluation_has_every_protocol_of_images() -> None:
+    found = evaluation.seconds(evaluation.Size(test=60, train=80, dimension=16, draws=2))
+    others = {"gradient-ratio-v1", "paper-imagenet100-v1", "augmented-imagenet100-v1", "first-pc-v1", "trajectories-v1"}
+    assert found.keys() == {protocol.id for protocol in OURS} - others
 
 
 def test_starts_are_measured_in_processor_time() -> None:

@@ -24,8 +24,8 @@ class EvaluationPlan(Settings):
     """Train linear classifiers on augmented training images too, as the released codes do: released-small-v1, and
     augmented-imagenet100-v1. It embeds the training split 100 or 60 times."""
     retrieval_queries: PositiveInt | None = 1024
-    """Most test samples whose nearest training samples protocol retrieval-v1 finds, plain and under each augmentation: a
-    random part of a larger test split. None: all of them."""
+    """Most test samples whose nearest training samples protocol retrieval-v1 finds, plain and under each augmentation:
+    a random part of a larger test split. None: all of them."""
     samples: PositiveInt | None = None
     """Evaluate at most this many samples of each split, evenly spaced, to check a profile end to end; records
     and tables say so. None: all of them."""

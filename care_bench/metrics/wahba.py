@@ -204,12 +204,13 @@ def _singular(products: Tensor, squares: Tensor, rounding: float) -> Tensor:
     double = torch.finfo(products.dtype).eps
     if products.shape[-1] >= EIGENVALUES_FROM and rounding > double:
         values = torch.linalg.eigvalsh(products.mT @ products).flip(-1).clamp(min=0)
-        roots = values.sqrt()
+        roots: Tensor = values.sqrt()
         off = double * values[:, :1]
         off = torch.minimum(off / (2 * roots), off.sqrt()).sum(dim=1)
         if (2 * off <= rounding * (squares - 2 * roots.sum(dim=1))).all():
             return roots
-    return torch.linalg.svdvals(products)
+    singular: Tensor = torch.linalg.svdvals(products)
+    return singular
 
 
 def _products(plain: Tensor, block: Tensor) -> Tensor:
