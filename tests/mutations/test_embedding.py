@@ -25,6 +25,13 @@ PREDICTION = ("wiring/end_to_end/test_probes.py::test_augmentation_prediction",)
 PROFILE = ("wiring/end_to_end/test_held_out.py::test_augmentation_profile",)
 MUTANTS = (
     Mutant(
+        "the fitted half is turned",
+        EMBEDDED,
+        "z[~self.fitted_half].double()",
+        "z[self.fitted_half].double()",
+        HELD_OUT,
+    ),
+    Mutant(
         "the held-out half is not random",
         EMBEDDED,
         "torch.randperm(n, generator=draws) < n // 2",

@@ -25,17 +25,17 @@ MUTANTS = (
         HELD_OUT,
     ),
     Mutant(
-        "the transformed input is searched among the fitted half as well",
+        "the transformed input is searched among the fitted half",
         "evaluation/protocols/equivariant_retrieval.py",
-        "turn(z[other].double()), view[other]",
-        "turn(z.double()), view",
+        "(~embedded.fitted_half).nonzero()",
+        "embedded.fitted_half.nonzero()",
         HELD_OUT,
     ),
     Mutant(
         "the untransformed input searches",
         "evaluation/protocols/equivariant_retrieval.py",
-        "turn(z[other].double()), view[other]",
-        "z[other], view[other]",
+        "equivariant_retrieval(turned, view[other])",
+        "equivariant_retrieval(embedded.directions[0][other].double(), view[other])",
         HELD_OUT,
     ),
     Mutant(
@@ -146,9 +146,16 @@ MUTANTS = (
     Mutant(
         "neighbours are test samples",
         "evaluation/protocols/retrieval.py",
-        "retrieval(embedded.train, embedded.test,",
-        "retrieval(embedded.test, embedded.test,",
+        "retrieval(embedded.train, *",
+        "retrieval(embedded.test, *",
         RETRIEVAL,
+    ),
+    Mutant(
+        "augmented neighbours are those of other samples",
+        "evaluation/protocols/retrieval.py",
+        "(z[rows], za[:, rows])",
+        "(z[rows], za[:, : len(rows)])",
+        PROTOCOLS,
     ),
     Mutant(
         "tints of train and test change places",
