@@ -113,15 +113,15 @@ def wahba_errors(z: Tensor, za: Tensor) -> dict[Group, WahbaErrors]:
     dtype = torch.promote_types(z.dtype, views.dtype)
     blocks = []
     for block in torch.split(views, max(1, ENTRIES_AT_ONCE // d**2)):
+        squares = _squares(size, block)
         if triangle is None:
             products = _products(plain, block)
             sign = torch.linalg.slogdet(products).sign
-            singular = _singular(products, _squares(size, block), torch.finfo(dtype).eps)
+            singular = _singular(products, squares, torch.finfo(dtype).eps)
         else:  # the least of the d singular values is zero, so its sign is no matter
             triangles = torch.linalg.qr(block.double().mT, mode="r").R
             singular = functional.pad(torch.linalg.svdvals(triangles @ triangle.mT), (0, d - n))
             sign = torch.ones_like(singular[:, 0])
-        squares = _squares(size, block)
         blocks.append(
             torch.stack([*(squares - 2 * _trace(singular, sign, group) for group in get_args(Group)), squares])
         )
