@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import platform
 import sys
@@ -23,6 +22,7 @@ from benchmarks import (
     evaluation,
     opening,
     probes,
+    processes,
     reading,
     scaling,
     starting,
@@ -37,17 +37,23 @@ from care_bench.runs.device import best_device, describe_device
 
 BENCHMARKS = (
     *(augmentation, equivariance_loss, wahba_loss, scaling, equivariance_metrics, probes),
-    *(opening, reading, starting, training_step, default_profile),
+    *(opening, reading, starting, training_step, usual_step, processes, default_profile),
 )
+LONG = (evaluation,)
+"""Only by name: it takes ten minutes."""
 
 
-def main() -> int:
-    """Measure and print; return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks")
-    parser.add_argument(
-        "--evaluation", action="store_true", help="also the whole evaluation at CIFAR's size, which takes ten minutes"
-    )
-    benchmarks = (*BENCHMARKS, evaluation) if parser.parse_args().evaluation else BENCHMARKS
+def main(
+    names: Annotated[
+        list[str] | None, typer.Argument(help="Benchmarks. By default all but the evaluation at CIFAR's size.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("results/benchmarks.json"),
+) -> None:
+    """Measure, print the table and write it as JSON; exit code 1 if a target is missed."""
+    known = {benchmark.__name__.partition(".")[2]: benchmark for benchmark in (*BENCHMARKS, *LONG)}
+    if unknown := sorted({*(names or known)} - {*known}):
+        typer.echo(f"benchmarks: no {', '.join(unknown)}; expected some of {', '.join(known)}", err=True)
+        raise typer.Exit(2)
     console = Console(width=None if sys.stdout.isatty() else 160)
     about: dict[str, Any] = {
         "device": describe_device(best_device()),
@@ -57,9 +63,10 @@ def main() -> int:
         "code_version": code_version(),
     }
     rows: list[Row] = []
-    for benchmark in benchmarks:
-        console.print(f"measuring {benchmark.__name__.partition('.')[2]} ...", style="dim")
-        rows += benchmark.measure()
+    for name in names or [name for name, one in known.items() if one not in LONG]:
+        console.print(f"measuring {name} ...", style="dim")
+        rows += known[name].measure()
+        write_json(out, {**about, "rows": [*map(asdict, rows)]})
     table = Table("measurement", "ours", "reference", "ratio", "target", "met", show_lines=True)
     for row in rows:
         met = "yes" if row.met else "NO"

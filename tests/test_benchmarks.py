@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch.nn import functional
 
-from benchmarks import default_profile, evaluation, training_step
+from benchmarks import default_profile, evaluation, training_step, usual_step
 from benchmarks.default_profile import IMPORTS
 from benchmarks.scaling import CASES, Case, exponent
-from benchmarks.timing import Work
+from benchmarks.timing import Row, Work
 from care_bench.evaluation.protocols import OURS
+from care_bench.losses import Equivariance, InfoNCE
 
 
 @pytest.mark.parametrize("stage", IMPORTS)
