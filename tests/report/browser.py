@@ -80,8 +80,21 @@ class Browser:
         self.send("Emulation.setEmulatedMedia", features=[scheme])
         self._seen.clear()
         self.send("Page.navigate", url=path.as_uri())
-        while "Page.loadEventFired" not in self._seen:
-            self._next()
+        self._wait_for_a_page()
+
+    def follow(self, link: str) -> None:
+        """Click on what this expression of JavaScript finds, and wait for the page that it leads to.
+
+        Nothing is asked of the page meanwhile: the browser answers no question of a page that it leaves.
+        """
+        self._seen.clear()
+        self.run(f"{link}.click()")
+        self._wait_for_a_page()
+
+    def wait(self, code: str) -> None:
+        """Wait until this expression of JavaScript holds."""
+        again = f"const again = () => {code} ? resolve() : setTimeout(again, 20); again()"
+        self.run(f"new Promise((resolve) => {{ {again} }})")
 
     def run(self, code: str) -> Any:
         """Return the value of an expression of JavaScript."""
@@ -102,6 +115,10 @@ class Browser:
     def pdf(self, path: Path) -> None:
         """Print the page."""
         path.write_bytes(base64.b64decode(self.send("Page.printToPDF", printBackground=True)["data"]))
+
+    def _wait_for_a_page(self) -> None:
+        while "Page.loadEventFired" not in self._seen:
+            self._next()
 
     def _next(self) -> Any:
         """Read the next message, and note what it tells."""
