@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CSV, PARQUET = "records.csv", "records.parquet"
+COLUMNS = ("id", *Record.model_fields)
+ROWS = 16_384
+"""Rows that are in memory while a file is written or read: a group of rows of a Parquet file."""
 
 _DTYPES = {"value": "float64", "spread": "float64", "duration_s": "float64", "higher_is_better": "boolean"}
 _DTYPES |= {**dict.fromkeys(("seed", "protocol_version", "n"), "int64"), "epoch": "Int64", "samples": "Int64"}
@@ -34,20 +38,42 @@ def frame(records: Sequence[Record]) -> pd.DataFrame:
     """One row per record: its id, then its keys; the environment as canonical JSON, the values as lists of numbers."""
     import pandas as pd  # half a second that reading records does not need
 
-    names = ["id", *Record.model_fields]
-    columns = {name: [_cell(getattr(record, name), name) for record in records] for name in names}
-    kinds = {name: _DTYPES.get(name, "object") for name in names}
-    return pd.DataFrame(columns, columns=pd.Index(names), dtype="object").astype(kinds)
+    columns = {name: [_cell(getattr(record, name), name) for record in records] for name in COLUMNS}
+    kinds = {name: _DTYPES.get(name, "object") for name in COLUMNS}
+    return pd.DataFrame(columns, columns=pd.Index(COLUMNS), dtype="object").astype(kinds)
 
 
-def encode(records: Sequence[Record]) -> dict[str, bytes]:
-    """Return the files of records: name -> content. The same records give the same bytes."""
-    tidy = frame(records)
-    table, parquet = io.BytesIO(), io.BytesIO()
-    as_text = tidy["values"].map(lambda values: None if values is None else _json(values))
-    tidy.assign(values=as_text).to_csv(table, index=False, lineterminator="\n")
-    tidy.to_parquet(parquet, index=False)
-    return {CSV: table.getvalue(), PARQUET: parquet.getvalue()}
+def schema() -> pa.Schema:
+    """Return the type of every column, which it has where all of its values are missing too.
+
+    It comes with what pandas needs to read the same types as :func:`frame` has.
+    """
+    import pyarrow as pa
+
+    types = {"float64": pa.float64(), "int64": pa.int64(), "Int64": pa.int64(), "boolean": pa.bool_()}
+    others = {"values": pa.list_(pa.float64())}
+    kinds = {name: types[_DTYPES[name]] if name in _DTYPES else others.get(name, pa.string()) for name in COLUMNS}
+    found: pa.Schema = pa.Table.from_pandas(frame([]), pa.schema(kinds.items()), preserve_index=False).schema
+    return found
+
+
+def write(folder: Path, records: Iterable[Record]) -> None:
+    """Write the files of records into a folder, ``ROWS`` at a time. The same records give the same bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types, left = schema(), iter(records)
+    with (
+        (folder / CSV).open("wb") as text,
+        (folder / PARQUET).open("wb") as file,
+        pq.ParquetWriter(file, types) as table,
+    ):
+        text.write(f"{','.join(COLUMNS)}\n".encode())
+        while rows := list(islice(left, ROWS)):
+            tidy = frame(rows)
+            table.write_table(pa.Table.from_pandas(tidy, types, preserve_index=False))
+            as_text = tidy["values"].map(lambda values: None if values is None else _json(values))
+            tidy.assign(values=as_text).to_csv(text, index=False, header=False, lineterminator="\n")
 
 
 def read_parquet(path: Path, rehash: bool = True) -> list[Record]:
