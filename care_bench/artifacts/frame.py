@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,20 +95,34 @@ def read_parquet(path: Path, rehash: bool = True) -> list[Record]:
         # No reading ahead: its threads may outlive a damaged file, and then abort the process at its end.
         repeated = [name for name in pq.read_schema(io.BytesIO(content)).names if name in _REPEATED]
         file = pq.ParquetFile(io.BytesIO(content), read_dictionary=repeated, pre_buffer=False)
-        table = file.read(use_threads=False)
-        columns = {name: _values(column) for name, column in zip(table.column_names, table.columns, strict=True)}
+        groups = range(file.num_row_groups)
+    texts: dict[str, str] = {}
+    found: list[Record] = []
+    for group in groups:
+        with decoding(path, expected):
+            table = file.read_row_group(group, use_threads=False)
+            columns = {name: _values(column, texts) for name, column in zip(table.column_names, table, strict=True)}
+        found += _records(columns, rehash, path, len(found))
+    return found
+
+
+def _records(columns: Mapping[str, Sequence[Any]], rehash: bool, path: Path, before: int) -> list[Record]:
+    """Return the records of some rows, which ``before`` rows precede in their file."""
     if (found := unchanged(columns, rehash)) is not None:
         return found
     rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
-    return [_record(row, f"{path} row {number}") for number, row in enumerate(rows, start=1)]
+    return [_record(row, f"{path} row {number}") for number, row in enumerate(rows, start=before + 1)]
 
 
-def _values(column: pa.ChunkedArray) -> list[Any]:
-    """Return the values of a column; of one that was read with a dictionary, every value stands once in memory."""
+def _values(column: pa.ChunkedArray, texts: dict[str, str]) -> list[Any]:
+    """Return the values of a column; of one that was read with a dictionary, every value stands once in memory.
+
+    ``texts`` are such values of the whole file.
+    """
     values: list[Any] = []
     for chunk in column.chunks:
         if hasattr(chunk, "dictionary"):
-            known = chunk.dictionary.to_pylist()  # to_numpy would import pandas
+            known = [texts.setdefault(one, one) for one in chunk.dictionary.to_pylist()]  # to_numpy would import pandas
             values += [None if place is None else known[place] for place in chunk.indices.to_pylist()]
         else:
             values += chunk.to_pylist()
