@@ -15,6 +15,7 @@ from benchmarks import (
     equivariance_metrics,
     opening,
     reading,
+    scale,
     starting,
     training_step,
     wahba_loss,
@@ -24,7 +25,7 @@ from care_bench.runs.device import best_device, describe_device
 
 BENCHMARKS = (
     *(augmentation, equivariance_loss, wahba_loss, equivariance_metrics),
-    *(opening, reading, starting, training_step, default_profile),
+    *(opening, reading, scale, starting, training_step, default_profile),
 )
 
 
@@ -38,14 +39,17 @@ def main() -> int:
     table = Table("measurement", "ours", "reference", "ratio", "target", "met", show_lines=True)
     for row in rows:
         met = "yes" if row.met else "NO"
-        table.add_row(row.name, _time(row.ours), _time(row.reference), f"{row.ratio:.2f}", row.target, met)
+        numbers = (_shown(number, row.unit) for number in (row.ours, row.reference))
+        table.add_row(row.name, *numbers, f"{row.ratio:.2f}", row.target, met)
     console.print(table)
     console.print(f"device: {describe_device(best_device())}, {os.cpu_count()} cores; medians", highlight=False)
     return 0 if all(row.met for row in rows) else 1
 
 
-def _time(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1e3:.2f} ms"
+def _shown(number: float, unit: str) -> str:
+    if unit == "B":
+        return f"{number / 1e6:.1f} MB"
+    return f"{number:.1f} s" if number >= 1 else f"{number * 1e3:.2f} ms"
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-from care_bench.artifacts import Record
 from care_bench.artifacts.evaluated import summary_of
 from care_bench.artifacts.pin import read_pin
 from care_bench.files import canonical_json, sha256_bytes, write_json
@@ -23,7 +22,7 @@ def templates(snapshots: bool) -> list[list[dict[str, Any]]]:
     found = read_pin(PIN, rehash=False).records
     seed = min(record.seed for record in found)
     kept = [record for record in found if record.seed == seed and (snapshots or record.epoch is None)]
-    return [[_content(record) for record in run] for _, run in groupby(kept, lambda one: (one.dataset, one.variant))]
+    return [[record.model_dump() for record in run] for _, run in groupby(kept, lambda one: (one.dataset, one.variant))]
 
 
 def write_runs(folder: Path, runs: Iterable[list[dict[str, Any]]], seeds: int, copies: int) -> list[Path]:
@@ -34,10 +33,6 @@ def write_runs(folder: Path, runs: Iterable[list[dict[str, Any]]], seeds: int, c
         for copy in range(copies)
         for seed in range(seeds)
     ]
-
-
-def _content(record: Record) -> dict[str, Any]:
-    return dict(record.model_dump())
 
 
 def _write(path: Path, run: list[dict[str, Any]], copy: int, seed: int) -> Path:

@@ -24,10 +24,11 @@ class Row:
 
     Attributes:
         name: of the comparison.
-        ours, reference: median seconds of a call.
+        ours, reference: median seconds of a call, or bytes.
         ratio: median over the pairs, in the direction that ``target`` states.
         target: the bound on the ratio, in words.
         met: whether the ratio is within the bound.
+        unit: of ``ours`` and ``reference``: "s" or "B".
     """
 
     name: str
@@ -36,6 +37,7 @@ class Row:
     ratio: float
     target: str
     met: bool
+    unit: str = "s"
 
 
 def speedup(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from care_bench.artifacts.collection import FROM_PROFILE, FROM_RECORDS, PROFILE, RULES
@@ -15,6 +15,7 @@ from care_bench.artifacts.illustrations import NAME as ILLUSTRATIONS
 from care_bench.artifacts.illustrations import check_illustrations, decode_illustrations, measured_runs
 from care_bench.artifacts.json_lines import encode_lines
 from care_bench.artifacts.manifest import Manifest
+from care_bench.artifacts.record import Record
 from care_bench.artifacts.resamples import NAME as RESAMPLES
 from care_bench.artifacts.resamples import check_resamples, decode_resamples, measured_for, resampled
 from care_bench.config import ImportedConfig, Profile, RunConfig
@@ -43,8 +44,8 @@ def collect(files: Iterable[Path], folder: Path, replace: bool = False) -> Path:
 
     Raises:
         CareBenchError: no records, records that are not those that were measured (see :func:`read_evaluated`) or that
-            contradict each other (see :meth:`Gathered.check`), a folder that cannot be written, a pin, or a folder that holds
-            anything else than a collection. ``folder`` is then unchanged.
+            contradict each other (see :meth:`Gathered.check`), a folder that cannot be written, a pin, or a folder that
+            holds anything else than a collection. ``folder`` is then unchanged.
     """
     found = Gathered()
     for path in files:
@@ -98,7 +99,9 @@ def collect_profile(
         **({RESAMPLES: encode_lines(line for _, lines in halves for line in lines)} if halves else {}),
     }
     places = resampled(line for _, lines in halves for line in lines)
-    found, evaluated, measured = Gathered(), {}, {}
+    found = Gathered()
+    evaluated: dict[tuple[str, str, int], Record] = {}
+    measured: dict[Hashable, Record] = {}
     for run, path in zip(configs, files, strict=True):
         one = read_evaluated(path, run)
         found.add(path, one)

@@ -56,7 +56,7 @@ def write_latex(document: Document) -> str:
     """
     delimiters = {"block_start_string": "<%", "block_end_string": "%>", "comment_start_string": "<#"}
     delimiters |= {"variable_start_string": "<<", "variable_end_string": ">>", "comment_end_string": "#>"}
-    return _on_lines(_render("document.tex.j2", document, escaping.latex, **delimiters))
+    return _on_lines(_render("document.tex.j2", document, escaping.latex, delimiters=delimiters))
 
 
 def write_html(document: Document) -> str:
@@ -81,7 +81,13 @@ def table_pages(document: Document) -> dict[str, str]:
             "table.html.j2",
             document,
             None,
-            {"section": section, "table": part, "root": "../", "top": f"../{PAGE}", "shown": lambda _, table: table.lines},
+            {
+                "section": section,
+                "table": part,
+                "root": "../",
+                "top": f"../{PAGE}",
+                "shown": lambda _, table: table.lines,
+            },
         )
         for section in document.sections
         for part in opened(section.parts)
@@ -138,11 +144,11 @@ def _render(
     document: Document,
     escape: Callable[[str], str] | None,
     names: Mapping[str, Any] = MappingProxyType({}),
-    **delimiters: Any,
+    delimiters: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
     """Fill a template; everything that is not markup of the template is escaped, by default for HTML.
 
-    ``names`` are further names that the template knows.
+    ``names`` are further names that the template knows, ``delimiters`` what marks its blocks.
     """
 
     def escaped(value: object) -> object:

@@ -1,0 +1,98 @@
+"""Collecting and reporting 10,000 and 100,000 records: processor time, memory, and the size of the page.
+
+Records are those of a pin under more seeds, and under more rows (see `benchmarks.records`). Growth is the exponent of
+the number of records by which processor time rises, after the time for one run is taken off, which is mostly start-up.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks.records import templates, write_runs
+from benchmarks.timing import Row
+from care_bench.report.writers import PAGE
+
+GROWTH, MEMORY, PAGE_BYTES = 1.1, 2e9, 10e6
+"""Largest exponent; most memory of a collect and most bytes of a page, both of a million records."""
+TIMES = 10
+FOLDER = Path("/var/tmp")
+
+
+@dataclass(frozen=True)
+class Used:
+    """Processor time in seconds and most memory in bytes of a process."""
+
+    seconds: float
+    memory: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """Records that were collected and reported: their number, what both took, and the bytes of the page."""
+
+    records: int
+    collect: Used
+    report: Used
+    page: int
+
+
+def measure() -> list[Row]:
+    """Collect and report every number of records."""
+    runs = templates(snapshots=False)
+    with tempfile.TemporaryDirectory(dir=FOLDER) as folder:
+        one = _case(Path(folder) / "one", runs[:1], 1, 1)
+        few = _case(Path(folder) / "few", runs, 1, 1)
+        seeds = _case(Path(folder) / "seeds", runs, TIMES, 1)
+        rows = _case(Path(folder) / "rows", runs, 1, TIMES)
+    found = []
+    for what, many in (("ten times the seeds", seeds), ("ten times the rows", rows)):
+        found += [
+            _growth("collect", what, one, few, many),
+            _growth("report", what, one, few, many),
+            _limit(f"memory of collect, {many.records:,} records, {what}", many.collect.memory, MEMORY),
+            _limit(f"page of {many.records:,} records, {what}", many.page, PAGE_BYTES),
+        ]
+    return found
+
+
+def used(*arguments: str | Path) -> Used:
+    """Run care-bench in a process of its own, and return what it used."""
+    with subprocess.Popen([sys.executable, "-m", "care_bench", *arguments], stdout=subprocess.DEVNULL) as process:
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise subprocess.CalledProcessError(process.returncode, process.args)
+    unit = 1 if sys.platform == "darwin" else 1024
+    return Used(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
+
+
+def _case(folder: Path, runs: list[list[dict[str, Any]]], seeds: int, copies: int) -> Case:
+    files = write_runs(folder / "runs", runs, seeds, copies)
+    collect = used("collect", *files, "--out", folder / "results/collected/many")
+    report = used("report", folder / "results", "--out", folder / "report")
+    records = sum(map(len, runs)) * seeds * copies
+    return Case(records, collect, report, (folder / "report" / PAGE).stat().st_size)
+
+
+def _growth(command: str, what: str, one: Case, few: Case, many: Case) -> Row:
+    start, less, more = (getattr(case, command) for case in (one, few, many))
+    exponent = math.log((more.seconds - start.seconds) / (less.seconds - start.seconds)) / math.log(
+        many.records / few.records
+    )
+    name = (
+        f"{command} {many.records:,} records, {what}, against {few.records:,}: growth of processor time; "
+        f"{many.records / more.seconds:,.0f} records a second, {more.memory / 1e6:.0f} MB against "
+        f"{less.memory / 1e6:.0f} MB"
+    )
+    return Row(name, more.seconds, less.seconds, exponent, f"exponent of at most {GROWTH:g}", exponent <= GROWTH)
+
+
+def _limit(name: str, found: float, most: float) -> Row:
+    return Row(name, found, most, found / most, "at most that of a million records", found <= most, "B")
