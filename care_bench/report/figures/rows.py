@@ -21,7 +21,7 @@ REFERENCES = {name: entry.reference for name, entry in METHOD_SETTINGS.data.item
 PER_ROW = ("profile", "dataset", "variant", "seed")
 """Settings that name a run and do not change how it is trained, apart from the seed."""
 
-MOST = 50
+MOST = 64
 """Most rows of a data set in figures: more cannot be told apart, and each takes a tenth of a second."""
 
 Place: TypeAlias = tuple[str, Variant]
