@@ -112,7 +112,7 @@ def many(rows: int) -> Collection:
         for point in ("05", "25", "50", "75", "95")
         for one in values("untrained", f"positive_cosine_{point}", [0.1])
     ]
-    return Collection("many", tuple([*found, *floor]))
+    return Collection("many", (*found, *floor))
 
 
 def test_figures_draw_the_first_rows_of_a_data_set_and_its_floor() -> None:
