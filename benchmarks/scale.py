@@ -7,7 +7,6 @@ the number of records by which processor time rises, after the time for one run 
 from __future__ import annotations
 
 import math
-import os
 import subprocess
 import sys
 import tempfile
@@ -23,6 +22,14 @@ GROWTH, MEMORY, PAGE_BYTES = 1.1, 2e9, 10e6
 """Largest exponent; most memory of a collect and most bytes of a page, both of a million records."""
 TIMES = 10
 FOLDER = Path("/var/tmp")
+WATCH = """
+import os, subprocess, sys
+process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
+_, status, usage = os.wait4(process.pid, 0)
+print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Starts a command and prints what it used. It is small: a process begins with the memory of the one that starts it."""
 
 
 @dataclass(frozen=True)
@@ -64,13 +71,10 @@ def measure() -> list[Row]:
 
 def used(*arguments: str | Path) -> Used:
     """Run care-bench in a process of its own, and return what it used."""
-    with subprocess.Popen([sys.executable, "-m", "care_bench", *arguments], stdout=subprocess.DEVNULL) as process:
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise subprocess.CalledProcessError(process.returncode, process.args)
-    unit = 1 if sys.platform == "darwin" else 1024
-    return Used(usage.ru_utime + usage.ru_stime, usage.ru_maxrss * unit)
+    command = [sys.executable, "-c", WATCH, sys.executable, "-m", "care_bench", *arguments]
+    ended = subprocess.run(command, check=True, stdout=subprocess.PIPE)
+    seconds, memory = map(float, ended.stdout.split())
+    return Used(seconds, memory * (1 if sys.platform == "darwin" else 1024))
 
 
 def _case(folder: Path, runs: list[list[dict[str, Any]]], seeds: int, copies: int) -> Case:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 import re
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from care_bench.artifacts.collecting import collect
 from care_bench.artifacts.collection import Collection
 from care_bench.report.build import write_report
 from care_bench.report.figures import plots_of
-from care_bench.report.figures.rows import MOST, Rows
+from care_bench.report.figures.rows import BASES, MOST, Rows
 from care_bench.report.model import Cell, Column, Document, Section, Table
 from care_bench.report.provenance import Provenance
 from care_bench.report.writers import MANY, table_pages, write_html
@@ -122,7 +123,8 @@ def test_figures_draw_the_first_rows_of_a_data_set_and_its_floor() -> None:
     assert rows.cut == {"digits": MOST + 10}
     plot = plots_of(collection)["positive-cosines"]
     assert plot.caption.endswith(
-        f" At most {MOST} rows of a data set are drawn (digits has {MOST + 10}); report.csv has all."
+        f" At most {MOST} rows of a data set are drawn, of at most {BASES} base methods beside each other "
+        f"(digits has {MOST + 10}); report.csv has all."
     )
     assert {row[1] for row in plot.rows} == {row.name for row in rows.rows("digits")}
 
@@ -131,3 +133,33 @@ def test_of_few_rows_figures_draw_all_and_say_nothing() -> None:
     collection = many(MOST - 1)
     assert Rows(collection).cut == {}
     assert "At most" not in plots_of(collection)["positive-cosines"].caption
+
+
+def test_so_many_base_methods_have_room_beside_each_other() -> None:
+    def wrapped(pairs: int, others: int) -> Rows:
+        names = [(f"base-{place}", "simclr", None) for place in range(pairs)]
+        names += [(f"care-{place}", "care", "simclr") for place in range(pairs)]
+        names += [(f"other-{place}", "invariance", None) for place in range(others)]
+        one = values("simclr", "gamma_median", [0.5])[0]
+        config = {
+            "simclr": lambda place: {"method": {"name": "simclr", "temperature": place}},
+            "care": lambda place: {"method": {"name": "care", "base": {"name": "simclr", "temperature": place}}},
+            "invariance": lambda place: {"method": {"name": "invariance"}},
+        }
+        records = [
+            one.model_copy(
+                update={
+                    "variant": name,
+                    "method": method,
+                    "base": base,
+                    "config": json.dumps(config[method](int(name.partition("-")[2]))),
+                }
+            )
+            for name, method, base in names
+        ]
+        return Rows(Collection("many", tuple(records)))
+
+    assert len(wrapped(12, 0).families("digits")) == 12
+    assert [family[0].name for family in wrapped(12, MOST).families("digits")] == [
+        f"base-{place}" for place in range(BASES)
+    ]

@@ -22,7 +22,7 @@ from care_bench.report.figures.histograms import cosines_plot
 from care_bench.report.figures.illustrated import Maker
 from care_bench.report.figures.plots import Plot
 from care_bench.report.figures.retrieved import retrieval_plot
-from care_bench.report.figures.rows import MOST, Rows
+from care_bench.report.figures.rows import BASES, MOST, Rows
 from care_bench.report.figures.snapshots import LOSSES, ratio_plot, training_plot
 from care_bench.report.figures.trajectories import trajectories_plot
 from care_bench.report.figures.weights import weight_plot
@@ -66,7 +66,10 @@ def plots_of(collection: Collection) -> dict[str, Plot]:
     if not rows.cut:
         return found
     numbers = ", ".join(f"{dataset} has {number}" for dataset, number in rows.cut.items())
-    said = f"At most {MOST} rows of a data set are drawn ({numbers}); report.csv has all."
+    said = (
+        f"At most {MOST} rows of a data set are drawn, of at most {BASES} base methods beside each other ({numbers}); "
+    )
+    said += "report.csv has all."
     return {
         name: plot if name in ILLUSTRATED else replace(plot, caption=f"{plot.caption.rstrip()} {said}")
         for name, plot in found.items()

@@ -23,6 +23,8 @@ PER_ROW = ("profile", "dataset", "variant", "seed")
 
 MOST = 64
 """Most rows of a data set in figures: more cannot be told apart, and each takes a tenth of a second."""
+BASES = 8
+"""Most base methods beside each other, in figures of a data set with more rows than that."""
 
 Place: TypeAlias = tuple[str, Variant]
 """Data set and row."""
@@ -143,14 +145,17 @@ class Rows:
         return [family for family in found if len(family) > 1]
 
     def families(self, dataset: str) -> list[list[Variant]]:
-        """Return every base method that others wrap: its row, then the first row of each method that wraps it."""
+        """Return every base method that others wrap: its row, then the first row of each method that wraps it.
+
+        Where not all rows are drawn, these are the first ``BASES``: each is a panel, which has to have room.
+        """
         found = []
         for base, *wrapping in self.wrappers(dataset):
             first: dict[str, Variant] = {}
             for row in wrapping:
                 first.setdefault(row.method, row)
             found.append([base, *first.values()])
-        return found
+        return found[:BASES] if dataset in self.cut else found
 
     def _comparable(self, place: Place, prefix: str) -> dict[str, Setting]:
         """Return the settings of a method below ``prefix`` without it, and those beside the method."""
