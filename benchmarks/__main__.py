@@ -3,8 +3,14 @@
 from __future__ import annotations
 
 import os
+import platform
 import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated, Any
 
+import torch
+import typer
 from rich.console import Console
 from rich.table import Table
 
@@ -14,43 +20,62 @@ from benchmarks import (
     equivariance_loss,
     equivariance_metrics,
     opening,
+    processes,
     reading,
     scale,
     starting,
     training_step,
+    usual_step,
     wahba_loss,
 )
 from benchmarks.timing import Row
+from care_bench.artifacts import code_version
+from care_bench.files import write_json
 from care_bench.runs.device import best_device, describe_device
 
 BENCHMARKS = (
     *(augmentation, equivariance_loss, wahba_loss, equivariance_metrics),
-    *(opening, reading, scale, starting, training_step, default_profile),
+    *(opening, reading, scale, starting, training_step, usual_step, processes, default_profile),
 )
 
 
-def main() -> int:
-    """Measure and print; return the exit code."""
+def main(
+    names: Annotated[list[str] | None, typer.Argument(help="Benchmarks to run; by default all.")] = None,
+    out: Annotated[Path, typer.Option(help="JSON file to write.")] = Path("results/benchmarks.json"),
+) -> None:
+    """Measure, print the table and write it as JSON; exit code 1 if a target is missed."""
+    known = {benchmark.__name__.partition(".")[2]: benchmark for benchmark in BENCHMARKS}
+    if unknown := sorted({*(names or known)} - {*known}):
+        typer.echo(f"benchmarks: no {', '.join(unknown)}; expected some of {', '.join(known)}", err=True)
+        raise typer.Exit(2)
     console = Console(width=None if sys.stdout.isatty() else 160)
+    about: dict[str, Any] = {
+        "device": describe_device(best_device()),
+        "cores": os.cpu_count(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "code_version": code_version(),
+    }
     rows: list[Row] = []
-    for benchmark in BENCHMARKS:
-        console.print(f"measuring {benchmark.__name__.partition('.')[2]} ...", style="dim")
-        rows += benchmark.measure()
+    for name in names or known:
+        console.print(f"measuring {name} ...", style="dim")
+        rows += known[name].measure()
+        write_json(out, {**about, "rows": [*map(asdict, rows)]})
     table = Table("measurement", "ours", "reference", "ratio", "target", "met", show_lines=True)
     for row in rows:
         met = "yes" if row.met else "NO"
-        numbers = (_shown(number, row.unit) for number in (row.ours, row.reference))
-        table.add_row(row.name, *numbers, f"{row.ratio:.2f}", row.target, met)
+        table.add_row(row.name, _value(row, row.ours), _value(row, row.reference), f"{row.ratio:.2f}", row.target, met)
     console.print(table)
-    console.print(f"device: {describe_device(best_device())}, {os.cpu_count()} cores; medians", highlight=False)
-    return 0 if all(row.met for row in rows) else 1
+    console.print(f"device: {about['device']}, {about['cores']} cores; medians; {out}", highlight=False)
+    if not all(row.met for row in rows):
+        raise typer.Exit(1)
 
 
-def _shown(number: float, unit: str) -> str:
-    if unit == "B":
-        return f"{number / 1e6:.1f} MB"
-    return f"{number:.1f} s" if number >= 1 else f"{number * 1e3:.2f} ms"
+def _value(row: Row, value: float) -> str:
+    if row.unit != "s":
+        return f"{value:.3g} {row.unit}"
+    return f"{value:.1f} s" if value >= 1 else f"{value * 1e3:.2f} ms"
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    typer.run(main)

@@ -1,13 +1,18 @@
-"""Processor time of a process that trains a weight by one step, against one that also imports torch's compiler."""
+"""Starts, in processor time: of a process that trains, of every command, and of the plan of a large workflow."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Callable
+from pathlib import Path
 
-from benchmarks.timing import Row, children, speedup
+from benchmarks.timing import Row, children, overhead, speedup, within
+from care_bench.files import write_json
 
+ROOT = Path(__file__).parents[1]
 STEP = """
 import torch, care_bench.cli, care_bench.jobs, care_bench.training.pretrain
 from care_bench.optimizers import Adam
@@ -17,14 +22,58 @@ weight.sum().backward()
 optimizer.step()
 optimizer.zero_grad()
 """
+LIBRARIES = "import typer, pydantic, rich.console"
+COMMANDS = ("prepare", "pretrain", "evaluate", "measure", "doctor", "collect", "report", "plot", "verify")
+RUNS, SECONDS, BYTES = 10_000, 30.0, 1e9
+"""A plan of so many runs takes at most so many seconds and bytes."""
 
 
 def measure() -> list[Row]:
-    """Time both processes; without care lightning-fabric and every optimizer of torch import the compiler."""
+    """Time all starts."""
     name = "start of a process that trains, and a step of its optimizer, against one with torch's compiler"
     ours, reference = _process(STEP), _process(f"import torch._dynamo{STEP}")
-    return [speedup(name, ours, reference, at_least=1.4, pairs=3, clock=children)]
+    rows = [speedup(name, ours, reference, at_least=1.4, pairs=3, clock=children)]
+    for command in COMMANDS:
+        name = f"care-bench {command} --help, against importing typer, pydantic and rich"
+        shown = _command("-m", "care_bench", command, "--help")
+        rows.append(overhead(name, shown, _process(LIBRARIES), at_most=2.5, pairs=5, clock=children))
+    return [*rows, *plan(RUNS)]
+
+
+def plan(runs: int) -> list[Row]:
+    """Plan a workflow of so many runs, a job each, and return its processor time and its largest memory."""
+    with tempfile.TemporaryDirectory() as folder:
+        profile = Path(folder) / "profile.yaml"
+        methods = {f"simclr{number}": {"name": "simclr"} for number in range(10)}
+        content = {"profile": "plan", "seeds": list(range(runs // 10))}
+        write_json(profile, {**content, "datasets": {"digits": {"preset": "digits", "methods": methods}}})
+        workflow = ["-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", folder, "--quiet", "all"]
+        began = time.monotonic()
+        seconds, size = _used([*workflow, "--configfile", str(profile), "--cores", "1", "--dry-run"])
+        waited = time.monotonic() - began
+    name = f"plan of {runs:,} runs, a job each (snakemake --dry-run)"
+    return [
+        within(f"{name}: processor time, {waited:.0f} s on the clock", seconds, SECONDS, "s"),
+        within(f"{name}: memory", size / 1e9, BYTES / 1e9, "GB"),
+    ]
+
+
+def _used(arguments: list[str]) -> tuple[float, float]:
+    """Return processor time in seconds and largest memory in bytes of a process, which is a child of its own child."""
+    code = (
+        "import resource, subprocess, sys\n"
+        "subprocess.run([sys.executable, *sys.argv[1:]], check=True, stdout=subprocess.DEVNULL)\n"
+        "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
+        "print(used.ru_utime + used.ru_stime, used.ru_maxrss)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True)
+    seconds, size = map(float, ended.stdout.split())
+    return seconds, size * (1 if sys.platform == "darwin" else 1024)
 
 
 def _process(code: str) -> Callable[[], object]:
-    return lambda: subprocess.run([sys.executable, "-c", code], check=True)
+    return _command("-c", code)
+
+
+def _command(*arguments: str) -> Callable[[], object]:
+    return lambda: subprocess.run([sys.executable, *arguments], check=True, cwd=ROOT, stdout=subprocess.DEVNULL)

@@ -24,11 +24,11 @@ class Row:
 
     Attributes:
         name: of the comparison.
-        ours, reference: median seconds of a call, or bytes.
+        ours, reference: median of the calls.
         ratio: median over the pairs, in the direction that ``target`` states.
         target: the bound on the ratio, in words.
         met: whether the ratio is within the bound.
-        unit: of ``ours`` and ``reference``: "s" or "B".
+        unit: of ours and reference.
     """
 
     name: str
@@ -38,6 +38,11 @@ class Row:
     target: str
     met: bool
     unit: str = "s"
+
+
+def within(name: str, value: float, limit: float, unit: str) -> Row:
+    """Return the row of a number with a limit, which stands as its reference."""
+    return Row(name, value, limit, value / limit, f"at most {limit:g} {unit}", value <= limit, unit)
 
 
 def speedup(

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from importlib.util import find_spec
 
 import pytest
+import torch
+from torch.nn import functional
 
-from benchmarks import default_profile, training_step
+from benchmarks import default_profile, training_step, usual_step
 from benchmarks.default_profile import IMPORTS
-from benchmarks.timing import Work
+from benchmarks.timing import Row, Work
+from care_bench.losses import Equivariance, InfoNCE
 
 
 @pytest.mark.parametrize("stage", IMPORTS)
@@ -20,12 +24,45 @@ def test_starts_are_measured_in_processor_time() -> None:
     assert 0 < default_profile._seconds(["-c", "import time; time.sleep(5)"]) < 4
 
 
-def test_a_step_and_its_bare_work_can_be_done_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
-    done = []
+def once(done: list[object]) -> Callable[..., Row]:
+    """Do ours, the reference and ours again instead of timing them."""
 
-    def once(name: str, ours: Work, reference: Work, **options: object) -> None:
+    def work(name: str, ours: Work, reference: Work, **options: object) -> Row:
         done.extend(work() for work in (ours, reference, ours))
+        return Row(name, 1.0, 1.0, 1.0, "", True)
 
-    monkeypatch.setattr(training_step, "overhead", once)
-    training_step._measure("tinted_digits/care/seed0")
+    return work
+
+
+def test_a_step_and_its_bare_work_can_be_done_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+    monkeypatch.setattr(training_step, "overhead", once(done))
+    training_step.measure_digits("care")
     assert len(done) == 3
+
+
+def test_a_step_can_be_done_in_the_usual_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    done: list[object] = []
+    monkeypatch.setattr(usual_step, "speedup", once(done))
+    names = [row.name for row in usual_step.measure("convnet", batch_size=8)]
+    assert [name.partition(", against ")[2] for name in names] == [
+        "pil images one by one",
+        "the parts of lightly",
+        "pil images one by one and chunks in a loop",
+    ]
+    assert len(done) == 9
+
+
+def test_the_usual_losses_are_ours() -> None:
+    """On the same views the plain losses, and lightly's, are those of the package; else another step is timed."""
+    generator = torch.Generator().manual_seed(0)
+    first, second = functional.normalize(torch.randn(2, 8, 5, generator=generator), dim=2)
+    expected = InfoNCE(usual_step.TEMPERATURE)(first, second)
+    torch.testing.assert_close(usual_step._info_nce(first, second), expected)
+    torch.testing.assert_close(usual_step._equivariance(first, second, 2), Equivariance(2)(first, second))
+
+
+def test_images_of_a_chunk_share_their_augmentation() -> None:
+    drawn = usual_step._shared(lambda image: torch.rand(()), range(6), 3)
+    assert drawn[:3].unique().numel() == drawn[3:].unique().numel() == 1
+    assert drawn.unique().numel() == 2

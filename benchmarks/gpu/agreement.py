@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.gpu.commands import care_bench
-from benchmarks.gpu.found import METHODS, Found, at_most, run
+from benchmarks.gpu.found import Found, at_most
+from benchmarks.runs import METHODS, run
 from care_bench.artifacts import read_records
 from care_bench.config import RunConfig
 from care_bench.data import prepare

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.gpu.commands import care_bench
-from benchmarks.gpu.found import RESNET, Found, run
+from benchmarks.gpu.found import Found
+from benchmarks.runs import RESNET, run
 from care_bench.artifacts import read_records
 from care_bench.data import prepare
 from care_bench.files import write_json

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.gpu.commands import care_bench, start
-from benchmarks.gpu.found import RESNET, Found, run
+from benchmarks.gpu.found import Found
+from benchmarks.runs import RESNET, run
 from care_bench.config import RunConfig
 from care_bench.data import prepare
 from care_bench.files import sha256_file, write_json

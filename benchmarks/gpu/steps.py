@@ -12,7 +12,8 @@ from typing import Any
 
 import torch
 
-from benchmarks.gpu.found import Found, missing, random_images, run
+from benchmarks.gpu.found import Found, missing
+from benchmarks.runs import random_images, run
 from benchmarks.training_step import ready_views
 from care_bench.config import RunConfig
 from care_bench.runs.device import best_device, reproducible

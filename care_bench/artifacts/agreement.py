@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 from care_bench.artifacts.record import Record
+
+NEAR = 0.01
+"""Relative difference up to which a value is near that of the pin."""
 
 
 @dataclass(frozen=True)
@@ -15,22 +19,27 @@ class Agreement:
     Attributes:
         compared: their number.
         equal: how many of them are equal to the bit.
+        near: how many of them are within 1 %, the equal ones too.
         difference: the largest relative difference of the others; 0 where there are none.
         worst: the fresh record with that difference; None where all are equal.
         apart: records of the pin that have no counterpart, or none by the same version, or lack a value on one side.
+        machine: in what the machines differ, such as "device cpu: A instead of cpu: B"; empty if they are of one kind.
     """
 
     compared: int
     equal: int
+    near: int
     difference: float
     worst: Record | None
     apart: int
+    machine: str
 
 
 def agreement(fresh: Iterable[Record], pinned: Iterable[Record]) -> Agreement:
     """Compare the values of records that measure the same thing."""
     ours = {(record.identity, record.protocol_version): record for record in fresh}
-    compared = equal = apart = 0
+    compared = equal = near = apart = 0
+    machine = ""
     difference, worst = 0.0, None
     for record in pinned:
         other = ours.get((record.identity, record.protocol_version))
@@ -39,11 +48,26 @@ def agreement(fresh: Iterable[Record], pinned: Iterable[Record]) -> Agreement:
             continue
         if other.value is None or record.value is None:  # neither has one: nothing to compare
             continue
+        if not compared:
+            machine = machine_difference(other, record)
         compared += 1
-        if other.value == record.value:
-            equal += 1
-            continue
-        found = abs(other.value - record.value) / max(abs(other.value), abs(record.value))
+        found = relative_difference(other.value, record.value)
+        near += found <= NEAR
+        equal += not found
         if found > difference:
             difference, worst = found, other
-    return Agreement(compared, equal, difference, worst, apart)
+    return Agreement(compared, equal, near, difference, worst, apart, machine)
+
+
+def relative_difference(value: float, other: float) -> float:
+    """Return how far two numbers are apart, relative to the larger one: 0 where they are equal to the bit, else > 0."""
+    if value == other:
+        return 0.0
+    return max(abs(value - other) / max(abs(value), abs(other)), math.ulp(0.0))
+
+
+def machine_difference(ours: Record, theirs: Record) -> str:
+    """Say in what two records' machines differ: device, Python, packages; their kernels do not count."""
+    here, there = ({**one.environment, "device": one.device} for one in (ours, theirs))
+    keys = [key for key in sorted(here | there) if key != "platform" and here.get(key) != there.get(key)]
+    return ", ".join(f"{key} {here.get(key, 'absent')} instead of {there.get(key, 'absent')}" for key in keys)

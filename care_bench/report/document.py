@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from care_bench.artifacts.agreement import agreement
+from care_bench.artifacts.agreement import NEAR, agreement
 from care_bench.artifacts.collection import Collection
 from care_bench.evaluation.glossary import OVER_SAMPLES, Entry, of_metrics
 from care_bench.evaluation.protocols import METRICS
@@ -138,12 +138,15 @@ def agreement_lines(collection: Collection, pins: Iterable[Collection]) -> list[
             continue
         line = f"Agreement with {pinned.key}: {found.equal} of {found.compared} values are equal to the bit"
         if worst := found.worst:
+            place = f"{metric_label(worst.metric)}, {worst.representation}, of {worst.dataset}/{worst.variant}"
             line += (
-                f"; the largest relative difference is {found.difference:.1g} ({metric_label(worst.metric)}, "
-                f"{worst.representation}, of {worst.dataset}/{worst.variant}/seed{worst.seed})"
+                f", {found.near} within {NEAR:.0%}; the largest relative difference is {found.difference:.1g} "
+                f"({place}/seed{worst.seed})"
             )
         if found.apart:
             line += f"; {found.apart} of its records have no counterpart by the same version of their protocol"
+        if found.worst and found.machine:
+            line += f". Another kind of machine: {found.machine}"
         lines.append(f"{line}.")
     return lines
 

@@ -87,16 +87,8 @@ def _parts(table: Table, needed: Sequence[int]) -> Iterator[tuple[range, range]]
 
     ``needed`` are the characters that each column needs.
     """
-    label, room = _label_width(table), HEIGHT - len(" ".join(table.caption)) / NOTE
-    start, used = 0, 0.0
-    ranges = []
-    for index in range(len(table.columns)):
-        width = needed[index] + GAP
-        if index > start and label + used + width > PAGE:
-            ranges.append(range(start, index))
-            start, used = index, 0.0
-        used += width
-    for columns in [*ranges, range(start, len(table.columns))]:
+    room = HEIGHT - len(" ".join(table.caption)) / NOTE
+    for columns in _ranges(table, needed):
         widths = _widths(table, needed, columns)
         first, height, notes = 0, 0, set[str]()
         for index in range(len(table.rows)):
@@ -107,6 +99,22 @@ def _parts(table: Table, needed: Sequence[int]) -> Iterator[tuple[range, range]]
                 first, height, more = index, 0, _notes_of(table, range(index, index + 1), columns)
             height, notes = height + needed_lines, more
         yield columns, range(first, len(table.rows))
+
+
+def _ranges(table: Table, needed: Sequence[int]) -> list[range]:
+    """Cut the columns where the page ends; before a group that would be cut, if it fits on a page of its own."""
+    left = PAGE - _label_width(table)
+    widths = [width + GAP for width in needed]
+    groups = {first: sum(widths[first : first + number]) for _, first, number in spans(table.columns)}
+    start, used = 0, 0.0
+    ranges = []
+    for index, width in enumerate(widths):
+        whole = groups.get(index, width)
+        if index > start and used + (whole if whole <= left else width) > left:
+            ranges.append(range(start, index))
+            start, used = index, 0.0
+        used += width
+    return [*ranges, range(start, len(table.columns))]
 
 
 def _notes_of(table: Table, rows: range, columns: range) -> set[str]:

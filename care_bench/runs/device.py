@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
 import warnings
@@ -14,6 +15,10 @@ from threadpoolctl import threadpool_limits
 
 from care_bench.errors import CareBenchError
 
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+"""Names of settings in glibc's malloc.h."""
+_LARGEST_KEPT = 1 << 25
+"""Bytes of the largest tensor whose memory is kept when it is freed: the most that glibc allows."""
 THREADS, THREADS_PER_CORE = 64, 4
 """Threads that every machine can start, so that a run of a larger one can be repeated on it; and most per core."""
 
@@ -40,7 +45,9 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 @contextmanager
 def reproducible(deterministic: bool, threads: int, device: torch.device, *, tf32: bool) -> Iterator[None]:
-    """Set the number of threads and, on an accelerator, deterministic kernels and TF32; restore all at the end.
+    """Set the number of threads and, on an accelerator, deterministic kernels and TF32; restore these at the end.
+
+    On the CPU the process keeps freed memory from then on.
 
     Args:
         deterministic: refuse kernels whose results vary from run to run.
@@ -54,12 +61,28 @@ def reproducible(deterministic: bool, threads: int, device: torch.device, *, tf3
     """
     _check_threads(threads)
     on_accelerator = device.type != "cpu"
+    if not on_accelerator:
+        _keep_freed_memory()
     with (
         _threads(threads),
         _deterministic_kernels() if deterministic and on_accelerator else nullcontext(),
         _tf32(tf32) if on_accelerator else nullcontext(),
     ):
         yield
+
+
+def _keep_freed_memory() -> None:
+    """Let this process keep the memory of freed tensors for the next ones; only glibc can be told so.
+
+    Otherwise the tensors of every step go back to the system, which clears their pages when the next step asks for
+    them: 6 % of the processor time of training a small encoder.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):  # another C library, or none by that name
+        return
+    mallopt(_M_MMAP_THRESHOLD, _LARGEST_KEPT)
+    mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
 def _check_threads(threads: int) -> None:

@@ -39,10 +39,31 @@ def test_values_are_compared_where_the_same_thing_was_measured(record: Make) -> 
         record(seed=5, value=1.0),
     ]
     found = agreement(fresh, pinned)
-    assert (found.compared, found.equal, found.apart) == (3, 1, 3)  # apart: seeds 3, 5 and 6
+    # The second is 20 % off, the third by a rounding; apart: seeds 3, 5 and 6.
+    assert (found.compared, found.equal, found.near, found.apart) == (3, 1, 2, 3)
     assert (found.difference, found.worst) == (pytest.approx(0.2), fresh[1])
     same = agreement(fresh, fresh)
-    assert (same.compared, same.equal, same.difference, same.worst, same.apart) == (5, 5, 0.0, None, 0)
+    assert (same.compared, same.equal, same.near, same.difference, same.worst, same.apart) == (5, 5, 5, 0.0, None, 0)
+    assert same.machine == ""
+
+
+def test_values_near_0_are_compared_too(record: Make) -> None:
+    found = agreement(
+        [record(value=5e-324), record(seed=1, value=0.0)], [record(value=0.0), record(seed=1, value=-0.0)]
+    )
+    assert (found.equal, found.near, found.difference) == (1, 1, 1.0)
+
+
+def test_machines_differ_by_device_and_packages_and_not_by_their_kernel(record: Make) -> None:
+    def on(device: str, **environment: str) -> Record:
+        return record(device=device, environment=environment)
+
+    here = on("cpu: A", torch="2.15", platform="Linux-6.18", numpy="2.3")
+    assert agreement([here], [on("cpu: A", torch="2.15", platform="Linux-6.1", numpy="2.3")]).machine == ""
+    there = on("cpu: B", torch="2.11", platform="Linux-6.18")
+    assert agreement([here], [there]).machine == (
+        "device cpu: A instead of cpu: B, numpy 2.3 instead of absent, torch 2.15 instead of 2.11"
+    )
 
 
 def test_a_report_ends_with_it(record: Make, tmp_path: Path) -> None:
@@ -51,14 +72,16 @@ def test_a_report_ends_with_it(record: Make, tmp_path: Path) -> None:
     once = write_runs(tmp_path / "once", [record(value=80.0), record(seed=1, value=50.0)])
     collect(once, results / "collected" / "small")
     pin(results, "before", "small")
-    again = write_runs(tmp_path / "again", [record(value=80.0), record(seed=1, value=49.0)])
+    other = {"device": "cpu: another"}
+    again = write_runs(tmp_path / "again", [record(value=80.0, **other), record(seed=1, value=49.0, **other)])
     collect(again, results / "collected" / "small")
     console = Console(record=True, width=160)
     write_report(results, collection="small", formats=["md"], console=console)
     said = " ".join(console.export_text().split())
     line = (
-        "Agreement with pinned/before: 1 of 2 values are equal to the bit; the largest relative difference is 0.02 "
-        "(top-1, projection, of digits/simclr/seed1)."
+        "Agreement with pinned/before: 1 of 2 values are equal to the bit, 1 within 1%; the largest relative "
+        "difference is 0.02 (top-1, projection, of digits/simclr/seed1). Another kind of machine: device cpu: another "
+        f"instead of {record().device}."
     )
     assert said.endswith(line), said
     assert line.replace("_", "\\_") in (results / "report" / "small" / "report.md").read_text()

@@ -160,3 +160,17 @@ def test_a_table_of_claims_and_long_labels_fits(tmp_path: Path) -> None:
     log = compiled(tmp_path, "\\input{report}")
     assert "Overfull \\hbox" not in log
     assert "too large for page" not in log
+
+
+def test_columns_of_a_group_stay_together_where_they_fit() -> None:
+    """Seven columns fit on a page: the second group of four starts a part; nine fit nowhere and fill what is left."""
+    columns = tuple(Column(group, f"number {index}") for group in ("first", "second") for index in range(4))
+    wide = tuple(Column("wide", f"number {index}") for index in range(9))
+    cells = (tuple(Cell("1.23 ± 0.45") for _ in columns + wide),)
+    text = table_files(
+        Document("", (Section("collected/all", "", (Table("Large", (), columns + wide, ("row",), cells),)),))
+    )["tables/collected-all--Large.tex"]
+    assert isinstance(text, str)
+    parts = text.split("\\begin{table")[1:]
+    shown = [re.findall(r"\\multicolumn\{(\d+)\}\{c\}\{(\w+)\}", part) for part in parts]
+    assert shown == [[("4", "first")], [("4", "second"), ("3", "wide")], [("6", "wide")]]

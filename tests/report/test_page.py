@@ -206,7 +206,7 @@ def test_a_number_leads_to_its_record(browser: Browser, page: Path) -> None:
     place = f"document.getElementById({link[1:]!r})"
     assert browser.run(f"Boolean({place})")
     browser.wait(f"{place}.closest('details').open && {place}.getBoundingClientRect().bottom < 900")
-    assert 0 < browser.run(f"{place}.getBoundingClientRect().top")
+    assert browser.run(f"{place}.getBoundingClientRect().top") > 0
     assert browser.run("document.documentElement.scrollWidth") == 1280
     assert browser.problems == []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 
@@ -91,3 +92,30 @@ def test_every_library_of_linear_algebra_has_the_threads_of_a_run_whenever_it_is
     assert "'openblas'" in pools
     assert pools.endswith("{1}")
     assert kept == "True False"
+
+
+STEPS = """
+import resource, sys, torch
+from care_bench.runs.device import reproducible
+
+def new_pages():
+    layers = torch.nn.Sequential(*(torch.nn.Linear(64, 64) for _ in range(6)))
+    rows = torch.ones(4096, 64)
+    for step in range(60):
+        if step == 10:
+            before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+        layers(rows).sum().backward()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(new_pages())
+with reproducible(True, 1, torch.device("cpu"), tf32=False):
+    print(new_pages())
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="the setting is glibc's")
+def test_the_memory_of_a_step_is_that_of_the_step_before() -> None:
+    ended = subprocess.run([sys.executable, "-c", STEPS], capture_output=True, text=True, check=True)
+    usual, kept = map(int, ended.stdout.split())
+    assert usual > 1000  # pages of 4 KiB; the 50 steps have some 12 tensors of 256 pages each
+    assert kept < usual / 4
