@@ -16,6 +16,7 @@ from rich.table import Table
 
 from benchmarks import (
     augmentation,
+    collecting,
     default_profile,
     equivariance_loss,
     equivariance_metrics,
@@ -37,7 +38,7 @@ from care_bench.runs.device import best_device, describe_device
 
 BENCHMARKS = (
     *(augmentation, equivariance_loss, wahba_loss, scaling, equivariance_metrics, probes),
-    *(opening, reading, starting, training_step, usual_step, processes, default_profile),
+    *(opening, reading, collecting, starting, training_step, usual_step, processes, default_profile),
 )
 LONG = (evaluation,)
 """Only by name: it takes ten minutes."""

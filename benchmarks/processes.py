@@ -1,10 +1,7 @@
 """Processor time per image of a run on two processes of one thread each, over that of one process of one thread.
 
-    python -m benchmarks.processes
-
-It takes minutes and needs two quiet cores, so `make bench` leaves it out. Processor time is measured, not time on the
-clock; waiting for the other process takes none. The start of the processes cancels: each run is done with few and with
-many steps, and the difference counts. Both processes compute the heads and the loss of the whole batch, and draw its
+Processor time is measured, not time on the clock; waiting for the other process takes none. The start of the processes
+cancels: each run is done with few and with many steps, and the difference counts. Both processes compute the heads and the loss of the whole batch, and draw its
 augmentations, so the ratio falls towards 1 with the size of the backbone.
 """
 
@@ -32,13 +29,6 @@ ENCODERS: dict[str, tuple[dict[str, Any], int, int]] = {
 }
 """Backbone, and the two numbers of steps."""
 AT_MOST, PAIRS = 1.15, 3
-
-
-def main() -> None:
-    """Print a line for each encoder."""
-    for row in measure():
-        times = f"{row.ours * 1e3:.3f} ms against {row.reference * 1e3:.3f} ms"
-        print(f"{row.name}: {times}, {row.ratio:.2f} times ({row.target})", flush=True)
 
 
 def measure() -> list[Row]:
@@ -80,7 +70,3 @@ def _seconds(config: RunConfig, folder: Path) -> float:
     subprocess.run(command, check=True, capture_output=True, env={**os.environ, "OMP_NUM_THREADS": "1"})
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
-
-
-if __name__ == "__main__":
-    main()

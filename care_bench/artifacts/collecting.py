@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from pathlib import Path
 
 from care_bench.artifacts.collection import FROM_PROFILE, FROM_RECORDS, PROFILE, RULES
-from care_bench.artifacts.consistency import check
 from care_bench.artifacts.evaluated import RECORDS, read_evaluated
 from care_bench.artifacts.folders import SHOWN, check_replaceable, fill
-from care_bench.artifacts.frame import CSV, PARQUET, encode
+from care_bench.artifacts.frame import CSV, PARQUET, write
+from care_bench.artifacts.gathering import Gathered
 from care_bench.artifacts.illustrations import NAME as ILLUSTRATIONS
-from care_bench.artifacts.illustrations import read_illustrations
+from care_bench.artifacts.illustrations import check_illustrations, decode_illustrations, measured_runs
 from care_bench.artifacts.json_lines import encode_lines
 from care_bench.artifacts.manifest import Manifest
 from care_bench.artifacts.record import Record
 from care_bench.artifacts.resamples import NAME as RESAMPLES
-from care_bench.artifacts.resamples import read_resamples
+from care_bench.artifacts.resamples import check_resamples, decode_resamples, measured_for, resampled
 from care_bench.config import ImportedConfig, Profile, RunConfig
 from care_bench.config.claims import read_claims
 from care_bench.errors import CareBenchError
@@ -31,7 +31,8 @@ _ELSEWHERE = "expected another folder, or --replace"
 def collect(files: Iterable[Path], folder: Path, replace: bool = False) -> Path:
     """Gather files of records into ``folder``: `records.parquet` and `records.csv`, one row per record, and a manifest.
 
-    The same records give the same bytes in any order and number of files; a record found twice counts once.
+    The same records give the same bytes in any order and number of files; a record found twice counts once. Memory
+    holds the records of one file, and of :data:`care_bench.artifacts.frame.ROWS` rows while they are written.
 
     Args:
         files: files of records (JSON lines), each with the summary of its evaluation beside it.
@@ -43,10 +44,12 @@ def collect(files: Iterable[Path], folder: Path, replace: bool = False) -> Path:
 
     Raises:
         CareBenchError: no records, records that are not those that were measured (see :func:`read_evaluated`) or that
-            contradict each other (see :func:`check`), a folder that cannot be written, a pin, or a folder that holds
-            anything else than a collection. ``folder`` is then unchanged.
+            contradict each other (see :meth:`Gathered.check`), a folder that cannot be written, a pin, or a folder that
+            holds anything else than a collection. ``folder`` is then unchanged.
     """
-    found = (record for path in files for record in read_evaluated(path))
+    found = Gathered()
+    for path in files:
+        found.add(path, read_evaluated(path))
     return _write(found, folder, {}, replace)
 
 
@@ -87,30 +90,44 @@ def collect_profile(
             f"records of {len(missing)} of {len(files)} runs of profile {profile.name} are missing: "
             f"{', '.join(missing[:SHOWN])}{more}; expected every run to be evaluated"
         )
-    found = [record for run, path in zip(configs, files, strict=True) for record in read_evaluated(path, run)]
-    beside = {PROFILE: profile.model_dump_json().encode() + b"\n"}
-    if rules is not None:
-        if (of := read_claims(rules)[0].profile) != profile.name:
-            raise CareBenchError(f"{rules} holds rules for profile {of!r}; expected profile {profile.name!r}")
-        beside[RULES] = read_bytes(rules, "expected rules for claims")
-    if illustrations:
-        lines = [line for path in illustrations for line in read_illustrations(path, found)]
-        beside[ILLUSTRATIONS] = encode_lines(lines)
-    if resamples:
-        beside[RESAMPLES] = encode_lines(line for path in resamples for line in read_resamples(path, found))
+    pictures = [(path, decode_illustrations(path)) for path in illustrations]
+    halves = [(path, decode_resamples(path)) for path in resamples]
+    beside = {
+        PROFILE: profile.model_dump_json().encode() + b"\n",
+        **({} if rules is None else {RULES: _rules(rules, profile.name)}),
+        **({ILLUSTRATIONS: encode_lines(line for _, lines in pictures for line in lines)} if pictures else {}),
+        **({RESAMPLES: encode_lines(line for _, lines in halves for line in lines)} if halves else {}),
+    }
+    places = resampled(line for _, lines in halves for line in lines)
+    found = Gathered()
+    evaluated: dict[tuple[str, str, int], Record] = {}
+    measured: dict[Hashable, Record] = {}
+    for run, path in zip(configs, files, strict=True):
+        one = read_evaluated(path, run)
+        found.add(path, one)
+        evaluated |= measured_runs(one.records)
+        measured |= measured_for(places, one.records)
+    for path, shown in pictures:
+        check_illustrations(path, shown, evaluated)
+    for path, lines in halves:
+        check_resamples(path, lines, measured)
     return _write(found, folder, beside, replace)
 
 
-def _write(found: Iterable[Record], folder: Path, beside: Mapping[str, bytes], replace: bool) -> Path:
+def _rules(path: Path, profile: str) -> bytes:
+    """Return the content of a file of rules for claims, after checking that they are those of a profile."""
+    if (of := read_claims(path)[0].profile) != profile:
+        raise CareBenchError(f"{path} holds rules for profile {of!r}; expected profile {profile!r}")
+    return read_bytes(path, "expected rules for claims")
+
+
+def _write(found: Gathered, folder: Path, beside: Mapping[str, bytes], replace: bool) -> Path:
     """Write a collection of records with some files beside them: those of a profile, or none."""
-    unique = {record.sha256: record for record in found}
-    records = sorted(unique.values(), key=lambda record: (record.identity, record.sha256))
-    check(records, str(folder))
-    files = {**encode(records), **beside}
+    found.check(str(folder))
     about: dict[str, str | list[str]] = {
-        "profile": records[0].profile,
+        "profile": found.profile,
         "made_from": FROM_PROFILE if PROFILE in beside else FROM_RECORDS,
-        "code_versions": sorted({record.code_version for record in records}),
+        "code_versions": sorted(found.code_versions),
     }
     if folder.name.startswith(".") and folder.name != "..":
         raise CareBenchError(
@@ -118,7 +135,8 @@ def _write(found: Iterable[Record], folder: Path, beside: Mapping[str, bytes], r
         )
     with replacing(folder) as new:
         _check_replaceable(folder, about, replace)
-        fill(new, files)
+        write(new, found.records())
+        fill(new, beside, written=(CSV, PARQUET))
         Manifest.of(new, about).save()
     return folder / PARQUET
 

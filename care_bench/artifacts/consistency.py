@@ -20,7 +20,8 @@ _RULES = (
 """What there is one of, in what, and the key of a record that says it."""
 _SHOWN = {"": "one collection", "protocol": "protocol {}", "dataset": "data set {}", "metric": "metric {}"}
 _KEYS = sorted({key for _, *keys in _RULES for key in keys if key})
-_FACTS = attrgetter(*_KEYS)
+FACTS = attrgetter(*_KEYS)
+"""Everything that the records of a collection have in common, as far as it depends on what is measured."""
 _MEASURED = attrgetter(*(key for key in Record.model_fields if key in Identity._fields))
 
 
@@ -35,12 +36,21 @@ def check(records: Sequence[Record], where: str) -> None:
     if not records:
         raise CareBenchError(f"{where}: found no records to collect; expected files of records with at least one")
     if len(set(map(_MEASURED, records))) < len(records):
-        _refuse("outcome of one measurement", records, "identity", "id", where)
-    facts = [dict(zip(_KEYS, found, strict=True)) for found in set(map(_FACTS, records))]
+        refuse_outcomes(records, where)
+    facts = [dict(zip(_KEYS, found, strict=True)) for found in set(map(FACTS, records))]
     for what, group, value in _RULES:
         pairs = {(fact.get(group), fact[value]) for fact in facts}
         if len(pairs) > len({name for name, _ in pairs}):
             _refuse(what, records, group, value, where)
+
+
+def refuse_outcomes(records: Sequence[Record], where: str) -> None:
+    """Name the first two records that measure the same thing.
+
+    Raises:
+        CareBenchError: there are two.
+    """
+    _refuse("outcome of one measurement", records, "identity", "id", where)
 
 
 def _refuse(what: str, records: Sequence[Record], group: str, value: str, where: str) -> None:

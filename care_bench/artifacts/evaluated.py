@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
@@ -39,12 +39,19 @@ class _Evaluated(_Pretrained):
 Summary = TypeVar("Summary", bound=_Pretrained)
 
 
+class Evaluated(NamedTuple):
+    """The records of one run, and the SHA-256 of their file."""
+
+    records: list[Record]
+    sha256: str
+
+
 def summary_of(records: Path) -> Path:
     """Return where the summary of a file of records is: `evaluate.json` beside `records.jsonl`, else by its stem."""
     return records.with_name(EVALUATED if records.name == RECORDS else f"{records.stem}.{EVALUATED}")
 
 
-def read_evaluated(path: Path, run: RunConfig | ImportedConfig | None = None) -> list[Record]:
+def read_evaluated(path: Path, run: RunConfig | ImportedConfig | None = None) -> Evaluated:
     """Read the records of one run, and check that they are those that were measured.
 
     Args:
@@ -77,7 +84,7 @@ def read_evaluated(path: Path, run: RunConfig | ImportedConfig | None = None) ->
     pretrained = path.with_name(PRETRAINED)
     if isinstance(run, RunConfig) or (run is None and path.name == RECORDS and not absent(pretrained)):
         _check_same(summary, source, _read(pretrained, _Pretrained, "pretrain"), pretrained)
-    return records
+    return Evaluated(records, summary.records_sha256)
 
 
 def _read(path: Path, model: type[Summary], command: str) -> Summary:

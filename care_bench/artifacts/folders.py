@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -76,15 +76,17 @@ def check_replaceable(folder: Path, parts: re.Pattern[str], what: str) -> None:
         )
 
 
-def fill(folder: Path, files: Mapping[str, bytes]) -> None:
+def fill(folder: Path, files: Mapping[str, bytes], written: Sequence[str] = ()) -> None:
     """Write files into a folder that no reader sees yet, and sync them: relative name -> content.
 
-    All are written before the first is synced, so that the disk works on them at once.
+    All are written before the first is synced, so that the disk works on them at once. ``written`` names files that are
+    there already, and only have to be synced.
     """
     for name, content in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_bytes(content)
-    for path in [*(folder / name for name in files), *{(folder / name).parent for name in files}]:
+    paths = [folder / name for name in (*written, *files)]
+    for path in [*paths, *{path.parent for path in paths}]:
         sync(path)
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 CSV, PARQUET = "records.csv", "records.parquet"
+COLUMNS = ("id", *Record.model_fields)
+ROWS = 16_384
+"""Rows that are in memory while a file is written or read: a group of rows of a Parquet file."""
 
 _DTYPES = {"value": "float64", "spread": "float64", "duration_s": "float64", "higher_is_better": "boolean"}
 _DTYPES |= {**dict.fromkeys(("seed", "protocol_version", "n"), "int64"), "epoch": "Int64", "samples": "Int64"}
@@ -34,20 +38,42 @@ def frame(records: Sequence[Record]) -> pd.DataFrame:
     """One row per record: its id, then its keys; the environment as canonical JSON, the values as lists of numbers."""
     import pandas as pd  # half a second that reading records does not need
 
-    names = ["id", *Record.model_fields]
-    columns = {name: [_cell(getattr(record, name), name) for record in records] for name in names}
-    kinds = {name: _DTYPES.get(name, "object") for name in names}
-    return pd.DataFrame(columns, columns=pd.Index(names), dtype="object").astype(kinds)
+    columns = {name: [_cell(getattr(record, name), name) for record in records] for name in COLUMNS}
+    kinds = {name: _DTYPES.get(name, "object") for name in COLUMNS}
+    return pd.DataFrame(columns, columns=pd.Index(COLUMNS), dtype="object").astype(kinds)
 
 
-def encode(records: Sequence[Record]) -> dict[str, bytes]:
-    """Return the files of records: name -> content. The same records give the same bytes."""
-    tidy = frame(records)
-    table, parquet = io.BytesIO(), io.BytesIO()
-    as_text = tidy["values"].map(lambda values: None if values is None else _json(values))
-    tidy.assign(values=as_text).to_csv(table, index=False, lineterminator="\n")
-    tidy.to_parquet(parquet, index=False)
-    return {CSV: table.getvalue(), PARQUET: parquet.getvalue()}
+def schema() -> pa.Schema:
+    """Return the type of every column, which it has where all of its values are missing too.
+
+    It comes with what pandas needs to read the same types as :func:`frame` has.
+    """
+    import pyarrow as pa
+
+    types = {"float64": pa.float64(), "int64": pa.int64(), "Int64": pa.int64(), "boolean": pa.bool_()}
+    others = {"values": pa.list_(pa.float64())}
+    kinds = {name: types[_DTYPES[name]] if name in _DTYPES else others.get(name, pa.string()) for name in COLUMNS}
+    found: pa.Schema = pa.Table.from_pandas(frame([]), pa.schema(kinds.items()), preserve_index=False).schema
+    return found
+
+
+def write(folder: Path, records: Iterable[Record]) -> None:
+    """Write the files of records into a folder, ``ROWS`` at a time. The same records give the same bytes."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    types, left = schema(), iter(records)
+    with (
+        (folder / CSV).open("wb") as text,
+        (folder / PARQUET).open("wb") as file,
+        pq.ParquetWriter(file, types) as table,
+    ):
+        text.write(f"{','.join(COLUMNS)}\n".encode())
+        while rows := list(islice(left, ROWS)):
+            tidy = frame(rows)
+            table.write_table(pa.Table.from_pandas(tidy, types, preserve_index=False))
+            as_text = tidy["values"].map(lambda values: None if values is None else _json(values))
+            tidy.assign(values=as_text).to_csv(text, index=False, header=False, lineterminator="\n")
 
 
 def read_parquet(path: Path, rehash: bool = True) -> list[Record]:
@@ -69,20 +95,34 @@ def read_parquet(path: Path, rehash: bool = True) -> list[Record]:
         # No reading ahead: its threads may outlive a damaged file, and then abort the process at its end.
         repeated = [name for name in pq.read_schema(io.BytesIO(content)).names if name in _REPEATED]
         file = pq.ParquetFile(io.BytesIO(content), read_dictionary=repeated, pre_buffer=False)
-        table = file.read(use_threads=False)
-        columns = {name: _values(column) for name, column in zip(table.column_names, table.columns, strict=True)}
+        groups = range(file.num_row_groups)
+    texts: dict[str, str] = {}
+    found: list[Record] = []
+    for group in groups:
+        with decoding(path, expected):
+            table = file.read_row_group(group, use_threads=False)
+            columns = {name: _values(column, texts) for name, column in zip(table.column_names, table, strict=True)}
+        found += _records(columns, rehash, path, len(found))
+    return found
+
+
+def _records(columns: Mapping[str, Sequence[Any]], rehash: bool, path: Path, before: int) -> list[Record]:
+    """Return the records of some rows, which ``before`` rows precede in their file."""
     if (found := unchanged(columns, rehash)) is not None:
         return found
     rows = (dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True))
-    return [_record(row, f"{path} row {number}") for number, row in enumerate(rows, start=1)]
+    return [_record(row, f"{path} row {number}") for number, row in enumerate(rows, start=before + 1)]
 
 
-def _values(column: pa.ChunkedArray) -> list[Any]:
-    """Return the values of a column; of one that was read with a dictionary, every value stands once in memory."""
+def _values(column: pa.ChunkedArray, texts: dict[str, str]) -> list[Any]:
+    """Return the values of a column; of one that was read with a dictionary, every value stands once in memory.
+
+    ``texts`` are such values of the whole file.
+    """
     values: list[Any] = []
     for chunk in column.chunks:
         if hasattr(chunk, "dictionary"):
-            known = chunk.dictionary.to_pylist()  # to_numpy would import pandas
+            known = [texts.setdefault(one, one) for one in chunk.dictionary.to_pylist()]  # to_numpy would import pandas
             values += [None if place is None else known[place] for place in chunk.indices.to_pylist()]
         else:
             values += chunk.to_pylist()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Literal, Self, TypeAlias
 
@@ -163,15 +163,40 @@ class Illustrations(Line):
         return tuple(run for run in self.runs if getattr(run, figure))
 
 
-def read_illustrations(path: Path, records: Sequence[Record]) -> tuple[Illustrations, ...]:
+def read_illustrations(path: Path, records: Iterable[Record]) -> tuple[Illustrations, ...]:
     """Read a file of illustrations, and check that they are of the runs of some records.
 
     Raises:
         CareBenchError: no such file, or a damaged or edited line, named as file:line; or a line of other data, draws,
             configurations or weights than the records of its data set have.
     """
-    lines = decode_lines(read_bytes(path, EXPECTED), path, Illustrations, "line of illustrations")
-    measured = {(record.dataset, record.variant, record.seed): record for record in records if record.epoch is None}
+    lines = decode_illustrations(path)
+    check_illustrations(path, lines, measured_runs(records))
+    return lines
+
+
+def decode_illustrations(path: Path) -> tuple[Illustrations, ...]:
+    """Read a file of illustrations.
+
+    Raises:
+        CareBenchError: no such file, or a damaged or edited line, named as file:line.
+    """
+    return tuple(decode_lines(read_bytes(path, EXPECTED), path, Illustrations, "line of illustrations"))
+
+
+def measured_runs(records: Iterable[Record]) -> dict[tuple[str, str, int], Record]:
+    """Return a record of every run that was measured after its last step, by data set, variant and seed."""
+    return {(record.dataset, record.variant, record.seed): record for record in records if record.epoch is None}
+
+
+def check_illustrations(
+    path: Path, lines: Sequence[Illustrations], measured: Mapping[tuple[str, str, int], Record]
+) -> None:
+    """Check that the lines of a file are of runs that were measured, as :func:`read_illustrations` does.
+
+    Raises:
+        CareBenchError: a line of other data, draws, configurations or weights than the records of its data set have.
+    """
     for number, line in enumerate(lines, start=1):
         for run in line.runs:
             record = measured.get((line.dataset, run.variant, run.seed))
@@ -182,7 +207,6 @@ def read_illustrations(path: Path, records: Sequence[Record]) -> tuple[Illustrat
                 _check_same(f"{path}:{number}: {name}", key, getattr(run, key), getattr(record, key))
             for key in ("data_sha256", "evaluation"):
                 _check_same(f"{path}:{number}: {name}", key, getattr(line, key), getattr(record, key))
-    return tuple(lines)
 
 
 def _check_same(where: str, key: str, found: str, expected: str) -> None:

@@ -5,7 +5,8 @@ They are beside the records, and say how far a number depends on which samples a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Self
 
@@ -24,6 +25,7 @@ DIGITS = 6
 EXPECTED = "expected metrics on halves of the test samples, as care-bench resample-runs writes them"
 
 Count = Annotated[int, Field(ge=0)]
+_MEASURED = attrgetter("dataset", "variant", "seed", "epoch", "protocol", "representation", "metric")
 
 
 class Resampled(BaseModel):
@@ -87,21 +89,48 @@ class Resamples(Line):
         return self
 
 
-def read_resamples(path: Path, records: Sequence[Record]) -> tuple[Resamples, ...]:
+def read_resamples(path: Path, records: Iterable[Record]) -> tuple[Resamples, ...]:
     """Read a file of resamples, and check that they are of some records.
 
     Raises:
         CareBenchError: no such file, or a damaged or edited line, named as file:line; a metric that has no record; or
             other data, settings, protocols, configurations or weights than its record has.
     """
+    lines = decode_resamples(path)
+    check_resamples(path, lines, measured_for(resampled(lines), records))
+    return lines
+
+
+def decode_resamples(path: Path) -> tuple[Resamples, ...]:
+    """Read a file of resamples.
+
+    Raises:
+        CareBenchError: no such file, a damaged or edited line, named as file:line; or a run twice.
+    """
     lines = decode_lines(read_bytes(path, EXPECTED), path, Resamples, "line of resamples")
     runs = {(line.dataset, line.variant, line.seed) for line in lines}
     if len(runs) < len(lines):
         raise CareBenchError(f"{path} has a run twice; {EXPECTED}")
-    measured: dict[tuple[object, ...], Record] = {}
-    for record in records:
-        if (run := (record.dataset, record.variant, record.seed)) in runs:
-            measured[*run, record.epoch, record.protocol, record.representation, record.metric] = record
+    return tuple(lines)
+
+
+def resampled(lines: Iterable[Resamples]) -> set[Hashable]:
+    """Return what was measured on halves: runs with a metric each."""
+    return {(line.dataset, line.variant, line.seed, *one.place) for line in lines for one in line.found}
+
+
+def measured_for(places: Set[Hashable], records: Iterable[Record]) -> dict[Hashable, Record]:
+    """Return the records of what was measured on halves."""
+    return {place: record for record in records if (place := _MEASURED(record)) in places}
+
+
+def check_resamples(path: Path, lines: Sequence[Resamples], measured: Mapping[Hashable, Record]) -> None:
+    """Check that the lines of a file are of records, as :func:`read_resamples` does.
+
+    Raises:
+        CareBenchError: a metric that has no record; or other data, settings, protocols, configurations or weights than
+            its record has; or runs of a data set with different numbers of halves.
+    """
     for number, line in enumerate(lines, start=1):
         name = f"{line.dataset}/{line.variant}/seed{line.seed}"
         for one in line.found:
@@ -114,7 +143,6 @@ def read_resamples(path: Path, records: Sequence[Record]) -> tuple[Resamples, ..
             for key in ("weights_sha256", "protocol_version"):
                 _check_same(where, key, getattr(one, key), getattr(found, key))
     _check_halves(path, lines)
-    return tuple(lines)
 
 
 def _check_same(where: str, key: str, found: object, expected: object) -> None:

@@ -26,7 +26,7 @@ from care_bench.report.paper import read_paper
 from care_bench.report.summary import summary_lines
 from care_bench.report.terminal import print_document, publish, standard_output
 from care_bench.report.theory import theory_section
-from care_bench.report.writers import FORMATS, PAGE, figure_files, records_page
+from care_bench.report.writers import FORMATS, PAGE, figure_files, records_page, table_pages
 
 NAMES = {ending: f"report.{ending}" for ending in FORMATS} | {"html": PAGE}
 """Format -> file name."""
@@ -43,7 +43,7 @@ def write_report(
 ) -> list[Path]:
     """Check the collections, write their tables, as `index.html` and `report.<format>`, and print them in short.
 
-    Beside the page are its records, and beside LaTeX a file per table.
+    Beside the page are its records and its long tables, and beside LaTeX a file per table.
 
     Args:
         results: the results folder, with `collected/` or `pinned/` in it, or a ledger of the theory checks.
@@ -86,8 +86,11 @@ def write_report(
     name = "all" if collection is None else collections[0].name
     folder = results / "report" / name if out is None else out
     files: dict[str, str | bytes] = {NAMES[ending]: FORMATS[ending](document) for ending in wanted}
-    beside = (table_files(document) if "tex" in wanted else {}) | (records_page(document) if "html" in wanted else {})
-    paths = publish(folder, "report", files | beside | figure_files(document))
+    if "tex" in wanted:
+        files |= table_files(document)
+    if "html" in wanted:
+        files |= records_page(document) | table_pages(document)
+    paths = publish(folder, "report", files | figure_files(document))
     shown = standard_output() if console is None else console
     if print_all:
         print_document(document, shown)

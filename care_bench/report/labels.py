@@ -47,8 +47,9 @@ class Order:
     def variants(self, datasets: Iterable[str]) -> Callable[[Variant], tuple[object, ...]]:
         """Return the sorting key of the rows of a table; the order of its first data set decides."""
         chosen = sorted(set(datasets), key=self.dataset)
-        names = list(dict.fromkeys(row for dataset in chosen for row in self.rows.get(dataset, ())))
-        return lambda variant: (names.index(variant.name) if variant.name in names else len(names), _order(variant))
+        names = dict.fromkeys(row for dataset in chosen for row in self.rows.get(dataset, ()))
+        places = {name: place for place, name in enumerate(names)}
+        return lambda variant: (places.get(variant.name, len(places)), _order(variant))
 
 
 def variant_of(record: Record | Place) -> Variant:

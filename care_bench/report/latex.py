@@ -49,12 +49,13 @@ def table_text(section: Section, table: Table) -> str:
         cited = f" Results: \\citeresult{{{section.origin.key}}}."
     title, caption = latex(table.title or section.title), latex(" ".join(table.caption))
     label = f"tab:{slug(section.key)}--{slug(table.title or section.title)}".lower()
-    parts = list(_parts(table))
+    needed = [_width(table, index) for index in range(len(table.columns))]
+    parts = list(_parts(table, needed))
     for number, (columns, rows) in enumerate(parts, start=1):
         of = f", part {number} of {len(parts)}" if len(parts) > 1 else ""
         text = f"{title}{of}. {caption}{cited}" if number == 1 else f"{title}{of}."
         ending = "" if number == 1 else f"-{number}"
-        lines += _float(table, columns, rows, f"\\caption[{{{title}{of}}}]{{{text}}}\\label{{{label}{ending}}}")
+        lines += _float(table, needed, columns, rows, f"\\caption[{{{title}{of}}}]{{{text}}}\\label{{{label}{ending}}}")
     return "\n".join(lines) + "\n"
 
 
@@ -81,11 +82,14 @@ def bibtex(origin: Origin) -> str:
     return f"@misc{{care-bench-{slug(origin.name)},\n{body}}}\n"
 
 
-def _parts(table: Table) -> Iterator[tuple[range, range]]:
-    """Cut a table into ranges of columns that fit on the page, and these into ranges of rows."""
+def _parts(table: Table, needed: Sequence[int]) -> Iterator[tuple[range, range]]:
+    """Cut a table into ranges of columns that fit on the page, and these into ranges of rows.
+
+    ``needed`` are the characters that each column needs.
+    """
     room = HEIGHT - len(" ".join(table.caption)) / NOTE
-    for columns in _ranges(table):
-        widths = _widths(table, columns)
+    for columns in _ranges(table, needed):
+        widths = _widths(table, needed, columns)
         first, height, notes = 0, 0, set[str]()
         for index in range(len(table.rows)):
             needed_lines = _height(table, index, columns, widths)
@@ -97,19 +101,19 @@ def _parts(table: Table) -> Iterator[tuple[range, range]]:
         yield columns, range(first, len(table.rows))
 
 
-def _ranges(table: Table) -> list[range]:
+def _ranges(table: Table, needed: Sequence[int]) -> list[range]:
     """Cut the columns where the page ends; before a group that would be cut, if it fits on a page of its own."""
     left = PAGE - _label_width(table)
-    widths = [_width(table, index) + GAP for index in range(len(table.columns))]
-    groups = {first: sum(widths[first : first + width]) for _, first, width in spans(table.columns)}
+    widths = [width + GAP for width in needed]
+    groups = {first: sum(widths[first : first + number]) for _, first, number in spans(table.columns)}
     start, used = 0, 0.0
     ranges = []
-    for index, needed in enumerate(widths):
-        whole = groups.get(index, needed)
-        if index > start and used + (whole if whole <= left else needed) > left:
+    for index, width in enumerate(widths):
+        whole = groups.get(index, width)
+        if index > start and used + (whole if whole <= left else width) > left:
             ranges.append(range(start, index))
             start, used = index, 0.0
-        used += needed
+        used += width
     return [*ranges, range(start, len(table.columns))]
 
 
@@ -143,9 +147,9 @@ def _marked(table: Table, cell: Cell) -> str:
     return f"{table.shown(cell)}{','.join(map(str, table.marks(cell)))}"
 
 
-def _widths(table: Table, columns: range) -> dict[int, float]:
+def _widths(table: Table, needed: Sequence[int], columns: range) -> dict[int, float]:
     """Return the width of every column in characters: sentences share what the others leave."""
-    found: dict[int, float] = {index: _width(table, index) for index in columns}
+    found: dict[int, float] = {index: needed[index] for index in columns}
     prose = [index for index in columns if table.columns[index].prose and found[index] == PROSE]
     left = PAGE - _label_width(table) - sum(width + GAP for width in found.values())
     return found | {index: found[index] + max(left, 0) / len(prose) for index in prose}
@@ -161,8 +165,8 @@ def _height(table: Table, row: int, columns: range, widths: dict[int, float]) ->
     return max(heights)
 
 
-def _float(table: Table, columns: range, rows: range, caption: str) -> list[str]:
-    widths = _widths(table, columns)
+def _float(table: Table, needed: Sequence[int], columns: range, rows: range, caption: str) -> list[str]:
+    widths = _widths(table, needed, columns)
     label = _label_width(table)
     wide = label + sum(width + GAP for width in widths.values()) > COLUMN
     name = "table*" if wide else "table"

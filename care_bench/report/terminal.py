@@ -28,7 +28,7 @@ from care_bench.report.model import (
     Table,
 )
 
-_PARTS = r"(index|records)\.html|figures/|figures/[^/]+--[^/]+\.(svg|pdf|csv)|tables/|tables/[^/]+\.(tex|bib)"
+_PARTS = r"(index|records)\.html|figures/|figures/[^/]+--[^/]+\.(svg|pdf|csv)|tables/|tables/[^/]+\.(tex|bib|html)"
 """What a folder of documents may hold beside them."""
 LOG_WIDTH = 160
 """Width of the output where it is no terminal."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -17,6 +18,7 @@ from care_bench.report import escaping
 from care_bench.report.cells import html_cells, markdown_cells, record_cells
 from care_bench.report.latex import table_name
 from care_bench.report.model import (
+    Cell,
     Definitions,
     Document,
     Figure,
@@ -30,6 +32,8 @@ from care_bench.report.model import (
 )
 
 PAGE, RECORDS_PAGE = "index.html", "records.html"
+MANY = 100
+"""Most rows of a collection's table on the page; one with more has a page of its own, and these are its first."""
 _LONG = re.compile(r"\b([1-9]\d*\.\d\d)\d+")
 """A number of at least 1 with more than two decimals; smaller ones may be scales."""
 _QUOTED = re.compile(r"""[^A-Za-z0-9 !$&'"()*+,\-./:;=?@[\]^_`{|}~<>]+""")
@@ -52,11 +56,14 @@ def write_latex(document: Document) -> str:
     """
     delimiters = {"block_start_string": "<%", "block_end_string": "%>", "comment_start_string": "<#"}
     delimiters |= {"variable_start_string": "<<", "variable_end_string": ">>", "comment_end_string": "#>"}
-    return _on_lines(_render("document.tex.j2", document, escaping.latex, **delimiters))
+    return _on_lines(_render("document.tex.j2", document, escaping.latex, delimiters=delimiters))
 
 
 def write_html(document: Document) -> str:
-    """Return the document as one HTML page that loads nothing; numbers link to their records in ``RECORDS_PAGE``."""
+    """Return the document as one HTML page that loads nothing; numbers link to their records in ``RECORDS_PAGE``.
+
+    Of a table of more than ``MANY`` rows it has the first, and a link to its own page (see :func:`table_pages`).
+    """
     return _render("document.html.j2", document, None)
 
 
@@ -65,6 +72,27 @@ def records_page(document: Document) -> dict[str, str]:
     if not any(section.provenance for section in document.sections):
         return {}
     return {RECORDS_PAGE: _render("records.html.j2", document, None)}
+
+
+def table_pages(document: Document) -> dict[str, str]:
+    """Return a page for each table of which the page shows the first rows only: relative name -> content."""
+    return {
+        f"{table_name(section, part)}.html": _render(
+            "table.html.j2",
+            document,
+            None,
+            {
+                "section": section,
+                "table": part,
+                "root": "../",
+                "top": f"../{PAGE}",
+                "shown": lambda _, table: table.lines,
+            },
+        )
+        for section in document.sections
+        for part in opened(section.parts)
+        if isinstance(part, Table) and len(_shown(section, part)) < len(part.rows)
+    }
 
 
 def write_csv(document: Document) -> str:
@@ -111,8 +139,17 @@ FORMATS: dict[str, Callable[[Document], str]] = {
 """File ending -> writer."""
 
 
-def _render(template: str, document: Document, escape: Callable[[str], str] | None, **delimiters: Any) -> str:
-    """Fill a template; everything that is not markup of the template is escaped, by default for HTML."""
+def _render(
+    template: str,
+    document: Document,
+    escape: Callable[[str], str] | None,
+    names: Mapping[str, Any] = MappingProxyType({}),
+    delimiters: Mapping[str, Any] = MappingProxyType({}),
+) -> str:
+    """Fill a template; everything that is not markup of the template is escaped, by default for HTML.
+
+    ``names`` are further names that the template knows, ``delimiters`` what marks its blocks.
+    """
 
     def escaped(value: object) -> object:
         return value if escape is None or isinstance(value, Markup) else Markup(escape(str(value)))
@@ -134,6 +171,7 @@ def _render(template: str, document: Document, escape: Callable[[str], str] | No
         "table_name": table_name,
         "figure_name": figure_name,
         **_html_helpers(document),
+        **names,
     }
     return environment.get_template(template).render(document=document, **helpers)
 
@@ -164,8 +202,23 @@ def _html_helpers(document: Document) -> dict[str, Any]:
         "terms": {name for part in found for names, *_ in part.items for name in names},
         "page": PAGE,
         "records": RECORDS_PAGE,
+        "root": "",
+        "top": "",
+        "shown": _shown,
+        "notes": _notes,
         "after": _after_first_screen,
     }
+
+
+def _shown(section: Section | None, table: Table) -> list[tuple[str, tuple[Cell, ...]]]:
+    """Return the rows of a table that the page shows."""
+    return table.lines[:MANY] if section and section.provenance and not table.linked else table.lines
+
+
+def _notes(table: Table, lines: Sequence[tuple[str, tuple[Cell, ...]]]) -> list[str]:
+    """Return the footnotes of the first rows of a table; they are numbered in reading order."""
+    marks = [mark for _, cells in lines for cell in cells for mark in table.marks(cell)]
+    return list(table.footnotes)[: max(marks, default=0)]
 
 
 def _after_first_screen(section: Section) -> list[Part]:

@@ -15,7 +15,7 @@ import pytest
 from care_bench.artifacts import Manifest
 from care_bench.artifacts.collecting import collect
 from care_bench.artifacts.collection import read_collection
-from care_bench.artifacts.frame import encode
+from care_bench.artifacts.frame import write
 from care_bench.artifacts.pin import pin, read_pin, verify_all
 from care_bench.errors import CareBenchError
 from care_bench.files import locked
@@ -212,8 +212,7 @@ def test_the_profile_of_a_collection_is_pinned_with_it(results: Path) -> None:
     rows = {(record.dataset, record.variant) for record in records}
     methods = {dataset: {"methods": {name: {} for of, name in sorted(rows) if of == dataset}} for dataset, _ in rows}
     one_seed = [record for record in records if record.seed == 0]
-    for name, content in encode(one_seed).items():
-        (folder / name).write_bytes(content)
+    write(folder, one_seed)
     present = {record.dataset for record in one_seed}
     plans = {dataset: plan for dataset, plan in methods.items() if dataset in present}
     add_profile(folder, {"profile": "small", "seeds": [0], "steps": None, "datasets": plans})

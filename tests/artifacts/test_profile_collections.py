@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -56,7 +57,7 @@ def test_a_collection_is_swapped_in_whole(
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     for run in profile.runs():
         write_evaluated(runs / run.id, [measured(run, value=1.0)])
-    write_bytes = Path.write_bytes
+    write_bytes, open_path = Path.write_bytes, Path.open
     for failing in ("records.csv", "records.parquet", "profile.json", "MANIFEST.json"):
 
         def write(path: Path, content: bytes, failing: str = failing) -> int:
@@ -64,8 +65,12 @@ def test_a_collection_is_swapped_in_whole(
                 raise OSError(errno.ENOSPC, "No space left on device", str(path))
             return write_bytes(path, content)
 
+        def opened(path: Path, mode: str = "r", failing: str = failing, **options: Any) -> Any:
+            return Full() if (path.name, mode) == (failing, "wb") else open_path(path, mode, **options)
+
         with monkeypatch.context() as patch:
             patch.setattr(Path, "write_bytes", write)
+            patch.setattr(Path, "open", opened)
             patch.setattr("care_bench.artifacts.manifest.write_text", lambda path, text: write(path, text.encode()))
             with pytest.raises(CareBenchError, match="No space left on device"):
                 collect_profile(profile, runs, folder)
@@ -73,6 +78,13 @@ def test_a_collection_is_swapped_in_whole(
         assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "runs"]
     collect_profile(profile, runs, folder)
     assert {record.value for record in read_collection(folder).records} == {1.0}
+
+
+class Full(io.BytesIO):
+    """A file on a disk that is full."""
+
+    def write(self, content: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def edit_json(path: Path, **changes: Any) -> None:

@@ -84,7 +84,7 @@ def test_records_are_measured_again_if_anything_they_depend_on_has_changed(
 
 def test_records_elsewhere_have_their_summary_beside_them(evaluated: RunFolder, data: Path, tmp_path: Path) -> None:
     records = evaluate(evaluated.path, data, FEW, tmp_path / "mine.jsonl")
-    assert read_evaluated(tmp_path / "mine.jsonl") == records
+    assert read_evaluated(tmp_path / "mine.jsonl").records == records
     summary = json.loads((tmp_path / "mine.evaluate.json").read_text())
     assert summary["records_sha256"] == sha256_file(tmp_path / "mine.jsonl")
     assert summary == {**json.loads(evaluated.evaluation.read_text()), "records_sha256": summary["records_sha256"]}

@@ -124,7 +124,8 @@ def test_records_of_all_variants_hold_the_same_evaluation_settings(
     assert told["shared"] == {
         '{"augmentation":{"blur_kernel":3,"blur_probability":0.5,"blur_sigma":[0.1,2.0],"crop_scale":[0.5,1.0],'
         '"flip_probability":0.0,"grayscale_probability":0.2,"jitter":[0.4,0.4,0.4,0.1],"jitter_probability":0.8,'
-        '"kind":"image","rotation_degrees":0.0},"augmentation_seed":0,"augmentations":6,"augmented_probe":false,"classifier_seeds":3,"samples":20}'
+        '"kind":"image","rotation_degrees":0.0},"augmentation_seed":0,"augmentations":6,"augmented_probe":false,'
+        '"classifier_seeds":3,"retrieval_queries":1024,"samples":20}'
     }
     assert len(told["alone"]) == 2
 

@@ -1,4 +1,4 @@
-"""Errors planted in `care_bench.report` are found by its tests."""
+"""Errors planted in `care_bench.report`, and in what makes its collections, are found by their tests."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ PAPER = ("report/test_paper.py",)
 SETTINGS = ("report/test_settings.py",)
 COMPARISON = ("report/test_settings_comparison.py",)
 THEORY = ("report/test_theory.py",)
+LONG = ("report/test_long_tables.py",)
+COLUMNS = ("artifacts/test_columns.py",)
 MUTANTS = (
     Mutant(
         "the interval has as many degrees of freedom as seeds",
@@ -119,7 +121,7 @@ MUTANTS = (
     Mutant(
         "the order of rows is not that of the profile",
         "report/labels.py",
-        "(names.index(variant.name) if variant.name in names else len(names), _order(variant))",
+        "(places.get(variant.name, len(places)), _order(variant))",
         "(_order(variant),)",
         ("report/test_order.py",),
     ),
@@ -216,6 +218,55 @@ MUTANTS = (
         "_number(row.worst_residual, ONLY_COUNTEREXAMPLES",
         "_number(row.tightest_ratio, ONLY_COUNTEREXAMPLES",
         THEORY,
+    ),
+    Mutant(
+        "a table that links lead into is cut",
+        "report/writers.py",
+        "if section and section.provenance and not table.linked",
+        "if section and section.provenance",
+        LONG,
+    ),
+    Mutant(
+        "the footnotes of a cut table are those of the whole one",
+        "report/writers.py",
+        "[: max(marks, default=0)]",
+        "[:]",
+        LONG,
+    ),
+    Mutant(
+        "figures leave out the floor of a data set with many rows",
+        "report/figures/rows.py",
+        "key=lambda place: (place not in floors, place)",
+        "key=lambda place: place",
+        LONG,
+    ),
+    Mutant(
+        "a record in two files is collected twice",
+        "artifacts/gathering.py",
+        "if record is not None and record.sha256 != last:",
+        "if record is not None:",
+        COLUMNS,
+    ),
+    Mutant(
+        "a file of records may change while it is collected",
+        "artifacts/gathering.py",
+        "if sha256_bytes(content) != file.sha256:",
+        "if not content:",
+        COLUMNS,
+    ),
+    Mutant(
+        "the records of a file are not sorted",
+        "artifacts/gathering.py",
+        "yield from sorted(((_key(record), record) for record in _again(file)), key=itemgetter(0))",
+        "yield from ((_key(record), record) for record in _again(file))",
+        COLUMNS,
+    ),
+    Mutant(
+        "a column has the type of its values",
+        "artifacts/frame.py",
+        "pa.Table.from_pandas(frame([]), pa.schema(kinds.items()), preserve_index=False).schema",
+        "pa.Table.from_pandas(frame([]), preserve_index=False).schema",
+        COLUMNS,
     ),
 )
 

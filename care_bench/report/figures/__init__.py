@@ -7,6 +7,7 @@ it shows, and an entry here.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from care_bench.artifacts.collection import Collection
 from care_bench.artifacts.drawn import Drawn
@@ -21,7 +22,7 @@ from care_bench.report.figures.histograms import cosines_plot
 from care_bench.report.figures.illustrated import Maker
 from care_bench.report.figures.plots import Plot
 from care_bench.report.figures.retrieved import retrieval_plot
-from care_bench.report.figures.rows import Rows
+from care_bench.report.figures.rows import BASES, MOST, Rows
 from care_bench.report.figures.snapshots import LOSSES, ratio_plot, training_plot
 from care_bench.report.figures.trajectories import trajectories_plot
 from care_bench.report.figures.weights import weight_plot
@@ -61,7 +62,18 @@ FIGURES: dict[str, Callable[[Rows], Plot | None]] = {
 def plots_of(collection: Collection) -> dict[str, Plot]:
     """Return the figures that a collection has the records for, by name; nothing is drawn yet."""
     rows = Rows(collection)
-    return {name: plot for name, make in FIGURES.items() if (plot := make(rows)) is not None}
+    found = {name: plot for name, make in FIGURES.items() if (plot := make(rows)) is not None}
+    if not rows.cut:
+        return found
+    numbers = ", ".join(f"{dataset} has {number}" for dataset, number in rows.cut.items())
+    said = (
+        f"At most {MOST} rows of a data set are drawn, of at most {BASES} base methods beside each other ({numbers}); "
+    )
+    said += "report.csv has all."
+    return {
+        name: plot if name in ILLUSTRATED else replace(plot, caption=f"{plot.caption.rstrip()} {said}")
+        for name, plot in found.items()
+    }
 
 
 def figures_of(collection: Collection) -> tuple[list[Figure], list[str]]:

@@ -43,12 +43,12 @@ def accuracy_points(rows: Rows) -> list[Point]:
 def accuracy_plot(rows: Rows) -> Plot | None:
     """Return what the features know of the samples against how well a map predicts their views.
 
-    None where no row has both numbers.
+    None where no row but reference rows has both numbers.
     """
     points = accuracy_points(rows)
-    if not points:
-        return None
     shown = list(dict.fromkeys(point.row for point in points if point.row.method not in REFERENCES))
+    if not shown:
+        return None
     number = {row: place for place, row in enumerate(_numbered(points, shown), start=1)}
     return Plot(
         TITLE,

@@ -21,6 +21,11 @@ REFERENCES = {name: entry.reference for name, entry in METHOD_SETTINGS.data.item
 PER_ROW = ("profile", "dataset", "variant", "seed")
 """Settings that name a run and do not change how it is trained, apart from the seed."""
 
+MOST = 64
+"""Most rows of a data set in figures: more cannot be told apart, and each takes a tenth of a second."""
+BASES = 8
+"""Most base methods beside each other, in figures of a data set with more rows than that."""
+
 Place: TypeAlias = tuple[str, Variant]
 """Data set and row."""
 
@@ -53,6 +58,7 @@ class Rows:
         datasets: names, in order.
         names: row -> a short label for figures.
         illustrations: what no record holds, by data set; empty where the collection has none.
+        cut: data set -> the number of its rows, where only ``MOST`` of them are drawn.
     """
 
     def __init__(self, collection: Collection) -> None:
@@ -65,10 +71,12 @@ class Rows:
         self.datasets = sorted({place.dataset for place in collection.groups}, key=order.dataset)
         found = {(place.dataset, variant_of(place)): group[-1].config for place, group in collection.groups.items()}
         self._configs = {place: flattened(config) for place, config in found.items()}
-        self._rows = {
+        every = {
             dataset: sorted((row for name, row in found if name == dataset), key=order.variants([dataset]))
             for dataset in self.datasets
         }
+        self._rows = {dataset: _drawn(rows) for dataset, rows in every.items()}
+        self.cut = {dataset: len(rows) for dataset, rows in every.items() if len(rows) > MOST}
         self.names = short_labels(row for _, row in found)
 
     @cached_property
@@ -137,14 +145,17 @@ class Rows:
         return [family for family in found if len(family) > 1]
 
     def families(self, dataset: str) -> list[list[Variant]]:
-        """Return every base method that others wrap: its row, then the first row of each method that wraps it."""
+        """Return every base method that others wrap: its row, then the first row of each method that wraps it.
+
+        Where not all rows are drawn, these are the first ``BASES``: each is a panel, which has to have room.
+        """
         found = []
         for base, *wrapping in self.wrappers(dataset):
             first: dict[str, Variant] = {}
             for row in wrapping:
                 first.setdefault(row.method, row)
             found.append([base, *first.values()])
-        return found
+        return found[:BASES] if dataset in self.cut else found
 
     def _comparable(self, place: Place, prefix: str) -> dict[str, Setting]:
         """Return the settings of a method below ``prefix`` without it, and those beside the method."""
@@ -153,6 +164,16 @@ class Rows:
             for key, value in self._configs[place].items()
             if key not in PER_ROW and (key.startswith(prefix) or not key.startswith("method."))
         }
+
+
+def _drawn(rows: Sequence[Variant]) -> list[Variant]:
+    """Return the first ``MOST`` of some rows, in their order; one of each kind of reference row is among them."""
+    first: dict[str, int] = {}
+    for place, row in enumerate(rows):
+        first.setdefault(row.method, place)
+    floors = {place for method, place in first.items() if method in REFERENCES}
+    chosen = sorted(range(len(rows)), key=lambda place: (place not in floors, place))[:MOST]
+    return [rows[place] for place in sorted(chosen)]
 
 
 def short_labels(rows: Iterable[Variant]) -> dict[Variant, str]:
