@@ -1,8 +1,8 @@
 """Processor time per image of a run on two processes of one thread each, over that of one process of one thread.
 
 Processor time is measured, not time on the clock; waiting for the other process takes none. The start of the processes
-cancels: each run is done with few and with many steps, and the difference counts. Both processes compute the heads and the loss of the whole batch, and draw its
-augmentations, so the ratio falls towards 1 with the size of the backbone.
+cancels: each run is done with few and with many steps, and the difference counts. Both processes compute the heads and
+the loss of the whole batch, and draw its augmentations, so the ratio falls towards 1 with the size of the backbone.
 """
 
 from __future__ import annotations

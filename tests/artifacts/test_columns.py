@@ -149,8 +149,9 @@ def _alive(runs: int, folder: Path, monkeypatch: pytest.MonkeyPatch) -> int:
 
     def counted(found: Iterator[Record]) -> Iterator[Record]:
         nonlocal most
-        for record in found:
-            most = max(most, sum(isinstance(one, Record) for one in gc.get_objects()))
+        for place, record in enumerate(found):
+            if place % 7 == 0:  # every place in a group of 8 rows has its turn
+                most = max(most, sum(isinstance(one, Record) for one in gc.get_objects()))
             yield record
 
     records = Gathered.records

@@ -86,7 +86,7 @@ def written(place: Path, folders: tuple[str, ...]) -> dict[str, object]:
     return {f"{name}/{file}": content for name in found for file, content in found[name].items() if file not in timed}
 
 
-QUICK = [("collect and pin", 12)]
+QUICK = [("collect and pin", 24)]
 
 
 @pytest.mark.parametrize(

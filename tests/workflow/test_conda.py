@@ -27,6 +27,7 @@ def workflow(tmp_path: Path) -> Workflow:
     return Workflow(folder)
 
 
+@pytest.mark.long
 def test_a_profile_runs_through_in_its_environments(
     conda: Path, workflow: Workflow, edit: Edit, monkeypatch: pytest.MonkeyPatch
 ) -> None:
