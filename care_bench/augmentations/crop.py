@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-LARGE = 128**2
+LARGE = 80**2
 """Pixels of an image above which a processor resamples each box by itself. Below, one product for all is faster."""
 TRIES = 10
 """Boxes that torchvision's RandomResizedCrop draws before it falls back to the central one."""

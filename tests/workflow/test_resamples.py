@@ -22,6 +22,7 @@ def workflow(tmp_path: Path) -> Workflow:
     return Workflow(tmp_path)
 
 
+@pytest.mark.long
 def test_they_are_made_of_trained_runs_without_records_and_collected(workflow: Workflow, edit: Edit) -> None:
     asked = {**edit(), "resamples": 10}
     planned = workflow.run(asked, "--dry-run", "--printshellcmds")
