@@ -6,6 +6,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 UV := $(or $(shell command -v uv),$(BIN)/uv)
+LOG := results/logs/smoke/report.log
 THREADS_OFF := OMP_NUM_THREADS=1
 PYTEST := $(THREADS_OFF) $(BIN)/python -m pytest -q
 
@@ -25,7 +26,8 @@ reproduce: $(VENV)/run.stamp
 	@echo "reproduce: running the default profile (workflows/config/smoke.yaml); logs in results/logs"
 	@$(BIN)/python -m care_bench.follow $(BIN)/snakemake --cores all --quiet rules host --show-failed-logs \
 		|| { echo "reproduce: snakemake stopped, see above; logs of jobs are in results/logs" >&2; exit 1; }
-	@cat results/logs/smoke/report.log
+	@if [ -e $(LOG) ] && [ -z "$$(find results/pinned results/reference -newer $(LOG))" ]; then cat $(LOG); \
+		else $(BIN)/python -m care_bench.report results --collection smoke; fi
 
 test: $(VENV)/dev.stamp
 	@echo "test: running the tests but for the long suites"

@@ -60,7 +60,7 @@ def _row(method: str, backbone: str, batch_size: int, pairs: int, session: Sessi
         loss.backward()
         optimizer.step()
 
-    what = (way.__doc__ or "").partition(":")[0].lower()
+    what = (way.__doc__ or "").partition(":")[0].replace("The ", "the ", 1)
     name = f"training step of {method}, {backbone}, {batch_size} images of 3x{SIDE}x{SIDE}, against {what}"
     return speedup(name, lambda: train_step(session), usual, at_least=1.0, pairs=pairs, clock=clock())
 
@@ -73,13 +73,13 @@ def _same(session: Session, encoder: Encoder) -> torch.optim.Optimizer:
 def _plain_simclr(encoder: Encoder, images: Sequence[Any]) -> Tensor:
     """PIL images one by one: two views, InfoNCE over the matrix of all pairs."""
     transform = _transform()
-    return _info_nce(*(encoder.embed(torch.stack([transform(image) for image in images])) for _ in range(2)))
+    return _info_nce(*(_embedded(encoder, [transform(image) for image in images]) for _ in range(2)))
 
 
 def _plain_care(encoder: Encoder, images: Sequence[Any]) -> Tensor:
     """PIL images one by one and chunks in a loop: two more views, whose chunks share an augmentation."""
     transform, splits, weight = _transform(), METHODS["care"]["splits"], METHODS["care"]["weight"]
-    views = (encoder.embed(_shared(transform, images, len(images) // splits)) for _ in range(2))
+    views = (_embedded(encoder, _shared(transform, images, len(images) // splits)) for _ in range(2))
     return _plain_simclr(encoder, images) + weight * _equivariance(*views, splits)
 
 
@@ -88,7 +88,7 @@ def _lightly_simclr(encoder: Encoder, images: Sequence[Any]) -> Tensor:
     normalize = {"mean": list(MEAN), "std": list(STD)}
     transform = SimCLRTransform(input_size=SIDE, cj_strength=0.5, min_scale=0.08, normalize=normalize)
     pairs = [transform(image) for image in images]
-    first, second = (encoder.embed(torch.stack([pair[view] for pair in pairs])) for view in range(2))
+    first, second = (_embedded(encoder, [pair[view] for pair in pairs]) for view in range(2))
     loss: Tensor = NTXentLoss(temperature=TEMPERATURE)(first, second)
     return loss
 
@@ -106,7 +106,11 @@ def _transform() -> Transform:
     return transforms.Compose(steps)
 
 
-def _shared(transform: Transform, images: Sequence[Any], size: int) -> Tensor:
+def _embedded(encoder: Encoder, views: Sequence[Tensor]) -> Tensor:
+    return encoder.embed(torch.stack(list(views)).to(next(encoder.parameters()).device))
+
+
+def _shared(transform: Transform, images: Sequence[Any], size: int) -> list[Tensor]:
     views = []
     for start in range(0, len(images), size):
         seed = int(torch.randint(2**31, ()))
@@ -114,7 +118,7 @@ def _shared(transform: Transform, images: Sequence[Any], size: int) -> Tensor:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(seed)
                 views.append(transform(image))
-    return torch.stack(views)
+    return views
 
 
 def _info_nce(first: Tensor, second: Tensor) -> Tensor:

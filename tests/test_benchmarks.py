@@ -63,9 +63,9 @@ def test_a_step_can_be_done_in_the_usual_ways(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(usual_step, "speedup", once(done))
     names = [row.name for row in usual_step.measure("convnet", batch_size=8)]
     assert [name.partition(", against ")[2] for name in names] == [
-        "pil images one by one",
+        "PIL images one by one",
         "the parts of lightly",
-        "pil images one by one and chunks in a loop",
+        "PIL images one by one and chunks in a loop",
     ]
     assert len(done) == 9
 
@@ -80,6 +80,6 @@ def test_the_usual_losses_are_ours() -> None:
 
 
 def test_images_of_a_chunk_share_their_augmentation() -> None:
-    drawn = usual_step._shared(lambda image: torch.rand(()), range(6), 3)
+    drawn = torch.stack(usual_step._shared(lambda image: torch.rand(()), range(6), 3))
     assert drawn[:3].unique().numel() == drawn[3:].unique().numel() == 1
     assert drawn.unique().numel() == 2

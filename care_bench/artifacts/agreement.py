@@ -23,7 +23,8 @@ class Agreement:
         difference: the largest relative difference of the others; 0 where there are none.
         worst: the fresh record with that difference; None where all are equal.
         apart: records of the pin that have no counterpart, or none by the same version, or lack a value on one side.
-        machine: in what the machines differ, such as "device cpu: A instead of cpu: B"; empty if they are of one kind.
+        machine: in what the machines differ, such as "device cpu: A instead of cpu: B"; empty if they are of one kind,
+            and several such texts where the records are of several machines.
     """
 
     compared: int
@@ -39,7 +40,7 @@ def agreement(fresh: Iterable[Record], pinned: Iterable[Record]) -> Agreement:
     """Compare the values of records that measure the same thing."""
     ours = {(record.identity, record.protocol_version): record for record in fresh}
     compared = equal = near = apart = 0
-    machine = ""
+    machines: dict[str, None] = {}
     difference, worst = 0.0, None
     for record in pinned:
         other = ours.get((record.identity, record.protocol_version))
@@ -48,15 +49,15 @@ def agreement(fresh: Iterable[Record], pinned: Iterable[Record]) -> Agreement:
             continue
         if other.value is None or record.value is None:  # neither has one: nothing to compare
             continue
-        if not compared:
-            machine = machine_difference(other, record)
+        if text := machine_difference(other, record):
+            machines[text] = None
         compared += 1
         found = relative_difference(other.value, record.value)
         near += found <= NEAR
         equal += not found
         if found > difference:
             difference, worst = found, other
-    return Agreement(compared, equal, near, difference, worst, apart, machine)
+    return Agreement(compared, equal, near, difference, worst, apart, "; ".join(machines))
 
 
 def relative_difference(value: float, other: float) -> float:

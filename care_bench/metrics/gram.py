@@ -11,6 +11,7 @@ BLOCKS_FROM = 1024
 """Columns from which on blocks below the diagonal are copied."""
 
 
+@torch.no_grad()
 def gram(x: Tensor) -> Tensor:
     """Return x^T x of a matrix (n, p), (p, p): the inner products of its columns."""
     p = x.shape[1]

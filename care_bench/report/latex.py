@@ -105,7 +105,7 @@ def _ranges(table: Table, needed: Sequence[int]) -> list[range]:
     """Cut the columns where the page ends; before a group that would be cut, if it fits on a page of its own."""
     left = PAGE - _label_width(table)
     widths = [width + GAP for width in needed]
-    groups = {first: sum(widths[first : first + number]) for _, first, number in spans(table.columns)}
+    groups = {first: sum(widths[first : first + number]) for group, first, number in spans(table.columns) if group}
     start, used = 0, 0.0
     ranges = []
     for index, width in enumerate(widths):

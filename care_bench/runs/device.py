@@ -77,6 +77,8 @@ def _keep_freed_memory() -> None:
     Otherwise the tensors of every step go back to the system, which clears their pages when the next step asks for
     them: 6 % of the processor time of training a small encoder.
     """
+    if os.environ.keys() & {"MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_"}:  # somebody has decided
+        return
     try:
         mallopt = ctypes.CDLL(None).mallopt
     except (OSError, AttributeError, TypeError):  # another C library, or none by that name

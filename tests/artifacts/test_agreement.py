@@ -64,6 +64,8 @@ def test_machines_differ_by_device_and_packages_and_not_by_their_kernel(record: 
     assert agreement([here], [there]).machine == (
         "device cpu: A instead of cpu: B, numpy 2.3 instead of absent, torch 2.15 instead of 2.11"
     )
+    mixed = [here, record(device="cpu: C", seed=1)]
+    assert agreement(mixed, [here, record(device="cpu: D", seed=1)]).machine == "device cpu: C instead of cpu: D"
 
 
 def test_a_report_ends_with_it(record: Make, tmp_path: Path) -> None:

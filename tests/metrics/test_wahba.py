@@ -153,6 +153,19 @@ def test_errors_of_float32_keep_the_digits_of_float32(least, eigenvalues_from, m
             assert found[group].error[i].item() == pytest.approx(math.sqrt(squared), rel=2e-7)
 
 
+def test_eigenvalues_are_not_taken_where_they_lose_digits(monkeypatch):
+    """Of products of rank 2 in 64 dimensions the roots of 62 eigenvalues are rounding: 1e-8 of the largest each."""
+    monkeypatch.setattr(sys.modules[wahba.__module__], "EIGENVALUES_FROM", 1)
+    z = draw((200, 2), 0) @ draw((2, 64), 1)
+    za = (z + 0.1 * draw((200, 2), 2) @ draw((2, 64), 1), draw((200, 64), 3))  # the second needs no such care
+    plain, views = (torch.from_numpy(np.asarray(one, dtype=np.float32)) for one in (z, za))
+    found = wahba_errors(plain, views)["O"].error
+    for error, view in zip(found.tolist(), views.double().numpy(), strict=True):
+        source = plain.double().numpy()
+        nuclear = np.linalg.svd(view.T @ source, compute_uv=False).sum()
+        assert error == pytest.approx(math.sqrt((source**2).sum() + (view**2).sum() - 2 * nuclear), rel=2e-7)
+
+
 def test_reflection_of_a_subspace_is_a_rotation_of_the_whole():
     z = np.zeros((20, 4))
     z[:, :2] = draw((20, 2), 0)
