@@ -105,7 +105,8 @@ def collect_profile(
     for run, path in zip(configs, files, strict=True):
         one = read_evaluated(path, run)
         found.add(path, one)
-        evaluated |= measured_runs(one.records)
+        if pictures:
+            evaluated |= measured_runs(one.records)
         measured |= measured_for(places, one.records)
     for path, shown in pictures:
         check_illustrations(path, shown, evaluated)

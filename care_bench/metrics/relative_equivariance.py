@@ -19,8 +19,9 @@ RATIOS_AT_ONCE = 2**21
 """Entries of the pair matrix held at a time."""
 RATIOS_KEPT = 2**24
 """Most ratios, over all augmentations, that the median and the trimmed mean use (128 MiB)."""
-GRAM_FROM = 1024
-"""Samples from which on one product for each augmentation, and one of the plain samples, take the place of two."""
+GRAM_FROM, GRAM_UP_TO = 1024, 8192
+"""Samples from which on one product for each augmentation, and one of the plain samples, take the place of two; and up
+to which the latter, half of n^2 numbers in float64, is held: 256 MiB."""
 FAR = 1e-4
 """Least squared movement of every sample, relative to the mean squared norm, that leaves that product its digits."""
 TRIM = 0.1
@@ -116,7 +117,7 @@ def _ratios(z: Tensor, views: Tensor) -> Iterator[Tensor]:
     plain = z.double()
     rows = max(1, RATIOS_AT_ONCE // n)
     places = [slice(start, min(start + rows, n - 1)) for start in range(0, n - 1, rows)]
-    far = _far(plain, views) if n >= GRAM_FROM else [False] * len(views)
+    far = _far(plain, views) if GRAM_FROM <= n <= GRAM_UP_TO else [False] * len(views)
     grams = [plain[here] @ plain[here.start :].mT for here in places] if any(far) else []
     for view, known in zip(views, far, strict=True):
         augmented = view.double()

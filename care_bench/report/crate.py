@@ -38,7 +38,7 @@ _KINDS = {
     ".parquet": ("application/vnd.apache.parquet", "The records: one measured number a row, with its provenance."),
     ".json": ("application/json", "The profile of the runs, or the checksums of the files beside it."),
     ".yaml": ("application/yaml", "The rules that decide the claims of the paper."),
-    ".html": ("text/html", "The report, or the records behind it, as a page."),
+    ".html": ("text/html", "The report, the records behind it, or a long table of it, as a page."),
     ".csv": ("text/csv", "Numbers: of the report, of a figure, or quoted from the paper."),
     ".md": ("text/markdown", "The report in Markdown."),
     ".tex": ("application/x-tex", "A table of the report, or all of it, in LaTeX."),

@@ -96,8 +96,7 @@ PROTOCOL = Protocol(
             "%",
             None,
             "top-5 overlap",
-            "Overlap: the share of the five nearest train samples of f(x) that f(a(x)) has as well. Of many test "
-            "samples, a random part is looked up (evaluation.retrieval_queries).",
+            "Overlap: the share of the five nearest train samples of f(x) that f(a(x)) has as well.",
         ),
         Metric(
             "retrieval_tint_distance",

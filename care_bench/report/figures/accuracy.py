@@ -98,15 +98,15 @@ def _caption(rows: Rows, points: Sequence[Point], shown: Sequence[Variant], numb
     )
     return " ".join(
         [
-            f"The features of every row, means over {', '.join(map(str, seeds))} pretraining "
-            f"{'seed' if seeds == [1] else 'seeds'}{'' if seeds == [1] else ' with 95 % t-intervals'}.",
+            f"The features of every row{' drawn' if rows.cut else ''}, means over {', '.join(map(str, seeds))} "
+            f"pretraining {'seed' if seeds == [1] else 'seeds'}{'' if seeds == [1] else ' with 95 % t-intervals'}.",
             "Down is more equivariant: the error of the best map in O(d) on held-out samples, as a fraction of how far "
             "the augmentations move them; above 1 a map is worse than none.",
             "Right is more accurate.",
             *(
                 [
                     f"Where a data set has more than {FEW} rows, numbers and intervals are of those rows of which "
-                    "no other is better in both; the data have all."
+                    f"no other is better in both{'.' if rows.cut else '; the data have all.'}"
                 ]
                 if len(number) < len(shown)
                 else []
