@@ -166,6 +166,25 @@ def test_eigenvalues_are_not_taken_where_they_lose_digits(monkeypatch):
         assert error == pytest.approx(math.sqrt((source**2).sum() + (view**2).sum() - 2 * nuclear), rel=2e-7)
 
 
+@pytest.mark.parametrize("mean", [0.0, 3.0, 300.0])
+def test_eigenvalues_do_where_a_mean_is_larger_than_all_else(mean, monkeypatch):
+    """Rounding of the mean's eigenvalue would hide small ones; taken out first, none has to be found by an SVD."""
+    module = sys.modules[wahba.__module__]
+    monkeypatch.setattr(module, "EIGENVALUES_FROM", 1)
+    monkeypatch.setattr(module, "_by_svd", None)
+    scales = np.array([1.0] * 20 + [1e-3] * 12)
+    z = draw((200, 32), 0) * scales + mean * draw((32,), 1)
+    za = z + 0.5 * draw((3, 200, 32), 2)
+    plain, views = (torch.from_numpy(one.astype(np.float32)) for one in (z, za))
+    found = wahba_errors(plain, views)["O"].error
+    for error, view in zip(found.tolist(), views.double().numpy(), strict=True):
+        source = plain.double().numpy()
+        nuclear = np.linalg.svd(view.T @ source, compute_uv=False).sum()
+        squares = (source**2).sum() + (view**2).sum()
+        assert squares - 2 * nuclear > 0
+        assert error == pytest.approx(math.sqrt(squares - 2 * nuclear), rel=2e-7)
+
+
 def test_reflection_of_a_subspace_is_a_rotation_of_the_whole():
     z = np.zeros((20, 4))
     z[:, :2] = draw((20, 2), 0)

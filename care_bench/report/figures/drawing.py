@@ -161,12 +161,24 @@ def drawn(draw: Callable[[], Canvas], forms: Sequence[Form]) -> list[bytes]:
         canvas = draw()
         laid_out(canvas)
         for form in forms:
-            content = io.BytesIO()
-            if form == "png":
-                canvas.patch.set(alpha=1, facecolor="white")
-            canvas.savefig(content, format=form, metadata=_METADATA[form], dpi=DPI if form == "png" else 72)
-            images.append(_for_pages(content.getvalue()) if form == "svg" else content.getvalue())
+            content = _saved(canvas, form)
+            images.append(_for_pages(content) if form == "svg" else content)
     return images
+
+
+def _saved(canvas: Canvas, form: Form) -> bytes:
+    """Return a canvas that is laid out as an image. ``Figure.savefig`` draws it once more before, to lay it out."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_pdf import FigureCanvasPdf
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+    kinds: dict[Form, Any] = {"svg": FigureCanvasSVG, "pdf": FigureCanvasPdf, "png": FigureCanvasAgg}
+    if form == "png":
+        canvas.patch.set(alpha=1, facecolor="white")
+        canvas.set_dpi(DPI)
+    content = io.BytesIO()
+    getattr(kinds[form](canvas), f"print_{form}")(content, metadata=_METADATA[form])
+    return content.getvalue()
 
 
 def laid_out(canvas: Canvas) -> None:
