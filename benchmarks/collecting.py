@@ -7,8 +7,6 @@ the number of records by which processor time rises, after the time for one run 
 from __future__ import annotations
 
 import math
-import subprocess
-import sys
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,28 +14,13 @@ from typing import Any
 
 from benchmarks.records import templates, write_runs
 from benchmarks.timing import Row, within
+from benchmarks.used import Used, used
 from care_bench.report.writers import PAGE
 
 GROWTH, MEMORY, PAGE_SIZE = 1.1, 2000, 10
 """Largest exponent; most MB of memory of a collect and of a page, both the targets for a million records."""
 TIMES = 10
 FOLDER = Path("/var/tmp")
-WATCH = """
-import os, subprocess, sys
-process = subprocess.Popen(sys.argv[1:], stdout=subprocess.DEVNULL)
-_, status, usage = os.wait4(process.pid, 0)
-print(usage.ru_utime + usage.ru_stime, usage.ru_maxrss)
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
-"""Starts a command and prints what it used. It is small: a process begins with the memory of the one that starts it."""
-
-
-@dataclass(frozen=True)
-class Used:
-    """Processor time in seconds and most memory in bytes of a process."""
-
-    seconds: float
-    memory: float
 
 
 @dataclass(frozen=True)
@@ -69,18 +52,10 @@ def measure() -> list[Row]:
     return found
 
 
-def used(*arguments: str | Path) -> Used:
-    """Run care-bench in a process of its own, and return what it used."""
-    command = [sys.executable, "-c", WATCH, sys.executable, "-m", "care_bench", *arguments]
-    ended = subprocess.run(command, check=True, stdout=subprocess.PIPE)
-    seconds, memory = map(float, ended.stdout.split())
-    return Used(seconds, memory * (1 if sys.platform == "darwin" else 1024))
-
-
 def _case(folder: Path, runs: list[list[dict[str, Any]]], seeds: int, copies: int) -> Case:
     files = write_runs(folder / "runs", runs, seeds, copies)
-    collect = used("collect", *files, "--out", folder / "results/collected/many")
-    report = used("report", folder / "results", "--out", folder / "report")
+    collect = used("care_bench", "collect", *files, "--out", folder / "results/collected/many")
+    report = used("care_bench", "report", folder / "results", "--out", folder / "report")
     records = sum(map(len, runs)) * seeds * copies
     return Case(records, collect, report, (folder / "report" / PAGE).stat().st_size)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.timing import Row, children, overhead, speedup, within
+from benchmarks.used import used
 from care_bench.files import write_json
 
 ROOT = Path(__file__).parents[1]
@@ -47,28 +48,15 @@ def plan(runs: int) -> list[Row]:
         methods = {f"simclr{number}": {"name": "simclr"} for number in range(10)}
         content = {"profile": "plan", "seeds": list(range(runs // 10))}
         write_json(profile, {**content, "datasets": {"digits": {"preset": "digits", "methods": methods}}})
-        workflow = ["-m", "snakemake", "--snakefile", str(ROOT / "Snakefile"), "--directory", folder, "--quiet", "all"]
+        workflow = ["--snakefile", ROOT / "Snakefile", "--directory", folder, "--quiet", "all"]
         began = time.monotonic()
-        seconds, size = _used([*workflow, "--configfile", str(profile), "--cores", "1", "--dry-run"])
+        found = used("snakemake", *workflow, "--configfile", profile, "--cores", "1", "--dry-run")
         waited = time.monotonic() - began
     name = f"plan of {runs:,} runs, a job each (snakemake --dry-run)"
     return [
-        within(f"{name}: processor time, {waited:.0f} s on the clock", seconds, SECONDS, "s"),
-        within(f"{name}: memory", size / 1e9, BYTES / 1e9, "GB"),
+        within(f"{name}: processor time, {waited:.0f} s on the clock", found.seconds, SECONDS, "s"),
+        within(f"{name}: memory", found.memory / 1e9, BYTES / 1e9, "GB"),
     ]
-
-
-def _used(arguments: list[str]) -> tuple[float, float]:
-    """Return processor time in seconds and largest memory in bytes of a process, which is a child of its own child."""
-    code = (
-        "import resource, subprocess, sys\n"
-        "subprocess.run([sys.executable, *sys.argv[1:]], check=True, stdout=subprocess.DEVNULL)\n"
-        "used = resource.getrusage(resource.RUSAGE_CHILDREN)\n"
-        "print(used.ru_utime + used.ru_stime, used.ru_maxrss)"
-    )
-    ended = subprocess.run([sys.executable, "-c", code, *arguments], check=True, capture_output=True, text=True)
-    seconds, size = map(float, ended.stdout.split())
-    return seconds, size * (1 if sys.platform == "darwin" else 1024)
 
 
 def _process(code: str) -> Callable[[], object]:
