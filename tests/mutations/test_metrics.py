@@ -70,6 +70,27 @@ MUTANTS = (
         ("metrics/test_wahba.py",),
     ),
     Mutant(
+        "the singular value of the mean is counted, and left in the rest",
+        "metrics/wahba.py",
+        "torch.where(found[:, None, None], rest, products)",
+        "products",
+        ("metrics/test_wahba.py",),
+    ),
+    Mutant(
+        "roots of eigenvalues stand where they lose digits",
+        "metrics/wahba.py",
+        "if lost.any():",
+        "if lost.all() and not lost.any():",
+        ("metrics/test_wahba.py",),
+    ),
+    Mutant(
+        "a singular value is taken out although power iterations have not found it",
+        "metrics/wahba.py",
+        "found = coupling <= rounded * largest",
+        "found = coupling >= 0",
+        ("metrics/test_wahba.py",),
+    ),
+    Mutant(
         "a map out of the span of few samples is left out",
         "metrics/lie_derivative.py",
         "(self.vectors @ turned + outer).mT - others @ outer @ self.vectors.mT",
