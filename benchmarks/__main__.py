@@ -21,6 +21,7 @@ from benchmarks import (
     equivariance_loss,
     equivariance_metrics,
     evaluation,
+    formats,
     opening,
     probes,
     processes,
@@ -38,7 +39,7 @@ from care_bench.runs.device import best_device, describe_device
 
 BENCHMARKS = (
     *(augmentation, equivariance_loss, wahba_loss, scaling, equivariance_metrics, probes),
-    *(opening, reading, collecting, starting, training_step, usual_step, processes, default_profile),
+    *(opening, reading, collecting, starting, training_step, formats, usual_step, processes, default_profile),
 )
 LONG = (evaluation,)
 """Only by name: it takes ten minutes."""

@@ -53,17 +53,18 @@ def measure_digits(variant: str) -> Row:
 
 
 @contextmanager
-def on_images(method: str, backbone: str, batch_size: int) -> Iterator[Session]:
+def on_images(method: str, backbone: str, batch_size: int, **training: str) -> Iterator[Session]:
     """Open a run on random images of 3 x 32 x 32, with one thread and the optimizer of the preset `cifar`.
 
     Args:
         method: a key of ``benchmarks.runs.METHODS``.
         backbone: a ResNet or `convnet`.
         batch_size: images of a batch.
+        training: other settings of the training.
     """
     of = {"name": backbone} if backbone == "convnet" else {"name": backbone, "stem": "small-image"}
-    training = {"batch_size": batch_size, "devices": 1, "threads": 1}
-    config = run("made", "cifar", method, encoder={"backbone": of}, training=training)
+    settings = {"batch_size": batch_size, "devices": 1, "threads": 1, **training}
+    config = run("made", "cifar", method, encoder={"backbone": of}, training=settings)
     with opened(config, random_images("made", IMAGES, SIDE)) as session:
         yield session
 

@@ -49,6 +49,7 @@ PRECISIONS: dict[str, dict[str, Any]] = {
     "TF32": {"tf32": True},
     "bfloat16": {"precision": "bf16-mixed", "tf32": True},
     "bfloat16, not deterministic": {"precision": "bf16-mixed", "tf32": True, "deterministic": False},
+    "bfloat16, channels_last": {"precision": "bf16-mixed", "tf32": True, "memory_format": "channels_last"},
 }
 
 

@@ -140,6 +140,8 @@ class TrainingConfig(Settings):
     steps: PositiveInt | None = None
     """Stop after this many steps, to check a profile end to end; the schedule is cut to the same length."""
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    memory_format: Literal["contiguous", "channels_last"] = "contiguous"
+    """How the weights of convolutions, and with them images on their way through the encoder, lie in memory."""
     tf32: bool = False
     """Let a GPU multiply float32 numbers as TF32, which keeps about three digits; in the evaluation too."""
     devices: Annotated[int, Field(ge=1, le=64)] = 1
@@ -241,6 +243,11 @@ class RunConfig(Settings):
             raise ValueError(
                 f"backbone {backbone.name!r} does not take the inputs of augmentation {kind!r}; expected augmentation "
                 f"{KINDS[backbone.inputs]!r}, or a backbone for it"
+            )
+        if self.training.memory_format == "channels_last" and kind != "image":
+            raise ValueError(
+                f"training.memory_format = 'channels_last' is for images, and backbone {backbone.name!r} takes "
+                f"{backbone.inputs!r}; expected 'contiguous'"
             )
         return self
 

@@ -112,6 +112,8 @@ class Session:
         group_rows(encoder, config, ranks)
         seed = derive_seed(config.dataset, config.seed, "initial weights of the method")
         module = Pretraining(encoder, build_method(config.method, encoder, augmentation, seed), ranks)
+        if training.memory_format == "channels_last":  # convolutions give images in the format of their weights
+            module.to(memory_format=torch.channels_last)
         optimizer = build_optimizer(training.optimizer, module)
         split = evenly_spaced(dataset.train, training.samples)
         batches = Batches(split, training.batch_size, config.dataset, config.seed, fabric.device)

@@ -23,6 +23,7 @@ RUN: Values = {
     "training.samples": None,
     "training.warmup_steps": 0,
     "training.precision": "32-true",
+    "training.memory_format": "contiguous",
     "training.tf32": False,
     "training.batchnorm_rows": None,
     "training.snapshot_epochs": [],
