@@ -41,6 +41,27 @@ MUTANTS = (
         "",
         SETTINGS,
     ),
+    Mutant(
+        "the memory format is ignored",
+        "training/session.py",
+        'training.memory_format == "channels_last"',
+        "not training",
+        ("wiring/test_memory_format.py",),
+    ),
+    Mutant(
+        "synchronised BatchNorm forgets the gradient through the mean",
+        "models/batchnorm.py",
+        "-across, -along",
+        "-across, torch.zeros_like(along)",
+        ("models/test_synchronised.py",),
+    ),
+    Mutant(
+        "synchronised BatchNorm forgets how the means of the processes differ",
+        "models/batchnorm.py",
+        "variances + (means - mean).square()",
+        "variances",
+        ("models/test_synchronised.py",),
+    ),
     Mutant("training in evaluation mode", "training/pretrain.py", "session.model.train()", "session.model.eval()", RUN),
     Mutant(
         "the learning rate is that of the next step",
