@@ -142,6 +142,16 @@ class Sweep(Settings):
             raise ValueError(f"inside = {list(inside)}; expected the lower end first")
         return inside
 
+    @model_validator(mode="after")
+    def _divides(self) -> Self:
+        if len({self.holds(setting) for setting in self.rows.values()}) == 1:
+            raise ValueError(f"inside = {list(self.inside)} does not divide the rows; expected some inside, and some not")
+        return self
+
+    def holds(self, setting: float) -> bool:
+        """Say whether a setting lies inside."""
+        return self.inside[0] <= setting <= self.inside[1]
+
 
 class Claim(Settings):
     """A claim with the rule that decides it, or the reason why nothing here can."""

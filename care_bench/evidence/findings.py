@@ -18,6 +18,7 @@ from care_bench.evidence.statistics import (
     RESAMPLES,
     Values,
     bca_interval,
+    best_p_value,
     equivalence_p_value,
     sign_flip_p_value,
     t_interval,
@@ -42,7 +43,7 @@ class Finding(BaseModel):
         bca_low: lower end of the 95 % bootstrap interval (BCa), which decides nothing.
         bca_high: its upper end.
         p: two-sided p-value of the t-test that the effect is what divides the two sides; for an equivalence, that of
-            two one-sided tests; for a sweep, that of the bootstrap.
+            two one-sided tests; for a sweep, that of the t-tests of the best row on one side against all on the other.
         p_exact: exact two-sided p-value of the sign-flip test of the same; None for other than 5 to 12 seeds, for
             an equivalence and for a sweep.
         seeds: pretraining seeds of the pairs.
@@ -118,7 +119,11 @@ def judge(comparison: Comparison, cell: Cell, protocol: str, paired: Paired) -> 
 
 
 def judge_sweep(sweep: Sweep, index: Index, dataset: str, protocol: str, least: int) -> Judged:
-    """Say how often the best row of a sweep lies inside, over bootstrap samples of the seeds; ties count in parts."""
+    """Say how often the best row of a sweep lies inside, over bootstrap samples of the seeds; ties count in parts.
+
+    The share says on which side the sweep is. It is no p-value, since all samples of a few seeds often agree by chance;
+    those are of :func:`care_bench.evidence.statistics.best_p_value`.
+    """
     cell = Cell(", ".join(sweep.rows), (), dataset, sweep.representation, None)
     found = [index.of(row, cell, protocol, sweep.metric) for row in sweep.rows]
     seeds = sorted(set.intersection(*map(set, found)))
@@ -145,12 +150,14 @@ def judge_sweep(sweep: Sweep, index: Index, dataset: str, protocol: str, least: 
     means = values[drawn].mean(axis=1)
     best = np.isclose(means, means.max(axis=1, keepdims=True), rtol=1e-12, atol=0)
     low, high = sweep.inside
-    inside = np.array([low <= setting <= high for setting in sweep.rows.values()])
+    inside = np.array([sweep.holds(setting) for setting in sweep.rows.values()])
     share = float(((best & inside).sum(axis=1) / best.sum(axis=1)).mean())
     side: Side = "for" if share >= sweep.share else "against" if share <= 1 - sweep.share else "neither"
     reason = "" if side != "neither" else f"the best row lies in [{low:g}, {high:g}] in {100 * share:.0f} % of samples"
-    update = {"effect": share, "p": min(share, 1 - share), "side": side, "reason": reason}
-    return Judged(about.model_copy(update=update), p_for=1 - share, p_against=share)
+    here, elsewhere = values[:, inside], values[:, ~inside]
+    p_for, p_against = best_p_value(here, elsewhere), best_p_value(elsewhere, here)
+    update = {"effect": share, "p": min(p_for, p_against), "side": side, "reason": reason}
+    return Judged(about.model_copy(update=update), p_for, p_against)
 
 
 def _kind(comparison: Comparison, cell: Cell) -> Effect:

@@ -93,14 +93,14 @@ def bca_interval(effects: ArrayLike, level: float = LEVEL, seed: int = 0) -> Int
     from scipy.special import ndtr, ndtri
 
     found = _checked(effects)
-    if np.ptp(found) == 0:
-        return Interval(float(found[0]), float(found[0]))
     n, mean = len(found), found.mean()
+    one_left_out = np.broadcast_to(found, (n, n))[~np.eye(n, dtype=bool)].reshape(n, n - 1).mean(axis=1)
+    influence = (n - 1) * (one_left_out.mean() - one_left_out)
+    if np.ptp(found) == 0 or not influence.any():  # equal, or to rounding
+        return Interval(float(found.min()), float(found.max()))
     drawn = np.random.default_rng(seed).integers(0, n, (RESAMPLES, n))
     means = np.sort(found[drawn].mean(axis=1))
     below = (np.count_nonzero(means < mean) + np.count_nonzero(means <= mean)) / (2 * RESAMPLES)
-    one_left_out = np.broadcast_to(found, (n, n))[~np.eye(n, dtype=bool)].reshape(n, n - 1).mean(axis=1)
-    influence = (n - 1) * (one_left_out.mean() - one_left_out)
     acceleration = 1 / 6 * ((influence**3).sum() / n**3) / ((influence**2).sum() / n**2) ** 1.5
     bias, z = ndtri(below), ndtri((1 - level) / 2)
     shares = [ndtr(bias + (bias + end) / (1 - acceleration * (bias + end))) for end in (z, -z)]
@@ -142,6 +142,24 @@ def sign_flip_p_value(effects: ArrayLike) -> float:
     return float(np.mean(sums >= sums[0] - rounding))
 
 
+def best_p_value(ours: ArrayLike, others: ArrayLike) -> float:
+    """Return the p-value that the largest mean is one of ours; 1 where it is not.
+
+    One of ours has to be above every other: the largest p-value of its two-sided t-tests against them counts, and as any
+    of ours could have been that one, it counts as many times as there are of ours (Bonferroni).
+
+    Args:
+        ours: (n, k), values of the same n seeds in each row of a table, n at least 2.
+        others: (n, m).
+
+    Raises:
+        ValueError: fewer than two seeds.
+    """
+    one, other = np.asarray(ours, np.float64), np.asarray(others, np.float64)
+    found = [max(_p_above(column - against) for against in other.T) for column in one.T]
+    return min(1.0, len(found) * min(found))
+
+
 def holm(p_values: Sequence[float]) -> list[float]:
     """Return p-values adjusted for the number of tests of a family (Holm 1979), in their order.
 
@@ -176,6 +194,10 @@ def equivalence_p_value(effects: ArrayLike, margin: float) -> float:
         raise ValueError(f"found the margin {margin:g}; expected one above 0")
     mean = float(found.mean())
     return max(_t_tail(margin - mean, found), _t_tail(margin + mean, found))
+
+
+def _p_above(effects: Values) -> float:
+    return t_p_value(effects) if effects.mean() > 0 else 1.0
 
 
 def _checked(effects: ArrayLike) -> Values:

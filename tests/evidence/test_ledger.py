@@ -170,6 +170,19 @@ def test_the_best_of_a_sweep() -> None:
     assert decided(records, claim(sweep=sweep))[0].verdict == "not run"
 
 
+def test_a_sweep_that_chance_decides_is_not_decided() -> None:
+    """All bootstrap samples agree where one row is better for every seed, which happens to one in sixteen by chance."""
+    sweep = {"rows": {"none": 0, "care": 1}, "inside": [0.5, 2], "direction": "lower", "datasets": ["digits"]}
+    sweep |= {"protocols": ["wahba-v1"], "metric": "wahba_error"}
+    little = np.array([0.001, 0.001, 0.001, 0.001, 0.1])
+    records = [*wahba(HIGHER[:5] + little, row="none"), *wahba(HIGHER[:5]), *wahba(HIGHER[:5] + 1, row="simclr")]
+    (found,) = decided(records, claim(sweep=sweep))
+    swept = found.findings[-1]
+    assert swept.effect == 1
+    assert swept.p == pytest.approx(stats.ttest_1samp(little, 0).pvalue, rel=1e-9)
+    assert found.verdict == "inconclusive"
+
+
 def test_the_claims_of_a_family_share_its_level() -> None:
     """p = 0.03 alone supports a claim; as one of two it does not (Holm)."""
     effects = stats.norm.ppf((np.arange(8) + 0.5) / 8)
