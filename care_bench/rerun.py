@@ -15,6 +15,7 @@ from care_bench.artifacts.pin import read_pins
 from care_bench.artifacts.record import Identity
 from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.errors import CareBenchError
+from care_bench.files import locked
 from care_bench.names import IMPORTED
 from care_bench.runs.folder import RunFolder
 
@@ -37,7 +38,8 @@ def rerun(results: Path, name: str, data: Path, say: Callable[[str], None]) -> N
     """Train and measure the run of a pinned record again, below `results/rerun`, and compare all its records.
 
     On the kind of machine that made the record, every value has to be equal to the bit. Elsewhere, with another device,
-    Python or package, it may be as far off as that of another seed.
+    Python or package, it may be as far off as that of another seed. The record itself has to be among what is compared.
+    An interrupted training goes on; a finished one, of an earlier call, is done again.
 
     Args:
         results: the results folder.
@@ -46,7 +48,8 @@ def rerun(results: Path, name: str, data: Path, say: Callable[[str], None]) -> N
         say: takes a line for the user.
 
     Raises:
-        CareBenchError: no such record, or several; an imported encoder; other data; or a value that is too far off.
+        CareBenchError: no such record, or several; an imported encoder; other data; a record that is not measured any
+            more as it was; or a value that is too far off.
     """
     pin, record = _found(results, name)
     if record.method == IMPORTED:
@@ -75,7 +78,8 @@ def rerun(results: Path, name: str, data: Path, say: Callable[[str], None]) -> N
     largest = f"; the largest relative difference is {found.difference:.2g}" if found.difference else ""
     say(f"{found.equal} of {found.compared} values are equal to the bit, {found.near} within {NEAR:.0%}{largest}")
     if found.apart:
-        say(f"{found.apart} records have no counterpart by the same version of their protocol")
+        say(found.apart)
+    _check_record(record, fresh)
     _check(found, fresh, same, pin)
 
 
@@ -109,9 +113,12 @@ def _again(run: RunConfig, settings: EvaluationConfig, folder: Path, data: Path)
     from care_bench.evaluation.run import evaluate
     from care_bench.training.pretrain import pretrain
 
-    RunFolder(folder).switch_to(run, wait=True)
-    pretrain(run, data, folder, wait=True).check(run)
-    return evaluate(folder, data, settings)
+    with locked(folder.parent, wait=True):  # what one call finishes is no other's to begin again
+        kept = RunFolder(folder)
+        kept.switch_to(run, wait=True)
+        kept.summary.unlink(missing_ok=True)
+        pretrain(run, data, folder, wait=True).check(run)
+        return evaluate(folder, data, settings)
 
 
 def _say_record(record: Record, fresh: Sequence[Record], say: Callable[[str], None]) -> None:
@@ -121,10 +128,26 @@ def _say_record(record: Record, fresh: Sequence[Record], say: Callable[[str], No
     say(f"{record.id}: {what}: pinned {record.reason if record.value is None else repr(record.value)}, again {now}")
 
 
+def _check_record(record: Record, fresh: Iterable[Record]) -> None:
+    """Check that a record is measured as it was, and that there is a value on both sides or on neither."""
+    name = f"{record.id} ({record.metric} by {record.protocol})"
+    again = next((one for one in fresh if one.identity == record.identity), None)
+    if again is None:
+        raise CareBenchError(f"{name} is not measured any more; expected the pin's code")
+    if again.protocol_version != record.protocol_version:
+        versions = f"{record.protocol_version}, now it is {again.protocol_version}"
+        raise CareBenchError(f"{name} is by version {versions}; expected the pin's code")
+    if (again.value is None) != (record.value is None):
+        pinned, now = ("no value" if one.value is None else f"{one.value:.6g}" for one in (record, again))
+        raise CareBenchError(f"{name}: pinned is {pinned}, again {now}; expected a value on both sides, or on neither")
+
+
 def _check(found: Agreement, fresh: Sequence[Record], same: Sequence[Record], pin: Collection) -> None:
     """Check that no value is further off than the machine allows."""
     if not found.compared:
-        raise CareBenchError("no value could be compared: all protocols have another version; expected the pin's code")
+        raise CareBenchError("no value could be compared; expected some by the same versions of their protocols")
+    if found.one_sided and not found.machine:
+        raise CareBenchError(f"{found.one_sided} records of {pin.key} have a value on one side only; expected none")
     now = {(one.identity, one.protocol_version): one.value for one in fresh}
     spread = _spread(same, pin)
     for several, share in ((True, SHARE), (False, SHARE_OF_ONE)):

@@ -22,7 +22,8 @@ class Agreement:
         near: how many of them are within 1 %, the equal ones too.
         difference: the largest relative difference of the others; 0 where there are none.
         worst: the fresh record with that difference; None where all are equal.
-        apart: records of the pin that have no counterpart, or none by the same version, or lack a value on one side.
+        unmeasured: records of the pin that have no counterpart by the same version of their protocol.
+        one_sided: records that have a value on one side alone.
         machine: in what the machines differ, such as "device cpu: A instead of cpu: B"; empty if they are of one kind,
             and several such texts where the records are of several machines.
     """
@@ -32,22 +33,31 @@ class Agreement:
     near: int
     difference: float
     worst: Record | None
-    apart: int
+    unmeasured: int
+    one_sided: int
     machine: str
+
+    @property
+    def apart(self) -> str:
+        """What could not be compared, in words; empty if all could."""
+        without = f"{self.unmeasured} of its records have no counterpart by the same version of their protocol"
+        one_sided = f"{self.one_sided} have a value on one side only"
+        return "; ".join(text for text, count in ((without, self.unmeasured), (one_sided, self.one_sided)) if count)
 
 
 def agreement(fresh: Iterable[Record], pinned: Iterable[Record]) -> Agreement:
     """Compare the values of records that measure the same thing."""
     ours = {(record.identity, record.protocol_version): record for record in fresh}
-    compared = equal = near = apart = 0
+    compared = equal = near = unmeasured = one_sided = 0
     machines: dict[str, None] = {}
     difference, worst = 0.0, None
     for record in pinned:
         other = ours.get((record.identity, record.protocol_version))
-        if other is None or (other.value is None) != (record.value is None):
-            apart += 1
+        if other is None:
+            unmeasured += 1
             continue
-        if other.value is None or record.value is None:  # neither has one: nothing to compare
+        if other.value is None or record.value is None:
+            one_sided += (other.value is None) != (record.value is None)
             continue
         if text := machine_difference(other, record):
             machines[text] = None
@@ -57,7 +67,7 @@ def agreement(fresh: Iterable[Record], pinned: Iterable[Record]) -> Agreement:
         equal += not found
         if found > difference:
             difference, worst = found, other
-    return Agreement(compared, equal, near, difference, worst, apart, "; ".join(machines))
+    return Agreement(compared, equal, near, difference, worst, unmeasured, one_sided, "; ".join(machines))
 
 
 def relative_difference(value: float, other: float) -> float:

@@ -58,7 +58,12 @@ class Difference:
 
     @property
     def size(self) -> tuple[float, float]:
-        """What differences are ordered by: standard deviations, and where there are none the relative difference."""
+        """What differences are ordered by: standard deviations, and where there are none the relative difference.
+
+        Seeds that do not differ are infinitely many of them apart; of one seed on each side nothing is known.
+        """
+        if self.deviations is None and self.difference and len(self.first) + len(self.second) > 2:
+            return math.inf, self.relative
         return abs(self.deviations or 0.0), self.relative
 
 

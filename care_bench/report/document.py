@@ -144,7 +144,7 @@ def agreement_lines(collection: Collection, pins: Iterable[Collection]) -> list[
                 f"({place}/seed{worst.seed})"
             )
         if found.apart:
-            line += f"; {found.apart} of its records have no counterpart by the same version of their protocol"
+            line += f"; {found.apart}"
         if found.worst and found.machine:
             line += f". Another kind of machine: {found.machine}"
         lines.append(f"{line}.")

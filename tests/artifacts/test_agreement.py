@@ -39,11 +39,14 @@ def test_values_are_compared_where_the_same_thing_was_measured(record: Make) -> 
         record(seed=5, value=1.0),
     ]
     found = agreement(fresh, pinned)
-    # The second is 20 % off, the third by a rounding; apart: seeds 3, 5 and 6.
-    assert (found.compared, found.equal, found.near, found.apart) == (3, 1, 2, 3)
+    # The second is 20 % off, the third by a rounding; seeds 3 and 6 have no counterpart, and 5 has a value here alone.
+    assert (found.compared, found.equal, found.near, found.unmeasured, found.one_sided) == (3, 1, 2, 2, 1)
+    assert found.apart == (
+        "2 of its records have no counterpart by the same version of their protocol; 1 have a value on one side only"
+    )
     assert (found.difference, found.worst) == (pytest.approx(0.2), fresh[1])
     same = agreement(fresh, fresh)
-    assert (same.compared, same.equal, same.near, same.difference, same.worst, same.apart) == (5, 5, 5, 0.0, None, 0)
+    assert (same.compared, same.equal, same.near, same.difference, same.worst, same.apart) == (5, 5, 5, 0.0, None, "")
     assert same.machine == ""
 
 
