@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+import json
+from collections.abc import Hashable, Iterable, Sequence
+from functools import lru_cache
 from operator import attrgetter
+from typing import Any
 
 from care_bench.artifacts.record import Identity, Record
 from care_bench.errors import CareBenchError
+from care_bench.names import IMPORTED
 
 _RULES = (
     ("profile", "", "profile"),
@@ -22,6 +26,7 @@ _SHOWN = {"": "one collection", "protocol": "protocol {}", "dataset": "data set 
 _KEYS = sorted({key for _, *keys in _RULES for key in keys if key})
 FACTS = attrgetter(*_KEYS)
 """Everything that the records of a collection have in common, as far as it depends on what is measured."""
+_ROW = attrgetter("dataset", "backbone", "method", "base", "fidelity", "variant")
 _MEASURED = attrgetter(*(key for key in Record.model_fields if key in Identity._fields))
 
 
@@ -31,7 +36,7 @@ def check(records: Sequence[Record], where: str) -> None:
     Raises:
         CareBenchError: no records; two measurements of the same thing; several profiles; one protocol at two
             versions or on two numbers of samples; one data set with two contents or two settings of its evaluation;
-            one metric with two units or directions.
+            one metric with two units or directions; runs of one row that differ in more than their seed.
     """
     if not records:
         raise CareBenchError(f"{where}: found no records to collect; expected files of records with at least one")
@@ -42,6 +47,57 @@ def check(records: Sequence[Record], where: str) -> None:
         pairs = {(fact.get(group), fact[value]) for fact in facts}
         if len(pairs) > len({name for name, _ in pairs}):
             _refuse(what, records, group, value, where)
+    rows: dict[Hashable, Record] = {}
+    for record in records:
+        rows.setdefault(row_and_settings(record), record)
+    check_rows(rows.values(), where)
+
+
+def row_and_settings(record: Record) -> Hashable:
+    """Return the row of a record and the settings that its run was trained with, apart from the seed.
+
+    Encoders that were imported have what describes each of them in the place of settings, so that these do not count.
+    """
+    return _ROW(record), None if record.method == IMPORTED else _without_seed(record.config)
+
+
+def check_rows(records: Iterable[Record], where: str) -> None:
+    """Check that the runs of a row were trained with the same settings, so that a mean over their seeds says something.
+
+    Args:
+        records: one of each :func:`row_and_settings`.
+        where: what is checked.
+
+    Raises:
+        CareBenchError: they were not; names the first setting that differs.
+    """
+    first: dict[Hashable, Record] = {}
+    for record in records:
+        before = first.setdefault(_ROW(record), record)
+        if before is not record:
+            one, other = (dict(_settings(json.loads(found.config))) for found in (before, record))
+            key = next(key for key in sorted(one | other) if key != "seed" and one.get(key) != other.get(key))
+            one_text, other_text = (json.dumps(found[key]) if key in found else "absent" for found in (one, other))
+            raise CareBenchError(
+                f"{where}: runs of {record.dataset}/{record.variant} were trained with {key} = {one_text} and "
+                f"{other_text} (records {before.id} and {record.id}); expected runs that differ in their seed alone"
+            )
+
+
+@lru_cache(maxsize=64)
+def _without_seed(config: str) -> str:
+    content = json.loads(config)
+    content.pop("seed", None)
+    return json.dumps(content, sort_keys=True)
+
+
+def _settings(content: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
+    """Yield the settings in nested JSON with their dotted keys."""
+    for key, value in content.items():
+        if isinstance(value, dict):
+            yield from _settings(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
 
 
 def refuse_outcomes(records: Sequence[Record], where: str) -> None:

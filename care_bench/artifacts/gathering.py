@@ -13,7 +13,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from care_bench.artifacts.consistency import FACTS, check, refuse_outcomes
+from care_bench.artifacts.consistency import FACTS, check, check_rows, refuse_outcomes, row_and_settings
 from care_bench.artifacts.evaluated import Evaluated
 from care_bench.artifacts.record import EXPECTED, Identity, Record
 from care_bench.artifacts.unchanged import decode_known
@@ -44,8 +44,9 @@ class Gathered:
         self.code_versions: set[str] = set()
         self._files: list[_File] = []
         self._measured = array("q")  # a hash of what each record measures
-        # The first record, in their order, of each combination of what a collection has one of.
+        # The first record, in their order, of each combination of what a collection has one of, and of each row's.
         self._facts: dict[Hashable, tuple[Key, Record]] = {}
+        self._rows: dict[Hashable, tuple[Key, Record]] = {}
 
     @property
     def profile(self) -> str:
@@ -59,9 +60,9 @@ class Gathered:
             keys.append(key := _key(record))
             self.code_versions.add(record.code_version)
             self._measured.append(hash(key[0]))
-            known = self._facts.setdefault(FACTS(record), (key, record))
-            if key < known[0]:
-                self._facts[FACTS(record)] = (key, record)
+            for firsts, what in ((self._facts, FACTS(record)), (self._rows, row_and_settings(record))):
+                if key < firsts.setdefault(what, (key, record))[0]:
+                    firsts[what] = (key, record)
         if keys:
             self._files.append(_File(path, found.sha256, min(keys)))
 
@@ -75,7 +76,11 @@ class Gathered:
             for one, other in pairwise(self.records()):
                 if one.identity == other.identity:
                     refuse_outcomes((one, other), where)
-        check([record for _, record in sorted(self._facts.values(), key=itemgetter(0))], where)
+        facts, rows = (
+            [record for _, record in sorted(found.values(), key=itemgetter(0))] for found in (self._facts, self._rows)
+        )
+        check(facts, where)
+        check_rows(rows, where)
 
     def records(self) -> Iterator[Record]:
         """Yield the records in order; one that is in several files comes once.

@@ -145,7 +145,9 @@ class Sweep(Settings):
     @model_validator(mode="after")
     def _divides(self) -> Self:
         if len({self.holds(setting) for setting in self.rows.values()}) == 1:
-            raise ValueError(f"inside = {list(self.inside)} does not divide the rows; expected some inside, and some not")
+            raise ValueError(
+                f"inside = {list(self.inside)} does not divide the rows; expected some inside, and some not"
+            )
         return self
 
     def holds(self, setting: float) -> bool:

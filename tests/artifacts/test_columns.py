@@ -13,7 +13,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.collecting import used
+from benchmarks.used import used
 from benchmarks.records import templates
 from benchmarks.records import write_runs as write_many
 from care_bench.artifacts import Record, frame
@@ -175,5 +175,5 @@ def test_memory_does_not_grow_with_the_runs(tmp_path: Path) -> None:
     peaks = {}
     for seeds in (200, 800):
         files = write_many(tmp_path / f"{seeds}", run, seeds, 1)
-        peaks[seeds] = used("collect", *files, "--out", tmp_path / f"out-{seeds}").memory
+        peaks[seeds] = used("care_bench", "collect", *files, "--out", tmp_path / f"out-{seeds}").memory
     assert peaks[800] < peaks[200] + 60e6  # 98,400 more records, which took 1 GB when all of them were in memory
