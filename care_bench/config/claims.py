@@ -146,7 +146,7 @@ class Sweep(Settings):
     def _divides(self) -> Self:
         if len({self.holds(setting) for setting in self.rows.values()}) == 1:
             raise ValueError(
-                f"inside = {list(self.inside)} does not divide the rows; expected some inside, and some not"
+                f"inside = {list(self.inside)} does not divide the rows; expected some in it, and some not"
             )
         return self
 

@@ -145,8 +145,8 @@ def sign_flip_p_value(effects: ArrayLike) -> float:
 def best_p_value(ours: ArrayLike, others: ArrayLike) -> float:
     """Return the p-value that the largest mean is one of ours; 1 where it is not.
 
-    One of ours has to be above every other: the largest p-value of its two-sided t-tests against them counts, and as any
-    of ours could have been that one, it counts as many times as there are of ours (Bonferroni).
+    One of ours has to be above every other: the largest p-value of its two-sided t-tests against them counts. Any of
+    ours could have been that one, so it counts as many times as there are of ours (Bonferroni).
 
     Args:
         ours: (n, k), values of the same n seeds in each row of a table, n at least 2.

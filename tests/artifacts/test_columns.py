@@ -13,9 +13,9 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.used import used
 from benchmarks.records import templates
 from benchmarks.records import write_runs as write_many
+from benchmarks.used import used
 from care_bench.artifacts import Record, frame
 from care_bench.artifacts.collecting import collect
 from care_bench.artifacts.collection import read_collection

@@ -96,6 +96,21 @@ def test_claims_that_no_rule_can_decide(changes: dict[str, Any], message: str) -
         parse_claims(rules(claim(**changes)), "here")
 
 
+@pytest.mark.parametrize(
+    ("inside", "message"),
+    [
+        ([2, 1], "claims.0.sweep.inside = [2.0, 1.0]; expected the lower end first"),
+        ([1, 10], "inside = [1.0, 10.0] does not divide the rows; expected some in it, and some not"),
+        ([4, 5], "inside = [4.0, 5.0] does not divide the rows"),
+    ],
+)
+def test_sweeps_that_no_rule_can_decide(inside: list[float], message: str) -> None:
+    sweep = {"rows": {"a": 1, "b": 10}, "inside": inside, "direction": "lower", "datasets": ["digits"]}
+    with pytest.raises(CareBenchError) as error:
+        parse_claims(rules(claim(sweep={**sweep, "protocols": ["wahba-v1"], "metric": "wahba_error"})), "here")
+    assert message in str(error.value)
+
+
 def test_a_guard_against_collapse_needs_an_opponent() -> None:
     guards = {"collapse": {"protocol": "alignment-uniformity-v1", "metric": "uniformity", "most": 0.05}}
     with pytest.raises(CareBenchError, match=r"'guards\.collapse' has no opponent to compare with"):

@@ -166,7 +166,7 @@ def test_effects_that_are_equal_to_rounding_have_a_point_as_interval() -> None:
 
 def test_the_largest_mean_is_tested_against_all_others() -> None:
     rng = np.random.default_rng(3)
-    ours, others = rng.standard_normal((8, 2)) + [1.5, 0], rng.standard_normal((8, 3))
+    ours, others = rng.standard_normal((8, 2)) + np.array([1.5, 0]), rng.standard_normal((8, 3))
     against = [stats.ttest_rel(ours[:, 0], other).pvalue for other in others.T]
     assert ours.mean(axis=0).argmax() == 0
     assert best_p_value(ours, others) == pytest.approx(2 * max(against), rel=1e-9)
