@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from care_bench.artifacts.record import Record
+from care_bench.artifacts.record import TRAINED, Record
 
 NEAR = 0.01
 """Relative difference up to which a value is near that of the pin."""
@@ -78,7 +78,14 @@ def relative_difference(value: float, other: float) -> float:
 
 
 def machine_difference(ours: Record, theirs: Record) -> str:
-    """Say in what two records' machines differ: device, Python, packages; their kernels do not count."""
+    """Say in what two records' machines differ: device, Python, packages; their kernels and code do not count.
+
+    The machine of the training counts too; unless a record says otherwise, it is that of the measurement.
+    """
     here, there = ({**one.environment, "device": one.device} for one in (ours, theirs))
-    keys = [key for key in sorted(here | there) if key != "platform" and here.get(key) != there.get(key)]
-    return ", ".join(f"{key} {here.get(key, 'absent')} instead of {there.get(key, 'absent')}" for key in keys)
+    said = []
+    for key in sorted(here | there):
+        one, other = (found.get(key, found.get(key.removeprefix(TRAINED), "absent")) for found in (here, there))
+        if one != other and key.removeprefix(TRAINED) not in ("platform", "code_version"):
+            said.append(f"{key} {one} instead of {other}")
+    return ", ".join(said)

@@ -37,7 +37,7 @@ class Gathered:
     """What is kept of files of records that were read.
 
     Attributes:
-        code_versions: of all records.
+        code_versions: those that trained or measured the records.
     """
 
     def __init__(self) -> None:
@@ -58,7 +58,7 @@ class Gathered:
         keys = []
         for record in found.records:
             keys.append(key := _key(record))
-            self.code_versions.add(record.code_version)
+            self.code_versions |= {record.trained_by, record.code_version}
             self._measured.append(hash(key[0]))
             for firsts, what in ((self._facts, FACTS(record)), (self._rows, row_and_settings(record))):
                 if key < firsts.setdefault(what, (key, record))[0]:

@@ -23,6 +23,8 @@ Name = Annotated[Shared, Field(min_length=1)]
 EXPECTED = "expected a file of records, as care-bench evaluate writes it"
 ROUNDING = 16
 """Units in the last place of the largest repeat by which a mean or deviation may differ from the one recomputed."""
+TRAINED = "trained_"
+"""Begins the keys of a record's environment for what was another in the training: `trained_device`."""
 Sha256 = Annotated[Shared, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -61,6 +63,8 @@ class Record(Line):
         values: the repeats in their order; None for a single number.
         evaluation: what decides the measurement apart from the run's configuration, its augmentation above all, as
             canonical JSON. Numbers in one column have the same.
+        code_version: of what measured it, and so are ``environment`` and ``device``. Where the training had other ones,
+            they are in the environment under keys that begin with :data:`TRAINED`.
         config: the run's full configuration as canonical JSON, whose SHA-256 is ``config_sha256``.
     """
 
@@ -133,6 +137,16 @@ class Record(Line):
         if self.spread is not None and abs(self.spread - spread) > rounding:
             raise ValueError(f"found spread {self.spread}, but the deviation of its {self.n} values is {spread}")
 
+    @property
+    def trained_by(self) -> str:
+        """The code version that trained what was measured."""
+        return self.environment.get(f"{TRAINED}code_version", self.code_version)
+
+    @property
+    def trained_on(self) -> str:
+        """The device that it was trained on."""
+        return self.environment.get(f"{TRAINED}device", self.device)
+
     @cached_property
     def id(self) -> str:
         """Short name of the record: "r" and the first ten hex digits of its SHA-256."""
@@ -168,6 +182,11 @@ class Record(Line):
             CareBenchError: not a whole, valid record; one line naming the first wrong key.
         """
         return parse(cls, content, where, "record")
+
+
+def code_versions(records: Iterable[Record]) -> list[str]:
+    """Return the versions of the code that trained or measured records, each once, in their order as texts."""
+    return sorted({version for one in records for version in (one.trained_by, one.code_version)})
 
 
 def write_records(path: Path, records: Iterable[Record]) -> str:

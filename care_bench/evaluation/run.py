@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from care_bench.artifacts import Record, code_version, environment
 from care_bench.artifacts.evaluated import RECORDS
+from care_bench.artifacts.record import TRAINED
 from care_bench.config import EvaluationConfig, RunConfig, read_run
 from care_bench.data import PreparedDataset, load
 from care_bench.errors import CareBenchError
@@ -184,9 +185,16 @@ def _records(task: Task) -> Iterator[Record]:
     }
     training = config.training
     with reproducible(training.deterministic, training.threads, device, tf32=training.tf32):
-        used = {**shared, "environment": {**environment(), "tf32": "on" if tf32_allowed(device) else "off"}}
+        found = {**environment(), "tf32": "on" if tf32_allowed(device) else "off"}
+        used = {**shared, "environment": found | _trained(task.summary, {**found, **shared})}
         for weights, embedder in embedders(task, device):
             yield from measure_encoder(embedder, task.protocols, used, weights.sha256, weights.epoch)
+
+
+def _trained(summary: Summary, measuring: Mapping[str, Any]) -> dict[str, str]:
+    """Return what was another in the training than in the measurement: code, device, Python, packages, platform."""
+    trained = {**summary.environment, "device": summary.device, "code_version": summary.code_version}
+    return {f"{TRAINED}{key}": value for key, value in trained.items() if measuring.get(key) != value}
 
 
 def embedders(task: Task, device: torch.device) -> Iterator[tuple[Weights, Embedder]]:

@@ -14,6 +14,7 @@ from care_bench.artifacts.collection import COLLECTED, HOW_TO_COLLECT, PINNED, C
 from care_bench.artifacts.folders import reading
 from care_bench.artifacts.manifest import Manifest
 from care_bench.artifacts.pin import collected, damaged_pins, pinned, pins_of, read_pins
+from care_bench.artifacts.record import code_versions
 from care_bench.collector import without_collector
 from care_bench.errors import CareBenchError, unknown
 from care_bench.files import sha256_file
@@ -112,7 +113,7 @@ def _pins(results: Path, found: Collection, collections: Sequence[Collection]) -
 
 def _origin(results: Path, collection: Collection) -> Origin:
     """Say what cites the numbers of a collection."""
-    versions = tuple(sorted({record.code_version for record in collection.records}))
+    versions = tuple(code_versions(collection.records))
     digest = sha256_file(results / collection.key / Manifest.NAME)
     return Origin(collection.key, collection.name, collection.pinned_on or "", versions, digest)
 

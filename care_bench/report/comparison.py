@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
-from care_bench.artifacts.record import Identity
+from care_bench.artifacts.record import Identity, code_versions
 from care_bench.report.labels import labels, metric_label, variant_of
 from care_bench.report.statistics import number
 from care_bench.report.writers import csv_text
@@ -108,7 +108,7 @@ def comparison_lines(first: Collection, second: Collection, found: Comparison) -
     """Describe a comparison in a few lines for the terminal."""
     lines = [
         f"{name}: {one.key}, profile {one.profile}, {len(one.records)} records, code "
-        f"{', '.join(sorted({record.code_version for record in one.records}))}"
+        f"{', '.join(code_versions(one.records))}"
         for name, one in (("first", first), ("second", second))
     ]
     lines += [

@@ -21,6 +21,7 @@ from care_bench.artifacts.frame import PARQUET
 from care_bench.artifacts.illustrations import NAME as ILLUSTRATIONS
 from care_bench.artifacts.manifest import Manifest
 from care_bench.artifacts.pin import pinned, read_pin
+from care_bench.artifacts.record import code_versions
 from care_bench.artifacts.resamples import NAME as RESAMPLES
 from care_bench.errors import CareBenchError, unknown
 from care_bench.files import replacing, sha256_file, write_bytes
@@ -120,7 +121,7 @@ def _describe(crate: Any, found: Collection) -> None:
             "@type": "CreativeWork",
             "name": "care_bench",
             "description": "The program that made the results.",
-            "version": ", ".join(sorted({record.code_version for record in records})),
+            "version": ", ".join(code_versions(records)),
             "license": {"@id": LICENSE},
         },
         MEASUREMENT: {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from care_bench.artifacts.agreement import NEAR, agreement
 from care_bench.artifacts.collection import Collection
+from care_bench.artifacts.record import code_versions
 from care_bench.evaluation.glossary import OVER_SAMPLES, Entry, of_metrics
 from care_bench.evaluation.protocols import METRICS
 from care_bench.report.claims import claims_of
@@ -158,7 +159,7 @@ def _remarks(collection: Collection) -> list[str]:
         lines.append(f"Measured on at most {', '.join(map(str, few))} samples of each split: a check, no result.")
     if len({record.seed for record in collection.records}) == 1:
         lines.append("One seed proves nothing: no ranking follows from these tables.")
-    if any(record.code_version.endswith(".dirty") for record in collection.records):
+    if any(version.endswith(".dirty") for version in code_versions(collection.records)):
         lines.append(DIRTY)
     return lines
 

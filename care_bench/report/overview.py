@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from care_bench.artifacts.collection import Collection
+from care_bench.artifacts.record import code_versions
 from care_bench.report.grid import Grid, Key
 from care_bench.report.labels import metric_label, position
 from care_bench.report.model import Column, Facts, Figure, Statements, Table
@@ -107,7 +108,7 @@ def facts_of(collection: Collection, grid: Grid) -> Facts:
     names = sorted({record.dataset for record in records}, key=grid.order.dataset)
     seeds = sorted({record.seed for record in records})
     runs = len({(record.dataset, record.variant, record.seed) for record in records})
-    versions = sorted({record.code_version for record in records})
+    versions = code_versions(records)
     pin = (
         f"not pinned (`care-bench pin NAME --collection {collection.name}`)"
         if collection.pinned_on is None

@@ -35,13 +35,13 @@ class Run:
 
 @dataclass(frozen=True)
 class Runs:
-    """Runs on one data set, measured by the same code on the same device.
+    """Runs on one data set, trained and measured by the same code on the same device.
 
     Attributes:
         data: data set and backbone.
         data_sha256: of the data set.
-        code: version of the code.
-        device: where they were measured.
+        code: its version; those of the training and of the measurement where they differ.
+        device: the same of the device.
         groups: spanning headers, the protocols, with their number of columns.
         columns: metric and representation.
         runs: the rows.
@@ -80,7 +80,7 @@ class _Encoder(NamedTuple):
 
 
 _RUN = attrgetter(
-    *("dataset", "backbone", "data_sha256", "code_version", "device"),
+    *("dataset", "backbone", "data_sha256", "code_version", "device", "trained_by", "trained_on"),
     *("method", "base", "fidelity", "variant", "seed", "config_sha256", "weights_sha256"),
 )
 
@@ -104,7 +104,8 @@ def provenance_of(source: str, records: Iterable[Record], labels: Mapping[Varian
     for _, group in groupby(records, key=_RUN):  # a collection has the records of an encoder one after another
         run = list(group)
         one = run[0]
-        place = _Place(one.dataset, one.backbone, one.data_sha256, one.code_version, one.device)
+        code, device = _both(one.trained_by, one.code_version), _both(one.trained_on, one.device)
+        place = _Place(one.dataset, one.backbone, one.data_sha256, code, device)
         encoder = _Encoder(variant_of(one), one.seed, one.config_sha256, one.weights_sha256)
         columns = {_Column(record.protocol, record.metric, record.representation): record for record in run}
         places.setdefault(place, {}).setdefault(encoder, {}).update(columns)
@@ -131,6 +132,10 @@ def _runs(
         tuple(f"{metric_label(column.metric)}, {column.representation}" for column in columns),
         tuple(Run(labels[one.row], one.seed, one.config, one.weights, _values(encoders[one], columns)) for one in rows),
     )
+
+
+def _both(training: str, measurement: str) -> str:
+    return measurement if training == measurement else f"{training} (training), {measurement} (measurement)"
 
 
 def _column_order(column: _Column) -> tuple[object, ...]:

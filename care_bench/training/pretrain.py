@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from care_bench.artifacts import code_version, environment
 from care_bench.augmentations import draw
 from care_bench.config import RunConfig
 from care_bench.data import load
@@ -187,6 +188,8 @@ def _finish(session: Session, folder: RunFolder) -> None:
         device=describe_device(session.fabric.device, session.fabric.world_size),
         torch=torch.__version__,
         tf32=tf32_allowed(session.fabric.device),
+        code_version=code_version(),
+        environment=environment(),
         config_sha256=config.sha256(),
         data_sha256=session.data_sha256,
         weights_sha256=sha256_bytes(weights),

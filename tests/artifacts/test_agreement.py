@@ -71,6 +71,21 @@ def test_machines_differ_by_device_and_packages_and_not_by_their_kernel(record: 
     assert agreement(mixed, [here, record(device="cpu: D", seed=1)]).machine == "device cpu: C instead of cpu: D"
 
 
+def test_the_machine_of_the_training_counts_and_its_code_does_not(record: Make) -> None:
+    """Unless a record says otherwise, it was trained where it was measured."""
+    here = {"device": "cpu: A", "environment": {"torch": "2.15"}}
+    both, trained_elsewhere = (
+        record(**{**here, "environment": {"torch": "2.15", **more}})
+        for more in ({}, {"trained_device": "cuda: B", "trained_torch": "2.11", "trained_code_version": "0.1.0+g1"})
+    )
+    assert agreement([trained_elsewhere], [both]).machine == (
+        "trained_device cuda: B instead of cpu: A, trained_torch 2.11 instead of 2.15"
+    )
+    assert agreement([trained_elsewhere], [trained_elsewhere]).machine == ""
+    other_code = record(**{**here, "environment": {"torch": "2.15", "trained_code_version": "0.1.0+g2"}})
+    assert agreement([both], [other_code]).machine == ""
+
+
 def test_a_report_ends_with_it(record: Make, tmp_path: Path) -> None:
     results = tmp_path / "results"
     shutil.copytree(ROOT / "results" / "reference", results / "reference")

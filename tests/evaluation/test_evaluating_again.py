@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from care_bench.artifacts import read_records
+from care_bench.artifacts import code_version, environment, read_records
 from care_bench.artifacts.evaluated import read_evaluated
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.measurement import Measurement, Metric, Protocol
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.run import evaluate, evaluate_unless_current
-from care_bench.files import sha256_file
+from care_bench.files import sha256_file, write_json
 from care_bench.runs.folder import RunFolder
 from tests.evaluation.conftest import SETTINGS
 
@@ -52,6 +52,26 @@ def test_current_records_are_known(evaluated: RunFolder, data: Path) -> None:
     speed = FEW.model_copy(update={"batch_size": 7})
     assert evaluate_unless_current(evaluated.path, data, speed) is None, "the batch size does not change the numbers"
     assert evaluate_unless_current(evaluated.path, data, FEW.model_copy(update={"classifier_seeds": 3}))
+
+
+def test_records_say_what_was_another_in_the_training(evaluated: RunFolder, data: Path) -> None:
+    here = read_records(evaluated.records)[0]
+    assert not [key for key in here.environment if key.startswith("trained_")]
+    assert (here.trained_by, here.trained_on) == (here.code_version, here.device)
+    summary = json.loads(evaluated.summary.read_text())
+    assert summary["code_version"] == code_version()
+    assert summary["environment"] == environment()
+    elsewhere = {**summary["environment"], "numpy": "1.0"}
+    other = {"code_version": "0.0.1+g0", "device": "cuda: other", "environment": elsewhere}
+    write_json(evaluated.summary, {**summary, **other})
+    for record in evaluate(evaluated.path, data, FEW):
+        assert (record.trained_by, record.trained_on) == ("0.0.1+g0", "cuda: other")
+        assert {key: value for key, value in record.environment.items() if key.startswith("trained_")} == {
+            "trained_code_version": "0.0.1+g0",
+            "trained_device": "cuda: other",
+            "trained_numpy": "1.0",
+        }
+        assert (record.device, record.code_version) == (here.device, here.code_version)
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,13 @@ def settings(found: Section) -> str:
     return "\n".join(part.items)
 
 
+def test_a_section_names_the_code_that_trained_and_the_code_that_measured(record: Make) -> None:
+    trained = {"trained_code_version": "1+g0.dirty"}
+    lone = build_section(small([record(variant="care", code_version="1+g1", environment=trained)]), NO_PAPER)
+    assert facts(lone)["code version"] == "1+g0.dirty, 1+g1"
+    assert "not committed (.dirty)" in "\n".join(statements(lone))
+
+
 def test_what_a_section_says_before_any_number(record: Make) -> None:
     lone = build_section(small([record(variant="care", code_version="1+g0.dirty")]), NO_PAPER)
     assert facts(lone) == {
