@@ -2,7 +2,7 @@
 
 pytest theory_checks/                                  40 examples per check, the same ones every time
 pytest theory_checks/ --hypothesis-profile=thorough    400 examples per check, new ones every time
-pytest theory_checks/ --ledger PATH                    writes one JSON line per statement
+pytest theory_checks/ --ledger PATH                    writes one JSON line per statement, of all checks
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class LedgerPlugin:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Give every item its page: the statements it is marked with, and those of its module without any test.
 
-        This runs before -k and -m deselect items. A statement whose tests are all deselected is left out of the ledger;
+        This runs before -k and -m deselect items. A statement whose tests are all deselected is left out of the table;
         one without any test is in it as not observed, unless tests were selected by name.
         """
         declared = _declared(items)
@@ -103,7 +103,7 @@ class LedgerPlugin:
         """Attach the page to the report of the test's call, which pytest-xdist sends between processes."""
         report = yield
         page = item.stash[_PAGE] if report.when == "call" else Page(item.stash[_PAGE].statements)
-        report.theory = {"page": page.plain(), "marked": _marks(item)}
+        report.theory = {"page": page.plain(), "marked": _marks(item), "left_out": self.left_out}
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -111,6 +111,7 @@ class LedgerPlugin:
         theory = getattr(report, "theory", None)
         if theory is not None:
             self.ledger.add(theory["page"], seconds=report.duration, failed=report.failed, marked=theory["marked"])
+            self.left_out = theory["left_out"]
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -126,11 +127,22 @@ class LedgerPlugin:
         if status not in _ENDED or session.shouldfail or session.shouldstop:
             self.trouble = f"ledger {path} not written: the run did not come to its end"
             return
+        if left_out := self._left_out():
+            self.trouble = f"ledger {path} not written: {left_out}; expected all checks, as of `pytest theory_checks/`"
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+            return
         try:
             write_ledger(path, self.rows())
         except CareBenchError as error:
             self.trouble = str(error)
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+    def _left_out(self) -> str:
+        """Say which checks were not asked for; empty if all were."""
+        if self.left_out:
+            return f"{self.left_out} tests were left out"
+        named = [one for one in self.config.args if "::" in one or (self.config.invocation_params.dir / one).is_file()]
+        return f"only {named[0]} was asked for" if named else ""
 
     def rows(self) -> list[LedgerRow]:
         """Return the lines of the ledger."""

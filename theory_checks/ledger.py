@@ -29,11 +29,11 @@ class Entry:
 
     @property
     def verdict(self) -> str:
-        """The declared verdict if every test passed and it was observed: for a counterexample, by a counterexample."""
+        """The declared verdict if every test passed and examples of its kind were observed, for or against it."""
         if self.failed:
             return VIOLATED
         contradicts = self.statement.verdict.startswith(COUNTEREXAMPLE)
-        observed = self.examples.counterexamples if contradicts else self.count
+        observed = self.examples.counterexamples if contradicts else self.examples.residuals
         return self.statement.verdict if observed else NOT_OBSERVED
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -187,11 +188,42 @@ def test_a_test_that_observes_nothing_fails_the_session_by_itself(theory: RunPyt
     assert "1 passed, 2 deselected" in output
 
 
-def test_statements_of_deselected_tests_are_left_out(theory: RunPytest, tmp_path: Path) -> None:
-    code, output = theory("--ledger", "ledger.jsonl", "-k", "passes", failing=FAILING)
+def test_statements_of_deselected_tests_are_left_out_of_the_table(theory: RunPytest) -> None:
+    code, output = theory("-k", "passes", failing=FAILING)
     assert code == pytest.ExitCode.OK, output
-    assert [(row.name, row.verdict) for row in ledger(tmp_path).values()] == [("few", "holds")]
+    assert "1 statements, 1 examples" in output
     assert "2 tests were left out" in output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("-k", "passes"), "4 tests were left out"),
+        (("test_failing.py::test_few_passes",), "only test_failing.py::test_few_passes was asked for"),
+        (("test_holding.py",), "only test_holding.py was asked for"),
+        pytest.param(("-k", "passes", "-n", "1"), "4 tests were left out", marks=pytest.mark.long),
+    ],
+    ids=["deselected", "a test", "a file", "deselected in a worker"],
+)
+def test_a_ledger_is_of_all_checks(theory: RunPytest, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
+    (tmp_path / "ledger.jsonl").write_text("old\n")
+    code, output = theory("--ledger", "ledger.jsonl", *arguments, failing=FAILING, holding=HOLDING)
+    assert code == pytest.ExitCode.USAGE_ERROR, output
+    assert f"ledger ledger.jsonl not written: {said}; expected all checks" in output
+    assert (tmp_path / "ledger.jsonl").read_text() == "old\n"
+
+
+def test_counterexamples_alone_do_not_support_a_statement_that_holds(theory: RunPytest) -> None:
+    observed = """
+        STATEMENTS = (statement("few"),)
+
+        @pytest.mark.statement("few")
+        def test_few():
+            observe_counterexample("few", value=3.0, bound=2.0, case="n=9")
+    """
+    code, output = theory(counter=textwrap.dedent(observed))
+    assert code == pytest.ExitCode.TESTS_FAILED, output
+    assert "not observed" in output
 
 
 def test_a_statement_without_a_test_fails_the_session_unless_tests_are_asked_for_by_name(
