@@ -22,16 +22,24 @@ COLOURS = "cividis"
 
 
 def wahba_plot(rows: Rows) -> Plot | None:
-    """Return Wahba's error per draw of every base method and of those that wrap it; None where nothing is paired."""
+    """Return Wahba's error per draw of every base method and of those that wrap it.
+
+    None where nothing is paired, or no draw moves anything.
+    """
     values = rows.draws(WAHBA)
     families = {
         dataset: found
         for dataset in rows.datasets
         if (found := [shown for family in rows.families(dataset) if len(shown := _known(values, dataset, family)) > 1])
     }
+    still = {dataset: _still(values, dataset, found) for dataset, found in families.items()}
+    families = {
+        dataset: found
+        for dataset, found in families.items()
+        if len(still[dataset]) < min(len(values[dataset, row]) for family in found for row in family)
+    }
     if not families:
         return None
-    still = {dataset: _still(values, dataset, found) for dataset, found in families.items()}
     table: list[tuple[object, ...]] = [
         (dataset, family[0].name, row.name, draw, error)
         for dataset, found in families.items()

@@ -50,10 +50,8 @@ def sweeps(rows: Rows) -> list[Sweep]:
 
 
 def weight_plot(rows: Rows) -> Plot | None:
-    """Return accuracy, equivariance and movement over the weight; None where no weight was swept."""
+    """Return accuracy, equivariance and movement over the weight; None where no weight was swept, or none measured."""
     found = sweeps(rows)
-    if not found:
-        return None
     measured = {sweep: [one for one in _measures(rows, sweep.dataset) if one] for sweep in found}
     table: list[tuple[object, ...]] = []
     for sweep in found:
@@ -64,7 +62,9 @@ def weight_plot(rows: Rows) -> Plot | None:
                 if (sweep.dataset, row) in values:
                     place = measure.protocol, measure.metric, measure.representation
                     table.append((sweep.dataset, row.name, weight, *place, *numbers(values[sweep.dataset, row])))
-
+    if not table:
+        return None
+    found = [sweep for sweep in found if measured[sweep]]
     seeds = [int(str(row[6])) for row in table]
 
     def draw() -> Canvas:
@@ -125,7 +125,10 @@ def _draw(panel: Axes, sweep: Sweep, measure: Measure, values: dict[Place, Summa
     look = looks(2)[1]
     panel.plot([weight for weight, _ in shown], [one.mean for _, one in shown], color=look.colour, linewidth=1)
     whiskers(panel, [weight for weight, _ in shown], [one for _, one in shown], look)
-    panel.set_xscale("log")
+    if any(weight == 0 for weight, _ in shown):  # has no place on a logarithmic axis
+        panel.set_xscale("symlog", linthresh=min((weight for weight, _ in shown if weight > 0), default=1.0))
+    else:
+        panel.set_xscale("log")
     panel.set_xticks([weight for weight, _ in shown], [f"{weight:g}" for weight, _ in shown], color=INK)
     panel.minorticks_off()
     panel.set_title(measure.label)

@@ -31,6 +31,7 @@ DIGITS: dict[str, Any] = {
     },
     "moco": {"name": "moco_v2", "queue": 1024},
     "care-moco": {"name": "care", "base": {"name": "moco_v2", "queue": 1024}, "splits": 8, "weight": 2},
+    "care-weight-0": {"name": "care", "base": SIMCLR, "splits": 8, "weight": 0},
     "care-weight-1": {"name": "care", "base": SIMCLR, "splits": 8, "weight": 1},
     "care-weight-3": {"name": "care", "base": SIMCLR, "splits": 8, "weight": 3},
     "care-one-draw": {"name": "care", "base": SIMCLR, "splits": 8, "weight": 10, "sharing": "batch"},

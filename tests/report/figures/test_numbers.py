@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -69,6 +70,33 @@ def test_wahba_is_drawn_by_draw_without_those_that_change_nothing() -> None:
     plot = wahba_plot(Rows(collection(*records)))
     assert plot is not None
     assert "draws that change nothing: 1 on digits." in plot.caption
+
+
+def test_a_data_set_on_which_no_draw_moves_anything_has_no_panel() -> None:
+    metric = "wahba_error_per_sample"
+    still = [values(name, metric, [[0.0, 1e-9]]) for name in ("simclr", "care")]
+    assert wahba_plot(Rows(collection(*still))) is None
+    moved = [values(name, metric, [[0.0, 0.5]], dataset="proteins") for name in ("simclr", "care")]
+    assert {one["dataset"] for one in of(wahba_plot, *still, *moved)} == {"proteins"}
+
+
+def test_a_weight_of_zero_has_a_place_of_its_own_beside_the_others() -> None:
+    names = {"simclr": 0.9, "care": 0.2, "care-weight-0": 0.8, "care-weight-1": 0.6, "care-weight-3": 0.4}
+    plot = weight_plot(Rows(collection(*(values(name, "gamma_median", [number]) for name, number in names.items()))))
+    assert plot is not None
+    assert [row[2] for row in plot.rows] == [0.0, 0.0, 1.0, 3.0, 10.0]
+    panel = plot.draw().axes[0]
+    places = [panel.transData.transform((weight, 0.5))[0] for weight in (0.0, 1.0, 3.0, 10.0)]
+    left, right = panel.transAxes.transform(((0, 0), (1, 0)))[:, 0]
+    assert left < places[0]
+    assert places[-1] < right
+    assert min(after - before for before, after in pairwise(places)) > 0.1 * (right - left)
+
+
+def test_a_sweep_without_its_numbers_is_not_drawn() -> None:
+    records = [values(name, "wahba_error", [0.5]) for name in ("care", "care-weight-1", "care-weight-3")]
+    assert len(sweeps(Rows(collection(*records)))) == 1
+    assert weight_plot(Rows(collection(*records))) is None
 
 
 def test_training_is_drawn_from_snapshots_to_the_end() -> None:
