@@ -14,16 +14,20 @@ volume that outlives the job, such as that of a PersistentVolumeClaim, one that 
 import sys
 from pathlib import Path
 
+from snakemake.exceptions import WorkflowError
 from snakemake.utils import min_version
 
 min_version("9.0")
 
 HERE = Path(workflow.basedir).parent
 CHECKOUT = HERE if (HERE / "Snakefile").exists() else Path("/care_bench")
-PROFILES = {
-    Path(path).stem: CHECKOUT / path
-    for path in config.get("profiles", ["workflows/config/smoke.yaml"])
-}
+GIVEN = config.get("profiles", ["workflows/config/smoke.yaml"])
+GIVEN = [GIVEN] if isinstance(GIVEN, str) else GIVEN
+PROFILES = {Path(path).stem: CHECKOUT / path for path in GIVEN}
+if len(PROFILES) < len(GIVEN):
+    raise WorkflowError(
+        f"profiles = {', '.join(GIVEN)}: two files have the same name, and their archives would too; expected distinct names"
+    )
 
 
 localrules:

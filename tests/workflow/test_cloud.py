@@ -46,6 +46,16 @@ def test_every_profile_is_one_job(tmp_path: Path) -> None:
     assert "/care_bench" not in ended.stdout
 
 
+def test_a_profile_alone_needs_no_list_and_two_of_one_name_are_refused(tmp_path: Path) -> None:
+    options = ("--snakefile", ROOT / "workflows/cloud.smk", "--cores", 8, "-n", "--config")
+    ended = run_forked("snakemake", *options, "profiles=workflows/config/methods.yaml", cwd=tmp_path)
+    assert ended.returncode == 0, ended.stderr
+    assert "results/cloud/methods.tar.gz" in ended.stdout
+    ended = run_forked("snakemake", *options, "profiles=[one/mine.yaml,two/mine.yaml]", cwd=tmp_path)
+    assert ended.returncode != 0
+    assert "profiles = one/mine.yaml, two/mine.yaml: two files have the same name" in ended.stdout
+
+
 @pytest.mark.long
 def test_a_job_leaves_one_archive_with_records_report_and_weights(tmp_path: Path, edit: Edit) -> None:
     (tmp_path / "mine.yaml").write_text(yaml.safe_dump(edit()))

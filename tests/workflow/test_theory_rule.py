@@ -39,7 +39,7 @@ def test_the_target_runs_the_checks_and_nothing_else(tmp_path: Path) -> None:
     checked = imported - {"artifacts", "errors"}  # the ledger's format is not checked
     assert checked >= {"augmentations", "losses", "metrics"}
     for folder in ("theory_checks", *(f"care_bench/{package}" for package in checked)):
-        for path in (ROOT / folder).glob("*.py"):
+        for path in (ROOT / folder).rglob("*.py"):
             assert str(path) in jobs["theory"], "a ledger would not notice a change of this file"
     assert f"output: {LEDGER}" in jobs["theory"]
 

@@ -147,5 +147,5 @@ def gpus(devices):
 
 
 def modules(folder):
-    """The Python files of a folder of this checkout."""
-    return sorted(str(path) for path in Path(workflow.basedir, folder).glob("*.py"))
+    """The Python files of a folder of this checkout, and of those in it."""
+    return sorted(str(path) for path in Path(workflow.basedir, folder).rglob("*.py"))
