@@ -9,12 +9,14 @@ from typing import Any
 
 import pytest
 
+from care_bench.artifacts.collecting import collect
 from care_bench.cli import app
 from care_bench.config import BACKBONE_SETTINGS, METHOD_SETTINGS, EvaluationConfig, Profile
 from care_bench.config import run as run_module
 from care_bench.data import DATASETS
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.methods import METHODS
+from tests.sample_records import make_record, write_runs
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -63,6 +65,17 @@ def test_the_example_in_the_readme_runs() -> None:
     exec(example, found)
     assert 0 < float(found["loss"]) < 1  # type: ignore[arg-type]
     assert float(found["gamma"]) > 0  # type: ignore[arg-type]
+
+
+def test_the_example_about_figures_of_ones_own_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (example,) = re.findall(r"```python\n(.*?)```", (ROOT / "docs/figures.md").read_text(), re.DOTALL)
+    records = [make_record(seed=seed, value=value) for seed, value in ((0, 80.0), (1, 90.0))]
+    collect(write_runs(tmp_path / "runs", records), tmp_path / "results/collected/smoke")
+    monkeypatch.chdir(tmp_path)
+    exec(example, {})
+    assert re.search(r"digits +simclr +top1 +85\.0", capsys.readouterr().out)
 
 
 def test_every_page_is_linked_from_the_readme() -> None:
