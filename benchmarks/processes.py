@@ -93,11 +93,12 @@ def _seconds(config: RunConfig, runs: int, folder: Path) -> float:
     command += ["--data", str(folder / "data"), "--out"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     before = children()
-    started = [
-        subprocess.Popen([*command, str(place / f"run{number}")], stdout=subprocess.DEVNULL, env=environment)
-        for number in range(runs)
-    ]
-    failed = [process.wait() for process in started]
+    with (place / "log").open("w") as log:
+        started = [
+            subprocess.Popen([*command, str(place / f"run{number}")], stdout=log, stderr=log, env=environment)
+            for number in range(runs)
+        ]
+        failed = [process.wait() for process in started]
     if any(failed):
-        raise RuntimeError(f"{' '.join(command)} failed; see above")
+        raise RuntimeError(f"{' '.join(command)} failed: {(place / 'log').read_text()}")
     return children() - before
