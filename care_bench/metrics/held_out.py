@@ -41,8 +41,8 @@ class HeldOut:
 class OrthogonalMap:
     """The best orthogonal map, on the directions in which it was fitted; other directions stay as they are.
 
-    Where there are others, it is not in O(d): one of them may stay where a fitted direction goes too. On samples that it
-    was not fitted to, it may then do a little better than any map in O(d).
+    Where there are others, it is not in O(d): one of them may stay where a fitted direction goes too. On samples that
+    it was not fitted to, it may then do a little better than any map in O(d).
 
     Attributes:
         source: (d, k) orthonormal directions, k the rank of the fit.
