@@ -97,11 +97,11 @@ def _turn_hue(pixels: Tensor, turns: Tensor) -> Tensor:
     largest, middle = torch.maximum(red, upper), torch.minimum(red, upper)
     smallest = torch.minimum(middle, lower)
     chroma = largest.sub_(smallest)
-    blue_over_green = (green < blue).float()
-    not_red = (red < upper).float()
-    base = not_red.mul_((12 * blue_over_green).sub_(2)).sub_(6 * blue_over_green)  # 0 or -6 (red), -2 (green), 4 (blue)
-    hue = middle.sub_(lower).div_(chroma.clamp(min=1e-20)).add_(base).abs_()  # gray has no hue: 0 / 1e-20
+    hue = middle.sub_(lower).div_(chroma.clamp(min=1e-20))  # gray has no hue: 0 / 1e-20
+    not_red, blue_over_green = upper.gt_(red), lower.lt_(blue)  # 0 or 1: in place, because booleans are slow
+    base = not_red.mul_((12 * blue_over_green).sub_(2)).sub_(blue_over_green, alpha=6)
+    hue.add_(base).abs_()  # the base is 0 or -6 (red), -2 (green), 4 (blue)
     away = 6 * turns[:, None] - torch.arange(0, 6, 2, device=turns.device)
     distance = hue[:, None] + away[..., None]
     distance.sub_((distance / 6).round_(), alpha=6).abs_()
-    return torch.addcmul(smallest[:, None], chroma[:, None], distance.neg_().add_(2).clamp_(0.0, 1.0))
+    return torch.addcmul(smallest[:, None], chroma[:, None], distance.clamp_(1.0, 2.0).sub_(2.0), value=-1)
