@@ -53,7 +53,7 @@ def jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
     if len(images) == 1:  # a batch of one uses another kernel, which may round differently
         return jitter(images.expand(2, -1, -1, -1), order.expand(2, -1), factors.expand(2, -1))[:1]
     channels, device = images.shape[1], images.device
-    luma = _luma(channels)
+    luma = luma_of(channels)
     luma_on_device = to_device(luma, device)
     pixels = images.flatten(2)
     for operation in order.unbind(1):
@@ -69,23 +69,23 @@ def jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
         if channels == 3 and len(turned):
             rows = to_device(turned, device)
             turns = to_device(factors[turned, HUE], device)
-            pixels.index_copy_(0, rows, _turn_hue(pixels.index_select(0, rows), turns))
+            pixels.index_copy_(0, rows, turn_hue(pixels.index_select(0, rows), turns))
     return pixels.view(images.shape)
 
 
 def grayscale(images: Tensor) -> Tensor:
     """Replace every channel by the pixel's gray, as ``F.rgb_to_grayscale`` does; (n, C, h, w) to the same shape."""
-    luma = to_device(_luma(images.shape[1]), images.device)
+    luma = to_device(luma_of(images.shape[1]), images.device)
     gray = (images * luma[:, None, None]).sum(1, keepdim=True)
     return gray.expand_as(images)
 
 
-def _luma(channels: int) -> Tensor:
+def luma_of(channels: int) -> Tensor:
     """Return the weights of the channels in the gray image, (C,); a single channel is gray already."""
     return torch.tensor(LUMA if channels == 3 else (1.0,))
 
 
-def _turn_hue(pixels: Tensor, turns: Tensor) -> Tensor:
+def turn_hue(pixels: Tensor, turns: Tensor) -> Tensor:
     """Add ``turns`` (n,) to the hue of every pixel (n, 3, p) in HSV, keeping saturation and value.
 
     Hues are in sixths of a turn, which rounds less than turns. With a >= b >= c the channels in order of size
