@@ -44,10 +44,11 @@ def _summed(images: Tensor, weights: Tensor) -> Tensor:
     kernel = weights.shape[1]
     reach = kernel // 2
     taps = weights[:, :, None, None, None].unbind(1)
-    for axis, border in ((3, (reach, reach, 0, 0)), (2, (0, 0, reach, reach))):
-        padded = functional.pad(images, border, mode="reflect")
+    padded = functional.pad(images, (reach,) * 4, mode="reflect")
+    for axis in (3, 2):
         size = images.shape[axis]
-        images = padded.narrow(axis, 0, size) * taps[0]
+        blurred = padded.narrow(axis, 0, size) * taps[0]
         for shift in range(1, kernel):
-            images.addcmul_(padded.narrow(axis, shift, size), taps[shift])
-    return images
+            blurred.addcmul_(padded.narrow(axis, shift, size), taps[shift])
+        padded = blurred
+    return padded

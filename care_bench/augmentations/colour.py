@@ -53,7 +53,7 @@ def jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
     if len(images) == 1:  # a batch of one uses another kernel, which may round differently
         return jitter(images.expand(2, -1, -1, -1), order.expand(2, -1), factors.expand(2, -1))[:1]
     channels, device = images.shape[1], images.device
-    luma = _luma(channels)
+    luma = luma_of(channels)
     luma_on_device = to_device(luma, device)
     pixels = images.flatten(2)
     for operation in order.unbind(1):
@@ -69,23 +69,23 @@ def jitter(images: Tensor, order: Tensor, factors: Tensor) -> Tensor:
         if channels == 3 and len(turned):
             rows = to_device(turned, device)
             turns = to_device(factors[turned, HUE], device)
-            pixels.index_copy_(0, rows, _turn_hue(pixels.index_select(0, rows), turns))
+            pixels.index_copy_(0, rows, turn_hue(pixels.index_select(0, rows), turns))
     return pixels.view(images.shape)
 
 
 def grayscale(images: Tensor) -> Tensor:
     """Replace every channel by the pixel's gray, as ``F.rgb_to_grayscale`` does; (n, C, h, w) to the same shape."""
-    luma = to_device(_luma(images.shape[1]), images.device)
+    luma = to_device(luma_of(images.shape[1]), images.device)
     gray = (images * luma[:, None, None]).sum(1, keepdim=True)
     return gray.expand_as(images)
 
 
-def _luma(channels: int) -> Tensor:
+def luma_of(channels: int) -> Tensor:
     """Return the weights of the channels in the gray image, (C,); a single channel is gray already."""
     return torch.tensor(LUMA if channels == 3 else (1.0,))
 
 
-def _turn_hue(pixels: Tensor, turns: Tensor) -> Tensor:
+def turn_hue(pixels: Tensor, turns: Tensor) -> Tensor:
     """Add ``turns`` (n,) to the hue of every pixel (n, 3, p) in HSV, keeping saturation and value.
 
     Hues are in sixths of a turn, which rounds less than turns. With a >= b >= c the channels in order of size
@@ -97,11 +97,11 @@ def _turn_hue(pixels: Tensor, turns: Tensor) -> Tensor:
     largest, middle = torch.maximum(red, upper), torch.minimum(red, upper)
     smallest = torch.minimum(middle, lower)
     chroma = largest.sub_(smallest)
-    blue_over_green = (green < blue).float()
-    not_red = (red < upper).float()
-    base = not_red.mul_((12 * blue_over_green).sub_(2)).sub_(6 * blue_over_green)  # 0 or -6 (red), -2 (green), 4 (blue)
-    hue = middle.sub_(lower).div_(chroma.clamp(min=1e-20)).add_(base).abs_()  # gray has no hue: 0 / 1e-20
+    hue = middle.sub_(lower).div_(chroma.clamp(min=1e-20))  # gray has no hue: 0 / 1e-20
+    not_red, blue_over_green = upper.gt_(red), lower.lt_(blue)  # 0 or 1: in place, because booleans are slow
+    base = not_red.mul_((12 * blue_over_green).sub_(2)).sub_(blue_over_green, alpha=6)
+    hue.add_(base).abs_()  # the base is 0 or -6 (red), -2 (green), 4 (blue)
     away = 6 * turns[:, None] - torch.arange(0, 6, 2, device=turns.device)
     distance = hue[:, None] + away[..., None]
     distance.sub_((distance / 6).round_(), alpha=6).abs_()
-    return torch.addcmul(smallest[:, None], chroma[:, None], distance.neg_().add_(2).clamp_(0.0, 1.0))
+    return torch.addcmul(smallest[:, None], chroma[:, None], distance.clamp_(1.0, 2.0).sub_(2.0), value=-1)

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-LARGE = 80**2
-"""Pixels of an image above which a processor resamples each box by itself. Below, one product for all is faster."""
 TRIES = 10
 """Boxes that torchvision's RandomResizedCrop draws before it falls back to the central one."""
 
@@ -53,8 +50,7 @@ def resized_crop(images: Tensor, box: Tensor, flip: Tensor, size: tuple[int, int
     """Crop, resize and mirror every image by its own parameters, as ``F.resized_crop`` (antialias) and ``F.hflip`` do.
 
     All three are linear along each axis: one matrix acts on the rows of pixels, one on the columns and mirrors them.
-    A batched matrix product gives an image the same bits in every batch. On a processor large images are resampled one
-    by one, which differs by rounding.
+    A batched matrix product gives an image the same bits in every batch.
 
     Args:
         images: (n, C, H, W) float32.
@@ -65,8 +61,6 @@ def resized_crop(images: Tensor, box: Tensor, flip: Tensor, size: tuple[int, int
     Returns:
         (n, C, h, w) float32.
     """
-    if images.device.type == "cpu" and images.shape[2] * images.shape[3] > LARGE:
-        return _one_by_one(images, box, flip, size)
     top, left, height, width = box.unbind(1)
     rows = _bilinear(top, height, images.shape[2], size[0])
     columns = _bilinear(left, width, images.shape[3], size[1], flip)
@@ -74,15 +68,6 @@ def resized_crop(images: Tensor, box: Tensor, flip: Tensor, size: tuple[int, int
     images = torch.bmm(images.reshape(n, channels * in_height, in_width), columns.transpose(1, 2))
     images = images.view(n, channels, in_height, size[1])
     return torch.stack([torch.bmm(rows, images[:, channel]) for channel in range(channels)], dim=1)
-
-
-def _one_by_one(images: Tensor, box: Tensor, flip: Tensor, size: tuple[int, int]) -> Tensor:
-    views = images.new_empty(*images.shape[:2], *size)
-    for image, view, (top, left, height, width), mirror in zip(images, views, box.tolist(), flip.tolist(), strict=True):
-        part = image[None, :, top : top + height, left : left + width]
-        resized = functional.interpolate(part, size, mode="bilinear", antialias=True)[0]
-        view.copy_(resized.flip(2) if mirror else resized)
-    return views
 
 
 def _central_box(input_size: tuple[int, int], ratio: tuple[float, float]) -> tuple[int, int, int, int]:

@@ -19,9 +19,10 @@ from care_bench.augmentations.distribution import (
     check_size,
     check_statistics,
 )
+from care_bench.augmentations.large import LARGE, large_views
 from care_bench.augmentations.parameters import ImageParameters
 from care_bench.augmentations.rotation import draw_angles, rotate
-from care_bench.augmentations.transfer import to_device
+from care_bench.augmentations.transfer import to_device, to_float
 
 VALUES_AT_ONCE = 2**19
 """Values of the images that a processor augments at a time (2 MiB as floats): more would leave its cache."""
@@ -124,21 +125,24 @@ class ImageAugmentation(ImageDistribution):
         drawn = parameters.to("cpu")
         with torch.autocast(images.device.type, enabled=False):
             if images.device.type != "cpu":
-                return self._views(images, drawn)
+                return self._normalise(self._views(images, drawn))
             views = torch.empty(*images.shape[:2], *self.size)
             rows = max(1, VALUES_AT_ONCE // images[0].numel())
             for start in range(0, len(images), rows):
                 some = slice(start, start + rows)
-                views[some] = self._views(images[some], drawn[some])
+                self._normalise(self._views(images[some], drawn[some]), out=views[some])
             return views
 
     def _views(self, images: Tensor, drawn: ImageParameters) -> Tensor:
-        pixels, device = self._to_float(images), images.device
+        device = images.device
         if drawn.angle is not None and len(rows := _rows(drawn.angle != 0)):
-            index = to_device(rows, device)
+            pixels, index = to_float(images), to_device(rows, device)
             turned = rotate(pixels.index_select(0, index), drawn.angle[rows])
-            pixels = pixels.index_copy(0, index, turned)  # the images may be the caller's
-        pixels = resized_crop(pixels, to_device(drawn.box, device), to_device(drawn.flip, device), self.size)
+            images = pixels.index_copy(0, index, turned)  # the images may be the caller's
+        if device.type == "cpu" and images.shape[2] * images.shape[3] > LARGE:
+            return large_views(images, drawn, self.size, self.blur_kernel)
+        box, flip = to_device(drawn.box, device), to_device(drawn.flip, device)
+        pixels = resized_crop(to_float(images), box, flip, self.size)
         if len(rows := _rows(drawn.jitter)):
             index = to_device(rows, device)
             part = pixels.index_select(0, index)
@@ -149,7 +153,7 @@ class ImageAugmentation(ImageDistribution):
         if len(rows := _rows(drawn.blur)):
             index, sigma = to_device(rows, device), to_device(drawn.sigma[rows], device)
             pixels.index_copy_(0, index, gaussian_blur(pixels.index_select(0, index), sigma, self.blur_kernel))
-        return self._normalise(pixels)
+        return pixels
 
     @torch.no_grad()
     def identity(self, images: Tensor) -> Tensor:
@@ -165,7 +169,7 @@ class ImageAugmentation(ImageDistribution):
             ValueError: wrong shape or dtype.
         """
         self._check(images)
-        pixels = self._to_float(images)
+        pixels = to_float(images)
         if self.test_view == "centre-crop":
             top, left = (round((full - part) / 2) for full, part in zip(self.input_size, self.size, strict=True))
             pixels = pixels[:, :, top : top + self.size[0], left : left + self.size[1]]
@@ -180,13 +184,10 @@ class ImageAugmentation(ImageDistribution):
         if images.dtype != torch.uint8 and not images.is_floating_point():
             raise ValueError(f"images has dtype {images.dtype}, expected uint8 or floating point in [0, 1]")
 
-    def _to_float(self, images: Tensor) -> Tensor:
-        return images.float().div_(255.0) if images.dtype == torch.uint8 else images.float()
-
-    def _normalise(self, pixels: Tensor) -> Tensor:
+    def _normalise(self, pixels: Tensor, out: Tensor | None = None) -> Tensor:
         statistics = torch.tensor([self.mean, self.std], dtype=pixels.dtype)
         mean, std = to_device(statistics, pixels.device)[:, :, None, None].unbind()
-        return (pixels - mean).div_(std)
+        return torch.sub(pixels, mean, out=out).div_(std)
 
 
 def _rows(flags: Tensor) -> Tensor:

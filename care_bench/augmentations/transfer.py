@@ -1,4 +1,4 @@
-"""Copies of tensors to another device."""
+"""Copies of tensors to another device, and of images to floating point."""
 
 from __future__ import annotations
 
@@ -13,3 +13,8 @@ def to_device(tensor: Tensor, device: torch.device) -> Tensor:
     step. This copy joins the queue instead. The CPU's (pageable) memory is read before the call returns.
     """
     return tensor.to(device, non_blocking=device.type != "cpu")
+
+
+def to_float(images: Tensor) -> Tensor:
+    """Return images, uint8 or floating point in [0, 1], as float32 in [0, 1]."""
+    return images.float().div_(255.0) if images.dtype == torch.uint8 else images.float()
