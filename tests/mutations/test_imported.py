@@ -131,8 +131,8 @@ MUTANTS = (
     Mutant(
         "the halves of a user's data overlap",
         "data/own.py",
-        '"train": Split(split.inputs[~test],',
-        '"train": Split(split.inputs[test],',
+        "for rows in (~second, second))",
+        "for rows in (second, second))",
         ("data/test_own.py",),
     ),
 )
