@@ -88,7 +88,7 @@ def measure(
         chosen = chosen.model_copy(update={"augmentation": replace(default_augmentation(found), **off)})
     config = ImportedConfig(profile=PROFILE, dataset=found.name, variant=out.name, imported=imported, threads=threads)
     _check_own(out, config, _recorded(chosen, found), found.sha256)
-    return measure_imported(config, found, chosen, out, say, only_same_weights=True)
+    return measure_imported(config, found, chosen, out, say, only_same_encoder=True)
 
 
 def _recorded(settings: EvaluationConfig, dataset: PreparedDataset) -> dict[str, Any]:
