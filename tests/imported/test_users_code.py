@@ -79,6 +79,13 @@ def test_a_module_of_the_same_name_is_another(tmp_path: Path, monkeypatch: pytes
     assert passed(built("net:Net").module) == [3] * 3
 
 
+def test_a_folder_whose_name_begins_as_that_of_installed_code_is_the_user_s() -> None:
+    package = Path(errors.__file__).parent
+    assert errors.is_installed(str(package / "files.py"))
+    assert errors.is_installed(nn.__file__)
+    assert not errors.is_installed(f"{package}_of_mine/files.py")
+
+
 def sha256(path: Path) -> str:
     return f"sha256 {hashlib.sha256(path.read_bytes()).hexdigest()}"
 
