@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import os
+import site
 from collections.abc import Iterable
 from difflib import get_close_matches
 from pathlib import Path
 from sysconfig import get_paths
 from traceback import walk_tb
 
-_INSTALLED = (str(Path(__file__).parent), *(get_paths()[kind] for kind in ("stdlib", "purelib", "platlib")))
+_INSTALLED = (
+    str(Path(__file__).parent),
+    *(get_paths()[kind] for kind in ("stdlib", "purelib", "platlib")),
+    *(*site.getsitepackages(), site.getusersitepackages()),
+)
+"""Folders of our code, Python's and that of installed packages."""
 
 LISTED, NEAR = 60, 3
 """Most known names that an error lists; and most that it suggests where there are more."""
@@ -23,13 +30,18 @@ class CareBenchError(Exception):
     exit_code = 2
 
 
+def is_installed(file: str) -> bool:
+    """Tell whether code is ours, Python's or an installed package's, not a user's."""
+    return file.startswith(("<", *(f"{folder}{os.sep}" for folder in _INSTALLED)))
+
+
 def raised_at(error: BaseException) -> str:
     """Return where in a user's code an error was raised, as ` at file.py:LINE`; "" where only installed code was.
 
     The last frame counts that is neither ours nor of an installed package nor of Python.
     """
     frames = [(frame.f_code.co_filename, line) for frame, line in walk_tb(error.__traceback__)]
-    own = [(name, line) for name, line in frames if not name.startswith(("<", *_INSTALLED))]
+    own = [(name, line) for name, line in frames if not is_installed(name)]
     return f" at {Path(own[-1][0]).name}:{own[-1][1]}" if own else ""
 
 

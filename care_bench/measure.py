@@ -20,6 +20,7 @@ from care_bench.errors import CareBenchError, unknown
 from care_bench.evaluation.imported import Measured, default_augmentation, measure_imported
 from care_bench.files import canonical_json
 from care_bench.names import check_file_name
+from care_bench.runs.device import check_threads
 from care_bench.untrusted import absent
 
 PROFILE = "measured"
@@ -67,6 +68,7 @@ def measure(
     Raises:
         CareBenchError: a wrong option, or as ``measure_imported``.
     """
+    check_threads(threads, "--threads")
     imported = ImportedSettings.parse(encoder, "encoder")
     check_file_name("the folder of --out", out.name)
     if not out.is_dir() and os.path.lexists(out):
@@ -85,8 +87,8 @@ def measure(
     if off:
         chosen = chosen.model_copy(update={"augmentation": replace(default_augmentation(found), **off)})
     config = ImportedConfig(profile=PROFILE, dataset=found.name, variant=out.name, imported=imported, threads=threads)
-    _check_own(out, config, _recorded(chosen, found))
-    return measure_imported(config, found, chosen, out, say, only_same_weights=True)
+    _check_own(out, config, _recorded(chosen, found), found.sha256)
+    return measure_imported(config, found, chosen, out, say, only_same_encoder=True)
 
 
 def _recorded(settings: EvaluationConfig, dataset: PreparedDataset) -> dict[str, Any]:
@@ -98,7 +100,7 @@ def _recorded(settings: EvaluationConfig, dataset: PreparedDataset) -> dict[str,
     return recorded
 
 
-def _check_own(out: Path, config: ImportedConfig, evaluation: dict[str, Any]) -> None:
+def _check_own(out: Path, config: ImportedConfig, evaluation: dict[str, Any], data_sha256: str) -> None:
     """Check that a folder has no records of another encoder, data set or evaluation, which would be lost.
 
     Raises:
@@ -123,6 +125,11 @@ def _check_own(out: Path, config: ImportedConfig, evaluation: dict[str, Any]) ->
     if differ := sorted(other):
         raise CareBenchError(
             f"--out {out} has records with another {', '.join(differ)}, which would be lost; expected another folder"
+        )
+    if first.data_sha256 != data_sha256:
+        raise CareBenchError(
+            f"--out {out} has the records of other data named {config.dataset}, of sha256 {first.data_sha256[:12]}, "
+            f"which would be lost; these have {data_sha256[:12]}; expected another folder"
         )
 
 

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
 from care_bench.artifacts.json_lines import decode_lines, parse
 from care_bench.artifacts.record import EXPECTED, Record, Sha256
 from care_bench.config import ImportedConfig, RunConfig
+from care_bench.config.imported import RUN_FILES, ImportedSettings
 from care_bench.config.imported_run import rows_of
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes
-from care_bench.untrusted import absent, decoding, read_bytes
+from care_bench.untrusted import absent, decoding, read_bytes, sha256_of
 
 RECORDS, EVALUATED, PRETRAINED = "records.jsonl", "evaluate.json", "pretrain.json"
 """The records of a run in its folder, and what evaluation and pretraining write last."""
@@ -61,7 +62,8 @@ def read_evaluated(path: Path, run: RunConfig | ImportedConfig | None = None) ->
 
     Raises:
         CareBenchError: no such file, or a damaged or edited line, named as file:line; lines that were removed, added or
-            moved; no summary, or one of other records; records of another run, configuration, data or weights.
+            moved; no summary, or one of other records; records of another run, configuration, data or weights, or of
+            other files of an imported encoder than are there.
     """
     content = read_bytes(path, EXPECTED)
     records = decode_lines(content, path, Record, "record")
@@ -99,11 +101,38 @@ def _check_imported(records: Sequence[Record], path: Path, one: ImportedConfig) 
     settings = one.imported
     _check_identity(records, path, one.profile, one.dataset, rows_of(one.variant, settings.layers), settings.seed)
     with decoding(path, "expected records that care-bench wrote"):
-        found = json.loads(records[0].config)["settings"]
-    if found != settings.recorded():
-        raise CareBenchError(
-            f"{path} has records of other settings of {one.id} than profile {one.profile} has; measure it again"
-        )
+        recorded = json.loads(records[0].config)
+        if recorded["settings"] != settings.recorded():
+            raise CareBenchError(
+                f"{path} has records of other settings of {one.id} than profile {one.profile} has; measure it again"
+            )
+        hashes = _recorded_hashes(settings, recorded["provenance"])
+    for file, expected in hashes.items():
+        if absent(file) or sha256_of(file, "expected a file of the encoder") != expected:
+            raise CareBenchError(
+                f"{path} has records of {one.id} that were made from another {file.name} than {file} of profile "
+                f"{one.profile}; measure it again"
+            )
+
+
+def _recorded_hashes(settings: ImportedSettings, provenance: Mapping[str, Any]) -> dict[Path, str | None]:
+    """Return the files of an encoder with the hashes that its records have.
+
+    Weights or code that are no longer there are left out, but not a file that code still there has imported.
+    """
+    made_by = provenance["made_by"]
+    found: dict[Path, str | None] = {}
+    if settings.weights is not None:
+        found[Path(settings.weights)] = provenance["weights_sha256"]
+    if settings.is_run:
+        found[Path(settings.name, RUN_FILES[0])] = made_by.get("weights_sha256")
+    if settings.is_file:
+        found[Path(settings.source)] = made_by[Path(settings.source).name].removeprefix("sha256 ")
+    found = {file: sha256 for file, sha256 in found.items() if not absent(file)}
+    if (code := Path(settings.source)) in found:
+        beside = {code.resolve().parent / name: made for name, made in made_by.items() if name != code.name}
+        found |= {file: made.removeprefix("sha256 ") for file, made in beside.items()}
+    return found
 
 
 def _check_identity(

@@ -19,7 +19,8 @@ class EvaluationPlan(Settings):
     augmentation_seed: NonNegativeInt = 0
     """Seed of these augmentations: every run of a data set is measured under the same ones."""
     classifier_seeds: PositiveInt = 3
-    """Initialisations of the linear classifier in protocol paper-small-v1."""
+    """Initialisations of the linear classifier in the paper's and the released codes' probes: paper-small-v1,
+    paper-imagenet100-v1, released-small-v1 and augmented-imagenet100-v1."""
     augmented_probe: bool = False
     """Train linear classifiers on augmented training images too, as the released codes do: released-small-v1, and
     augmented-imagenet100-v1. It embeds the training split 100 or 60 times."""

@@ -9,12 +9,15 @@ from typing import Annotated, Any, Self
 from pydantic import Field, PositiveFloat, field_validator, model_validator
 
 from care_bench.config.base import Settings
+from care_bench.config.python_files import imported_beside
 
 FORMS = "timm:NAME, torchvision:NAME, PATH.py:FUNCTION, package.module:function or run:FOLDER"
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 _FUNCTION = re.compile(r"[A-Za-z_]\w*")
 LIBRARIES = ("timm", "torchvision")
 RUN = "run"
+RUN_FILES = ("encoder.safetensors", "pretrain.json")
+"""Files of a finished run: its weights, and the summary with their hash."""
 
 
 class ImportedSettings(Settings):
@@ -85,21 +88,29 @@ class ImportedSettings(Settings):
         return self.source == RUN
 
     @property
+    def is_file(self) -> bool:
+        """Whether it is made by a function in a Python file of the user's."""
+        return self.source.endswith(".py")
+
+    @property
     def brings_weights(self) -> bool:
         """Whether it has weights without a file: a run, or what a function returns."""
         return self.source not in LIBRARIES
 
     @property
     def files(self) -> tuple[Path, ...]:
-        """The files that it is made from: weights, and a Python file."""
-        found = [self.weights, self.source if self.source.endswith(".py") else None]
-        return tuple(Path(path) for path in found if path is not None)
+        """The files that it is made from: weights; a Python file, and those beside it that it imports; or a run's."""
+        found = [] if self.weights is None else [Path(self.weights)]
+        if self.is_run:
+            found += [Path(self.name, file) for file in RUN_FILES]
+        if self.is_file:
+            found += [Path(self.source), *imported_beside(Path(self.source))]
+        return tuple(found)
 
     @property
     def spelt(self) -> str:
         """The encoder without folders, as tables show it."""
-        is_path = self.is_run or self.source.endswith(".py")
-        return f"{Path(self.source).name}:{Path(self.name).name}" if is_path else self.encoder
+        return f"{Path(self.source).name}:{Path(self.name).name}" if self.is_run or self.is_file else self.encoder
 
     def recorded(self) -> dict[str, Any]:
         """Return the settings without folders, so that records of another machine are the same."""

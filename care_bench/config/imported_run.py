@@ -9,6 +9,7 @@ from pydantic import Field
 
 from care_bench.config.base import Settings
 from care_bench.config.imported import ImportedSettings
+from care_bench.config.run import MOST_THREADS
 from care_bench.names import Representation
 
 HEAD = "projector"
@@ -25,7 +26,7 @@ class ImportedConfig(Settings):
     variant: str
     """Name of the encoder: its key in the profile, or the folder that its records are written to."""
     imported: ImportedSettings
-    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 1
     """CPU threads; part of it because sums depend on it in the last bit."""
 
     @property

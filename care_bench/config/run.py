@@ -20,6 +20,8 @@ KINDS: dict[Kind, Literal["image", "rotation"]] = {"image": "image", "point_clou
 SHAPE = ("size", "test_view")
 """Keys of an augmentation that fix the shape of a view; they are not drawn."""
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
+MOST_THREADS = 1024
+"""Most CPU threads."""
 
 
 class ProjectorConfig(Settings):
@@ -153,7 +155,7 @@ class TrainingConfig(Settings):
     running statistics follow the first of them. None: all rows of a device."""
     deterministic: bool = True
     """Deterministic kernels: bit-identical weights for the same config, seed and device."""
-    threads: Annotated[int, Field(ge=1, le=1024)] = 1
+    threads: Annotated[int, Field(ge=1, le=MOST_THREADS)] = 1
     """CPU threads of the run; part of the config because sums depend on it in the last bit."""
     checkpoint_every: PositiveInt = 500
     """Steps between checkpoints."""

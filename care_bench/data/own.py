@@ -15,6 +15,7 @@ from care_bench.data.load import PreparedDataset, Split, not_finite
 from care_bench.data.own_images import read_folder
 from care_bench.data.preparing.numbers import channel_statistics
 from care_bench.data.source import Array
+from care_bench.data.subsets import evenly_spaced, every_second, rows_of
 from care_bench.errors import CareBenchError
 from care_bench.files import canonical_json, sha256_bytes
 from care_bench.names import FILE_NAME, Kind
@@ -23,8 +24,8 @@ from care_bench.untrusted import absent, decoding, open_regular
 Part: TypeAlias = Literal["train", "test"]
 MOST_CLASSES = 100_000
 """Classes are numbered from 0 to at most this."""
-LEAST = 4
-"""Fewest samples of a data set, so that each half has two."""
+LEAST = 2
+"""Fewest samples of a split."""
 ARRAYS = (".npy", ".npz")
 INPUTS, LABELS = ("inputs", "images", "points", "x"), ("class", "labels", "y")
 """Names of arrays in a .npz file; `train_inputs` or `x_train` is an array of one split."""
@@ -58,6 +59,7 @@ def read_own(path: Path, most: int | None = None, skip_broken: bool = False) -> 
         splits, rule, notes = _images(path, most, skip_broken)
     else:
         raise CareBenchError(f"{path}: no such folder or array file; expected a folder of images, or .npy or .npz")
+    _check_splits(path, splits)
     kind: Kind = "image" if splits["train"].inputs.ndim == 4 else "point_cloud"
     arrays = {f"{part}_inputs": split.inputs for part, split in splits.items()}
     arrays |= {f"{part}_label_{key}": rows for part, split in splits.items() for key, rows in split.labels.items()}
@@ -94,11 +96,12 @@ def _hash(rows: Array) -> str:
 def _images(path: Path, most: int | None, skip_broken: bool) -> tuple[dict[Part, Split], str, dict[str, Any]]:
     folder = read_folder(path, most, skip_broken)
     notes = {"skipped": list(folder.skipped)} if folder.skipped else {}
-    if folder.test is not None:
-        splits: dict[Part, Split] = {"train": folder.train, "test": folder.test}
-        _check_sizes(path, splits)
-        return splits, "as the folder has it", notes
-    return _halves(path, folder.train), "every second image of a class, in the order of names, is a test image", notes
+    halved = "every second image of a class, in the order of names, is a test image"
+    return (
+        {"train": folder.train, "test": folder.test},
+        halved if folder.halved else "as the folder has it",
+        notes,
+    )
 
 
 def _arrays(path: Path, most: int | None) -> tuple[dict[Part, Split], str, dict[str, Any]]:
@@ -107,20 +110,19 @@ def _arrays(path: Path, most: int | None) -> tuple[dict[Part, Split], str, dict[
         found = {"inputs": loaded} if isinstance(loaded, np.ndarray) else {key: loaded[key] for key in loaded.files}
     whole, train, test = (_split(path, found, part) for part in ("", "train", "test"))
     if train is not None and test is not None:
-        splits: dict[Part, Split] = {"train": _few(train, most), "test": _few(test, most)}
-        if splits["train"].inputs.shape[1:] != splits["test"].inputs.shape[1:]:
-            shapes = " and ".join(str(split.inputs.shape) for split in splits.values())
+        if train.inputs.shape[1:] != test.inputs.shape[1:]:
+            shapes = f"{train.inputs.shape} and {test.inputs.shape}"
             raise CareBenchError(f"{path}: train and test have shapes {shapes}; expected samples of one shape")
-        _check_sizes(path, splits)
-        return splits, "as the file has it", {}
+        return {"train": evenly_spaced(train, most), "test": evenly_spaced(test, most)}, "as the file has it", {}
     if whole is None:
         names = ", ".join(sorted(found)) or "nothing"
         raise CareBenchError(
             f"{path}: holds {names}; expected `inputs`, and `class` if there are labels, or `train_inputs` and "
             "`test_inputs`"
         )
-    halved = _halves(path, whole)
-    return {part: _few(split, most) for part, split in halved.items()}, "every second sample is a test sample", {}
+    second = every_second(whole.labels.get("class", np.zeros(len(whole), dtype=np.int64)))
+    train, test = (evenly_spaced(rows_of(whole, rows), most) for rows in (~second, second))
+    return {"train": train, "test": test}, "every second sample is a test sample", {}
 
 
 def _split(path: Path, found: Mapping[str, Array], part: str) -> Split | None:
@@ -151,14 +153,17 @@ def _named(found: Mapping[str, Array], names: tuple[str, ...], part: str) -> Arr
 
 def _inputs(path: Path, array: Array) -> Array:
     """Return images uint8 (n, C, H, W), or point clouds float32 (n, P, 3)."""
+    given = f"{array.dtype} {array.shape}"
+    if 0 in array.shape:
+        raise CareBenchError(f"{path}: an array is {given}, which is empty; {EXPECTED}")
     if array.ndim == 3 and array.shape[2] == 3 and array.dtype.kind == "f":
         return array.astype(np.float32)
     if array.ndim == 3:
         array = array[:, None]
     elif array.ndim == 4 and array.shape[1] not in (1, 3) and array.shape[3] in (1, 3):
         array = array.transpose(0, 3, 1, 2)
-    if array.ndim != 4 or array.shape[1] not in (1, 3) or 0 in array.shape:
-        raise CareBenchError(f"{path}: an array is {array.dtype} {array.shape}; {EXPECTED}")
+    if array.ndim != 4 or array.shape[1] not in (1, 3):
+        raise CareBenchError(f"{path}: an array is {given}; {EXPECTED}")
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array)
     if array.dtype.kind == "f" and np.isfinite(array).all() and array.min() >= 0 and array.max() <= 1:
@@ -173,32 +178,11 @@ def _inputs(path: Path, array: Array) -> Array:
     raise CareBenchError(f"{path}: images are {found}; expected uint8, or floating point within 0 and 1")
 
 
-def _few(split: Split, most: int | None) -> Split:
-    if most is None or most >= len(split):
-        return split
-    rows = np.arange(most) * len(split) // most
-    return Split(split.inputs[rows], {key: label[rows] for key, label in split.labels.items()})
-
-
-def _halves(path: Path, split: Split) -> dict[Part, Split]:
-    """Divide samples: of every class, or of all where there are no labels, every second one is a test sample."""
-    if len(split) < LEAST:
-        raise CareBenchError(f"{path}: {len(split)} samples; expected at least {LEAST}")
-    labels = split.labels.get("class", np.zeros(len(split), dtype=np.int64))
-    test = np.zeros(len(split), dtype=bool)
-    for label in np.unique(labels):
-        test[np.flatnonzero(labels == label)[1::2]] = True
-    halves: dict[Part, Split] = {
-        "train": Split(split.inputs[~test], {key: rows[~test] for key, rows in split.labels.items()}),
-        "test": Split(split.inputs[test], {key: rows[test] for key, rows in split.labels.items()}),
-    }
-    _check_sizes(path, halves)
-    return halves
-
-
-def _check_sizes(path: Path, splits: Mapping[Part, Split]) -> None:
-    for part, split in splits.items():
-        if len(split) < LEAST // 2:
-            raise CareBenchError(f"{path}: {len(split)} {part} samples; expected at least {LEAST // 2} in each split")
-    if set(splits["train"].labels) != set(splits["test"].labels):
+def _check_splits(path: Path, splits: Mapping[Part, Split]) -> None:
+    train, test = splits["train"], splits["test"]
+    if min(len(train), len(test)) < LEAST:
+        raise CareBenchError(
+            f"{path}: {len(train)} train and {len(test)} test samples; expected at least {LEAST} of each"
+        )
+    if set(train.labels) != set(test.labels):
         raise CareBenchError(f"{path}: one split has labels, the other has none; expected both or neither")

@@ -6,7 +6,8 @@ import io
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -14,6 +15,7 @@ import numpy as np
 
 from care_bench.data.load import Split
 from care_bench.data.source import Array
+from care_bench.data.subsets import evenly_spaced_rows, every_second
 from care_bench.errors import CareBenchError
 from care_bench.progress import progress
 from care_bench.untrusted import open_regular
@@ -26,23 +28,31 @@ MOST_PIXELS = 256
 """Largest side of the squares: as many pixels as the shortest side of all images has, and at most this many."""
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # decoders in Pillow itself, that start no program
+PARTS = ("train", "test")
 THREADS = 8
 """Decoders at a time: reading and decoding leave Python's lock alone."""
 
 
 @dataclass(frozen=True)
 class Folder:
-    """The images of a folder, and those that were left out."""
+    """The images of a folder.
+
+    Attributes:
+        train, test: its splits.
+        halved: whether it has no folders for them, and was divided.
+        skipped: names of the images that were left out.
+    """
 
     train: Split
-    test: Split | None
+    test: Split
+    halved: bool
     skipped: tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class _Found:
     path: Path
-    part: str
+    part: str | None
     label: int | None
 
 
@@ -56,13 +66,14 @@ def read_folder(folder: Path, most: int | None, skip_broken: bool) -> Folder:
 
     Returns:
         Images uint8 (n, C, side, side), C = 1 if all are grey, else 3; label `class` where there are class folders,
-        numbered in the order of their names. Without folders for splits, all are in ``train``.
+        numbered in the order of their names. Without folders for splits, every second image of a class is a test image.
 
     Raises:
         CareBenchError: no images, images beside class folders, splits of other classes, or an unreadable image.
     """
     found, classes = _find(folder)
-    chosen = [one for part in ("train", "test") for one in _few([one for one in found if one.part == part], most)]
+    halved = found[0].part is None
+    chosen = _few(_halves(found) if halved else found, most)
     squares = _Squares(chosen)
     if squares.broken and not skip_broken:
         path, why = next(iter(squares.broken.items()))
@@ -70,37 +81,33 @@ def read_folder(folder: Path, most: int | None, skip_broken: bool) -> Folder:
             f"{path}: {why}; {len(squares.broken)} of {len(chosen)} images cannot be read; expected JPEG, PNG, BMP or "
             "WebP, or --skip-broken to leave them out"
         )
-    if not squares.kept:
+    if squares.pixels is None:
         raise CareBenchError(f"{folder}: none of its {len(chosen)} images can be read")
-    train, test = (squares.split(part, bool(classes)) for part in ("train", "test"))
-    return Folder(train, test if len(test) else None, tuple(sorted(path.name for path in squares.broken)))
+    whole = halved and len(chosen) == len(found)
+    kept = _halves(squares.kept) if whole else squares.kept  # as if those left out were not there
+    train, test = (_split(kept, squares.pixels, part, bool(classes)) for part in PARTS)
+    return Folder(train, test, halved, tuple(sorted(path.name for path in squares.broken)))
 
 
 class _Squares:
-    """Decoded images of one size.
+    """Decoded images of the size that all can have; those that cannot be decoded do not decide it.
 
     Attributes:
         kept: the images that could be read.
         broken: why the others could not.
-        pixels: uint8 (n, C, side, side) of those kept.
+        pixels: uint8 (n, C, side, side) of those kept; None if there are none.
     """
 
     def __init__(self, found: Sequence[_Found]) -> None:
         self.broken: dict[Path, str] = {}
         sizes = self._over(found, _size, "images: sizes")
-        readable = [one for one in found if one.path in sizes]
-        side = min([MOST_PIXELS, *(size for size, _ in sizes.values())])
-        grey = all(is_grey for _, is_grey in sizes.values())
-        decoded = self._over(readable, lambda path: _square(path, side, grey), "images: decoded")
-        self.kept = [one for one in readable if one.path in decoded]
+        self.kept = [one for one in found if one.path in sizes]
+        decoded: dict[Path, Array] = {}
+        before: tuple[int, bool] | None = None
+        while self.kept and before != (common := _common([sizes[one.path] for one in self.kept])):
+            decoded = self._over(self.kept, partial(_square, side=common[0], grey=common[1]), "images: decoded")
+            self.kept, before = [one for one in self.kept if one.path in decoded], common
         self.pixels = np.stack([decoded[one.path] for one in self.kept]) if self.kept else None
-
-    def split(self, part: str, labelled: bool) -> Split:
-        """Return the images of a split, with label `class` if there are classes."""
-        assert self.pixels is not None
-        rows = [row for row, one in enumerate(self.kept) if one.part == part]
-        labels = np.array([self.kept[row].label for row in rows if labelled], dtype=np.int64)
-        return Split(self.pixels[rows], {"class": labels} if labelled else {})
 
     def _over(self, found: Sequence[_Found], work: Callable[[Path], T], title: str) -> dict[Path, T]:
         """Work on every image, several at a time; those that cannot be read are noted as broken."""
@@ -127,11 +134,13 @@ class _Broken(str):
 
 
 def _find(folder: Path) -> tuple[list[_Found], tuple[str, ...]]:
-    """Return the images in the order of their names, and the classes."""
+    """Return the images in the order of their names, without a part where there are no splits; and the classes."""
     inner = {path.name.lower(): path for path in _entries(folder) if path.is_dir()}
     test = inner.get("test", inner.get("val", inner.get("validation")))
-    splits = {"train": inner["train"], "test": test} if "train" in inner and test else {"train": folder}
-    classes: dict[str, tuple[str, ...]] = {}
+    splits: dict[str | None, Path] = {None: folder}
+    if "train" in inner and test:
+        splits = {"train": inner["train"], "test": test}
+    classes: dict[str | None, tuple[str, ...]] = {}
     found: list[_Found] = []
     for part, path in splits.items():
         entries = _entries(path)
@@ -151,7 +160,7 @@ def _find(folder: Path) -> tuple[list[_Found], tuple[str, ...]]:
         raise CareBenchError(
             f"{folder}: class {other[0]!r} is in one split only; expected the same class folders in both"
         )
-    return found, classes["train"]
+    return found, next(iter(classes.values()))
 
 
 def _entries(folder: Path) -> list[Path]:
@@ -165,10 +174,28 @@ def _images(folder: Path) -> list[Path]:
     return [path for path in _entries(folder) if path.suffix.lower() in SUFFIXES]
 
 
+def _halves(found: Sequence[_Found]) -> list[_Found]:
+    """Make every second image of a class, or of all where there are no classes, a test image."""
+    second = every_second(np.array([one.label or 0 for one in found]))
+    return [replace(one, part=PARTS[int(is_second)]) for one, is_second in zip(found, second, strict=True)]
+
+
 def _few(found: Sequence[_Found], most: int | None) -> list[_Found]:
-    if most is None or most >= len(found):
-        return list(found)
-    return [found[row * len(found) // most] for row in range(most)]
+    """Return at most so many images of each split, evenly spaced, in their order."""
+    places = [np.flatnonzero([one.part == part for one in found]) for part in PARTS]
+    rows = np.concatenate([rows[evenly_spaced_rows(len(rows), most)] for rows in places])
+    return [found[row] for row in np.sort(rows)]
+
+
+def _split(kept: Sequence[_Found], pixels: Array, part: str, labelled: bool) -> Split:
+    rows = [row for row, one in enumerate(kept) if one.part == part]
+    labels = np.array([kept[row].label for row in rows if labelled], dtype=np.int64)
+    return Split(pixels[rows], {"class": labels} if labelled else {})
+
+
+def _common(sizes: Sequence[tuple[int, bool]]) -> tuple[int, bool]:
+    """Return the side that all images can have, and whether all are grey."""
+    return min([MOST_PIXELS, *(side for side, _ in sizes)]), all(grey for _, grey in sizes)
 
 
 def _size(path: Path) -> tuple[int, bool]:

@@ -24,10 +24,18 @@ def evenly_spaced(split: Split, most: int | None) -> Split:
     return rows_of(split, evenly_spaced_rows(len(split), most))
 
 
-def evenly_spaced_rows(number: int, most: int) -> npt.NDArray[np.int64]:
-    """Return at most so many places of a number of samples, evenly spaced."""
-    most = min(most, number)
+def evenly_spaced_rows(number: int, most: int | None) -> npt.NDArray[np.int64]:
+    """Return at most so many places of a number of samples, evenly spaced; all of them for None."""
+    most = number if most is None else min(most, number)
     return np.arange(most) * number // most
+
+
+def every_second(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
+    """Return a mask of every second sample of each class, the first one left out."""
+    chosen = np.zeros(len(labels), dtype=bool)
+    for label in np.unique(labels):
+        chosen[np.flatnonzero(labels == label)[1::2]] = True
+    return chosen
 
 
 def rows_of(split: Split, rows: npt.NDArray[Any]) -> Split:

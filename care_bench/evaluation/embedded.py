@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from care_bench.augmentations.transfer import to_device
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
+from care_bench.data.subsets import evenly_spaced_rows
 from care_bench.evaluation.measurement import FEW_DRAWS, MOST_SAMPLES, composed_draws
 from care_bench.evaluation.probe_stream import ProbeStream
 from care_bench.evaluation.training_log import NO_LOG, TrainingLog
@@ -165,7 +167,7 @@ class Embedded:
         z, za = self.directions
         if len(z) <= MOST_SAMPLES:
             return z, za
-        rows = torch.arange(MOST_SAMPLES, device=z.device) * len(z) // MOST_SAMPLES
+        rows = to_device(torch.from_numpy(evenly_spaced_rows(len(z), MOST_SAMPLES)), z.device)
         return z[rows], za[:, rows]
 
     @property

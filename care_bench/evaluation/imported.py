@@ -48,7 +48,7 @@ def measure_imported(
     folder: Path,
     say: Callable[[str], None],
     unless_current: bool = False,
-    only_same_weights: bool = False,
+    only_same_encoder: bool = False,
 ) -> Measured:
     """Load an encoder, measure it on the test split of a data set, and write one record per metric.
 
@@ -61,7 +61,8 @@ def measure_imported(
         folder: where to write.
         say: takes a line for the user: what was found in the weights, and how they are used.
         unless_current: measure nothing if the folder holds these records already.
-        only_same_weights: refuse a folder with the records of other weights, which would be lost.
+        only_same_encoder: refuse a folder with the records of other weights or of other code in a user's files, which
+            would be lost.
 
     Raises:
         CareBenchError: the encoder cannot be loaded or used; the augmentation does not fit; an embedding is not finite;
@@ -81,8 +82,8 @@ def measure_imported(
         with removing_empty(folder), locked(folder, wait=True):
             if unless_current and is_current(path, task.inputs()):
                 return Measured(None, path)
-            if only_same_weights:
-                _check_weights(path, loaded.weights_sha256)
+            if only_same_encoder:
+                _check_encoder(path, config, loaded)
             augmentation = _augmentation(drawn, dataset, where)
             embedder = Embedder(loaded.encoder, augmentation, dataset, settings, device, where, say=say)
             rows = [
@@ -95,20 +96,28 @@ def measure_imported(
     return Measured(records, path)
 
 
-def _check_weights(path: Path, weights_sha256: str) -> None:
+def _check_encoder(path: Path, config: ImportedConfig, loaded: Imported) -> None:
     if absent(path):
         return
     try:
         first = read_records(path)[0]
-        settings = json.loads(first.config)["settings"]
+        recorded = json.loads(first.config)
+        settings, made_by = recorded["settings"], dict(recorded["provenance"]["made_by"])
         there = f"{settings['encoder']} with {settings['weights'] or 'no weights'}"
     except (CareBenchError, ValueError, LookupError, TypeError):
         return  # damaged, and replaced by what is measured now
-    if first.weights_sha256 != weights_sha256:
+    if first.weights_sha256 != loaded.weights_sha256:
         raise CareBenchError(
             f"--out {path.parent} has the records of {there} on {first.dataset}, of weights "
-            f"{str(first.weights_sha256)[:12]}, which would be lost; these have {weights_sha256[:12]}; expected "
+            f"{str(first.weights_sha256)[:12]}, which would be lost; these have {loaded.weights_sha256[:12]}; expected "
             "another folder, or this one removed"
+        )
+    ours = loaded.provenance["made_by"]
+    other = sorted(name for name in made_by.keys() | ours.keys() if made_by.get(name) != ours.get(name))
+    if other and config.imported.is_file:
+        raise CareBenchError(
+            f"--out {path.parent} has the records of {there} on {first.dataset}, of another {', '.join(other)}, which "
+            "would be lost; expected another folder, or this one removed"
         )
 
 

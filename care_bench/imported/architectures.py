@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from functools import partial
-from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
-from typing import Any
+from importlib.metadata import version
 
 import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
-from care_bench.config.imported import FORMS, LIBRARIES, ImportedSettings
-from care_bench.errors import CareBenchError, raised_at, unknown
-from care_bench.untrusted import sha256_of
+from care_bench.config.imported import ImportedSettings
+from care_bench.errors import CareBenchError, unknown
+from care_bench.imported.users_code import failing, first_line, loading, made_by
 
 IMAGENET = 224
 """Side of the images of torchvision's models, whose own configuration comes with their trained weights alone."""
@@ -35,7 +28,7 @@ class Architecture:
     Attributes:
         module: inputs -> pooled features (n, d).
         size, mean, std: of its own configuration; None where it has none.
-        made_by: where it comes from: package and version, or the hash of a file.
+        made_by: where it comes from: package and version, or files and their hashes.
     """
 
     module: nn.Module
@@ -117,13 +110,11 @@ def _without_classifier(module: nn.Module, name: str, where: str) -> None:
 
 def _function(settings: ImportedSettings, where: str) -> Architecture:
     source, name = settings.source, settings.name
-    path = Path(source) if source.endswith(".py") else None
-    with nullcontext() if path is None else _importing_beside(path):
-        found = _from_module(source, where) if path is None else _from_file(path, where)
+    with loading(source, where) as found:
         if not callable(getattr(found, name, None)):
             functions = {key for key, value in vars(found).items() if callable(value) and not key.startswith("_")}
             raise CareBenchError(f"{where}: {source}: {unknown('function', name, functions)}")
-        with _failing(f"{where}: {settings.encoder}() failed"):
+        with failing(f"{where}: {settings.encoder}() failed"):
             module = getattr(found, name)()
     if not isinstance(module, nn.Module):
         kind = type(module).__name__
@@ -136,61 +127,4 @@ def _function(settings: ImportedSettings, where: str) -> Architecture:
             f"{where}: {settings.encoder}() has lazy layers, whose weights have no shape yet; expected it to pass an "
             "input through them first"
         )
-    if path is not None:
-        return Architecture(module, made_by={path.name: f"sha256 {sha256_of(path, 'expected Python')}"})
-    package = source.partition(".")[0]
-    try:
-        return Architecture(module, made_by={package: version(package.replace("_", "-"))})
-    except PackageNotFoundError:
-        return Architecture(module, made_by={package: "of unknown version"})
-
-
-@contextmanager
-def _importing_beside(path: Path) -> Iterator[None]:
-    """Let a file import what lies beside it."""
-    folder = str(path.resolve().parent)
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
-
-
-@contextmanager
-def _failing(what: str) -> Iterator[None]:
-    """Turn every failure of a user's code into one line; what interrupts the command passes.
-
-    A KeyboardInterrupt is the code's own: in a command, Ctrl-C raises something else.
-    """
-    try:
-        yield
-    except (Exception, SystemExit, KeyboardInterrupt) as error:
-        raise CareBenchError(f"{what}: {first_line(error)}") from error
-
-
-def _from_file(path: Path, where: str) -> Any:
-    if not path.is_file():
-        raise CareBenchError(
-            f"{where}: no such file {path}; expected a Python file with a function that returns a module"
-        )
-    spec = importlib.util.spec_from_file_location(f"care_bench_imported_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    found = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = found  # dataclasses look their module up
-    with _failing(f"{where}: {path} cannot be imported"):
-        spec.loader.exec_module(found)
-    return found
-
-
-def _from_module(name: str, where: str) -> Any:
-    near = get_close_matches(name, LIBRARIES, n=1)
-    hint = f"did you mean '{near[0]}:'? " if near and importlib.util.find_spec(name) is None else ""
-    with _failing(f"{where}: module {name!r} cannot be imported ({hint}encoders are {FORMS})"):
-        return importlib.import_module(name)
-
-
-def first_line(error: BaseException) -> str:
-    """Return the kind of an error with the first line of what it says, and where in the user's code it was raised."""
-    said = str(error).strip().splitlines()
-    return ": ".join([type(error).__name__, *said[:1]]) + raised_at(error)
+    return Architecture(module, made_by=made_by(source))

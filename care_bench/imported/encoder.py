@@ -12,8 +12,8 @@ from torch.nn import functional
 
 from care_bench.config.imported_run import HEAD
 from care_bench.errors import CareBenchError
-from care_bench.imported.architectures import first_line
 from care_bench.imported.pooling import checked, class_tokens, pooled_rows
+from care_bench.imported.users_code import first_line
 from care_bench.models import FeatureExtractor
 from care_bench.untrusted import is_memory_short
 

@@ -68,6 +68,7 @@ def build_run(settings: ImportedSettings, inputs: Inputs, where: str) -> tuple[A
         "method": config.method.name,
         "config_sha256": summary.config_sha256,
         "data_sha256": summary.data_sha256,
+        "weights_sha256": summary.weights_sha256,
     }
     size = getattr(config.augmentation, "size", None)
     return Architecture(encoder.backbone, size, mean, std, made_by), _Head(encoder)

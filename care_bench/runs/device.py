@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from threadpoolctl import threadpool_limits
 
+from care_bench.config.run import MOST_THREADS
 from care_bench.errors import CareBenchError
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
@@ -59,7 +60,7 @@ def reproducible(deterministic: bool, threads: int, device: torch.device, *, tf3
     Raises:
         CareBenchError: so many threads that the machine may not be able to start them.
     """
-    _check_threads(threads)
+    check_threads(threads, "training.threads")
     on_accelerator = device.type != "cpu"
     if not on_accelerator:
         _keep_freed_memory()
@@ -87,13 +88,16 @@ def _keep_freed_memory() -> None:
     mallopt(_M_TRIM_THRESHOLD, 2**31 - 1)
 
 
-def _check_threads(threads: int) -> None:
+def check_threads(threads: int, name: str) -> None:
+    """Check that this machine can start so many threads; ``name`` is what the user calls their number.
+
+    Raises:
+        CareBenchError: it may not.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    most = max(THREADS, THREADS_PER_CORE * cores)
+    most = min(MOST_THREADS, max(THREADS, THREADS_PER_CORE * cores))
     if threads > most:
-        raise CareBenchError(
-            f"training.threads = {threads}, and this machine offers {cores} cores; expected at most {most}"
-        )
+        raise CareBenchError(f"{name} = {threads}, and this machine offers {cores} cores; expected at most {most}")
 
 
 @contextmanager

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 from PIL import Image
 
-from care_bench.data import read_own
+from care_bench.data import own_images, read_own
 from care_bench.errors import CareBenchError
 
 DRAWS = np.random.default_rng(0)
@@ -91,6 +91,19 @@ def test_at_most_so_many_samples_of_each_split_evenly_spaced(tmp_path: Path) -> 
     assert read_own(tmp_path / "x.npy", most=2).test.inputs[:, 0, 0, 0].tolist() == [1, 7]
 
 
+def test_a_folder_and_an_array_without_splits_are_divided_alike(tmp_path: Path) -> None:
+    """Train: 0 2 4 6 10 12, of which two are the first and the fourth; test: 1 3 5 11 13, the first and the third."""
+    numbers = np.array([*range(7), *range(10, 14)], dtype=np.uint8)
+    for number in numbers:
+        image(tmp_path / "data" / ("a" if number < 10 else "b") / f"{number:02}.png", int(number))
+    np.savez(tmp_path / "data.npz", x=numbers[:, None, None] * np.ones((2, 2), np.uint8), y=numbers // 10)
+    for path in (tmp_path / "data", tmp_path / "data.npz"):
+        found = read_own(path, most=2)
+        assert (values(found.train.inputs), values(found.test.inputs)) == ([0, 6], [1, 5])
+        whole = read_own(path, most=11)
+        assert (values(whole.train.inputs), values(whole.test.inputs)) == ([0, 2, 4, 6, 10, 12], [1, 3, 5, 11, 13])
+
+
 @pytest.mark.parametrize(
     ("array", "shape", "kind"),
     [
@@ -140,6 +153,42 @@ def test_unreadable_images_are_left_out_if_asked(tmp_path: Path) -> None:
     assert (found.meta["skipped"], len(found.train) + len(found.test)) == (["5.png", "6.jpg"], 5)
 
 
+def truncated(path: Path, size: tuple[int, int], mode: str) -> None:
+    """An image whose size can be read, but not its pixels."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(DRAWS.integers(0, 256, (*size, 3), dtype=np.uint8)).convert(mode).save(path)
+    path.write_bytes(path.read_bytes()[:60])
+
+
+@pytest.mark.parametrize(("size", "mode"), [((4, 4), "L"), ((20, 20), "RGB"), ((4, 4), "RGB"), ((20, 20), "L")])
+def test_an_image_that_is_left_out_decides_nothing(
+    tmp_path: Path, size: tuple[int, int], mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(6):
+        for folder in ("whole", "broken"):
+            image(tmp_path / folder / "data" / f"{number}.png", number, mode="L")
+    truncated(tmp_path / "broken" / "data" / "2b.png", size, mode)
+    decoded: list[Path] = []
+    ours = own_images._square
+    monkeypatch.setattr(
+        own_images, "_square", lambda path, *of, **keys: (decoded.append(path), ours(path, *of, **keys))[1]
+    )
+    expected = read_own(tmp_path / "whole" / "data")
+    assert len(decoded) == 6  # once, where nothing is broken
+    found = read_own(tmp_path / "broken" / "data", skip_broken=True)
+    assert found.test.inputs.shape == (3, 1, 10, 10)
+    assert (found.sha256, found.meta["skipped"]) == (expected.sha256, ["2b.png"])
+    assert len(decoded) == 6 + 7 + (6 if size == (4, 4) or mode == "RGB" else 0)
+
+
+def test_a_split_of_broken_images_is_not_made_from_the_other(tmp_path: Path) -> None:
+    for number in range(6):
+        image(tmp_path / "train" / f"{number}.png", number)
+        truncated(tmp_path / "test" / f"{number}.png", (20, 20), "L")
+    with pytest.raises(CareBenchError, match="6 train and 0 test samples; expected at least 2 of each"):
+        read_own(tmp_path, skip_broken=True)
+
+
 def deep(folder: Path) -> None:
     for number in range(5):
         folder.mkdir(exist_ok=True)
@@ -163,7 +212,7 @@ def other_classes(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (one_image, "1 samples; expected at least 4"),
+        (one_image, "1 train and 0 test samples; expected at least 2 of each"),
         (broken_folder, "2 of 7 images cannot be read"),
         (deep, "it has more than 8 bits a pixel; 5 of 5 images"),
         (mixed, "1 images beside 1 folders"),
@@ -201,7 +250,13 @@ ZEROS = np.zeros((6, 4, 4), np.uint8)
         ({"pictures": ZEROS}, "holds pictures; expected `inputs`"),
         ({"train_inputs": ZEROS, "test_inputs": np.zeros((6, 5, 5), np.uint8)}, "expected samples of one shape"),
         ({"x_train": ZEROS, "y_train": np.arange(6), "x_test": ZEROS}, "one split has labels"),
-        ({"inputs": ZEROS[:3]}, "3 samples; expected at least 4"),
+        ({"inputs": ZEROS[:3]}, "2 train and 1 test samples; expected at least 2 of each"),
+        ({"inputs": np.zeros((6, 0, 3))}, "an array is float64 (6, 0, 3), which is empty; expected images (n, H, W)"),
+        ({"inputs": np.zeros((0, 5, 3))}, "an array is float64 (0, 5, 3), which is empty"),
+        ({"inputs": ZEROS[:0]}, "an array is uint8 (0, 4, 4), which is empty"),
+        ({"inputs": ZEROS[:, :0]}, "an array is uint8 (6, 0, 4), which is empty"),
+        ({"inputs": np.zeros((6, 0, 0, 3))}, "an array is float64 (6, 0, 0, 3), which is empty"),
+        ({"train_inputs": ZEROS, "test_inputs": ZEROS[:0]}, "an array is uint8 (0, 4, 4), which is empty"),
         ({"inputs": np.array([None] * 6)}, "expected arrays as numpy.save"),
     ],
 )

@@ -11,16 +11,23 @@ import torch
 from scipy.spatial.distance import cdist
 from sklearn.linear_model import LinearRegression
 
+from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
 from care_bench.evaluation.measurement import over_repeats
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.training_log import TrainingLog
+from care_bench.metrics.linear_probe import RECIPES
 from care_bench.runs import randomness
 from tests.evaluation.given import SETTINGS, dataset, embedded, given, measure, unit
 
 
 def applicable(data: PreparedDataset) -> set[str]:
     return {protocol.id for protocol in PROTOCOLS.values() if protocol.skip(data) is None}
+
+
+def test_the_setting_of_classifiers_names_every_probe_that_trains_some() -> None:
+    said = EvaluationConfig.model_fields["classifier_seeds"].description or ""
+    assert {protocol for protocol in PROTOCOLS if protocol in said} == set(RECIPES)
 
 
 def test_ids_and_versions_are_fixed() -> None:

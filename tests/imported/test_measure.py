@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +164,20 @@ def test_wrong_options_end_in_one_line(
     assert len(lines) == 1, ended.stderr
     assert said in lines[0]
     assert not (tmp_path / "x" / "records.jsonl").exists()
+
+
+@pytest.mark.parametrize(("cores", "threads", "most"), [(1, 65, 64), (1, 2000, 64), (400, 2000, 1024)])
+def test_too_many_threads_are_called_as_the_user_did(
+    encoders: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cores: int, threads: int, most: int
+) -> None:
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(cores)))
+    ended = run_care_bench(
+        "measure", "--encoder", f"{encoders}:grey", "--dataset", "digits", "--data", data, "--out", tmp_path / "x",
+        "--threads", str(threads),
+    )  # fmt: skip
+    assert ended.returncode == 2
+    line = f"--threads = {threads}, and this machine offers {cores} cores; expected at most {most}"
+    assert ended.stderr.splitlines() == [f"care-bench: {line}"]
 
 
 def test_short_memory_halves_the_batch_and_says_so(

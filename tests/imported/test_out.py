@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 from torch import nn, save, tensor
 
 from tests.commands import run_care_bench
@@ -98,6 +99,35 @@ def test_other_weights_or_settings_of_the_same_encoder_do_not_replace_the_record
     assert "has records with another seed, which would be lost" in ended.stderr
     assert (tmp_path / "mine" / "records.jsonl").read_bytes() == records
     assert measured().returncode == 0
+
+
+def test_other_code_in_a_file_of_the_same_name_does_not_replace_the_records(data: Path, tmp_path: Path) -> None:
+    assert measure(tmp_path, data, "First").returncode == 0
+    records = (tmp_path / "mine" / "records.jsonl").read_bytes()
+    (tmp_path / "other").mkdir()
+    (tmp_path / "other" / "encoders.py").write_text(ENCODERS.replace("images.flatten(1)", "images.flatten(1).sqrt()"))
+    ended = measure(tmp_path, data, "First", "--encoder", f"{tmp_path / 'other' / 'encoders.py'}:First")
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "has the records of encoders.py:First with no weights on digits, of another encoders.py, whi" in ended.stderr
+    assert (tmp_path / "mine" / "records.jsonl").read_bytes() == records
+
+
+def test_other_data_of_the_same_name_do_not_replace_the_records(tmp_path: Path) -> None:
+    def measured(folder: str) -> Ended:
+        return measure(tmp_path, tmp_path, "First", "--dataset", str(tmp_path / folder / "data.npy"))
+
+    for value, folder in enumerate(("one", "two")):
+        (tmp_path / folder).mkdir()
+        np.save(tmp_path / folder / "data.npy", np.full((8, 4, 4), value, np.uint8) + np.arange(4, dtype=np.uint8))
+    assert measured("one").returncode == 0
+    records = (tmp_path / "mine" / "records.jsonl").read_bytes()
+    ended = measured("two")
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert "has the records of other data named data, of sha256 " in ended.stderr
+    assert (tmp_path / "mine" / "records.jsonl").read_bytes() == records
+    assert measured("one").returncode == 0
 
 
 def test_a_data_set_that_is_not_prepared_is_called_so(tmp_path: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +12,16 @@ import pytest
 import torch
 
 from care_bench.artifacts import read_records
-from care_bench.config import EvaluationConfig, RunConfig, parse_profile
+from care_bench.artifacts.collecting import collect_profile
+from care_bench.config import EvaluationConfig, Profile, RunConfig, parse_profile
 from care_bench.config.imported import ImportedSettings
 from care_bench.data import load, prepare
 from care_bench.errors import CareBenchError
+from care_bench.evaluation.imported import measure_imported
 from care_bench.evaluation.run import evaluate
 from care_bench.imported import Inputs, load_imported
 from care_bench.runs.build import build_augmentation, build_run_encoder
+from care_bench.runs.folder import RunFolder
 from care_bench.runs.weights import load_encoder_weights
 from care_bench.training.pretrain import pretrain
 from tests.commands import run_care_bench
@@ -103,6 +108,30 @@ def test_its_records_are_those_of_its_evaluation(
         assert (value is None) == (record.value is None)
         if record.value is not None:
             assert value == pytest.approx(record.value, rel=2e-3, abs=1e-4), (record.protocol, record.metric)
+
+
+def test_records_of_another_run_are_not_collected(
+    runs: dict[str, tuple[RunConfig, Path]], data: Path, tmp_path: Path
+) -> None:
+    config, folder = runs["digits"]
+    files = (RunFolder(folder).encoder, RunFolder(folder).summary)
+    assert imported(folder).files == files
+    other = pretrain(config.model_copy(update={"seed": 1}), data, tmp_path / folder.name).path
+
+    def profile(of: Path) -> Profile:
+        content = {"digits": {"preset": "digits", "imported": {"mine": {"encoder": f"run:{of}"}}}}
+        evaluation = {"samples": 24, "augmentations": 2}
+        return parse_profile({"profile": "p", "seeds": [0], "datasets": content, "evaluation": evaluation}, "here")
+
+    one = profile(folder)
+    (run,) = one.imported()
+    measure_imported(run, load("digits", data), one.measured("digits"), tmp_path / "runs" / run.id, print)
+    record = read_records(tmp_path / "runs" / run.id / "records.jsonl")[0]
+    hashed = json.loads(record.config)["provenance"]["made_by"]["weights_sha256"]
+    assert hashed == hashlib.sha256(files[0].read_bytes()).hexdigest()
+    collect_profile(one, tmp_path / "runs", tmp_path / "collected" / "p")
+    with pytest.raises(CareBenchError, match=r"another encoder\.safetensors than .* of profile p; measure it again"):
+        collect_profile(profile(other), tmp_path / "runs", tmp_path / "collected" / "p")
 
 
 def test_other_data_need_the_statistics(runs: dict[str, tuple[RunConfig, Path]], data: Path) -> None:

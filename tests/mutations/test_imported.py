@@ -14,6 +14,7 @@ REFUSED = ("imported/test_refused.py",)
 POOLING = ("imported/test_pooling.py",)
 CHECKPOINTS = ("imported/test_checkpoints.py",)
 MEASURE = ("imported/test_measure.py",)
+USERS_CODE = ("imported/test_users_code.py",)
 PROFILES = ("imported/test_profiles.py",)
 MUTANTS = (
     Mutant(
@@ -124,15 +125,36 @@ MUTANTS = (
     Mutant(
         "the settings of a profile's encoder are not held against its records",
         "artifacts/evaluated.py",
-        "if found != settings.recorded():",
-        "if not found:",
+        'if recorded["settings"] != settings.recorded():',
+        'if not recorded["settings"]:',
         PROFILES,
+    ),
+    Mutant(
+        "records of other files are collected",
+        "artifacts/evaluated.py",
+        'if absent(file) or sha256_of(file, "expected a file of the encoder") != expected:',
+        "if absent(file):",
+        PROFILES,
+    ),
+    Mutant(
+        "what a file imports enters no hash",
+        "imported/users_code.py",
+        "{**files, path.name: path}.items()",
+        "{path.name: path}.items()",
+        (*USERS_CODE, *PROFILES),
+    ),
+    Mutant(
+        "an encoder is made from the files of another",
+        "imported/users_code.py",
+        "if beside or any(place.is_relative_to(folder) for place in places for folder in folders):",
+        "if False:",
+        USERS_CODE,
     ),
     Mutant(
         "the halves of a user's data overlap",
         "data/own.py",
-        '"train": Split(split.inputs[~test],',
-        '"train": Split(split.inputs[test],',
+        "for rows in (~second, second))",
+        "for rows in (second, second))",
         ("data/test_own.py",),
     ),
 )
