@@ -18,6 +18,12 @@ from care_bench.models import FeatureExtractor
 from care_bench.uncompiled import without_compiler
 
 
+STEP = 0.05
+"""Along a direction, to see whether an encoder moves that has no derivative."""
+MOVES = 1e-5
+"""Relative to the largest number of a representation: less is rounding."""
+
+
 def smooth(augmentation: Augmentation[Any]) -> tuple[str, ...]:
     """Return the names of the smooth transformations of an augmentation's views."""
     if not isinstance(augmentation, ImageAugmentation):
@@ -39,7 +45,8 @@ def derivative(
     """Return the representations (n, d) of views, and their derivatives (n, d) in a direction, of the views' shape.
 
     Raises:
-        ValueError: the encoder has an operation without a forward-mode derivative.
+        ValueError: the encoder has an operation without a forward-mode derivative; or one that cuts derivatives off, so
+            that they are zero although the representations move.
     """
     values, derivatives = {}, {}
     try:
@@ -50,6 +57,15 @@ def derivative(
     for name, (rows, moved) in found.items():
         values[name] = rows
         derivatives[name] = torch.zeros_like(rows) if moved is None else moved
+    if still := [name for name, moved in derivatives.items() if not moved.any()]:
+        with torch.no_grad():
+            there = encoder.represent(views + STEP * direction)
+        for name in still:
+            if (there[name] - values[name]).abs().max() > MOVES * values[name].abs().max():
+                raise ValueError(
+                    "the encoder passes no derivatives on (by detach, inference_mode, numpy or rounding): all are zero, "
+                    "but its representations move"
+                )
     return values, derivatives
 
 

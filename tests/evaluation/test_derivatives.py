@@ -65,6 +65,26 @@ def test_a_constant_encoder_does_not_move() -> None:
     assert found["features"].tolist() == [[0, 0]] * 3
 
 
+def _rounded(views: torch.Tensor) -> torch.Tensor:
+    return (views * 255).round() / 255
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [torch.Tensor.detach, lambda views: torch.from_numpy(views.numpy()), _rounded, torch.inference_mode()(torch.clone)],
+    ids=["detach", "numpy", "round", "inference_mode"],
+)
+def test_an_encoder_that_cuts_derivatives_off_is_not_called_invariant(cut: Any) -> None:
+    model = encoder("convnet").float()
+    draws = torch.Generator().manual_seed(1)
+    views, direction = (torch.rand(4, 3, 8, 8, generator=draws) for _ in range(2))
+    assert derivative(model, views, direction)[1]["features"].any()
+    represent = model.represent
+    model.represent = lambda views: represent(cut(views))  # type: ignore[method-assign]
+    with pytest.raises(ValueError, match="passes no derivatives on"):
+        derivative(model, views, direction)
+
+
 def test_a_tangent_is_that_of_the_normalised_view() -> None:
     view = ImageAugmentation(input_size=(6, 6), size=(6, 6), mean=(0.5, 0.4, 0.3), std=(0.2, 0.3, 0.4))
     pixels = torch.rand(2, 3, 6, 6, generator=torch.Generator().manual_seed(0))
