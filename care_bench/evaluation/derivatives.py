@@ -17,7 +17,6 @@ from care_bench.augmentations.tangents import CLOUDS, IMAGES, cloud_tangent, ima
 from care_bench.models import FeatureExtractor
 from care_bench.uncompiled import without_compiler
 
-
 STEP = 0.05
 """Along a direction, to see whether an encoder moves that has no derivative."""
 MOVES = 1e-5
@@ -63,8 +62,8 @@ def derivative(
         for name in still:
             if (there[name] - values[name]).abs().max() > MOVES * values[name].abs().max():
                 raise ValueError(
-                    "the encoder passes no derivatives on (by detach, inference_mode, numpy or rounding): all are zero, "
-                    "but its representations move"
+                    "the encoder passes no derivatives on (by detach, inference_mode, numpy or rounding): "
+                    "all are zero, but its representations move"
                 )
     return values, derivatives
 

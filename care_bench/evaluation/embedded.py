@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from care_bench.augmentations.transfer import to_device
 from care_bench.config import EvaluationConfig
@@ -19,6 +18,7 @@ from care_bench.data.subsets import evenly_spaced_rows
 from care_bench.evaluation.measurement import FEW_DRAWS, MOST_SAMPLES, composed_draws
 from care_bench.evaluation.probe_stream import ProbeStream
 from care_bench.evaluation.training_log import NO_LOG, TrainingLog
+from care_bench.metrics.checks import directions
 from care_bench.metrics.held_out import HeldOut, held_out_errors, orthogonal_maps
 from care_bench.metrics.wahba import Wahba, WahbaErrors, wahba_by_group, wahba_errors
 from care_bench.names import Group
@@ -139,7 +139,7 @@ class Embedded:
     @cached_property
     def directions(self) -> tuple[Tensor, Tensor]:
         """``test`` and ``augmented`` on the unit sphere, where the paper's metrics are defined."""
-        return functional.normalize(self.test, dim=-1), functional.normalize(self.augmented, dim=-1)
+        return directions(self.test, "test embeddings"), directions(self.augmented, "augmented embeddings")
 
     @cached_property
     def rotations(self) -> dict[Group, Wahba]:
@@ -209,8 +209,10 @@ class Embedded:
 
     @property
     def classification(self) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:
-        """Train features and labels, test features and labels, and the number of classes."""
+        """Train features and labels, test features and labels, and the number of classes, at least two."""
         train_labels = self.labels(self.dataset.train)
+        if (train_labels == train_labels[0]).all():
+            raise ValueError(f"train labels are all {int(train_labels[0])}; expected at least 2 classes")
         return self.train, train_labels, self.test, self.labels(self.dataset.test), int(train_labels.max()) + 1
 
     def labels(self, split: Split, name: str = "class") -> Tensor:

@@ -41,6 +41,19 @@ def embedded_views(z: Tensor, za: Tensor, at_least: int = 1) -> tuple[Tensor, Te
     return z, za.to(torch.promote_types(za.dtype, torch.float32)).reshape(-1, *z.shape)
 
 
+def directions(rows: Tensor, name: str) -> Tensor:
+    """Return rows (..., d) on the unit sphere.
+
+    Raises:
+        ValueError: one is zero, which has no direction.
+    """
+    norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
+    if zero := int((norms == 0).sum()):
+        raise ValueError(f"{name}: {zero} of {norms.numel()} are zero, which has no direction; expected none")
+    unit: Tensor = rows / norms
+    return unit
+
+
 def labelled(features: Tensor, labels: Tensor, num_classes: int, name: str) -> Tensor:
     """Check features with one class label a row and return the features in at least float32.
 

@@ -118,7 +118,5 @@ def _norms(z: Tensor, name: str) -> Tensor:
     norms = torch.cat(parts).view(z.shape[:-1])
     zero = int((norms == 0).sum())
     if zero:
-        raise ValueError(
-            f"{name} holds {zero} zero embedding(s) of {norms.numel()}; expected none, zero has no direction"
-        )
+        raise ValueError(f"{name}: {zero} of {norms.numel()} are zero, which has no direction; expected none")
     return norms

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
-from care_bench.metrics.checks import embedded, labelled
+from care_bench.metrics.checks import directions, embedded, labelled
 
 SIMILARITIES_AT_ONCE = 2**24
 """Entries of the query-by-bank matrix held at a time (64 MiB in float32)."""
@@ -47,8 +46,8 @@ def knn(
         temperature: positive; 0.07 in knn-v1.
 
     Raises:
-        ValueError: shapes or labels are not as described, a feature is not finite, k is not in [1, n], or the
-            temperature is not positive.
+        ValueError: shapes or labels are not as described, a feature is not finite, a row is zero, k is not in [1, n],
+            or the temperature is not positive.
     """
     labelled(test_features, test_labels, num_classes, "test")
     predicted = knn_predict(train_features, train_labels, test_features, num_classes, k, temperature)
@@ -60,14 +59,16 @@ def knn_predict(
     train_features: Tensor, train_labels: Tensor, queries: Tensor, num_classes: int, k: int, temperature: float
 ) -> Tensor:
     """Return the class with the heaviest vote for each query, (m,) int64; arguments as :func:`knn`."""
-    bank = functional.normalize(labelled(train_features, train_labels, num_classes, "train"), dim=1)
-    queries = functional.normalize(embedded(queries, "queries"), dim=1).to(bank.dtype)
+    bank = labelled(train_features, train_labels, num_classes, "train")
+    queries = embedded(queries, "queries")
     if queries.shape[1] != bank.shape[1]:
         raise ValueError(f"train features have {bank.shape[1]} columns and queries {queries.shape[1]}")
     if not 1 <= k <= len(bank):
         raise ValueError(f"k is {k}; expected 1 to {len(bank)}, the number of train samples")
     if not temperature > 0:
         raise ValueError(f"temperature is {temperature}; expected a positive number")
+    bank = directions(bank, "train features")
+    queries = directions(queries, "queries").to(bank.dtype)
     predicted = []
     for block in torch.split(queries, max(1, SIMILARITIES_AT_ONCE // len(bank))):
         similarity, neighbours = (block @ bank.mT).topk(k, dim=1)

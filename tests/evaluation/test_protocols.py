@@ -84,6 +84,29 @@ def test_only_point_clouds_have_first_components_and_trajectories() -> None:
     assert not applicable(dataset("digits")) & clouds
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("wahba-v1", "relative-equivariance-v1", "cosine-v1", "positive-cosine-v1", "alignment-uniformity-v1"),
+        *("held-out-wahba-v1", "certificate-v1", "composition-v1", "equivariant-retrieval-v1"),
+    ],
+)
+def test_no_number_on_the_sphere_comes_from_a_zero_embedding(name: str) -> None:
+    data = dataset("any", **{"class": np.arange(10) % 2})
+    rows = torch.from_numpy(unit(10, 4, seed=0)).float()
+    zero = rows * (torch.arange(10) != 3)[:, None]
+    found = given(data, test=zero, augmented=torch.stack([rows, zero]), composed=torch.stack([rows, zero]), train=rows)
+    with pytest.raises(ValueError, match="zero, which has no direction"):
+        PROTOCOLS[name].measure(found)
+
+
+@pytest.mark.parametrize("name", ["knn-v1", "cached-v1", "paper-small-v1"])
+def test_no_accuracy_comes_from_one_class(name: str) -> None:
+    rows = torch.from_numpy(unit(10, 4, seed=0)).float()
+    with pytest.raises(ValueError, match="train labels are all 2; expected at least 2 classes"):
+        PROTOCOLS[name].measure(embedded(dataset("any", **{"class": np.full(10, 2)}), rows))
+
+
 @pytest.mark.parametrize("name", ["paper-small-v1", "paper-imagenet100-v1"])
 def test_every_probe_protocol_uses_its_own_recipe(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     found: list[Any] = []

@@ -73,6 +73,8 @@ def test_refuses():
     z, labels = torch.eye(4), torch.tensor([0, 1, 0, 1])
     with pytest.raises(ValueError, match="temperature is 0; expected"):
         knn(z, labels, z, labels, 2, k=2, temperature=0)
+    with pytest.raises(ValueError, match="queries: 1 of 4 are zero, which has no direction"):
+        knn(z, labels, z.diff(dim=0, append=z[-1:]), labels, 2, k=2)
     with pytest.raises(ValueError, match="train features have 4 columns and queries 3"):
         knn(z, labels, z[:, :3], labels, 2, k=2)
     with pytest.raises(ValueError, match=r"train labels run from 0 to 1; expected them in \[0, 1\)"):

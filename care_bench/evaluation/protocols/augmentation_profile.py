@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
     import torch
-    from torch.nn import functional
 
     from care_bench.metrics import held_out_errors, orthogonal_maps
+    from care_bench.metrics.checks import directions
 
-    z, *za = functional.normalize(embedded.single, dim=-1)
+    z, *za = directions(embedded.single, "embeddings under one augmentation")
     views = torch.stack(za)
     fitted = embedded.half_of(len(z)).to(z.device)
     maps = orthogonal_maps(z, views, fitted)

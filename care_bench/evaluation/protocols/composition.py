@@ -19,12 +19,11 @@ if TYPE_CHECKING:
 
 
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
-    from torch.nn import functional
-
     from care_bench.metrics import composition_error
+    from care_bench.metrics.checks import directions
 
     z, za = embedded.directions
-    composed = functional.normalize(embedded.composed, dim=-1)
+    composed = directions(embedded.composed, "composed embeddings")
     # Rotations, as for Wahba's error, although Cor. 1 promises no more than orthogonal maps. The difference is measured
     # where embeddings lie: they rarely span R^d, and elsewhere a rotation is one of many.
     first, known = za[: len(composed)], embedded.rotations["SO"].rotation[: len(composed)]
