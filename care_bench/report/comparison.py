@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
 from typing import TypeAlias
@@ -11,12 +12,15 @@ from typing import TypeAlias
 from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
 from care_bench.artifacts.record import Identity, code_versions
+from care_bench.artifacts.settings import flattened
 from care_bench.report.labels import labels, metric_label, variant_of
 from care_bench.report.statistics import number
 from care_bench.report.writers import csv_text
 
 SHOWN = 15
 """Most differences that are printed; all are in the file."""
+SETTINGS = 4
+"""Most settings of a kind that are named where they differ."""
 WIDTH = 100
 HEADER = (
     *("dataset", "row", "backbone", "epoch", "protocol", "metric", "representation", "first", "second", "difference"),
@@ -76,6 +80,7 @@ class Comparison:
         differences: the others, the largest first.
         only_first, only_second: how many one of them has alone.
         other_version: how many were measured by another version of their protocol, which are not compared.
+        settings: in which settings of the measurement and of the runs those differ that are compared, a line each.
     """
 
     equal: int
@@ -83,6 +88,7 @@ class Comparison:
     only_first: int
     only_second: int
     other_version: int
+    settings: tuple[str, ...] = ()
 
 
 def compare(first: Sequence[Record], second: Sequence[Record]) -> Comparison:
@@ -101,7 +107,12 @@ def compare(first: Sequence[Record], second: Sequence[Record]) -> Comparison:
             differences.append(Difference(one, other, _deviations(one, other)))
     differences.sort(key=lambda found: (*(-part for part in found.size), next(iter(found.first.values())).identity))
     only = len(ours.keys() - theirs.keys()), len(theirs.keys() - ours.keys())
-    return Comparison(equal, tuple(differences), *only, other_version)
+    pairs = [[next(iter(side[key].values())) for side in (ours, theirs)] for key in ours.keys() & theirs.keys()]
+    settings = (
+        *_other_settings("of the measurement", {(one.evaluation, other.evaluation) for one, other in pairs}),
+        *_other_settings("of the runs", {(one.config, other.config) for one, other in pairs}),
+    )
+    return Comparison(equal, tuple(differences), *only, other_version, settings)
 
 
 def comparison_lines(first: Collection, second: Collection, found: Comparison) -> list[str]:
@@ -115,6 +126,7 @@ def comparison_lines(first: Collection, second: Collection, found: Comparison) -
         f"{found.equal} numbers are equal to the bit, {len(found.differences)} differ",
         f"not compared: {found.only_first} in the first alone, {found.only_second} in the second, "
         f"{found.other_version} by another version of their protocol",
+        *found.settings,
     ]
     named = _names(found)
     for one in found.differences[:SHOWN]:
@@ -142,6 +154,21 @@ def _row(one: Difference, name: str) -> tuple[object, ...]:
         *(len(one.first), len(one.second)),
         *(" ".join(found.id for found in side.values()) for side in (one.first, one.second)),
     )
+
+
+def _other_settings(whose: str, pairs: Iterable[tuple[str, str]]) -> Iterator[str]:
+    """Say in which settings JSON texts differ that stand for the same thing, apart from the profile and the seed."""
+    differing: dict[str, str] = {}
+    for one, other in sorted(pair for pair in pairs if pair[0] != pair[1]):
+        sides = flattened(one), flattened(other)
+        for key in sorted({key for side in sides for key in side} - {"profile", "seed"}):
+            ours, theirs = (json.dumps(side[key]) if key in side else "absent" for side in sides)
+            if ours != theirs:
+                differing.setdefault(key, f"{ours} -> {theirs}")
+    for key, texts in list(differing.items())[:SETTINGS]:
+        yield f"settings {whose} differ: {key} {texts}"
+    if len(differing) > SETTINGS:
+        yield f"settings {whose} differ: and {len(differing) - SETTINGS} more"
 
 
 def _what(record: Record) -> str:

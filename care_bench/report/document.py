@@ -15,7 +15,7 @@ from care_bench.evaluation.protocols import METRICS
 from care_bench.report.claims import claims_of
 from care_bench.report.figures import figures_of
 from care_bench.report.figures.accuracy import TITLE as SCATTER
-from care_bench.report.grid import READING, Grid
+from care_bench.report.grid import READING, Grid, selection
 from care_bench.report.labels import metric_label
 from care_bench.report.model import Cell, Definitions, Section, Statements, Table, texts
 from care_bench.report.overview import overview_of
@@ -78,7 +78,7 @@ def build_section(
             *([Statements(said)] if (said := (*overview.remarks, *overview.agreement)) else []),
             *([verdicts] if verdicts else []),
             *([picture] if picture else []),
-            Statements(READING, "How to read the tables"),
+            Statements((selection(collection.records), *READING), "How to read the tables"),
             *sorted(tables, key=_place),
             *(figure for figure in figures if figure is not picture),
             *([Statements(tuple(absent), "Not in this report")] if absent else []),

@@ -17,13 +17,20 @@ from care_bench.report.labels import Order, Variant, labels, metric_label, posit
 from care_bench.report.model import Cell, Column, seed_counts
 from care_bench.report.statistics import best, summarise, summary_text
 
+SELECTION = "Selection: {}nothing selected on test data{}."
+LAST, ELSEWHERE = "last checkpoint; ", " here; how imported encoders were chosen is not known"
 READING = (
-    "Selection: last checkpoint; nothing selected on test data.",
     "Numbers: the mean over n pretraining seeds ± the half-width of its 95 % t-interval; a number alone has one seed.",
     "Bold: best of its column, its interval apart from every other one. ↑ and ↓: which way is better.",
     "What each number means, and what cheats it: the glossary, near the end of this report.",
 )
 """What holds for every table of a collection."""
+
+
+def selection(records: Iterable[Record]) -> str:
+    """Say which encoders were measured: of those that were imported, nobody here knows how they were chosen."""
+    kinds = {record.method == IMPORTED for record in records}
+    return SELECTION.format(LAST if False in kinds else "", ELSEWHERE if True in kinds else "")
 
 
 class Key(NamedTuple):
@@ -99,7 +106,7 @@ class Grid:
         """Mean over the pretraining seeds of a variant, or a blank that says why there is none."""
         records = [] if variant is None else self._columns[key].get(variant, [])
         if not records:
-            return Cell(notes=(f"not part of this collection of profile {self.profile}",))
+            return Cell(notes=(self._absent(variant, key),))
         ids = tuple(record.id for record in records)
         values = [record.value for record in records if record.value is not None]
         failures = _failures(records) if len(values) < len(records) else []
@@ -159,6 +166,13 @@ class Grid:
             }
         named = [f"{name} (version {version}{_repeats(n)})" for (name, version), n in sorted(repeats.items())]
         return f"Protocol: {', '.join(named)}."
+
+    def _absent(self, variant: Variant | None, key: Key) -> str:
+        """Say why a row has no record in a column."""
+        others = (self._columns.get(key._replace(representation=name), {}) for name in REPRESENTATIONS)
+        if variant is not None and any(variant in rows for rows in others):
+            return f"no {key.representation} was measured of it"
+        return f"not part of this collection of profile {self.profile}"
 
     def _absent_seeds(self, records: Sequence[Record], key: Key) -> list[str]:
         if key not in self._seeds:

@@ -19,7 +19,7 @@ COLUMNS = (
     (("held_out_wahba", "wahba_error"), "projection"),
     (("gamma_median", "gamma"), "projection"),
 )
-"""Metrics to choose each column from, and the representation that is taken first."""
+"""Metrics to choose each column from, and the representation that is taken if no other has more rows."""
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def methods_table(grid: Grid) -> Table | None:
     first = [key for key in keys if key.data == keys[0].data] if keys else []
     if not first:
         return None
-    chosen = _chosen(first)
+    chosen = _chosen(grid, first)
     rows = [row for row in grid.rows(chosen) if any(grid.cell(row, key).text for key in chosen)]
     cells = tuple(tuple(grid.cell(row, key) for key in chosen) for row in rows)
     several = any("±" in cell.text for row in cells for cell in row)
@@ -168,13 +168,19 @@ def _elsewhere(grid: Grid) -> str:
     return f"{rows} row{'' if rows == 1 else 's'} of {sets}" if others else ""
 
 
-def _chosen(keys: Sequence[Key]) -> list[Key]:
-    """Choose a column of each kind, and others where a kind is missing."""
+def _chosen(grid: Grid, keys: Sequence[Key]) -> list[Key]:
+    """Choose a column of each kind, and others where a kind is missing.
+
+    Imported encoders may have no projection, so a representation that more rows have comes before.
+    """
     chosen = []
     for names, representation in COLUMNS:
-        found = [key for name in names for key in keys if key.metric == name]
-        found.sort(key=lambda key: (names.index(key.metric), key.representation != representation))
-        chosen += found[:1]
+        ranked = [
+            (names.index(key.metric), -len(grid.rows([key])), key.representation != representation, place)
+            for place, key in enumerate(keys)
+            if key.metric in names
+        ]
+        chosen += [keys[place] for *_, place in sorted(ranked)[:1]]
     return (chosen + [key for key in keys if key not in chosen])[: len(COLUMNS)]
 
 

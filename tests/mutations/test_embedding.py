@@ -168,7 +168,7 @@ MUTANTS = (
     Mutant(
         "equivariance is measured off the sphere",
         EMBEDDED,
-        "return functional.normalize(self.test, dim=-1), functional.normalize(self.augmented, dim=-1)",
+        'return directions(self.test, "test embeddings"), directions(self.augmented, "augmented embeddings")',
         "return self.test, self.augmented",
         EQUIVARIANCE,
     ),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -68,6 +70,24 @@ def test_the_same_seeds_in_another_order_are_equal_and_other_seeds_are_not(recor
     moved = [record(seed=seed + 1, value=float(seed)) for seed in (0, 1)]
     (difference,) = compare(first, moved).differences
     assert difference.difference == 0.0  # other seeds with the same mean: not equal, and not apart
+
+
+def test_settings_that_differ_between_the_two_sides_are_named(record: Make) -> None:
+    def of(seed: int, value: float, crop: float, **training: int) -> Record:
+        config = {"seed": seed, "profile": f"p{value}", "training": {"epochs": 3, **training}}
+        text = json.dumps(config, sort_keys=True, separators=(",", ":"))
+        named = {"config": text, "config_sha256": hashlib.sha256(text.encode()).hexdigest()}
+        return record(seed=seed, value=value, evaluation=json.dumps({"augmentation": {"crop": crop}}), **named)
+
+    found = compare([of(0, 1.0, 0.5), of(1, 1.5, 0.5)], [of(0, 2.0, 0.25, batch_size=8)])
+    assert found.settings == (
+        "settings of the measurement differ: augmentation.crop 0.5 -> 0.25",
+        "settings of the runs differ: training.batch_size absent -> 8",
+    )
+    assert compare([of(0, 1.0, 0.5)], [of(1, 2.0, 0.5)]).settings == ()
+    many = compare([of(0, 1.0, 0.5)], [of(0, 2.0, 0.5, **{f"k{number}": number for number in range(6)})]).settings
+    assert many[0] == "settings of the runs differ: training.k0 absent -> 0"
+    assert many[-1] == "settings of the runs differ: and 2 more"
 
 
 def test_zeros_of_other_seeds_are_not_apart(record: Make) -> None:

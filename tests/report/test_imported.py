@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from care_bench.artifacts import Record
+from care_bench.report.grid import selection
 from care_bench.report.labels import Order
 from care_bench.report.settings import imported_lines, settings_lines
 from tests.report.laid_out import tables
@@ -76,3 +77,11 @@ def test_a_sentence_says_where_each_is_from(record: Make, imported: Make) -> Non
         "images of 32 px, mean 0.485, 0.456, 0.406, standard deviation 0.229, 0.224, 0.225; their one channel repeated."
     ]
     assert not any("mine" in line for line in settings_lines(records, Order()))
+
+
+def test_nothing_is_said_of_how_an_imported_encoder_was_chosen(record: Make) -> None:
+    ours, theirs = record(), record(method="imported", variant="mine")
+    assert selection([ours]) == "Selection: last checkpoint; nothing selected on test data."
+    elsewhere = "nothing selected on test data here; how imported encoders were chosen is not known."
+    assert selection([theirs]) == f"Selection: {elsewhere}"
+    assert selection([ours, theirs]) == f"Selection: last checkpoint; {elsewhere}"

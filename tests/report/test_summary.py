@@ -16,7 +16,9 @@ from care_bench.artifacts.collection import Collection
 from care_bench.config.claims import parse_claims
 from care_bench.report.build import write_report
 from care_bench.report.document import build_section
+from care_bench.report.grid import Grid
 from care_bench.report.model import Document
+from care_bench.report.overview import methods_table
 from care_bench.report.summary import LINES, WIDTH, summary_lines
 from tests.evidence.made import claim, rules
 from tests.report.laid_out import NO_PAPER, small
@@ -58,6 +60,19 @@ def test_one_row_per_method_with_three_metrics(per_seed: PerSeed) -> None:
     assert found[5].split()[1:] == ["81.00", "±", "2.48", "0.6000", "±", "0.2484", "0.2500", "±", "0.0000"]
     assert found[6].split()[4:] == ["91.00", "±", "12.71", "(n=2)", "-", "-"]
     assert found[7:] == ["page: out/index.html (beside it: report.md)"]
+
+
+def test_a_representation_that_more_rows_have_comes_first(record: Callable[..., Record]) -> None:
+    metric = {"metric": "held_out_wahba", "unit": "1"}
+    records = [
+        *(record(variant="care", representation=name, value=0.5, **metric) for name in ("projection", "features")),
+        record(variant="mine", method="imported", representation="features", value=0.25, **metric),
+    ]
+    found = methods_table(Grid(small(records)))
+    assert found is not None
+    assert found.caption[0].startswith("map in O(d), held out of the features ")
+    assert [row[0].text for row in found.cells] == ["0.5000", "0.2500"]
+    assert found.cells[1][1].notes == ("no projection was measured of it",)
 
 
 def test_one_seed_has_no_interval_and_few_samples_are_said_first() -> None:
