@@ -9,6 +9,7 @@ from operator import attrgetter
 from typing import Any
 
 from care_bench.artifacts.record import Identity, Record
+from care_bench.artifacts.settings import flattened
 from care_bench.errors import CareBenchError
 from care_bench.names import IMPORTED
 
@@ -54,15 +55,12 @@ def check(records: Sequence[Record], where: str) -> None:
 
 
 def row_and_settings(record: Record) -> Hashable:
-    """Return the row of a record and the settings that its run was trained with, apart from the seed.
-
-    Encoders that were imported have what describes each of them in the place of settings, so that these do not count.
-    """
-    return _ROW(record), None if record.method == IMPORTED else _without_seed(record.config)
+    """Return the row of a record and what its encoder has in common with those of other seeds."""
+    return _ROW(record), _shared(record.config, record.method)
 
 
 def check_rows(records: Iterable[Record], where: str) -> None:
-    """Check that the runs of a row were trained with the same settings, so that a mean over their seeds says something.
+    """Check that the encoders of a row were made with the same settings, so that a mean over seeds says something.
 
     Args:
         records: one of each :func:`row_and_settings`.
@@ -75,29 +73,27 @@ def check_rows(records: Iterable[Record], where: str) -> None:
     for record in records:
         before = first.setdefault(_ROW(record), record)
         if before is not record:
-            one, other = (dict(_settings(json.loads(found.config))) for found in (before, record))
-            key = next(key for key in sorted(one | other) if key != "seed" and one.get(key) != other.get(key))
-            one_text, other_text = (json.dumps(found[key]) if key in found else "absent" for found in (one, other))
+            one, other = (dict(_shared(found.config, found.method)) for found in (before, record))
+            key = next(key for key in sorted(one | other) if one.get(key) != other.get(key))
+            texts = " and ".join(json.dumps(found[key]) if key in found else "absent" for found in (one, other))
             raise CareBenchError(
-                f"{where}: runs of {record.dataset}/{record.variant} were trained with {key} = {one_text} and "
-                f"{other_text} (records {before.id} and {record.id}); expected runs that differ in their seed alone"
+                f"{where}: seeds of {record.dataset}/{record.variant} have {key} = {texts} (records {before.id} and "
+                f"{record.id}); expected encoders that differ in their seed alone"
             )
 
 
 @lru_cache(maxsize=64)
-def _without_seed(config: str) -> str:
-    content = json.loads(config)
-    content.pop("seed", None)
-    return json.dumps(content, sort_keys=True)
+def _shared(config: str, method: str) -> tuple[tuple[str, Any], ...]:
+    """Return the settings of an encoder that those of other seeds have too.
 
-
-def _settings(content: Any, prefix: str = "") -> Iterable[tuple[str, Any]]:
-    """Yield the settings in nested JSON with their dotted keys."""
-    for key, value in content.items():
-        if isinstance(value, dict):
-            yield from _settings(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value
+    An imported encoder may have a file of weights for every seed, but then all have one; what was found in the files is
+    no setting.
+    """
+    settings = dict(flattened(config))
+    if method == IMPORTED:
+        settings = {key: value for key, value in settings.items() if key.startswith("settings.")}
+        settings["settings.weights"] = None if settings.get("settings.weights") is None else "a file"
+    return tuple(sorted((key, value) for key, value in settings.items() if key not in ("seed", "settings.seed")))
 
 
 def refuse_outcomes(records: Sequence[Record], where: str) -> None:

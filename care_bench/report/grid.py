@@ -171,7 +171,7 @@ class Grid:
         """Say why a row has no record in a column."""
         others = (self._columns.get(key._replace(representation=name), {}) for name in REPRESENTATIONS)
         if variant is not None and any(variant in rows for rows in others):
-            return f"no {key.representation} was measured of it"
+            return f"no record of its {key.representation}"
         return f"not part of this collection of profile {self.profile}"
 
     def _absent_seeds(self, records: Sequence[Record], key: Key) -> list[str]:

@@ -133,11 +133,26 @@ def test_runs_of_a_row_differ_in_their_seed_alone(tmp_path: Path, record: Make) 
     with pytest.raises(CareBenchError) as caught:
         collect(_files(tmp_path, [one], [other]), tmp_path / "mixed")
     assert str(caught.value).endswith(
-        f"runs of digits/simclr were trained with training.rate = 0.1 and 0.5 (records {one.id} and {other.id}); "
-        "expected runs that differ in their seed alone"
+        f"seeds of digits/simclr have training.rate = 0.1 and 0.5 (records {one.id} and {other.id}); "
+        "expected encoders that differ in their seed alone"
     )
-    with pytest.raises(CareBenchError, match=r"were trained with training\.rate = 0\.1 and absent"):
+    with pytest.raises(CareBenchError, match=r"have training\.rate = 0\.1 and absent"):
         check([one, _trained(record, 2)], "here")
+
+
+def test_imported_seeds_have_files_of_their_own_or_none_has_one(record: Make) -> None:
+    def imported(seed: int, weights: str | None, size: int = 32) -> Record:
+        settings = {"encoder": "enc.py:tiny", "weights": weights, "seed": seed, "size": size}
+        text = json.dumps({"settings": settings, "provenance": {"weights": weights}}, sort_keys=True)
+        named = {"config": text, "config_sha256": sha256_bytes(text.encode())}
+        return record(seed=seed, method="imported", variant="mine", base=None, fidelity=None, **named)
+
+    check([imported(0, "a.pth"), imported(1, "b.pth")], "here")
+    check([imported(0, None), imported(1, None)], "here")
+    with pytest.raises(CareBenchError, match=r'here: seeds of digits/mine have settings\.weights = "a file" and null'):
+        check([imported(0, "a.pth"), imported(1, None)], "here")
+    with pytest.raises(CareBenchError, match=r"settings\.size = 32 and 64"):
+        check([imported(0, "a.pth"), imported(1, "b.pth", size=64)], "here")
 
 
 def test_collecting_no_records_is_refused(tmp_path: Path) -> None:

@@ -72,7 +72,7 @@ def test_a_representation_that_more_rows_have_comes_first(record: Callable[..., 
     assert found is not None
     assert found.caption[0].startswith("map in O(d), held out of the features ")
     assert [row[0].text for row in found.cells] == ["0.5000", "0.2500"]
-    assert found.cells[1][1].notes == ("no projection was measured of it",)
+    assert found.cells[1][1].notes == ("no record of its projection",)
 
 
 def test_one_seed_has_no_interval_and_few_samples_are_said_first() -> None:
