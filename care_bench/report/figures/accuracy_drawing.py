@@ -91,8 +91,8 @@ def drawn_accuracy(
 
 
 def _kind(row: Variant) -> str:
-    """Return what the look of a row that has no number says of it."""
-    return "not trained here" if row.method == IMPORTED else method_label(row.method, row.base)
+    """Return what the look of rows that have no number says of them."""
+    return "not trained here" if row.method == IMPORTED else f"other {method_label(row.method, row.base)}"
 
 
 def _looks(rows: Sequence[Variant]) -> dict[Variant, Look]:

@@ -148,7 +148,7 @@ def test_of_many_rows_those_stand_out_of_which_none_is_better_in_both(rows: int)
         assert not any(one.overlaps(other) for k, one in enumerate(boxes) for other in boxes[:k])
         assert {text.get_text() for text in legend.get_texts()} == {
             *["no map", "1  row-3", "2  row-2", "3  row-0", "4  row-1"],  # in the order of the methods
-            *["CARE (SimCLR)", "CARE (MoCo-v2)", "EquiMod (SimCLR)", "SimCLR"],
+            *["other CARE (SimCLR)", "other CARE (MoCo-v2)", "other EquiMod (SimCLR)", "other SimCLR"],
         }
         below, plotted = legend.get_window_extent(), panel.get_window_extent()
     assert below.y1 <= plotted.y0
