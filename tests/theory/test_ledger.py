@@ -188,6 +188,28 @@ def test_a_test_that_observes_nothing_fails_the_session_by_itself(theory: RunPyt
     assert "1 passed, 2 deselected" in output
 
 
+@pytest.mark.parametrize(
+    "arguments", [("-k", "again"), ("test_counter.py::test_again",)], ids=["deselected", "by name"]
+)
+    "arguments", [("-k", "again"), ("test_counter.py::test_again",)], ids=["deselected", "by name"]
+)
+def test_a_statement_may_be_observed_by_a_test_that_is_left_out(theory: RunPytest, arguments: tuple[str, ...]) -> None:
+    content = """
+        STATEMENTS = (statement("few"),)
+
+        @pytest.mark.statement("few")
+        def test_few():
+            observe("few", residual=0, case="n=1")
+
+        @pytest.mark.statement("few")
+        def test_again():
+            observe_counterexample("few", value=3.0, bound=2.0, case="n=9")
+    """
+    code, output = theory(*arguments, counter=textwrap.dedent(content))
+    assert code == pytest.ExitCode.OK, output
+    assert "the session fails" not in output
+
+
 def test_statements_of_deselected_tests_are_left_out_of_the_table(theory: RunPytest) -> None:
     code, output = theory("-k", "passes", failing=FAILING)
     assert code == pytest.ExitCode.OK, output
