@@ -81,6 +81,7 @@ def rerun(results: Path, name: str, data: Path, say: Callable[[str], None]) -> N
         say(found.apart)
     _check_record(record, fresh)
     _check(found, fresh, same, pin)
+    say(f"passed: the numbers of {pin.key} hold here" + ("" if found.machine else ", to the bit"))
 
 
 def _found(results: Path, name: str) -> tuple[Collection, Record]:

@@ -67,6 +67,7 @@ def test_the_same_machine_repeats_every_bit(measured: list[Record], again: Any, 
     values = sum(record.value is not None for record in measured)
     assert f"{values} of {values} values are equal to the bit, {values} within 1%\n" in ended.stdout
     assert f"pinned {record.value!r}, again {record.value!r}" in ended.stdout
+    assert ended.stdout.endswith("passed: the numbers of pinned/mine-v1 hold here, to the bit\n")
     assert (tmp_path / "results" / "rerun" / "tiny" / "digits" / "simclr" / "seed2").is_dir()
 
 
@@ -80,6 +81,44 @@ def test_records_of_before_a_limit_are_repeated(measured: list[Record], again: A
     assert ended.returncode == 0, ended.stderr
     values = sum(record.value is not None for record in measured)
     assert f"{values} of {values} values are equal to the bit, {values} within 1%\n" in ended.stdout
+
+
+def test_a_second_call_trains_again(measured: list[Record], again: Any, tmp_path: Path, data: Path) -> None:
+    name = one(measured, "uniformity").id
+    assert again(measured, name).returncode == 0
+    folder = tmp_path / "results" / "rerun" / "tiny" / "digits" / "simclr" / "seed2"
+    before = (folder / "pretrain.json").stat().st_mtime_ns
+    ended = run_care_bench("verify", tmp_path / "results", "--rerun", name, "--data", data)
+    assert ended.returncode == 0, ended.stderr
+    assert "step 3/3" in ended.stderr
+    assert (folder / "pretrain.json").stat().st_mtime_ns > before
+
+
+def test_a_record_without_its_value_is_not_passed_over(measured: list[Record], again: Any) -> None:
+    none = {"value": None, "n": 0, "spread": None, "values": None, "reason": "diverged"}
+    records = changed(measured, "uniformity", **none)
+    (lost,) = (record for record in records if record.metric == "uniformity" and record.reason == "diverged")
+    ended = again(records, lost.id)
+    assert ended.returncode == 2
+    assert f"{lost.id} (uniformity by alignment-uniformity-v1): pinned is no value, again " in ended.stderr
+    ended = again(records, one(records, "top1").id)
+    assert ended.returncode == 2
+    assert "1 records of pinned/mine-v1 have a value on one side only; expected none" in ended.stderr
+
+
+def test_a_record_of_another_version_is_not_passed_over(measured: list[Record], again: Any) -> None:
+    records = changed(measured, "held_out_wahba", protocol_version=99)
+    other = next(record for record in records if record.protocol_version == 99)
+    records = [
+        Record(**{**record.model_dump(), "protocol_version": 99}) if record.protocol == other.protocol else record
+        for record in records
+    ]
+    name = next(record.id for record in records if record.metric == "held_out_wahba" and record.value is not None)
+    ended = again(records, name)
+    assert ended.returncode == 2
+    assert (
+        "(held_out_wahba by held-out-wahba-v1) is by version 99, now it is 1; expected the pin's code" in ended.stderr
+    )
 
 
 def test_one_other_bit_is_found(measured: list[Record], again: Any) -> None:

@@ -191,8 +191,6 @@ def test_a_test_that_observes_nothing_fails_the_session_by_itself(theory: RunPyt
 @pytest.mark.parametrize(
     "arguments", [("-k", "again"), ("test_counter.py::test_again",)], ids=["deselected", "by name"]
 )
-    "arguments", [("-k", "again"), ("test_counter.py::test_again",)], ids=["deselected", "by name"]
-)
 def test_a_statement_may_be_observed_by_a_test_that_is_left_out(theory: RunPytest, arguments: tuple[str, ...]) -> None:
     content = """
         STATEMENTS = (statement("few"),)
