@@ -94,14 +94,16 @@ def test_a_second_call_trains_again(measured: list[Record], again: Any, tmp_path
     assert (folder / "pretrain.json").stat().st_mtime_ns > before
 
 
-def test_a_record_without_its_value_is_not_passed_over(measured: list[Record], again: Any) -> None:
+def test_a_record_without_its_value_is_not_passed_over(
+    measured: list[Record], again: Any, tmp_path: Path, data: Path
+) -> None:
     none = {"value": None, "n": 0, "spread": None, "values": None, "reason": "diverged"}
     records = changed(measured, "uniformity", **none)
     (lost,) = (record for record in records if record.metric == "uniformity" and record.reason == "diverged")
     ended = again(records, lost.id)
     assert ended.returncode == 2
     assert f"{lost.id} (uniformity by alignment-uniformity-v1): pinned is no value, again " in ended.stderr
-    ended = again(records, one(records, "top1").id)
+    ended = run_care_bench("verify", tmp_path / "results", "--rerun", one(records, "top1").id, "--data", data)
     assert ended.returncode == 2
     assert "1 records of pinned/mine-v1 have a value on one side only; expected none" in ended.stderr
 
