@@ -35,10 +35,12 @@ class Measured:
     Attributes:
         records: in the order in which they were measured; None where the file held them already.
         path: the file that holds them.
+        notes: lines on what of the user's own data was not read.
     """
 
     records: list[Record] | None
     path: Path
+    notes: tuple[str, ...] = ()
 
 
 def measure_imported(
@@ -93,7 +95,7 @@ def measure_imported(
             shared = task.shared(describe_device(device), "on" if tf32_allowed(device) else "off")
             records = list(measure_encoder(embedder, protocols, shared, loaded.weights_sha256, rows=rows))
             write_evaluation(path, records, task.inputs())
-    return Measured(records, path)
+    return Measured(records, path, task.notes)
 
 
 def _check_encoder(path: Path, config: ImportedConfig, loaded: Imported) -> None:
@@ -142,9 +144,14 @@ class _Task:
             "variant": config.variant,
             "threads": config.threads,
             "settings": config.imported.recorded(),
-            "provenance": self.loaded.provenance,
+            "provenance": {**self.loaded.provenance, **({"data": self.notes} if self.notes else {})},
         }
         return canonical_json(content).decode()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines on what of the user's own data was not read."""
+        return tuple(self.dataset.meta.get("notes", ()))
 
     def inputs(self) -> dict[str, Any]:
         """Return all that the records depend on."""
