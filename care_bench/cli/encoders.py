@@ -165,6 +165,8 @@ def measure(
         "std": _numbers("--std", std),
         "seed": seed,
     }
+    if out.name in ("", ".."):  # such as `.`, whose name is that of the folder
+        out = out.resolve()
     found = work(keys, dataset, data, out, augment, settings, samples, threads, skip_broken, verify, say)
     Console(highlight=False).print(measured_table(found.records or [], out.name))
     say(f"{out.name}: {len(found.records or [])} records in {found.path}; all tables: see docs/measure.md")

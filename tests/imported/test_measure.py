@@ -166,6 +166,13 @@ def test_point_clouds(encoders: Path, data: Path, tmp_path: Path) -> None:
         (("--dataset", "digits", "--augment", ","), "--augment names nothing"),
         (("--dataset", "proteins", "--augment", "crop"), "point clouds, which are rotated in space"),
         (("--dataset", "digits", "--mean", "0.5;0.5"), "--mean '0.5;0.5'; expected numbers with commas"),
+        (
+            ("--dataset", "digits", "--mean", "127.5", "--std", "60"),
+            "encoder: mean: 127.5, and images are within 0 and 1",
+        ),
+        (("--dataset", "digits", "--mean", "0.5"), "encoder: mean without std; expected both or none"),
+        (("--dataset", "digits", "--out", "my out"), "--out my out: its name 'my out' cannot be a folder; expected"),
+        (("--dataset", "digits", "--out", "/"), "--out /: its name '' cannot be a folder; expected"),
         (("--dataset", "nowhere/pictures"), "no such folder or array file"),
         (("--dataset", "digits", "--layer", "7"), "unknown layer '7'"),
         (("--dataset", "digits", "--out", "pyproject.toml"), "--out pyproject.toml is no folder"),

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn, save, tensor
 
+from care_bench.artifacts import read_records
 from tests.commands import run_care_bench
 from tests.forks import Ended
 
@@ -63,6 +64,17 @@ def test_records_of_another_encoder_are_not_replaced(data: Path, tmp_path: Path)
         assert f"has records with another {differs}, which would be lost" in ended.stderr
         assert (tmp_path / "mine" / "records.jsonl").read_bytes() == records
     assert measure(tmp_path, data, "First").returncode == 0  # the same again
+
+
+def test_the_folder_it_works_in_has_its_own_name(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "encoders.py").write_text(ENCODERS)
+    ended = run_care_bench(
+        "measure", "--encoder", tmp_path / "encoders.py:First", "--dataset", "digits", "--data", data, "--out", ".",
+        "--samples", "24", cwd=tmp_path / "mine",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert {record.variant for record in read_records(tmp_path / "mine" / "records.jsonl")} == {"mine"}
 
 
 def test_a_failure_leaves_no_folder(data: Path, tmp_path: Path) -> None:
