@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from torch import nn, save, tensor
 
 from care_bench.artifacts import read_records
 from tests.commands import run_care_bench
-from tests.forks import Ended
+from tests.forks import Ended, run_forked
 
 ENCODERS = """
 import torch
@@ -82,6 +83,19 @@ def test_a_failure_leaves_no_folder(data: Path, tmp_path: Path) -> None:
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
     assert "later" in ended.stderr
+    assert not (tmp_path / "some").exists()
+
+
+def test_an_interruption_in_an_import_leaves_no_folder(data: Path, tmp_path: Path) -> None:
+    """Such an import ends the process at once, since it may catch every exception."""
+    (tmp_path / "interrupts.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n")
+    (tmp_path / "encoders.py").write_text(ENCODERS.replace('raise RuntimeError("later")', "import interrupts"))
+    ended = run_forked(
+        "care_bench", "measure", "--encoder", tmp_path / "encoders.py:Fails", "--dataset", "digits", "--data", data,
+        "--out", tmp_path / "some" / "folder", "--samples", "24", cwd=tmp_path, path=(tmp_path,),
+    )  # fmt: skip
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert "interrupted by SIGTERM: nothing was written" in ended.stderr
     assert not (tmp_path / "some").exists()
 
 
