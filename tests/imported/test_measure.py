@@ -85,6 +85,10 @@ def test_what_is_printed(measured: tuple[Path, Ended]) -> None:
     said, written = measured[1].stdout, read_records(measured[0] / "records.jsonl")
     assert "encoder mine: layer 0: 8 numbers, mean over the map" in said
     assert "distance to" in said
+    progress = [line for line in measured[1].stderr.splitlines() if line.startswith("encoder mine: protocols ")]
+    assert len(progress) == 10
+    assert any(line.endswith(("-v1 of pooled", "-v1 of 0")) for line in progress)
+    assert "protocols" not in said
     assert f"mine: {len(written)} records in " in said
 
 
