@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +13,7 @@ from torch import nn, save, tensor
 
 from care_bench.artifacts import read_records
 from tests.commands import run_care_bench
-from tests.forks import Ended, run_forked
+from tests.forks import Ended
 
 ENCODERS = """
 import torch
@@ -90,10 +93,13 @@ def test_an_interruption_in_an_import_leaves_no_folder(data: Path, tmp_path: Pat
     """Such an import ends the process at once, since it may catch every exception."""
     (tmp_path / "interrupts.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n")
     (tmp_path / "encoders.py").write_text(ENCODERS.replace('raise RuntimeError("later")', "import interrupts"))
-    ended = run_forked(
-        "care_bench", "measure", "--encoder", tmp_path / "encoders.py:Fails", "--dataset", "digits", "--data", data,
-        "--out", tmp_path / "some" / "folder", "--samples", "24", cwd=tmp_path, path=(tmp_path,),
+    command = (
+        sys.executable, "-m", "care_bench", "measure", "--encoder", f"{tmp_path / 'encoders.py'}:Fails",
+        "--dataset", "digits", "--data", data, "--out", tmp_path / "some" / "folder", "--samples", "24",
     )  # fmt: skip
+    path = os.pathsep.join((str(tmp_path), os.environ["PYTHONPATH"]))
+    environment = {**os.environ, "PYTHONPATH": path}
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     assert ended.returncode == 128 + signal.SIGTERM
     assert "interrupted by SIGTERM: nothing was written" in ended.stderr
     assert not (tmp_path / "some").exists()
