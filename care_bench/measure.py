@@ -70,7 +70,7 @@ def measure(
     """
     check_threads(threads, "--threads")
     imported = ImportedSettings.parse(encoder, "encoder")
-    check_file_name("the folder of --out", out.name)
+    check_file_name(f"--out {out}: its name", out.name)
     if not out.is_dir() and os.path.lexists(out):
         raise CareBenchError(f"--out {out} is no folder; expected a folder, or nothing")
     chosen = EvaluationConfig() if settings is None else read_evaluation(settings)

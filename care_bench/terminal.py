@@ -16,6 +16,7 @@ from types import FrameType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
 from care_bench.errors import CareBenchError
+from care_bench.files import remove_empty
 from care_bench.torchrun import rank_to_speak, speaks
 from care_bench.untrusted import is_memory_short
 
@@ -143,7 +144,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
     while frame is not None:
         # An import may catch every exception, or leave half of a module behind; here nothing is being written.
         if frame.f_code.co_filename == IMPORTING:
-            os._exit(_say_interrupted(number))
+            _end_at_once(number)
         frame = frame.f_back
     raise Stopped(number)
 
@@ -151,8 +152,14 @@ def _stop(number: int, frame: FrameType | None) -> None:
 def _unraisable(unraisable: Any) -> None:
     """End the process where a signal came in a destructor, which cannot pass an exception on."""
     if isinstance(unraisable.exc_value, Stopped):
-        os._exit(_say_interrupted(unraisable.exc_value.number))
+        _end_at_once(unraisable.exc_value.number)
     sys.__unraisablehook__(unraisable)
+
+
+def _end_at_once(number: int) -> NoReturn:
+    code = _say_interrupted(number)
+    remove_empty()
+    os._exit(code)
 
 
 def _say_interrupted(number: int) -> int:

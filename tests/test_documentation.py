@@ -11,7 +11,7 @@ import pytest
 
 from care_bench.artifacts.collecting import collect
 from care_bench.cli import app
-from care_bench.config import BACKBONE_SETTINGS, METHOD_SETTINGS, EvaluationConfig, Profile
+from care_bench.config import BACKBONE_SETTINGS, METHOD_SETTINGS, EvaluationConfig, Profile, read_profile
 from care_bench.config import run as run_module
 from care_bench.data import DATASETS
 from care_bench.evaluation.protocols import PROTOCOLS
@@ -57,6 +57,29 @@ def test_every_link_has_a_target() -> None:
     for path in (*(ROOT / page for page in pages), *(ROOT / "docs").glob("*.md")):
         for target in re.findall(r"\]\((?!https?:|#)([^)]+)\)", path.read_text()):
             assert (path.parent / target.partition("#")[0]).exists(), (path, target)
+
+
+def test_every_collection_of_a_command_is_pinned_or_made_by_another_command() -> None:
+    pinned = {path.name for path in (ROOT / "results/pinned").iterdir()}
+    for path in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
+        text = re.sub(r"  #.*", "", path.read_text())  # without the comments beside commands
+        made = {*re.findall(r"--out results/collected/([\w-]+)", text), "collected/smoke"}  # by make reproduce
+        assert set(re.findall(r"--collection ([a-z][\w/-]+)", text)) <= pinned | made, path
+
+
+def test_the_cost_of_the_paper_s_profile_is_the_sum_of_its_data_sets() -> None:
+    table = CONFIG[CONFIG.index("| data set | SimCLR |") :]
+    variants = {name: int(number) for name, number in re.findall(r"`(\w+)` \((\d+) variants\)", table)}
+    datasets = read_profile(ROOT / "workflows/config/paper.yaml").datasets
+    assert variants == {name: len(dataset.methods) for name, dataset in datasets.items()}
+    total = re.search(r"about (\d+) GPU hours", CONFIG)
+    assert total is not None
+    assert sum(map(int, re.findall(r"\| (\d+) h \|$", table, re.MULTILINE))) == int(total[1])
+
+
+def test_the_time_of_the_default_profile_is_told_alike() -> None:
+    assert "| 3 minutes on two CPU cores" in CONFIG
+    assert "about three minutes" in CONFIG[CONFIG.index("## `smoke.yaml`") :]
 
 
 def test_the_example_in_the_readme_runs() -> None:

@@ -44,6 +44,11 @@ def test_steps_are_a_few_lines_and_the_rest_of_snakemake_s_is_none() -> None:
     assert ended.stdout == ""
 
 
+def test_no_time_left_is_told_before_the_first_steps_say_something_of_the_others() -> None:
+    ended = followed("for done in 1 2 3 4; do echo $done of 4 steps \\(100%\\) done; done")
+    assert ended.stderr.splitlines() == [f"workflow: jobs {done}/4" for done in (1, 2, 3, 4)]
+
+
 @pytest.mark.parametrize(
     "line",
     [

@@ -31,6 +31,11 @@ def say(line: str) -> None:
     Console(highlight=False, soft_wrap=True).print(line, markup=False)
 
 
+def note(line: str) -> None:
+    """Print a line on standard error: what a user should know beside the result."""
+    Console(stderr=True, highlight=False, soft_wrap=True).print(line, markup=False)
+
+
 @app.callback(invoke_without_command=True)
 def top(
     context: typer.Context,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from care_bench.cli.app import DATA, RAW, Data, Raw, Verify, app, check_versions, say
+from care_bench.cli.app import DATA, RAW, Data, Raw, Verify, app, check_versions, note, say
 from care_bench.errors import CareBenchError, unknown
 from care_bench.terminal import keeps
 
@@ -165,9 +165,13 @@ def measure(
         "std": _numbers("--std", std),
         "seed": seed,
     }
+    if out.name in ("", ".."):  # such as `.`, whose name is that of the folder
+        out = out.resolve()
     found = work(keys, dataset, data, out, augment, settings, samples, threads, skip_broken, verify, say)
     Console(highlight=False).print(measured_table(found.records or [], out.name))
     say(f"{out.name}: {len(found.records or [])} records in {found.path}; all tables: see docs/measure.md")
+    for line in found.notes:
+        note(f"{dataset}: {line}")
 
 
 @app.command()

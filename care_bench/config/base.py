@@ -28,6 +28,8 @@ EXPECTED = {
 """Type of a pydantic error -> what a file should have there."""
 UNKNOWN_KEY = ("extra_forbidden", "unexpected_keyword_argument")
 """Types of the pydantic error for an unknown key, of settings and of dataclasses."""
+CHOICE = ("union_tag_not_found", "union_tag_invalid")
+"""Types of the pydantic error for a key, missing or wrong, that says which other keys there are, such as `kind`."""
 SHOWN = 60
 """Most characters of a wrong list or mapping that an error shows."""
 
@@ -110,6 +112,12 @@ def _first_line(error: ValidationError, model: type[BaseModel], content: Any) ->
     more = f" (and {len(found) - 1} more)" if len(found) > 1 else ""
     if first["type"] in UNKNOWN_KEY:
         return f"unknown key {key!r}{_nearest(str(first['loc'][-1]), model)}{more}"
+    if first["type"] in CHOICE:
+        about = first["ctx"]
+        chosen = ".".join([*([key] if key else []), about["discriminator"].strip("'")])
+        if "tag" not in about:
+            return f"key {chosen!r} is missing{more}"
+        return f"{chosen} = {about['tag']!r}: expected one of {about['expected_tags']}{more}"
     message = EXPECTED.get(first["type"], first["msg"].removeprefix("Value error, "))
     if first["type"] == "missing":
         return f"key {key!r} is missing{more}"

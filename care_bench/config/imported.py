@@ -64,6 +64,24 @@ class ImportedSettings(Settings):
             raise ValueError("a layer is repeated; expected distinct layers")
         return layers
 
+    @field_validator("mean", "std")
+    @classmethod
+    def _are_of_images_within_0_and_1(cls, numbers: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        for number in numbers or ():
+            if not 0 <= number <= 1:
+                raise ValueError(
+                    f"{number}, and images are within 0 and 1; expected statistics of such images, not of bytes: those "
+                    "divided by 255"
+                )
+        return numbers
+
+    @model_validator(mode="after")
+    def _has_both_statistics(self) -> Self:
+        if (self.mean is None) != (self.std is None):
+            there, other = ("std", "mean") if self.mean is None else ("mean", "std")
+            raise ValueError(f"{there} without {other}; expected both or none")
+        return self
+
     @model_validator(mode="after")
     def _is_about_a_file(self) -> Self:
         if self.weights is None and (self.prefix is not None or self.allow_partial):

@@ -74,8 +74,14 @@ def _entries(path: Path) -> list[tuple[Mapping[str, Any], str]]:
 
 
 def read_evaluation(path: Path) -> EvaluationConfig:
-    """Read evaluation settings from a JSON or YAML file."""
+    """Read evaluation settings from a JSON or YAML file; there is no preset here that completes an augmentation."""
     content = read_yaml(path)
     if not isinstance(content, Mapping):
         raise CareBenchError(f"{path}: expected evaluation settings, found {kind_of(content)}")
+    augmentation = content.get("augmentation")
+    if isinstance(augmentation, Mapping) and "kind" not in augmentation:
+        raise CareBenchError(
+            f"{path}: augmentation: expected a whole one: `kind: image`, `size`, and the keys that differ from their "
+            "defaults; or `kind: rotation`"
+        )
     return EvaluationConfig.parse(content, str(path))

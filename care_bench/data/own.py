@@ -5,13 +5,16 @@ What is read is a data set like a prepared one, but in memory, and labels are op
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
 import numpy as np
 
 from care_bench.data.load import PreparedDataset, Split, not_finite
+from care_bench.data.own_folder import listed
 from care_bench.data.own_images import read_folder
 from care_bench.data.preparing.numbers import channel_statistics
 from care_bench.data.source import Array
@@ -43,15 +46,18 @@ def read_own(path: Path, most: int | None = None, skip_broken: bool = False) -> 
         skip_broken: leave out images that cannot be read, instead of raising an error.
 
     Returns:
-        The data set, with label `class` where there are labels. Its name is that of the folder or file.
+        The data set, with label `class` where there are labels. Its name is that of the folder or file. `meta["notes"]`
+        are lines on what was not read, if anything.
 
     Raises:
         CareBenchError: nothing there, too few samples, a file that cannot be read, or arrays of another shape.
     """
-    name = path.resolve().stem if path.suffix in ARRAYS else path.resolve().name
+    place = Path(os.path.abspath(path))  # not resolved: a link gives its own name  # noqa: PTH100
+    name = place.stem if path.suffix in ARRAYS else place.name
     if not FILE_NAME.fullmatch(name):
         raise CareBenchError(
-            f"{path}: a data set cannot have the name {name!r}; expected letters, digits, '.', '_', '-'"
+            f"{path}: a data set cannot have the name {name!r}; expected letters, digits, '.', '_', '-': rename it, or "
+            "make a link to it with such a name (ln -s) and give that"
         )
     if path.suffix in ARRAYS and not absent(path):
         splits, rule, notes = _arrays(path, most)
@@ -59,7 +65,7 @@ def read_own(path: Path, most: int | None = None, skip_broken: bool = False) -> 
         splits, rule, notes = _images(path, most, skip_broken)
     else:
         raise CareBenchError(f"{path}: no such folder or array file; expected a folder of images, or .npy or .npz")
-    _check_splits(path, splits)
+    _check_splits(path, splits, "".join(f"; {note}" for note in notes.get("notes", [])))
     kind: Kind = "image" if splits["train"].inputs.ndim == 4 else "point_cloud"
     arrays = {f"{part}_inputs": split.inputs for part, split in splits.items()}
     arrays |= {f"{part}_label_{key}": rows for part, split in splits.items() for key, rows in split.labels.items()}
@@ -95,7 +101,8 @@ def _hash(rows: Array) -> str:
 
 def _images(path: Path, most: int | None, skip_broken: bool) -> tuple[dict[Part, Split], str, dict[str, Any]]:
     folder = read_folder(path, most, skip_broken)
-    notes = {"skipped": list(folder.skipped)} if folder.skipped else {}
+    notes: dict[str, Any] = {"skipped": list(folder.skipped)} if folder.skipped else {}
+    notes |= {"notes": list(folder.notes)} if folder.notes else {}
     halved = "every second image of a class, in the order of names, is a test image"
     return (
         {"train": folder.train, "test": folder.test},
@@ -113,7 +120,8 @@ def _arrays(path: Path, most: int | None) -> tuple[dict[Part, Split], str, dict[
         if train.inputs.shape[1:] != test.inputs.shape[1:]:
             shapes = f"{train.inputs.shape} and {test.inputs.shape}"
             raise CareBenchError(f"{path}: train and test have shapes {shapes}; expected samples of one shape")
-        return {"train": evenly_spaced(train, most), "test": evenly_spaced(test, most)}, "as the file has it", {}
+        notes = _unread(found, ("train", "test"))
+        return {"train": evenly_spaced(train, most), "test": evenly_spaced(test, most)}, "as the file has it", notes
     if whole is None:
         names = ", ".join(sorted(found)) or "nothing"
         raise CareBenchError(
@@ -122,7 +130,7 @@ def _arrays(path: Path, most: int | None) -> tuple[dict[Part, Split], str, dict[
         )
     second = every_second(whole.labels.get("class", np.zeros(len(whole), dtype=np.int64)))
     train, test = (evenly_spaced(rows_of(whole, rows), most) for rows in (~second, second))
-    return {"train": train, "test": test}, "every second sample is a test sample", {}
+    return {"train": train, "test": test}, "every second sample is a test sample", _unread(found, ("",))
 
 
 def _split(path: Path, found: Mapping[str, Array], part: str) -> Split | None:
@@ -147,8 +155,24 @@ def _split(path: Path, found: Mapping[str, Array], part: str) -> Split | None:
 
 
 def _named(found: Mapping[str, Array], names: tuple[str, ...], part: str) -> Array | None:
-    keys = [form for name in names for form in ((f"{part}_{name}", f"{name}_{part}") if part else (name,))]
-    return next((found[key] for key in keys if key in found), None)
+    return next((found[key] for key in _keys(names, part) if key in found), None)
+
+
+def _keys(names: tuple[str, ...], part: str) -> list[str]:
+    """Return what an array of one split can be called, of the whole data for the part ""."""
+    return [form for name in names for form in ((f"{part}_{name}", f"{name}_{part}") if part else (name,))]
+
+
+def _unread(found: Mapping[str, Array], parts: tuple[str, ...]) -> dict[str, Any]:
+    """Return a note on the arrays that are not read, with the name that is missing and was perhaps meant."""
+    wanted = [_keys(names, part) for part in parts for names in (INPUTS, LABELS)]
+    read = {next((key for key in keys if key in found), None) for keys in wanted}
+    missing = [key for keys in wanted if not found.keys() & keys for key in keys]
+    unread = []
+    for name in sorted(found.keys() - read):
+        near = get_close_matches(name, missing, n=1)
+        unread.append(repr(name) + (f" (did you mean {near[0]!r}?)" if near else ""))
+    return {"notes": [f"unknown arrays are not read: {listed(unread)}"]} if unread else {}
 
 
 def _inputs(path: Path, array: Array) -> Array:
@@ -178,11 +202,11 @@ def _inputs(path: Path, array: Array) -> Array:
     raise CareBenchError(f"{path}: images are {found}; expected uint8, or floating point within 0 and 1")
 
 
-def _check_splits(path: Path, splits: Mapping[Part, Split]) -> None:
+def _check_splits(path: Path, splits: Mapping[Part, Split], notes: str) -> None:
     train, test = splits["train"], splits["test"]
     if min(len(train), len(test)) < LEAST:
         raise CareBenchError(
-            f"{path}: {len(train)} train and {len(test)} test samples; expected at least {LEAST} of each"
+            f"{path}: {len(train)} train and {len(test)} test samples; expected at least {LEAST} of each{notes}"
         )
     if set(train.labels) != set(test.labels):
-        raise CareBenchError(f"{path}: one split has labels, the other has none; expected both or neither")
+        raise CareBenchError(f"{path}: one split has labels, the other has none; expected both or neither{notes}")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from care_bench.data.load import Split
+from care_bench.data.own_folder import FoundImage, find_images, listed
 from care_bench.data.source import Array
 from care_bench.data.subsets import evenly_spaced_rows, every_second
 from care_bench.errors import CareBenchError
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 MOST_PIXELS = 256
 """Largest side of the squares: as many pixels as the shortest side of all images has, and at most this many."""
-SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP")  # decoders in Pillow itself, that start no program
 PARTS = ("train", "test")
 THREADS = 8
@@ -40,20 +40,15 @@ class Folder:
     Attributes:
         train, test: its splits.
         halved: whether it has no folders for them, and was divided.
-        skipped: names of the images that were left out.
+        skipped: images that could not be read and were left out, as `class/name`.
+        notes: lines on what is left out.
     """
 
     train: Split
     test: Split
     halved: bool
     skipped: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Found:
-    path: Path
-    part: str | None
-    label: int | None
+    notes: tuple[str, ...]
 
 
 def read_folder(folder: Path, most: int | None, skip_broken: bool) -> Folder:
@@ -69,9 +64,10 @@ def read_folder(folder: Path, most: int | None, skip_broken: bool) -> Folder:
         numbered in the order of their names. Without folders for splits, every second image of a class is a test image.
 
     Raises:
-        CareBenchError: no images, images beside class folders, splits of other classes, or an unreadable image.
+        CareBenchError: an unreadable image, or as :func:`find_images`.
     """
-    found, classes = _find(folder)
+    in_folder = find_images(folder)
+    found, classes = in_folder.images, in_folder.classes
     halved = found[0].part is None
     chosen = _few(_halves(found) if halved else found, most)
     squares = _Squares(chosen)
@@ -86,7 +82,9 @@ def read_folder(folder: Path, most: int | None, skip_broken: bool) -> Folder:
     whole = halved and len(chosen) == len(found)
     kept = _halves(squares.kept) if whole else squares.kept  # as if those left out were not there
     train, test = (_split(kept, squares.pixels, part, bool(classes)) for part in PARTS)
-    return Folder(train, test, halved, tuple(sorted(path.name for path in squares.broken)))
+    skipped = sorted(path.relative_to(folder).as_posix() for path in squares.broken)
+    left_out = (f"{len(skipped)} of {len(chosen)} images left out: {listed(skipped)}",) if skipped else ()
+    return Folder(train, test, halved, tuple(skipped), (*left_out, *in_folder.unread))
 
 
 class _Squares:
@@ -98,7 +96,7 @@ class _Squares:
         pixels: uint8 (n, C, side, side) of those kept; None if there are none.
     """
 
-    def __init__(self, found: Sequence[_Found]) -> None:
+    def __init__(self, found: Sequence[FoundImage]) -> None:
         self.broken: dict[Path, str] = {}
         sizes = self._over(found, _size, "images: sizes")
         self.kept = [one for one in found if one.path in sizes]
@@ -109,10 +107,10 @@ class _Squares:
             self.kept, before = [one for one in self.kept if one.path in decoded], common
         self.pixels = np.stack([decoded[one.path] for one in self.kept]) if self.kept else None
 
-    def _over(self, found: Sequence[_Found], work: Callable[[Path], T], title: str) -> dict[Path, T]:
+    def _over(self, found: Sequence[FoundImage], work: Callable[[Path], T], title: str) -> dict[Path, T]:
         """Work on every image, several at a time; those that cannot be read are noted as broken."""
 
-        def attempt(one: _Found) -> T | _Broken:
+        def attempt(one: FoundImage) -> T | _Broken:
             try:
                 return work(one.path)
             except Exception as error:  # decoders of damaged bytes raise anything
@@ -133,61 +131,20 @@ class _Broken(str):
     """Why an image cannot be read."""
 
 
-def _find(folder: Path) -> tuple[list[_Found], tuple[str, ...]]:
-    """Return the images in the order of their names, without a part where there are no splits; and the classes."""
-    inner = {path.name.lower(): path for path in _entries(folder) if path.is_dir()}
-    test = inner.get("test", inner.get("val", inner.get("validation")))
-    splits: dict[str | None, Path] = {None: folder}
-    if "train" in inner and test:
-        splits = {"train": inner["train"], "test": test}
-    classes: dict[str | None, tuple[str, ...]] = {}
-    found: list[_Found] = []
-    for part, path in splits.items():
-        entries = _entries(path)
-        flat = [entry for entry in entries if entry.suffix.lower() in SUFFIXES and not entry.is_dir()]
-        inside = {entry.name: images for entry in entries if entry.is_dir() and (images := _images(entry))}
-        if flat and inside:
-            raise CareBenchError(
-                f"{path}: holds {len(flat)} images beside {len(inside)} folders of images; expected one of the two"
-            )
-        classes[part] = tuple(inside)
-        found += [_Found(image, part, None) for image in flat]
-        found += [_Found(image, part, label) for label, images in enumerate(inside.values()) for image in images]
-    if not found:
-        raise CareBenchError(f"{folder}: no images; expected files that end in {', '.join(SUFFIXES)}")
-    if len(set(classes.values())) > 1:
-        other = sorted(set(classes["train"]) ^ set(classes["test"]))
-        raise CareBenchError(
-            f"{folder}: class {other[0]!r} is in one split only; expected the same class folders in both"
-        )
-    return found, next(iter(classes.values()))
-
-
-def _entries(folder: Path) -> list[Path]:
-    try:
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
-    except OSError as error:
-        raise CareBenchError(f"cannot read {folder}: {error.strerror}; expected a folder of images") from None
-
-
-def _images(folder: Path) -> list[Path]:
-    return [path for path in _entries(folder) if path.suffix.lower() in SUFFIXES]
-
-
-def _halves(found: Sequence[_Found]) -> list[_Found]:
+def _halves(found: Sequence[FoundImage]) -> list[FoundImage]:
     """Make every second image of a class, or of all where there are no classes, a test image."""
     second = every_second(np.array([one.label or 0 for one in found]))
     return [replace(one, part=PARTS[int(is_second)]) for one, is_second in zip(found, second, strict=True)]
 
 
-def _few(found: Sequence[_Found], most: int | None) -> list[_Found]:
+def _few(found: Sequence[FoundImage], most: int | None) -> list[FoundImage]:
     """Return at most so many images of each split, evenly spaced, in their order."""
     places = [np.flatnonzero([one.part == part for one in found]) for part in PARTS]
     rows = np.concatenate([rows[evenly_spaced_rows(len(rows), most)] for rows in places])
     return [found[row] for row in np.sort(rows)]
 
 
-def _split(kept: Sequence[_Found], pixels: Array, part: str, labelled: bool) -> Split:
+def _split(kept: Sequence[FoundImage], pixels: Array, part: str, labelled: bool) -> Split:
     rows = [row for row, one in enumerate(kept) if one.part == part]
     labels = np.array([kept[row].label for row in rows if labelled], dtype=np.int64)
     return Split(pixels[rows], {"class": labels} if labelled else {})

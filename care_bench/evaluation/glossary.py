@@ -30,8 +30,8 @@ OVER_SAMPLES = (
     "delete-half jackknife); the interval has quantiles of t with one degree of freedom less than there are "
     "halves. What is fitted to training samples stays, what is fitted to test samples is fitted to the half, and "
     "the sampled augmentations are always the same. It is rough where a half is small: the three clouds of step "
-    "variation and planarity, and the maps of the trajectories. Over both, seeds and test samples: the two half- "
-    "widths are added in squares, in which what seeds and samples do together counts twice. Source: Shao and Wu "
+    "variation and planarity, and the maps of the trajectories. Over both, seeds and test samples: the two "
+    "half-widths are added in squares, in which what seeds and samples do together counts twice. Source: Shao and Wu "
     "1989.",
 )
 """A term of claims, and what it means."""

@@ -24,6 +24,7 @@ from care_bench.evaluation.records import Row, measure_encoder
 from care_bench.files import canonical_json, locked, removing_empty, sha256_bytes
 from care_bench.imported import Imported, Inputs, load_imported
 from care_bench.names import IMPORTED
+from care_bench.progress import progress
 from care_bench.runs.device import best_device, describe_device, reproducible, tf32_allowed
 from care_bench.untrusted import absent
 
@@ -35,10 +36,12 @@ class Measured:
     Attributes:
         records: in the order in which they were measured; None where the file held them already.
         path: the file that holds them.
+        notes: lines on what of the user's own data was not read.
     """
 
     records: list[Record] | None
     path: Path
+    notes: tuple[str, ...] = ()
 
 
 def measure_imported(
@@ -91,9 +94,14 @@ def measure_imported(
                 for layer in loaded.encoder.representations
             ]
             shared = task.shared(describe_device(device), "on" if tf32_allowed(device) else "off")
-            records = list(measure_encoder(embedder, protocols, shared, loaded.weights_sha256, rows=rows))
+            total = sum(row.representation in protocol.representations for protocol in protocols for row in rows)
+            with progress(f"{where}: protocols", total) as advance:
+                measured = measure_encoder(
+                    embedder, protocols, shared, loaded.weights_sha256, rows=rows, advance=advance
+                )
+                records = list(measured)
             write_evaluation(path, records, task.inputs())
-    return Measured(records, path)
+    return Measured(records, path, task.notes)
 
 
 def _check_encoder(path: Path, config: ImportedConfig, loaded: Imported) -> None:
@@ -142,9 +150,14 @@ class _Task:
             "variant": config.variant,
             "threads": config.threads,
             "settings": config.imported.recorded(),
-            "provenance": self.loaded.provenance,
+            "provenance": {**self.loaded.provenance, **({"data": self.notes} if self.notes else {})},
         }
         return canonical_json(content).decode()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Lines on what of the user's own data was not read."""
+        return tuple(self.dataset.meta.get("notes", ()))
 
     def inputs(self) -> dict[str, Any]:
         """Return all that the records depend on."""

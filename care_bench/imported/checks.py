@@ -27,13 +27,17 @@ def check_passes(encoder: ImportedEncoder, inputs: Tensor, where: str) -> tuple[
 
     Raises:
         CareBenchError: the encoder cannot take the inputs; it trains in evaluation mode, so that its buffers change;
-            its rows depend on the other inputs of a batch; or its output is not finite or of a wrong shape or type.
+            its rows depend on the other inputs of a batch; its weights hold NaN; or its output is not finite or of a
+            wrong shape or type.
     """
     encoder.eval()
     training = [name or "itself" for name, part in encoder.named_modules() if part.training]
     if training:
         raise CareBenchError(f"{where}: {training[0]} stays in training mode after eval(); expected evaluation mode")
     before = {name: tensor.clone() for name, tensor in encoder.state_dict().items()}
+    for name, tensor in before.items():
+        if bool(tensor.isnan().any()):
+            raise CareBenchError(f"{where}: {name} holds NaN; expected weights and statistics that are numbers")
     _passed(encoder, inputs, where)
     encoder.find_class_tokens(inputs)
     first, second = _passed(encoder, inputs, where), _passed(encoder, inputs, where)

@@ -14,7 +14,7 @@ from care_bench.augmentations import draw
 from care_bench.config import RunConfig
 from care_bench.data import load
 from care_bench.errors import CareBenchError
-from care_bench.files import sha256_bytes, write_bytes, write_json
+from care_bench.files import removing_empty, sha256_bytes, write_bytes, write_json
 from care_bench.methods import PLAIN, View
 from care_bench.runs.device import best_device, describe_device, reproducible, tf32_allowed
 from care_bench.runs.folder import RunFolder
@@ -51,7 +51,10 @@ def pretrain(config: RunConfig, data: Path, out: Path, wait: bool = False) -> Ru
     if rank is None and wait:
         with folder.lock(wait):  # the ranks must not: they would wait for each other only so long
             pass
-    with folder.lock(wait) if rank == 0 else nullcontext():
+    made = (
+        nullcontext() if rank else removing_empty(out)
+    )  # of a run that is refused or stopped before its state is saved
+    with made, folder.lock(wait) if rank == 0 else nullcontext():
         if rank == 0:
             folder.claim(config)
         if folder.read_summary() is None:

@@ -95,6 +95,16 @@ def test_a_wrong_type_is_one_line_with_key_value_and_what_was_expected(
     assert "\n" not in line
 
 
+def test_a_key_that_decides_on_the_others_is_named() -> None:
+    for optimizer, said in (
+        ({"learning_rate": 0.1}, "key 'training.optimizer.name' is missing"),
+        ({"name": "adm"}, "training.optimizer.name = 'adm': expected one of 'adam', 'sgd', 'lars'"),
+    ):
+        with pytest.raises(CareBenchError) as caught:
+            parse_profile(edited(PROFILE, f"{TRAINING}.optimizer", optimizer), "here").runs()
+        assert str(caught.value).endswith(said)
+
+
 def test_an_integer_is_accepted_as_float_and_a_list_as_tuple() -> None:
     whole = edited(PROFILE, f"{METHODS}.care.weight", 1)
     whole["datasets"]["digits"] |= {

@@ -33,6 +33,18 @@ PROFILE: dict[str, Any] = {
 }
 
 
+def test_an_augmentation_in_part_is_called_so(tmp_path: Path) -> None:
+    path = tmp_path / "settings.yaml"
+    path.write_text("augmentation: {crop_scale: [1, 1]}")
+    with pytest.raises(
+        CareBenchError, match=r"settings.yaml: augmentation: expected a whole one: `kind: image`, `size`"
+    ):
+        read_evaluation(path)
+    path.write_text("augmentation: {kind: imag}")
+    with pytest.raises(CareBenchError, match=r"augmentation.kind = 'imag': expected one of 'image', 'rotation'$"):
+        read_evaluation(path)
+
+
 def profile(evaluation: Any = None, **changes: Any) -> Profile:
     content = copy.deepcopy(PROFILE)
     if evaluation is not None:

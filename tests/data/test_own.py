@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from care_bench.data import own_images, read_own
 from care_bench.errors import CareBenchError
 
 DRAWS = np.random.default_rng(0)
+ZEROS = np.zeros((6, 4, 4), np.uint8)
 
 
 def image(path: Path, value: int, size: tuple[int, int] = (12, 10), mode: str = "RGB") -> None:
@@ -153,6 +155,65 @@ def test_unreadable_images_are_left_out_if_asked(tmp_path: Path) -> None:
     assert (found.meta["skipped"], len(found.train) + len(found.test)) == (["5.png", "6.jpg"], 5)
 
 
+def test_what_is_left_out_or_not_read_is_said(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        broken_folder(tmp_path / part / "a")
+        for number in range(6):
+            image(tmp_path / part / "b" / f"{number}.png", number)
+    image(tmp_path / "train" / "a" / "deeper" / "1.png", 0)
+    image(tmp_path / "val" / "a" / "1.png", 0)
+    (tmp_path / "test" / "a" / "1.TIFF").touch()
+    (tmp_path / "test" / "b" / "1.gif").touch()
+    (tmp_path / "test" / "b" / "about.txt").touch()
+    assert read_own(tmp_path, skip_broken=True).meta["notes"] == [
+        "4 of 26 images left out: test/a/5.png, test/a/6.jpg, train/a/5.png, train/a/6.jpg",
+        "2 files with other suffixes (.gif, .tiff) are not read",
+        "2 images in other folders (train/a/deeper, val/a) are not read",
+    ]
+
+
+def test_files_below_a_link_to_a_class_folder_are_counted(tmp_path: Path) -> None:
+    for number in range(4):
+        image(tmp_path / "elsewhere" / f"{number}.png", number)
+    (tmp_path / "elsewhere" / "4.tif").touch()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "a").symlink_to(tmp_path / "elsewhere")
+    assert read_own(tmp_path / "data").meta["notes"] == ["1 files with other suffixes (.tif) are not read"]
+
+
+def test_where_all_is_read_nothing_is_said(tmp_path: Path) -> None:
+    for number in range(4):
+        image(tmp_path / f"{number}.png", number)
+    assert "notes" not in read_own(tmp_path).meta
+    np.savez(tmp_path / "data.npz", x=ZEROS, y=np.arange(6) // 3)
+    assert "notes" not in read_own(tmp_path / "data.npz").meta
+
+
+@pytest.mark.parametrize(
+    ("arrays", "said"),
+    [
+        (("inputs", "clas"), "'clas' (did you mean 'class'?)"),
+        (("x", "y", "ids"), "'ids'"),
+        (("inputs", "x", "class"), "'x'"),
+        (("x_train", "x_test", "y_tran", "z"), "'y_tran' (did you mean 'y_train'?), 'z'"),
+    ],
+)  # fmt: skip
+def test_arrays_that_are_not_read_are_named(tmp_path: Path, arrays: tuple[str, ...], said: str) -> None:
+    content = {name: ZEROS if name.startswith(("inputs", "x")) else np.arange(6) // 3 for name in arrays}
+    np.savez(tmp_path / "data.npz", **content)  # type: ignore[arg-type]
+    assert read_own(tmp_path / "data.npz").meta["notes"] == [f"unknown arrays are not read: {said}"]
+
+
+def test_a_link_gives_a_data_set_its_name(tmp_path: Path) -> None:
+    for number in range(4):
+        image(tmp_path / "my pictures" / f"{number}.png", number)
+    with pytest.raises(CareBenchError, match=r"cannot have the name 'my pictures'; .* make a link to it"):
+        read_own(tmp_path / "my pictures")
+    (tmp_path / "pictures").symlink_to(tmp_path / "my pictures")
+    assert read_own(tmp_path / "pictures").name == "pictures"
+    assert read_own(tmp_path / "pictures" / ".." / "pictures").name == "pictures"
+
+
 def truncated(path: Path, size: tuple[int, int], mode: str) -> None:
     """An image whose size can be read, but not its pixels."""
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -209,9 +270,27 @@ def other_classes(folder: Path) -> None:
     image(folder / "test" / "dog" / "b.png", 0)
 
 
+def only(*folders: str) -> Callable[[Path], None]:
+    def make(folder: Path) -> None:
+        for name in folders:
+            image(folder / name / "a.png", 0)
+
+    return make
+
+
+def only_tiff(folder: Path) -> None:
+    folder.mkdir()
+    (folder / "a.tiff").touch()
+
+
 @pytest.mark.parametrize(
     ("make", "said"),
     [
+        (only("train/a", "train/b"), "holds the split train without test or val; expected both, or --dataset"),
+        (only("train"), "holds the split train without test or val"),
+        (only("test/a", "val/a"), "holds the split test and val without train"),
+        (only("train", "cat"), "2 train and 0 test samples"),  # a class of trains
+        (only_tiff, "no images; 1 files with other suffixes (.tiff) are not read; expected files that end in .jpg"),
         (one_image, "1 train and 0 test samples; expected at least 2 of each"),
         (broken_folder, "2 of 7 images cannot be read"),
         (deep, "it has more than 8 bits a pixel; 5 of 5 images"),
@@ -226,9 +305,6 @@ def test_wrong_folders_end_in_one_line(tmp_path: Path, make: object, said: str) 
         read_own(tmp_path / "data")
     assert said in str(raised.value)
     assert "\n" not in str(raised.value)
-
-
-ZEROS = np.zeros((6, 4, 4), np.uint8)
 
 
 @pytest.mark.parametrize(
@@ -250,6 +326,7 @@ ZEROS = np.zeros((6, 4, 4), np.uint8)
         ({"pictures": ZEROS}, "holds pictures; expected `inputs`"),
         ({"train_inputs": ZEROS, "test_inputs": np.zeros((6, 5, 5), np.uint8)}, "expected samples of one shape"),
         ({"x_train": ZEROS, "y_train": np.arange(6), "x_test": ZEROS}, "one split has labels"),
+        ({"x_train": ZEROS, "y_train": np.arange(6), "x_test": ZEROS, "y_tst": ZEROS}, "(did you mean 'y_test'?)"),
         ({"inputs": ZEROS[:3]}, "2 train and 1 test samples; expected at least 2 of each"),
         ({"inputs": np.zeros((6, 0, 3))}, "an array is float64 (6, 0, 3), which is empty; expected images (n, H, W)"),
         ({"inputs": np.zeros((0, 5, 3))}, "an array is float64 (0, 5, 3), which is empty"),

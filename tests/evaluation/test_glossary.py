@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import fields
 from pathlib import Path
@@ -53,3 +54,12 @@ def test_no_two_metrics_have_one_label() -> None:
     about = [label for label in labels if label.startswith(("rotation", "map in O(d)"))]
     assert len(about) == len(set(about))
     assert {"map in O(d), held out", "rotation alone, unexplained", "rotation, unexplained speed"} <= set(about)
+
+
+def test_no_word_of_the_page_is_cut_by_a_line_end() -> None:
+    assert not re.findall(r"\w- (?!and |or |to )\w+", page())
+
+
+def test_a_rank_is_not_told_in_percent() -> None:
+    (entry,) = of_metrics(["transformed_mrr"])
+    assert "%" not in entry.one

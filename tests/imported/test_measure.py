@@ -85,6 +85,10 @@ def test_what_is_printed(measured: tuple[Path, Ended]) -> None:
     said, written = measured[1].stdout, read_records(measured[0] / "records.jsonl")
     assert "encoder mine: layer 0: 8 numbers, mean over the map" in said
     assert "distance to" in said
+    progress = [line for line in measured[1].stderr.splitlines() if line.startswith("encoder mine: protocols ")]
+    assert len(progress) == 10
+    assert any(line.endswith(("-v1 of pooled", "-v1 of 0")) for line in progress)
+    assert "protocols" not in said
     assert f"mine: {len(written)} records in " in said
 
 
@@ -124,9 +128,28 @@ def test_a_folder_of_images_without_labels(encoders: Path, tmp_path: Path) -> No
     found = by_metric(read_records(tmp_path / "seen" / "records.jsonl"))
     assert found["seen", "knn-v1", "top1"].reason == "pictures has no class labels"
     assert found["seen", "relative-equivariance-v1", "invariance"].value is not None
+    assert "pictures" not in ended.stderr  # all of it was read
     drawn = json.loads(found["seen", "knn-v1", "top1"].evaluation)["augmentation"]
     assert (drawn["flip_probability"], drawn["blur_probability"]) == (0.0, 0.0)
     assert (drawn["jitter_probability"], drawn["crop_scale"]) == (0.8, [0.08, 1.0])
+
+
+def test_what_was_not_read_is_said_at_the_end_and_recorded(encoders: Path, tmp_path: Path) -> None:
+    draws = np.random.default_rng(0)
+    for number in range(12):
+        (tmp_path / "pictures" / "a").mkdir(parents=True, exist_ok=True)
+        pixels = draws.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / "pictures" / "a" / f"{number}.png")
+    (tmp_path / "pictures" / "a" / "3.png").write_bytes(b"no image")
+    (tmp_path / "pictures" / "a" / "3.tiff").touch()
+    ended = run_care_bench(
+        "measure", "--encoder", f"{encoders}:colour", "--dataset", tmp_path / "pictures", "--out", tmp_path / "seen",
+        "--skip-broken",
+    )  # fmt: skip
+    notes = ["1 of 12 images left out: a/3.png", "1 files with other suffixes (.tiff) are not read"]
+    assert ended.stderr.splitlines()[-2:] == [f"{tmp_path / 'pictures'}: {note}" for note in notes]
+    configs = {record.config for record in read_records(tmp_path / "seen" / "records.jsonl")}
+    assert [json.loads(config)["provenance"]["data"] for config in configs] == [notes]
 
 
 def test_point_clouds(encoders: Path, data: Path, tmp_path: Path) -> None:
@@ -147,6 +170,13 @@ def test_point_clouds(encoders: Path, data: Path, tmp_path: Path) -> None:
         (("--dataset", "digits", "--augment", ","), "--augment names nothing"),
         (("--dataset", "proteins", "--augment", "crop"), "point clouds, which are rotated in space"),
         (("--dataset", "digits", "--mean", "0.5;0.5"), "--mean '0.5;0.5'; expected numbers with commas"),
+        (
+            ("--dataset", "digits", "--mean", "127.5", "--std", "60"),
+            "encoder: mean: 127.5, and images are within 0 and 1",
+        ),
+        (("--dataset", "digits", "--mean", "0.5"), "encoder: mean without std; expected both or none"),
+        (("--dataset", "digits", "--out", "my out"), "--out my out: its name 'my out' cannot be a folder; expected"),
+        (("--dataset", "digits", "--out", "/"), "--out /: its name '' cannot be a folder; expected"),
         (("--dataset", "nowhere/pictures"), "no such folder or array file"),
         (("--dataset", "digits", "--layer", "7"), "unknown layer '7'"),
         (("--dataset", "digits", "--out", "pyproject.toml"), "--out pyproject.toml is no folder"),

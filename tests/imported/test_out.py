@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 from torch import nn, save, tensor
 
+from care_bench.artifacts import read_records
 from tests.commands import run_care_bench
 from tests.forks import Ended
 
@@ -65,11 +70,38 @@ def test_records_of_another_encoder_are_not_replaced(data: Path, tmp_path: Path)
     assert measure(tmp_path, data, "First").returncode == 0  # the same again
 
 
+def test_the_folder_it_works_in_has_its_own_name(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "encoders.py").write_text(ENCODERS)
+    ended = run_care_bench(
+        "measure", "--encoder", tmp_path / "encoders.py:First", "--dataset", "digits", "--data", data, "--out", ".",
+        "--samples", "24", cwd=tmp_path / "mine",
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert {record.variant for record in read_records(tmp_path / "mine" / "records.jsonl")} == {"mine"}
+
+
 def test_a_failure_leaves_no_folder(data: Path, tmp_path: Path) -> None:
     ended = measure(tmp_path, data, "Fails", out="some/folder")
     assert ended.returncode == 2
     assert ended.stderr.count("\n") == 1
     assert "later" in ended.stderr
+    assert not (tmp_path / "some").exists()
+
+
+def test_an_interruption_in_an_import_leaves_no_folder(data: Path, tmp_path: Path) -> None:
+    """Such an import ends the process at once, since it may catch every exception."""
+    (tmp_path / "interrupts.py").write_text("import os, signal\nos.kill(os.getpid(), signal.SIGTERM)\n")
+    (tmp_path / "encoders.py").write_text(ENCODERS.replace('raise RuntimeError("later")', "import interrupts"))
+    command = (
+        sys.executable, "-m", "care_bench", "measure", "--encoder", f"{tmp_path / 'encoders.py'}:Fails",
+        "--dataset", "digits", "--data", data, "--out", tmp_path / "some" / "folder", "--samples", "24",
+    )  # fmt: skip
+    path = os.pathsep.join((str(tmp_path), os.environ["PYTHONPATH"]))
+    environment = {**os.environ, "PYTHONPATH": path}
+    ended = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert ended.returncode == 128 + signal.SIGTERM
+    assert "interrupted by SIGTERM: nothing was written" in ended.stderr
     assert not (tmp_path / "some").exists()
 
 

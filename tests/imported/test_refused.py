@@ -58,6 +58,20 @@ class GivesNaN(Encoder):
         return rows / 0
 
 
+class HoldsNaN(Encoder):
+    def __init__(self) -> None:
+        super().__init__()
+        nn.init.constant_(self.linear.weight, torch.nan)
+
+
+class AveragesNaN(Encoder):
+    """Its buffer, which no output depends on, holds NaN."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("average", torch.tensor(torch.nan))
+
+
 class Raises(Encoder):
     def wrong(self, rows: Tensor) -> Any:
         raise RuntimeError("mat1 and mat2 do not fit\nand a second line")
@@ -134,6 +148,8 @@ def fails() -> nn.Module:
         ("DropsARow", "gives a tensor (3, 4) for 4 inputs; expected 4 rows"),
         ("GivesHalves", "gives float16; expected float32"),
         ("GivesNaN", "gives NaN or infinity"),
+        ("HoldsNaN", "module.linear.weight holds NaN; expected"),
+        ("AveragesNaN", "module.average holds NaN; expected"),
         ("Raises", "cannot take inputs (4, 3, 32, 32): RuntimeError: mat1 and mat2 do not fit at test_refused.py:"),
         ("Counts", "module.calls changes in evaluation mode"),
         ("StaysInTraining", "module stays in training mode"),
@@ -274,7 +290,13 @@ def test_half_precision_weights_are_used_as_float32(tmp_path: Path) -> None:
     ("inputs", "keys", "said"),
     [
         (Inputs("image", (4, 32, 32), (0.5,) * 4, (0.5,) * 4), {}, "the images have 4 channels, the encoder takes 3"),
-        (IMAGES, {"mean": [0.5]}, "mean has 1 numbers, std 3"),
+        (IMAGES, {"mean": [0.5], "std": [0.5] * 3}, "mean has 1 numbers, std 3"),
+        (IMAGES, {"mean": [0.5] * 3}, "mean without std; expected both or none"),
+        (IMAGES, {"std": [0.5] * 3}, "std without mean; expected both or none"),
+        (IMAGES, {"mean": [127.5], "std": [0.5]}, "mean: 127.5, and images are within 0 and 1; expected statistics of"),
+        (IMAGES, {"mean": [0.5], "std": [60.0]}, "std: 60.0, and images are within 0 and 1; expected statistics of"),
+        (IMAGES, {"mean": [-0.5], "std": [0.5]}, "mean: -0.5, and images are within 0 and 1"),
+        (IMAGES, {"mean": [0.5], "std": [0.0]}, "std.0 = 0.0: Input should be greater than 0"),
         (IMAGES, {"size": 0}, "size = 0"),
         (IMAGES, {"layers": ["pooled", "pooled"]}, "a layer is repeated"),
         (IMAGES, {"layers": [""]}, "a layer has no name"),

@@ -133,7 +133,8 @@ def test_mixed_precision_trains_and_keeps_losses_in_float32(tiny: Make, data: Pa
 
 def test_unusable_settings_are_named(tiny: Make, data: Path, tmp_path: Path) -> None:
     with pytest.raises(CareBenchError, match=r"batch_size = 4096 exceeds the 1437 training samples of 'digits'"):
-        pretrain(tiny(batch_size=4096), data, tmp_path / "a")
+        pretrain(tiny(batch_size=4096), data, tmp_path / "new" / "a")
+    assert not (tmp_path / "new").exists()
     config = tiny().model_copy(update={"dataset": "proteins"})
     with pytest.raises(CareBenchError, match=r"augmentation\.kind = 'image' does not apply to 'proteins'"):
         pretrain(config, data, tmp_path / "b")

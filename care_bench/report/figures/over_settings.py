@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 
 from care_bench.artifacts import Record
@@ -123,10 +124,22 @@ def _require_snapshots(collection: Collection, records: Sequence[Record], y: str
 def _with(records: Sequence[Record], name: str, value: str) -> list[Record]:
     """Return the records whose run has a value, as it is written in YAML, for a name."""
     column = _column(records, name)
-    known = {place: spelt(one).strip("'") for place, one in column.items()}
-    if value not in known.values():
-        raise unknown(f"value of {name}", value, set(known.values()))
-    return [record for place, record in enumerate(records) if known.get(place) == value]
+    found = [record for place, record in enumerate(records) if place in column and _is(column[place], value)]
+    if not found:
+        raise unknown(f"value of {name}", value, {_written(one) for one in column.values()})
+    return found
+
+
+def _is(one: Setting, value: str) -> bool:
+    """Whether a setting is a value as it is written in YAML; numbers are compared as such: 10 is 10.0."""
+    if isinstance(one, int | float) and not isinstance(one, bool):
+        with suppress(ValueError):
+            return float(value) == one
+    return _written(one) == value
+
+
+def _written(one: Setting) -> str:
+    return spelt(one).strip("'")
 
 
 def _column(records: Sequence[Record], name: str) -> dict[int, Setting]:

@@ -107,6 +107,12 @@ def test_snapshots_are_drawn_over_the_epoch_and_end_with_the_last() -> None:
     assert [(one["epoch"], one["mean"]) for one in found] == [(2, pytest.approx(0.7)), (4, pytest.approx(0.2))]
 
 
+@pytest.mark.parametrize("value", ["10", "10.0", "1e1"])
+def test_numbers_are_chosen_by_their_value(value: str) -> None:
+    found = numbers(FOUND, "dataset", "gamma_median", where={"weight": value})
+    assert [(one["row"], one["mean"]) for one in found] == [("care", pytest.approx(0.2)), ("care", 0.5)]
+
+
 def test_without_snapshots_nothing_is_drawn_over_the_epoch() -> None:
     plain = collection(values("care", "gamma_median", [0.2]), values("simclr", "gamma_median", [0.9]))
     with pytest.raises(CareBenchError, match=r"collected/drawn has no snapshots of gamma_median .*snapshot_epochs"):
@@ -145,6 +151,8 @@ def test_a_protocol_is_named_where_several_have_the_metric() -> None:
         (("weight", "top1"), {}, "measured by several protocols; expected one of cached-v1/top1, knn-v1/top1"),
         (("weight", "gamma_median", "datset"), {}, "unknown setting 'datset': did you mean 'dataset'"),
         (("weight", "gamma_median"), {"where": {"dataset": "digit"}}, "unknown value of dataset 'digit': did you mean"),
+        (("weight", "gamma_median"), {"where": {"weight": "ten"}}, "unknown value of weight 'ten': known: 1.0, 10.0"),
+        (("weight", "gamma_median"), {"where": {"weight": "11"}}, "unknown value of weight '11': "),
         (("weight", "gamma_median"), {"representation": "features"}, "no value of the features in collected/drawn"),
         (("queue", "gamma_median", "invariance_weight"), {}, "no run has both 'queue' and 'invariance_weight'"),
     ],
