@@ -99,7 +99,7 @@ def test_claims_that_no_rule_can_decide(changes: dict[str, Any], message: str) -
 @pytest.mark.parametrize(
     ("inside", "message"),
     [
-        ([2, 1], "claims.0.sweep.inside = [2.0, 1.0]; expected the lower end first"),
+        ([2, 1], "claims.0.sweep.inside: inside = [2.0, 1.0]; expected the lower end first"),
         ([1, 10], "inside = [1.0, 10.0] does not divide the rows; expected some in it, and some not"),
         ([4, 5], "inside = [4.0, 5.0] does not divide the rows"),
     ],
