@@ -19,13 +19,15 @@ from care_bench.untrusted import decoding, sha256_of
 
 LOADED = "care_bench_imported_"
 """Begins the names that files have among the loaded modules."""
+_imported: set[str] = set()
+"""A user's modules that the last code here has imported."""
 
 
 @contextmanager
 def loading(source: str, where: str) -> Iterator[ModuleType]:
     """Load code; as long as the body runs, a file finds what lies beside it.
 
-    What another file has imported from beside itself is forgotten first, so that every encoder is made from its own
+    What other code has imported here of a user's modules is forgotten first, so that every encoder is made from its own
     files. What this one imports stays until then: a forward pass may import it again, and torch's compiler does.
 
     Args:
@@ -35,17 +37,19 @@ def loading(source: str, where: str) -> Iterator[ModuleType]:
     Raises:
         CareBenchError: no such file or module, or it cannot be imported.
     """
+    for name in _imported:
+        sys.modules.pop(name, None)
+    _imported.clear()
+    known = set(sys.modules)
     path = Path(source) if source.endswith(".py") else None
-    _forget(path)
-    if path is None:
-        yield _from_module(source, where)
-        return
-    folder = str(_folder(path))
-    sys.path.insert(0, folder)
+    folders = [] if path is None else [str(_folder(path))]
+    sys.path[:0] = folders
     try:
-        yield _from_file(path, where)
+        yield _from_module(source, where) if path is None else _from_file(path, where)
     finally:
-        sys.path.remove(folder)
+        for folder in folders:
+            sys.path.remove(folder)
+        _imported.update(name for name, _ in _users_modules() if name not in known)
 
 
 def made_by(source: str) -> dict[str, str]:
@@ -90,17 +94,6 @@ def _hashed(sha256: str) -> str:
 def _folder(path: Path) -> Path:
     """Return the folder in which a file's imports are looked for."""
     return path.resolve().parent
-
-
-def _forget(path: Path | None) -> None:
-    """Forget loaded files, what lies below their folders, and what has the name of something beside this file."""
-    files = [Path(str(module.__file__)) for name, module in sys.modules.items() if name.startswith(LOADED)]
-    folders = {_folder(file) for file in (*files, *([] if path is None else [path]))}
-    for name, places in list(_users_modules()):
-        top = name.partition(".")[0]
-        beside = path is not None and any((_folder(path) / one).exists() for one in (top, f"{top}.py"))
-        if beside or any(place.is_relative_to(folder) for place in places for folder in folders):
-            del sys.modules[name]
 
 
 def _users_modules() -> Iterator[tuple[str, list[Path]]]:

@@ -146,8 +146,8 @@ MUTANTS = (
     Mutant(
         "an encoder is made from the files of another",
         "imported/users_code.py",
-        "if beside or any(place.is_relative_to(folder) for place in places for folder in folders):",
-        "if False:",
+        "sys.modules.pop(name, None)",
+        "pass",
         USERS_CODE,
     ),
     Mutant(
