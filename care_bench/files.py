@@ -9,8 +9,8 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,8 +24,6 @@ MOVED = frozenset((errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ESTALE))
 """Errors where somebody else has changed the folder during the work."""
 SHOWN = 120
 """Characters of a command that a message shows."""
-_made: list[Sequence[Path]] = []
-"""Folders that were missing when the bodies of :func:`removing_empty` that are under way began."""
 
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -143,31 +141,6 @@ def locked(folder: Path, wait: bool = False) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
-
-
-@contextmanager
-def removing_empty(folder: Path) -> Iterator[None]:
-    """Remove ``folder`` and those parents that are made by the body, as far as they are empty when it ends."""
-    made = [path for path in (folder, *folder.parents) if not os.path.lexists(path)]
-    _made.append(made)
-    try:
-        yield
-    finally:
-        _made.remove(made)
-        _remove_empty(made)
-
-
-def remove_empty() -> None:
-    """Remove what the bodies of :func:`removing_empty` have made, for a process that ends without leaving them."""
-    while _made:
-        _remove_empty(_made.pop())
-
-
-def _remove_empty(folders: Sequence[Path]) -> None:
-    with suppress(OSError):  # the first that is not empty
-        for path in folders:
-            with suppress(FileNotFoundError):
-                path.rmdir()
 
 
 def remove(path: Path) -> None:

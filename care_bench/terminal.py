@@ -15,8 +15,8 @@ from importlib import import_module
 from types import FrameType
 from typing import Any, NoReturn, ParamSpec, TypeVar
 
+from care_bench.empty_folders import remove_empty
 from care_bench.errors import CareBenchError
-from care_bench.files import remove_empty
 from care_bench.torchrun import rank_to_speak, speaks
 from care_bench.untrusted import is_memory_short
 

@@ -10,7 +10,18 @@ import care_bench
 
 PACKAGE = Path(care_bench.__file__).parent
 LAYERS = (
-    ("names", "errors", "collector", "files", "untrusted", "plugins", "progress", "terminal", "torchrun"),
+    (
+        "names",
+        "errors",
+        "collector",
+        "files",
+        "empty_folders",
+        "untrusted",
+        "plugins",
+        "progress",
+        "terminal",
+        "torchrun",
+    ),
     ("uncompiled", "optimizers"),
     ("augmentations", "losses"),
     ("metrics",),

@@ -15,13 +15,14 @@ from care_bench.config import EvaluationConfig
 from care_bench.config.imported_run import ImportedConfig, representation_of, row_of
 from care_bench.config.run import ImageAugmentationConfig, RotationAugmentationConfig
 from care_bench.data import PreparedDataset
+from care_bench.empty_folders import removing_empty
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.embed import Embedder
 from care_bench.evaluation.inputs import inputs_of, is_current, write_evaluation
 from care_bench.evaluation.measurement import Protocol
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.records import Row, measure_encoder
-from care_bench.files import canonical_json, locked, removing_empty, sha256_bytes
+from care_bench.files import canonical_json, locked, sha256_bytes
 from care_bench.imported import Imported, Inputs, load_imported
 from care_bench.names import IMPORTED
 from care_bench.progress import progress

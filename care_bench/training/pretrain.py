@@ -13,8 +13,9 @@ from care_bench.artifacts import code_version, environment
 from care_bench.augmentations import draw
 from care_bench.config import RunConfig
 from care_bench.data import load
+from care_bench.empty_folders import removing_empty
 from care_bench.errors import CareBenchError
-from care_bench.files import removing_empty, sha256_bytes, write_bytes, write_json
+from care_bench.files import sha256_bytes, write_bytes, write_json
 from care_bench.methods import PLAIN, View
 from care_bench.runs.device import best_device, describe_device, reproducible, tf32_allowed
 from care_bench.runs.folder import RunFolder

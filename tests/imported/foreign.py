@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
 import timm
 import torch
 from torch import Tensor, nn
 
 from care_bench.config.imported import ImportedSettings
+from care_bench.errors import CareBenchError
 from care_bench.imported import Imported, Inputs, load_imported
 
 RESNET = "timm:test_resnet"
@@ -66,3 +68,12 @@ def passed(encoder: Imported, images: Tensor) -> dict[str, Tensor]:
 def small() -> nn.Module:
     """A function of this module, as a user's own encoder."""
     return nn.Sequential(nn.Conv2d(3, 6, 3, 2), nn.BatchNorm2d(6), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten())
+
+
+def refused(inputs: Inputs = IMAGES, **keys: Any) -> str:
+    """Return the line with which loading ends."""
+    with pytest.raises(CareBenchError) as raised:
+        loaded(inputs, **keys)
+    line = str(raised.value)
+    assert "\n" not in line
+    return line

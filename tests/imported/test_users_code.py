@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib
 import sys
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from torch import nn
 from care_bench import errors
 from care_bench.config.imported import ImportedSettings
 from care_bench.imported.architectures import Architecture, build
-from tests.imported.test_refused import refused
+from tests.imported.foreign import refused
 
 
 def test_a_misspelt_library_is_named() -> None:
@@ -77,6 +78,17 @@ def test_a_module_of_the_same_name_is_another(tmp_path: Path, monkeypatch: pytes
     assert passed(built("net:Net").module) == [3] * 3
     assert passed(built(f"{second / 'encoder.py'}:build").module) == [5] * 5
     assert passed(built("net:Net").module) == [3] * 3
+
+
+def test_other_modules_stay_wherever_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = folder_of(tmp_path, 3)
+    (path / "elsewhere.py").write_text("")
+    monkeypatch.syspath_prepend(path)
+    ours = importlib.import_module("elsewhere")
+    for _ in range(2):
+        built(f"{path / 'encoder.py'}:build")
+        assert sys.modules["elsewhere"] is ours
+    monkeypatch.delitem(sys.modules, "elsewhere")
 
 
 def test_a_folder_whose_name_begins_as_that_of_installed_code_is_the_user_s() -> None:

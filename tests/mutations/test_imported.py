@@ -10,7 +10,7 @@ pytestmark = pytest.mark.mutation
 
 FOREIGN = ("imported/test_foreign_code.py",)
 LAYOUTS = ("imported/test_layouts.py",)
-REFUSED = ("imported/test_refused.py",)
+REFUSED = ("imported/test_refused.py", "imported/test_refused_weights.py")
 POOLING = ("imported/test_pooling.py",)
 CHECKPOINTS = ("imported/test_checkpoints.py",)
 MEASURE = ("imported/test_measure.py",)
@@ -155,7 +155,7 @@ MUTANTS = (
         "data/own.py",
         "for rows in (~second, second))",
         "for rows in (second, second))",
-        ("data/test_own.py",),
+        ("data/test_own.py", "data/test_own_left_out.py"),
     ),
 )
 

@@ -13,6 +13,17 @@ import pytest
 
 from tests.forks import start_fork
 
+ROOT = Path(__file__).parents[2]
+WARM = ("theory_checks.ledger", "theory_checks.observing", "theory_checks.strategies", "theory_checks.table")
+HEAD = """
+import pytest
+from hypothesis import given, strategies as st
+from theory_checks.observing import Statement, Stuck, observe, observe_bound, observe_counterexample, observe_starts
+
+def statement(name, verdict="holds"):
+    return Statement(name, f"{name} is true.", "Prop. 0", verdict)
+"""
+
 
 class Outcome(NamedTuple):
     """How pytest ended and what it printed."""
@@ -51,3 +62,22 @@ def _serve(pipe: Connection, modules: tuple[str, ...]) -> None:
     from tests.theory.warm_pytest import main  # in the fork alone: it imports geomstats
 
     main(pipe, modules)
+
+
+@pytest.fixture(scope="module")
+def warm() -> Iterator[RunPytest]:
+    with warm_pytest(ROOT, WARM) as run:
+        yield run
+
+
+@pytest.fixture
+def theory(warm: RunPytest, tmp_path: Path) -> RunPytest:
+    """A function that runs pytest with the plugin on generated test files."""
+
+    def run(*arguments: str, **files: str) -> Outcome:
+        (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -p theory_checks.conftest --import-mode=importlib\n")
+        for name, content in files.items():
+            (tmp_path / f"test_{name}.py").write_text(HEAD + content)
+        return warm(tmp_path, "-q", "-p", "no:cacheprovider", *arguments)
+
+    return run

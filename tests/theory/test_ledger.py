@@ -3,25 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from care_bench.artifacts import LedgerRow, read_ledger
 
-from .conftest import Outcome, RunPytest, warm_pytest
+from .conftest import RunPytest
 
-ROOT = Path(__file__).parents[2]
-WARM = ("theory_checks.ledger", "theory_checks.observing", "theory_checks.strategies", "theory_checks.table")
-HEAD = """
-import pytest
-from hypothesis import given, strategies as st
-from theory_checks.observing import Statement, Stuck, observe, observe_bound, observe_counterexample, observe_starts
-
-def statement(name, verdict="holds"):
-    return Statement(name, f"{name} is true.", "Prop. 0", verdict)
-"""
 HOLDING = """
 STATEMENTS = (statement("exact"), statement("within-bound", "holds with assumption: it is Monday"))
 
@@ -75,25 +64,6 @@ from theory_checks.strategies import sphere_points
 def test_points(points):
     assert len(points) < 3
 """
-
-
-@pytest.fixture(scope="module")
-def warm() -> Iterator[RunPytest]:
-    with warm_pytest(ROOT, WARM) as run:
-        yield run
-
-
-@pytest.fixture
-def theory(warm: RunPytest, tmp_path: Path) -> RunPytest:
-    """A function that runs pytest with the plugin on generated test files."""
-
-    def run(*arguments: str, **files: str) -> Outcome:
-        (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -p theory_checks.conftest --import-mode=importlib\n")
-        for name, content in files.items():
-            (tmp_path / f"test_{name}.py").write_text(HEAD + content)
-        return warm(tmp_path, "-q", "-p", "no:cacheprovider", *arguments)
-
-    return run
 
 
 def ledger(folder: Path) -> dict[str, LedgerRow]:

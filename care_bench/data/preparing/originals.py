@@ -20,8 +20,9 @@ from pathlib import Path
 from urllib.error import HTTPError
 
 from care_bench.data.source import Raw
+from care_bench.empty_folders import removing_empty
 from care_bench.errors import CareBenchError
-from care_bench.files import locked, remove, removing_empty, write_json, writing
+from care_bench.files import locked, remove, write_json, writing
 from care_bench.untrusted import absent, decoding, is_damage, open_regular, read_json, sha256_of
 
 UNPACKED = "unpacked"  # folder in the workspace; the .json file of that name has the sha256 of its files

@@ -23,8 +23,9 @@ from care_bench.data.load import FORMAT, META, content_sha256, find, is_intact, 
 from care_bench.data.preparing.npy import write_npy
 from care_bench.data.preparing.numbers import channel_statistics
 from care_bench.data.source import Array, Built, DatasetInfo, Raw, check_layout
+from care_bench.empty_folders import removing_empty
 from care_bench.errors import CareBenchError
-from care_bench.files import locked, remove, removing_empty, sha256_file, write_atomic, write_json, writing
+from care_bench.files import locked, remove, sha256_file, write_atomic, write_json, writing
 
 RAW = Path("results/raw")
 """The folder of raw data, unless the user names another one."""
