@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt, field_validator
@@ -173,7 +172,10 @@ class Profile(Settings):
 
 
 def _evenly(runs: list[Any], most: int) -> list[list[Any]]:
-    """Divide runs into as few parts as ``most`` a part allows, none more than one run longer than another."""
+    """Deal runs out into as few parts as ``most`` a part allows, none more than one run longer than another.
+
+    Neighbours go to different parts: rows that are not trained stand beside each other in a profile, and so do those
+    whose steps are long.
+    """
     parts = math.ceil(len(runs) / most)
-    cuts = [len(runs) * part // parts for part in range(parts + 1)]
-    return [runs[start:stop] for start, stop in pairwise(cuts)]
+    return [runs[part::parts] for part in range(parts)]

@@ -27,7 +27,11 @@ class DeepSet(nn.Module):
 
     def forward(self, clouds: Tensor) -> Tensor:
         """Return the features of a batch of point clouds."""
-        features: Tensor = self.on_mean(self.per_point(clouds).mean(dim=1))
+        *layers, last = self.per_point
+        for layer in layers:
+            clouds = layer(clouds)
+        # The last layer is affine, so it goes through the mean: it runs once per cloud, not once per point.
+        features: Tensor = self.on_mean(last(clouds.mean(dim=1)))
         return features
 
 
