@@ -25,7 +25,6 @@ from care_bench.evaluation.records import Row, measure_encoder
 from care_bench.files import canonical_json, locked, sha256_bytes
 from care_bench.imported import Imported, Inputs, load_imported
 from care_bench.names import IMPORTED
-from care_bench.progress import progress
 from care_bench.runs.device import best_device, describe_device, reproducible, tf32_allowed
 from care_bench.untrusted import absent
 
@@ -95,12 +94,7 @@ def measure_imported(
                 for layer in loaded.encoder.representations
             ]
             shared = task.shared(describe_device(device), "on" if tf32_allowed(device) else "off")
-            total = sum(row.representation in protocol.representations for protocol in protocols for row in rows)
-            with progress(f"{where}: protocols", total) as advance:
-                measured = measure_encoder(
-                    embedder, protocols, shared, loaded.weights_sha256, rows=rows, advance=advance
-                )
-                records = list(measured)
+            records = list(measure_encoder(embedder, protocols, shared, loaded.weights_sha256, rows=rows))
             write_evaluation(path, records, task.inputs())
     return Measured(records, path, task.notes)
 

@@ -15,7 +15,7 @@ from care_bench.evaluation.embed import Embedder
 from care_bench.evaluation.embedded import Embedded
 from care_bench.evaluation.measurement import Measurement, Protocol
 from care_bench.names import REPRESENTATIONS, Representation
-from care_bench.progress import Advance
+from care_bench.progress import progress
 
 
 class Row(NamedTuple):
@@ -39,9 +39,8 @@ def measure_encoder(
     weights_sha256: str,
     epoch: int | None = None,
     rows: Sequence[Row] = (),
-    advance: Advance = lambda done, note: None,
 ) -> Iterator[Record]:
-    """Yield one record for every metric of every protocol and row.
+    """Yield one record for every metric of every protocol and row, and show the progress.
 
     Args:
         embedder: the encoder's.
@@ -50,22 +49,22 @@ def measure_encoder(
         weights_sha256: of the encoder's weights.
         epoch: of a snapshot; None after the last step.
         rows: the layers to measure; by default projection and features of a run, all of its variant.
-        advance: takes how many protocols of layers are done, and the next one.
 
     Raises:
         CareBenchError: an embedding is not finite, or another package's protocol is unusable.
     """
     chosen = rows or [Row(name, name, shared["variant"]) for name in REPRESENTATIONS]
     layers = {row: embedder.embedded(row.layer) for row in chosen}
-    done = 0
-    for protocol in protocols:
-        if epoch is not None and not protocol.over_training:
-            continue
-        for row, embedded in layers.items():
-            if row.representation not in protocol.representations:
-                continue
+    work = [
+        (protocol, row, embedded)
+        for protocol in protocols
+        if epoch is None or protocol.over_training
+        for row, embedded in layers.items()
+        if row.representation in protocol.representations
+    ]
+    with progress(f"{embedder.where}: protocols", len(work)) as advance:
+        for done, (protocol, row, embedded) in enumerate(work):
             advance(done, f"{protocol.id} of {row.layer}")
-            done += 1
             began = time.perf_counter() - embedder.seconds
             measurements = measure(protocol, embedded)
             seconds = time.perf_counter() - embedder.seconds - began
@@ -92,7 +91,7 @@ def measure_encoder(
                     found = error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
                     raise CareBenchError(f"protocol {protocol.id!r}, metric {metric.name!r}: {found}") from None
                 yield record
-    advance(done, "")
+        advance(len(work), "")
 
 
 def measure(protocol: Protocol, embedded: Embedded) -> tuple[Measurement, ...]:

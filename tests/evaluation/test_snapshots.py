@@ -126,3 +126,17 @@ def test_a_diverged_snapshot_is_named(
     monkeypatch.setattr("care_bench.evaluation.run.load_encoder_weights", broken)
     with pytest.raises(CareBenchError, match=r"run proteins/simclr/seed0, epoch 2: \d+ projection rows of the test"):
         evaluate(run.path, data, SETTINGS, tmp_path / "records.jsonl")
+
+
+def test_every_encoder_of_a_run_shows_its_progress(
+    run: RunFolder, data: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    records = evaluate(run.path, data, SETTINGS)
+    said = capfd.readouterr().err.splitlines()
+    for epoch, of in ((None, ""), (2, ", epoch 2"), (10, ", epoch 10")):
+        measured = {(record.protocol, record.representation) for record in records if record.epoch == epoch}
+        title = f"run proteins/simclr/seed0{of}: protocols "
+        lines = [line.removeprefix(title) for line in said if line.startswith(title)]
+        assert len(lines) == 10
+        assert lines[-1].split()[0] == f"{len(measured)}/{len(measured)}"
+        assert any(" of projection" in line for line in lines)
