@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from benchmarks.timing import Row, speedup
-from benchmarks.training_step import RESNETS, SIDE, clock, on_images
+from benchmarks.training_step import RESNETS, SIDE, clock, on_digits, on_images
 from care_bench.runs.device import best_device
 from care_bench.training.pretrain import train_step
 
@@ -23,9 +23,20 @@ INSTRUCTIONS = {"avx512_bf16", "amx_bf16"}
 
 
 def measure() -> list[Row]:
-    """Time ResNet-18 and ResNet-50 in each format."""
+    """Time the convnet of the default profile in channels_last, and ResNet-18 and ResNet-50 in each format."""
     formats = FORMATS | (BFLOAT16 if _multiplies_bfloat16() else {})
-    return [_row(backbone, name, settings) for backbone in RESNETS for name, settings in formats.items()]
+    rows = [_row(backbone, name, settings) for backbone in RESNETS for name, settings in formats.items()]
+    return [_on_digits(), *rows]
+
+
+def _on_digits() -> Row:
+    with ExitStack() as runs:
+        ours, reference = (
+            runs.enter_context(on_digits("simclr", memory_format=name)) for name in ("channels_last", "contiguous")
+        )
+        title = f"training step of {ours.config.id}, float32, channels_last, against contiguous"
+        works = (lambda: train_step(ours)), (lambda: train_step(reference))
+        return speedup(title, *works, at_least=1.0, pairs=15, clock=clock())
 
 
 def _row(backbone: str, name: str, settings: dict[str, str]) -> Row:

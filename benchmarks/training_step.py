@@ -45,11 +45,19 @@ def measure() -> list[Row]:
 
 def measure_digits(variant: str) -> Row:
     """Time a row of the default profile on the tinted digits."""
+    with on_digits(variant) as session:
+        return _against_bare(f"training step of {session.config.id}", session, at_most=1.25, pairs=30)
+
+
+@contextmanager
+def on_digits(variant: str, **training: str) -> Iterator[Session]:
+    """Open a row of the default profile on the tinted digits, with other settings of the training."""
     config = read_run(PROFILE, f"tinted_digits/{variant}/seed0")
+    config = config.model_copy(update={"training": config.training.model_copy(update=training)})
     with tempfile.TemporaryDirectory() as folder:
         prepare(config.dataset, Path(folder))
         with opened(config, load(config.dataset, Path(folder))) as session:
-            return _against_bare(f"training step of {config.id}", session, at_most=1.25, pairs=30)
+            yield session
 
 
 @contextmanager

@@ -150,14 +150,16 @@ class _Synchronised(autograd.Function):
     @autograd.function.once_differentiable
     def backward(context: Any, gradient: Tensor, *_: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None, None]:
         inputs, weight, mean, variance, count = context.saved_tensors
-        # The gradients as if the statistics were constant, from torch's own kernel: w g / s, and those in w and b.
         factor = torch.ones_like(mean) if weight is None else weight
-        arguments = (gradient, inputs, factor, mean, variance, None, None, False, context.eps, [True, True, True])
-        direct, in_weight, in_bias = torch.ops.aten.native_batch_norm_backward(*arguments)
+        # The sums alone, from torch's own kernel: the gradients in w and b.
+        arguments = (gradient, inputs, factor, mean, variance, None, None, False, context.eps, [False, True, True])
+        _, in_weight, in_bias = torch.ops.aten.native_batch_norm_backward(*arguments)
         sums = torch.stack([in_bias, in_weight])
         distributed.all_reduce(sums)
-        along, across = (sums / count * factor * (variance + context.eps).rsqrt()).unbind()
-        direct += functional.batch_norm(inputs, mean, variance, -across, -along, False, 0.0, context.eps)
+        scale = factor * (variance + context.eps).rsqrt()
+        along, across = (sums / count * scale).unbind()
+        direct = functional.batch_norm(inputs, mean, variance, -across, -along, False, 0.0, context.eps)
+        direct.addcmul_(gradient, scale.view(-1, *[1] * (inputs.ndim - 2)))
         affine = (None, None) if weight is None else (in_weight, in_bias)
         return direct, *affine, None
 
