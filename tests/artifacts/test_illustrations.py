@@ -121,10 +121,12 @@ def test_parts_that_do_not_fit_are_refused() -> None:
 
 
 def test_an_older_pin_without_them_is_read_as_before(tmp_path: Path) -> None:
-    (older,) = (ROOT / "results/pinned").glob("smoke-v6")
-    copy = Path(shutil.copytree(older, tmp_path / "results/pinned/smoke-v6"))
-    assert NAME not in json.loads((copy / "MANIFEST.json").read_text())["files"]
+    copy = Path(shutil.copytree(ROOT / "results/pinned/smoke-v7", tmp_path / "results/pinned/older"))
+    about = json.loads((copy / "MANIFEST.json").read_text())["about"]
+    for name in (NAME, "figures.zip"):
+        (copy / name).unlink()
+    Manifest.of(copy, about).save()
     assert read_pin(copy).illustrations == ()
     ended = run_care_bench("plot", tmp_path / "results", "--figure", "trajectories", "--out", tmp_path / "t.svg")
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
-    assert "pinned/smoke-v6 has no illustrations for the figure 'trajectories'" in ended.stderr
+    assert "pinned/older has no illustrations for the figure 'trajectories'" in ended.stderr
