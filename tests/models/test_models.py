@@ -38,6 +38,15 @@ def test_deepset_is_invariant_to_the_order_of_points_and_not_to_rotations() -> N
     assert (model(turned) - features).abs().max() > 1e-3
 
 
+def test_deepset_is_an_mlp_of_the_mean_of_an_mlp_of_every_point() -> None:
+    torch.manual_seed(0)
+    model = DeepSet(width=8).double()
+    clouds = torch.randn(2, 5, 3, dtype=torch.float64)
+    with torch.no_grad():
+        expected = model.on_mean(torch.stack([model.per_point(cloud).mean(dim=0) for cloud in clouds]))
+        torch.testing.assert_close(model(clouds), expected, rtol=1e-12, atol=1e-14)
+
+
 @pytest.mark.parametrize(
     ("name", "dimension", "builder"), [("resnet18", 512, "resnet18"), ("resnet50", 2048, "resnet50")]
 )
