@@ -19,6 +19,7 @@ from care_bench.config.presets import load_preset
 from care_bench.data import PreparedDataset, load, prepare
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.illustrations import candidates, chosen, illustrate
+from care_bench.evaluation.pictures import _curve
 from care_bench.runs.build import build_augmentation, build_run_encoder
 from care_bench.runs.randomness import generator
 from care_bench.training.pretrain import pretrain
@@ -159,10 +160,10 @@ def test_curves_are_those_of_numpy_in_their_principal_planes(runs: dict[str, Pat
             u, s, _ = np.linalg.svd(centred, full_matrices=False)
             plane = u[:, :2] * s[:2]
             points = np.array(curve.points).reshape(100, 2) * curve.extent / FULL
-            plane *= np.where(plane[0] < 0, -1, 1)
             assert (points[0] >= 0).all()
-            if np.abs(plane[0]).min() > 1e-4:  # else rounding decides the sign
-                assert np.abs(points - plane).max() < curve.extent * 3e-3
+            for drawn, expected in zip(points.T, plane.T, strict=True):
+                signs = (1, -1) if abs(expected[0]) <= 1e-4 else (np.sign(expected[0]),)  # rounding may decide the sign
+                assert min(np.abs(drawn - sign * expected).max() for sign in signs) < curve.extent * 3e-3
             assert curve.planarity == pytest.approx(100 * (s[:2] ** 2).sum() / (s**2).sum(), rel=1e-3)
             assert curve.radius == pytest.approx(math.sqrt((centred**2).sum(axis=1).mean()), rel=1e-3)
             steps = np.linalg.norm(np.roll(z, -1, axis=0) - z, axis=1)
@@ -177,6 +178,18 @@ def test_curves_are_those_of_numpy_in_their_principal_planes(runs: dict[str, Pat
         assert turn.residual == pytest.approx(residual, rel=1e-2)
         assert turn.closure is not None
         assert 0 <= turn.closure <= 1
+
+
+def test_an_ellipse_is_drawn_along_its_axes() -> None:
+    angles = 2 * np.pi * np.arange(100) / 100 + 0.5
+    ellipse = np.stack([3 * np.cos(angles), np.sin(angles)], axis=1)
+    frame, _ = np.linalg.qr(np.random.default_rng(0).normal(size=(5, 5)))
+    third = 0.1 * np.cos(3 * angles)
+    found = _curve(torch.from_numpy(np.column_stack([third, ellipse]) @ frame[:3] + 7))
+    points = np.array(found.points).reshape(100, 2) * found.extent / FULL
+    assert points == pytest.approx(ellipse, abs=0.6 * found.extent / FULL)
+    assert found.planarity == pytest.approx(100 * (9 + 1) / (9 + 1 + 0.01), rel=1e-5)
+    assert found.radius == pytest.approx(math.sqrt((9 + 1 + 0.01) / 2), rel=1e-5)
 
 
 def test_the_same_runs_give_the_same_line(runs: dict[str, Path], tinted: Path) -> None:
