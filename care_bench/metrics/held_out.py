@@ -39,14 +39,15 @@ class HeldOut:
 
 @dataclass(frozen=True)
 class OrthogonalMap:
-    """The best orthogonal map, on the directions in which it was fitted; other directions stay as they are.
+    """The best map in O(d) of the fitted samples; of several, the one that moves the undecided directions least.
 
-    Where there are others, it is not in O(d): one of them may stay where a fitted direction goes too. On samples that
-    it was not fitted to, it may then do a little better than any map in O(d).
+    Fewer samples than dimensions decide where the directions in their span go. The complement of that span has to go to
+    the complement of its image: of all orthogonal maps between the two, the one nearest to the identity is taken.
+    Directions that neither span holds stay as they are.
 
     Attributes:
-        source: (d, k) orthonormal directions, k the rank of the fit.
-        target: (d, k), where they go.
+        source: (d, m) orthonormal directions, and
+        target: (d, m), where they go; both span the same m dimensions, in which alone the map moves anything.
     """
 
     source: Tensor
@@ -125,9 +126,23 @@ def _best(source: Tensor, target: Tensor) -> OrthogonalMap:
         ours, theirs = torch.linalg.qr(source.mT), torch.linalg.qr(target.mT)
         u, singular, vh = torch.linalg.svd(theirs.R @ ours.R.mT)
         left, right = theirs.Q @ u, ours.Q @ vh.mT
-    # Directions without a sample on both sides have no image.
+    # Directions without a sample on both sides are decided by no sample.
     rank = int((singular > max(source.shape) * torch.finfo(torch.float64).eps * singular[0]).sum())
-    return OrthogonalMap(right[:, :rank], left[:, :rank])
+    return _completed(right[:, :rank], left[:, :rank])
+
+
+def _completed(source: Tensor, target: Tensor) -> OrthogonalMap:
+    """Complete source -> target, both (d, k) and orthonormal, to a map in O(d), by the smallest movement."""
+    d, k = source.shape
+    if k == d:
+        return OrthogonalMap(source, target)
+    # All that moves lies in the span of both. Where they overlap, the basis has further directions: they stay.
+    basis, inside = torch.linalg.qr(torch.cat([source, target], dim=1))
+    ours, theirs = (torch.linalg.qr(part, mode="complete").Q[:, k:] for part in (inside[:, :k], inside[:, k:]))
+    u, _, vh = torch.linalg.svd(theirs.mT @ ours)  # the orthogonal map between the complements nearest to the identity
+    return OrthogonalMap(
+        torch.cat([source, basis @ ours], dim=1), torch.cat([target, basis @ (theirs @ (u @ vh))], dim=1)
+    )
 
 
 def _parts(fitted: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from scipy.linalg import lstsq, orthogonal_procrustes
+from scipy.linalg import lstsq, null_space, orthogonal_procrustes
 from scipy.stats import ortho_group
 
 from care_bench.metrics import held_out_errors, orthogonal_maps
@@ -76,14 +76,36 @@ def test_fitting_noise_does_not_help_on_other_samples():
     assert rms(za[fitted] - z[fitted] @ right) < 0.9 * rms(za[fitted] - z[fitted])
 
 
-def test_directions_without_a_fitted_sample_stay_as_they_are():
+def test_directions_that_no_sample_moves_into_stay_as_they_are():
     z = np.eye(6)
     za = z.copy()
     za[:2] = z[[1, 0]]  # the fitted samples change places, the others do not move
     fitted = np.arange(6) < 2
     (found,) = orthogonal_maps(*map(torch.from_numpy, (z, za, fitted)))
-    assert found.source.shape == (6, 2)
     assert found(torch.from_numpy(z)).numpy() == pytest.approx(za, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("samples", "d", "rank"), [(8, 9, 8), (5, 9, 5), (3, 9, 3), (1, 9, 1), (40, 9, 4), (40, 9, 9), (4, 1, 1)]
+)
+def test_of_all_best_maps_in_o_of_d_it_is_the_one_nearest_to_the_identity(samples, d, rank):
+    """Few samples, or many of few dimensions, leave directions open: where these go is scipy's complement's best."""
+    z = draw((2 * samples, rank), 0) @ draw((rank, d), 1)
+    za = z @ ortho_group.rvs(d, random_state=2) if d > 1 else -z
+    za += 0.2 * draw((2 * samples, rank), 3) @ draw((rank, rank), 4) @ draw((rank, d), 5) if rank < d else 0
+    fitted = np.arange(2 * samples) % 2 == 0
+    (found,) = orthogonal_maps(*map(torch.from_numpy, (z, za, fitted)))
+    matrix = found(torch.eye(d, dtype=torch.float64)).numpy()  # rows: where each axis goes
+    assert matrix @ matrix.T == pytest.approx(np.eye(d), abs=1e-12)
+
+    cross = z[fitted].T @ za[fitted]
+    u, singular, vh = np.linalg.svd(cross)
+    decided = int((singular > 1e-10 * singular[0]).sum())
+    assert np.trace(matrix.T @ cross) == pytest.approx(singular.sum(), rel=1e-12)  # it is one of the best maps
+    # Those agree on the span of the samples; the trace of the rest is at most the sum of these singular values.
+    rest = np.linalg.svd(null_space(u[:, :decided].T).T @ null_space(vh[:decided]), compute_uv=False).sum()
+    nearest = np.trace(u[:, :decided] @ vh[:decided]) + (rest if decided < d else 0)
+    assert np.trace(matrix) == pytest.approx(nearest, abs=1e-10)
 
 
 def test_draws_that_move_nothing_are_named():

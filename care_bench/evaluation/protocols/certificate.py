@@ -54,7 +54,7 @@ def _finite(values: Tensor) -> Measurement:
 
 PROTOCOL = Protocol(
     "certificate-v1",
-    3,
+    4,
     (
         Metric(
             "certificate_error",

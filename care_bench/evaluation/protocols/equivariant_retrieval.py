@@ -31,7 +31,7 @@ def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
 
 PROTOCOL = Protocol(
     "equivariant-retrieval-v1",
-    1,
+    2,
     (
         Metric(
             "transformed_mrr",

@@ -39,7 +39,7 @@ def _fractions(error: Tensor, identity: Tensor) -> Measurement:
 
 PROTOCOL = Protocol(
     "held-out-wahba-v1",
-    1,
+    2,
     (
         Metric(
             "held_out_wahba",

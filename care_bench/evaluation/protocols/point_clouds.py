@@ -72,7 +72,7 @@ FIRST_COMPONENT = Protocol(
 )
 TRAJECTORIES = Protocol(
     "trajectories-v1",
-    1,
+    2,
     (
         Metric(
             "trajectory_planarity",
