@@ -119,7 +119,7 @@ def test_a_record_of_another_version_is_not_passed_over(measured: list[Record], 
     ended = again(records, name)
     assert ended.returncode == 2
     assert (
-        "(held_out_wahba by held-out-wahba-v1) is by version 99, now it is 1; expected the pin's code" in ended.stderr
+        "(held_out_wahba by held-out-wahba-v1) is by version 99, now it is 2; expected the pin's code" in ended.stderr
     )
 
 

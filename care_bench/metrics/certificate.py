@@ -30,6 +30,7 @@ from torch.nn import functional
 
 from care_bench.metrics.checks import embedded_views
 from care_bench.metrics.gram import gram
+from care_bench.metrics.held_out import orthogonal_maps
 from care_bench.metrics.wahba import wahba
 
 PRINTED = 1 + math.sqrt(2)
@@ -159,11 +160,13 @@ def _held_out_error(z: Tensor, views: Tensor) -> Tensor:
     halves = slice(0, None, 2), slice(1, None, 2)
     total = torch.zeros(len(views), dtype=torch.float64, device=z.device)
     for fitted, other in (halves, halves[::-1]):
-        maps = wahba(z[fitted].double(), views[:, fitted].double(), group="O").rotation
+        chosen = torch.zeros(len(z), dtype=torch.bool)
+        chosen[fitted] = True
+        plain = z[other].double()
         total += torch.stack(
             [
-                (view[other].double() - z[other].double() @ turn.mT).square().sum()
-                for view, turn in zip(views, maps, strict=True)
+                (view[other].double() - turn(plain)).square().sum()
+                for view, turn in zip(views, orthogonal_maps(z, views, chosen), strict=True)
             ]
         )
     return (total / len(z)).sqrt()

@@ -115,20 +115,24 @@ def orthogonal_maps(z: Tensor, za: Tensor, fitted: Tensor) -> list[OrthogonalMap
     z, views = embedded_views(z, za)
     rows, _ = _parts(fitted, z)
     source = z[rows].double()
-    return [_best(source, view[rows].double()) for view in views]
+    decomposed = [_decomposed(source, view[rows].double()) for view in views]
+    # Directions without a sample on both sides are decided by no sample. The ranks of all draws are read at once.
+    least = max(source.shape) * torch.finfo(torch.float64).eps
+    ranks = torch.stack([(values > least * values[0]).sum() for _, values, _ in decomposed]).tolist()
+    return [
+        _completed(right[:, :rank], left[:, :rank]) for (left, _, right), rank in zip(decomposed, ranks, strict=True)
+    ]
 
 
-def _best(source: Tensor, target: Tensor) -> OrthogonalMap:
+def _decomposed(source: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return left singular vectors (d, k), singular values and right singular vectors (d, k) of target^T source."""
     if source.shape[0] >= source.shape[1]:
         u, singular, vh = torch.linalg.svd(target.mT @ source)
-        left, right = u, vh.mT
-    else:  # in the spans of the samples, which are smaller
-        ours, theirs = torch.linalg.qr(source.mT), torch.linalg.qr(target.mT)
-        u, singular, vh = torch.linalg.svd(theirs.R @ ours.R.mT)
-        left, right = theirs.Q @ u, ours.Q @ vh.mT
-    # Directions without a sample on both sides are decided by no sample.
-    rank = int((singular > max(source.shape) * torch.finfo(torch.float64).eps * singular[0]).sum())
-    return _completed(right[:, :rank], left[:, :rank])
+        return u, singular, vh.mT
+    # In the spans of the samples, which are smaller.
+    ours, theirs = torch.linalg.qr(source.mT), torch.linalg.qr(target.mT)
+    u, singular, vh = torch.linalg.svd(theirs.R @ ours.R.mT)
+    return theirs.Q @ u, singular, ours.Q @ vh.mT
 
 
 def _completed(source: Tensor, target: Tensor) -> OrthogonalMap:

@@ -44,16 +44,16 @@ def test_ids_and_versions_are_fixed() -> None:
         ("positive-cosine-v1", 1),
         ("alignment-uniformity-v1", 1),
         ("composition-v1", 2),
-        ("certificate-v1", 3),
-        ("held-out-wahba-v1", 1),
+        ("certificate-v1", 4),
+        ("held-out-wahba-v1", 2),
         ("augmentation-prediction-v1", 1),
-        ("augmentation-profile-v1", 1),
+        ("augmentation-profile-v1", 2),
         ("lie-derivative-v1", 1),
         ("gradient-ratio-v1", 1),
         ("retrieval-v1", 1),
-        ("equivariant-retrieval-v1", 1),
+        ("equivariant-retrieval-v1", 2),
         ("first-pc-v1", 1),
-        ("trajectories-v1", 1),
+        ("trajectories-v1", 2),
     ]
 
 

@@ -21,6 +21,20 @@ MUTANTS = (
         HELD_OUT,
     ),
     Mutant(
+        "directions that no sample decides go anywhere",
+        "metrics/held_out.py",
+        "basis @ (theirs @ (u @ vh))",
+        "basis @ theirs",
+        ("metrics/test_held_out.py",),
+    ),
+    Mutant(
+        "directions that no sample decides stay where they are",
+        "metrics/held_out.py",
+        "_completed(right[:, :rank], left[:, :rank])",
+        "OrthogonalMap(right[:, :rank], left[:, :rank])",
+        ("metrics/test_held_out.py", *HELD_OUT),
+    ),
+    Mutant(
         "ties count for the query",
         "metrics/equivariant_retrieval.py",
         "distances <= own + tie",

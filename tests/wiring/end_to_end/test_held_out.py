@@ -19,6 +19,7 @@ from tests.wiring.end_to_end.whole_run import (
     Measured,
     assert_same,
     half,
+    orthogonal,
     plain,
     rms,
     statistics,
@@ -35,10 +36,7 @@ def test_held_out_maps_and_retrieval(name: str, representation: str, measured: C
     fractions, linear, still, ranks = [], [], [], []
     for i in range(DRAWS):
         view = unit(run.embed(run.views(run.test, drawn, i))[representation])
-        u, s, vt = np.linalg.svd(view[fitted].T @ z[fitted])
-        rank = int((s > 1e-12 * s[0]).sum())  # directions of no fitted sample stay as they are
-        source, target = vt[:rank].T, u[:, :rank]
-        moved = z[~fitted] + z[~fitted] @ source @ (target - source).T
+        moved = z[~fitted] @ orthogonal(z[fitted], view[fitted]).T
         still.append(rms(view[~fitted] - z[~fitted]))
         fractions.append(rms(view[~fitted] - moved) / still[-1])
         least = np.linalg.pinv(z[fitted], rcond=1e-6) @ view[fitted]
@@ -106,9 +104,7 @@ def test_augmentation_profile(name: str, representation: str, measured: Callable
         fractions, angles = [], []
         for strength in strengths:
             view = unit(run.embed(alone(run, augmentation, strength))[representation])
-            u, s, vt = np.linalg.svd(view[fitted].T @ z[fitted])
-            rank = int((s > 1e-12 * s[0]).sum())
-            moved = z[~fitted] + z[~fitted] @ vt[:rank].T @ (u[:, :rank].T - vt[:rank])
+            moved = z[~fitted] @ orthogonal(z[fitted], view[fitted]).T
             fractions.append(rms(view[~fitted] - moved) / rms(view[~fitted] - z[~fitted]))
             angles.append(np.degrees(np.arccos(np.clip((unit(moved) * z[~fitted]).sum(axis=1), -1, 1))).mean())
         assert found.values == (None if len(strengths) == 1 else pytest.approx(fractions, rel=1e-2))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from care_bench.runs.randomness import generator
-from tests.wiring.end_to_end.whole_run import BOTH, DRAWS, SETTINGS, Array, Measured, assert_same, plain
+from tests.wiring.end_to_end.whole_run import BOTH, DRAWS, SETTINGS, Array, Measured, assert_same, orthogonal, plain
 
 
 @BOTH
@@ -62,9 +62,7 @@ def test_point_clouds(representation: str, measured: Callable[[str], Measured]) 
     for axis in range(3):
         points, after = curves[:, axis], np.roll(curves[:, axis], -1, axis=1)
         width = points.shape[-1]
-        u, singular, vt = np.linalg.svd(after[fitted].reshape(-1, width).T @ points[fitted].reshape(-1, width))
-        known = singular > 1e-10 * singular[0]  # directions without a sample stay as they are
-        step = np.eye(width) + (u[:, known] - vt[known].T) @ vt[known]
+        step = orthogonal(points[fitted].reshape(-1, width), after[fitted].reshape(-1, width))
         left = np.linalg.norm(after[~fitted] - points[~fitted] @ step.T)
         residuals.append(left / np.linalg.norm(after[~fitted] - points[~fitted]))
         for start in points[~fitted][:, 0]:

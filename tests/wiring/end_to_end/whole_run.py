@@ -121,6 +121,15 @@ def rotation(source: Array, target: Array) -> Array:
     return np.asarray(u @ np.diag(signs) @ vt)
 
 
+def orthogonal(source: Array, target: Array) -> Array:
+    """Return the map R in O(d) with the least |target - source R^T|; of several, the one nearest to the identity."""
+    u, singular, vt = np.linalg.svd(target.T @ source)
+    rank = int((singular > 1e-12 * singular[0]).sum())
+    here, there = vt[rank:].T, u[:, rank:]  # what no sample decides
+    a, _, b = np.linalg.svd(there.T @ here)
+    return np.asarray(u[:, :rank] @ vt[:rank] + there @ a @ b @ here.T)
+
+
 def assert_same(record: Record, expected: float, rel: float = 2e-4, abs_: float = 2e-5) -> None:
     assert record.value == pytest.approx(expected, rel=rel, abs=abs_), (record.metric, record.representation)
 
