@@ -30,13 +30,14 @@ class TimeLeft(TimeRemainingColumn):
 
 
 @contextmanager
-def progress(title: str, total: int, start: int = 0) -> Iterator[Advance]:
+def progress(title: str, total: int, start: int = 0, silent: float = 0.0) -> Iterator[Advance]:
     """Show progress on standard error, and the time left once it can be told.
 
     Args:
         title: the work and its unit, such as `cifar10: images`.
         total: amount of work.
         start: amount done by an earlier attempt, which the speed leaves out.
+        silent: seconds before which a log gets no line, for work that is mostly short.
     """
     if sys.stderr.isatty():
         columns = (
@@ -61,8 +62,7 @@ def progress(title: str, total: int, start: int = 0) -> Iterator[Advance]:
 
     def line(done: int, note: str) -> None:
         nonlocal last
-        if done * LINES // total > last * LINES // total:
-            taken = time.perf_counter() - began
+        if done * LINES // total > last * LINES // total and (taken := time.perf_counter() - began) >= silent:
             seconds = round((total - done) * taken / (done - start)) if taken >= SOON and done > start else None
             left = "" if seconds is None else f"{timedelta(seconds=seconds)} left"
             parts = (f"{title} {done}/{total}", note, left)

@@ -39,6 +39,17 @@ def test_what_was_done_before_counts_for_no_speed(
     ]
 
 
+def test_mostly_short_work_says_nothing_until_it_is_long(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = count()
+    monkeypatch.setattr(time, "perf_counter", lambda: next(clock))
+    with progress("images", 40, silent=3) as advance:
+        for done in (4, 8, 12, 13, 40):
+            advance(done, "")
+    assert capsys.readouterr().err.splitlines() == ["images 12/40", "images 40/40"]
+
+
 def test_a_bar_tells_the_time_left_after_a_while_too() -> None:
     clock = 0.0
     bar = Progress(get_time=lambda: clock)

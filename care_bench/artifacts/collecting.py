@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from care_bench.artifacts.collection import FROM_PROFILE, FROM_RECORDS, PROFILE, RULES
 from care_bench.artifacts.evaluated import RECORDS, read_evaluated
 from care_bench.artifacts.folders import SHOWN, check_replaceable, fill
-from care_bench.artifacts.frame import CSV, PARQUET, write
+from care_bench.artifacts.frame import CSV, PARQUET, ROWS, write
 from care_bench.artifacts.gathering import Gathered
 from care_bench.artifacts.illustrations import NAME as ILLUSTRATIONS
 from care_bench.artifacts.illustrations import check_illustrations, decode_illustrations, measured_runs
@@ -22,8 +23,11 @@ from care_bench.config import ImportedConfig, Profile, RunConfig
 from care_bench.config.claims import read_claims
 from care_bench.errors import CareBenchError
 from care_bench.files import replacing
+from care_bench.progress import Advance, progress
 from care_bench.untrusted import absent, read_bytes
 
+SILENT = 5.0
+"""Seconds of collecting before which a log gets no line: most collections are small."""
 _PARTS = re.compile(r"(MANIFEST|profile)\.json|claims\.yaml|(illustrations|resamples)\.jsonl|records\.(csv|parquet)")
 _ELSEWHERE = "expected another folder, or --replace"
 
@@ -47,9 +51,12 @@ def collect(files: Iterable[Path], folder: Path, replace: bool = False) -> Path:
             contradict each other (see :meth:`Gathered.check`), a folder that cannot be written, a pin, or a folder that
             holds anything else than a collection. ``folder`` is then unchanged.
     """
+    given = list(files)
     found = Gathered()
-    for path in files:
-        found.add(path, read_evaluated(path))
+    with _progress("collect: files read", len(given)) as advance:
+        for done, path in enumerate(given, 1):
+            found.add(path, read_evaluated(path))
+            advance(done, "")
     return _write(found, folder, {}, replace)
 
 
@@ -102,12 +109,14 @@ def collect_profile(
     found = Gathered()
     evaluated: dict[tuple[str, str, int], Record] = {}
     measured: dict[Hashable, Record] = {}
-    for run, path in zip(configs, files, strict=True):
-        one = read_evaluated(path, run)
-        found.add(path, one)
-        if pictures:
-            evaluated |= measured_runs(one.records)
-        measured |= measured_for(places, one.records)
+    with _progress("collect: runs read", len(files)) as advance:
+        for done, (run, path) in enumerate(zip(configs, files, strict=True), 1):
+            one = read_evaluated(path, run)
+            found.add(path, one)
+            if pictures:
+                evaluated |= measured_runs(one.records)
+            measured |= measured_for(places, one.records)
+            advance(done, "")
     for path, shown in pictures:
         check_illustrations(path, shown, evaluated)
     for path, lines in halves:
@@ -120,6 +129,19 @@ def _rules(path: Path, profile: str) -> bytes:
     if (of := read_claims(path)[0].profile) != profile:
         raise CareBenchError(f"{path} holds rules for profile {of!r}; expected profile {profile!r}")
     return read_bytes(path, "expected rules for claims")
+
+
+def _progress(title: str, total: int) -> AbstractContextManager[Advance]:
+    return progress(title, total, silent=SILENT)
+
+
+def _shown(found: Gathered) -> Iterator[Record]:
+    """Yield the records and show how many are written."""
+    with _progress("collect: records written", len(found)) as advance:
+        for done, record in enumerate(found.records(), 1):
+            yield record
+            if done % ROWS == 0:
+                advance(done, "")
 
 
 def _write(found: Gathered, folder: Path, beside: Mapping[str, bytes], replace: bool) -> Path:
@@ -136,7 +158,7 @@ def _write(found: Gathered, folder: Path, beside: Mapping[str, bytes], replace: 
         )
     with replacing(folder) as new:
         _check_replaceable(folder, about, replace)
-        write(new, found.records())
+        write(new, _shown(found))
         fill(new, beside, written=(CSV, PARQUET))
         Manifest.of(new, about).save()
     return folder / PARQUET

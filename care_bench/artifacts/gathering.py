@@ -48,6 +48,10 @@ class Gathered:
         self._facts: dict[Hashable, tuple[Key, Record]] = {}
         self._rows: dict[Hashable, tuple[Key, Record]] = {}
 
+    def __len__(self) -> int:
+        """Return the number of records, one that is in several files counted in each."""
+        return len(self._measured)
+
     @property
     def profile(self) -> str:
         """The profile of the records, which :meth:`check` found to be one."""

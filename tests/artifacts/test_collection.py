@@ -10,7 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from care_bench.artifacts import Manifest, Record
+from care_bench.artifacts import Manifest, Record, collecting
 from care_bench.artifacts.collecting import collect
 from care_bench.artifacts.collection import read_collection
 from care_bench.artifacts.consistency import check
@@ -60,6 +60,21 @@ def test_records_of_snapshots_are_collected_with_the_final_ones(tmp_path: Path, 
         assert found["epoch"].tolist()[1:] == [9, 10]
     text = (tmp_path / "out" / "records.csv").read_text()
     assert [line.split(",")[9] for line in text.splitlines()] == ["epoch", "", "9", "10"]
+
+
+def test_a_long_collecting_shows_how_far_it_is(
+    tmp_path: Path, record: Make, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    files = _files(tmp_path, *([record(seed=seed)] for seed in range(4)))
+    collect(files, tmp_path / "out")
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(collecting, "SILENT", 0.0)
+    monkeypatch.setattr(collecting, "ROWS", 2)
+    collect(files, tmp_path / "out")
+    assert capsys.readouterr().err.splitlines() == [
+        *(f"collect: files read {done}/4" for done in (1, 2, 3, 4)),
+        *(f"collect: records written {done}/4" for done in (2, 4)),
+    ]
 
 
 def test_the_limit_on_samples_is_a_column(tmp_path: Path, record: Make) -> None:
