@@ -9,7 +9,7 @@ from care_bench.artifacts import Record
 from care_bench.artifacts.json_lines import Line
 from care_bench.config.claims import Claim, ClaimRules
 from care_bench.errors import CareBenchError
-from care_bench.evidence.findings import Finding, Judged, judge, judge_sweep
+from care_bench.evidence.findings import Finding, Judged, Side, judge, judge_sweep
 from care_bench.evidence.pairs import Index, cells, pair
 from care_bench.evidence.statistics import ALPHA, holm
 from care_bench.evidence.weighing import Weight, agreed, weigh
@@ -29,6 +29,7 @@ class Verdict(Line):
         p: p-value of the claim, all its comparisons together; None where it is not run.
         p_holm: the same, adjusted for the claims of its family.
         findings: one per comparison and protocol.
+        shown: place in ``findings`` of the one that the p-value comes from, or that is least clear; None without any.
         rules_sha256: hash of the file of rules.
     """
 
@@ -40,6 +41,7 @@ class Verdict(Line):
     p: float | None
     p_holm: float | None
     findings: tuple[Finding, ...]
+    shown: int | None
     rules_sha256: str
 
     @property
@@ -89,12 +91,14 @@ def decide(records: Iterable[Record], rules: ClaimRules, rules_sha256: str) -> l
         members = [claim.id for claim in run if _family(claim) == family]
         p_values = holm([weighed[name].p for name in members])
         adjusted |= {name: (p, len(members)) for name, p in zip(members, p_values, strict=True)}
+    findings = {name: tuple(one.finding for group in found for one in group) for name, found in groups.items()}
     return [
         Verdict(
             claim=claim.id,
             text=claim.text,
             source=claim.source,
-            findings=tuple(one.finding for group in groups[claim.id] for one in group),
+            findings=findings[claim.id],
+            shown=_shown(claim, weighed[claim.id].side, findings[claim.id]),
             rules_sha256=rules_sha256,
             **_outcome(claim, groups[claim.id], weighed[claim.id], *adjusted.get(claim.id, (1.0, 0))),
         )
@@ -133,18 +137,31 @@ def _outcome(
         return {"verdict": "not run", "reason": _why_not_run(claim, groups), "p": None, "p_holm": None}
     numbers = {"p": weight.p, "p_holm": p_holm}
     count, sides = len(groups), [agreed(group).side for group in groups]
-    if weight.side != "neither" and p_holm > ALPHA:
-        reason = f"p = {weight.p:.2g} for the claim as a whole"
-        if members > 1:
-            reason += f", {p_holm:.2g} among the {members} claims of {_family(claim)}"
-        return {"verdict": "inconclusive", "reason": f"{reason}: more than {ALPHA:g}", **numbers}
     if count == 1 and weight.side == "neither":
         return {"verdict": "inconclusive", "reason": _first_reason(groups), **numbers}
     compared = f"of {count} comparison{'s' if count > 1 else ''}"
     tally = f"{compared}, {sides.count('for')} are for the claim and {sides.count('against')} against it"
     if weight.side == "neither":
         return {"verdict": "inconclusive", "reason": f"{tally}; {_first_reason(groups)}", **numbers}
-    return {"verdict": "supported" if weight.side == "for" else "contradicted", "reason": tally, **numbers}
+    verdict = "supported" if weight.side == "for" else "contradicted"
+    if p_holm > ALPHA:
+        reason = f"{tally}: {verdict}, were not p = {weight.p:.2g} for the claim as a whole"
+        if members > 1:
+            reason += f", {p_holm:.2g} among the {members} claims of {_family(claim)}"
+        return {"verdict": "inconclusive", "reason": f"{reason}, more than {ALPHA:g}", **numbers}
+    return {"verdict": verdict, "reason": tally, **numbers}
+
+
+def _shown(claim: Claim, side: Side, findings: Sequence[Finding]) -> int | None:
+    """Return the place of the finding that the p-value of the claim comes from, or of the least clear one.
+
+    Where all have to be on a side, that is the least clear of them; where one is enough, the clearest on that side.
+    """
+    measured = [place for place, one in enumerate(findings) if one.effect is not None and one.p is not None]
+    on_the_side = [place for place in measured if findings[place].side == side] or measured
+    one_is_enough = side == ("against" if claim.quantifier == "all" else "for")
+    choose = min if one_is_enough else max
+    return choose(on_the_side, key=lambda place: findings[place].p or 0.0, default=None)
 
 
 def _why_not_run(claim: Claim, groups: Sequence[Sequence[Judged]]) -> str:

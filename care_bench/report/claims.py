@@ -25,11 +25,11 @@ CAPTION = (
     "Supported, or contradicted: comparisons wholly on one side, by 95 % t-intervals over pretraining seeds with which "
     "exact sign-flip tests agree; p is that of the whole claim, adjusted for the claims of its family (Holm), and has "
     "to be at most 0.05. Everything else is inconclusive.",
-    "Effect: of the comparison that decides, or that is least clear; a ratio is a geometric mean. Every comparison, "
-    "with its bootstrap interval (BCa), p-values and the ids of its records, is in report.csv.",
+    "Effect: of the comparison that p comes from, or that is least clear; a ratio is a geometric mean. Every "
+    "comparison, with its bootstrap interval (BCa), p-values and the ids of its records, is in report.csv.",
 )
 _COLUMNS = (
-    *texts(("claim", "verdict")),
+    *texts(("claim", "verdict", "comparison")),
     *texts(("effect", "p (Holm)", "seeds", "records"), prose=False),
     *texts(("why",)),
 )
@@ -125,22 +125,13 @@ def _cells(verdict: Verdict, changed: bool) -> tuple[Cell, ...]:
     return (
         Cell(f"{verdict.text} ({verdict.source})"),
         Cell(verdict.verdict),
+        Cell(notes=why) if shown is None else Cell(_place(shown)),
         Cell(notes=why) if shown is None else _effect(shown),
         p,
         Cell(str(len(verdict.seeds)), quoted=len(verdict.seeds)),
         Cell(str(len(verdict.records)), quoted=len(verdict.records)),
         Cell(f"{verdict.reason} (the rule was changed after the run)" if changed else verdict.reason),
     )
-
-
-def _shown(verdict: Verdict) -> Finding | None:
-    """Return the comparison that decides: the clearest one against the claim, otherwise the least clear one."""
-    measured = [one for one in verdict.findings if one.effect is not None and one.p is not None]
-    against = [one for one in measured if one.side == "against"]
-    if verdict.verdict == "contradicted" and against:
-        return min(against, key=lambda one: one.p or 0.0)
-    neither = [one for one in measured if one.side == "neither"]
-    return max(neither or measured, key=lambda one: one.p or 0.0, default=None)
 
 
 def _effect(finding: Finding) -> Cell:
@@ -153,11 +144,20 @@ def _effect(finding: Finding) -> Cell:
     return Cell(f"{text} [{number(finding.low, '1')}, {number(finding.high, '1')}]", summary)
 
 
+def _shown(verdict: Verdict) -> Finding | None:
+    return None if verdict.shown is None else verdict.findings[verdict.shown]
+
+
 def _row(verdict: Verdict, finding: Finding) -> str:
+    return f"{verdict.claim}: {_place(finding)}"
+
+
+def _place(finding: Finding) -> str:
+    """Say what was compared, where and by which protocol."""
     against = f" against {finding.against}" if finding.against else ""
     epoch = "" if finding.epoch is None else f", epoch {finding.epoch}"
     return (
-        f"{verdict.claim}: {metric_label(finding.metric)} of {finding.row}{against}, {finding.dataset}, "
+        f"{metric_label(finding.metric)} of {finding.row}{against}, {finding.dataset}, "
         f"{finding.representation}, {finding.protocol}{epoch}"
     )
 

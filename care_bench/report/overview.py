@@ -24,11 +24,15 @@ COLUMNS = (
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the rules say of one claim: its name, its text, the verdict, and the effect with its interval or ""."""
+    """What the rules say of one claim: its name, its text, the verdict, and the effect with its interval or "".
+
+    ``comparison`` says what the effect is of.
+    """
 
     claim: str
     text: str
     verdict: str
+    comparison: str
     effect: str
 
 
@@ -186,7 +190,5 @@ def _chosen(grid: Grid, keys: Sequence[Key]) -> list[Key]:
 
 def _verdicts(claims: Table) -> tuple[Verdict, ...]:
     names = [column.name for column in claims.columns]
-    text, verdict, effect = (names.index(name) for name in ("claim", "verdict", "effect"))
-    return tuple(
-        Verdict(claim, cells[text].text, cells[verdict].text, cells[effect].text) for claim, cells in claims.lines
-    )
+    places = [names.index(name) for name in ("claim", "verdict", "comparison", "effect")]
+    return tuple(Verdict(claim, *(cells[place].text for place in places)) for claim, cells in claims.lines)

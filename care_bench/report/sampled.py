@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SEEDS_ALONE = "The intervals cover pretraining seeds, not the sampling of test inputs."
 """The caption of verdicts without them."""
 COLUMNS = texts(("over test samples", "over both"), prose=False)
-AFTER = 3
+AFTER = 4
 """Columns of verdicts before these: up to the effect."""
 _NONE = Cell(notes=("it is not measured on halves of the test samples",))
 _STANDS = {True: "stands", False: "does not stand", None: ""}

@@ -56,9 +56,15 @@ def _head(title: str, overview: Overview) -> list[str]:
     if overview.verdicts:
         lines.append(f"verdicts on {len(overview.verdicts)} claims: {overview.tally}")
         for name in overview.outcomes:
-            of_kind = [_brief(verdict) for verdict in overview.verdicts if verdict.verdict == name]
-            lines += _wrapped(f"{name}: {', '.join(of_kind)}", 2)
+            of_kind = [verdict for verdict in overview.verdicts if verdict.verdict == name]
+            lines += _listed(name, [_brief(one) for one in of_kind], [one.claim for one in of_kind])
     return lines + (_wrapped(overview.undecided, 2) if overview.undecided else [])
+
+
+def _listed(name: str, briefly: Sequence[str], names: Sequence[str]) -> list[str]:
+    """Return claims in two lines, with their effects where there is room: no claim is left out for them."""
+    lines = _wrapped(f"{name}: {', '.join(briefly)}", 3)
+    return lines if len(lines) < 3 else _wrapped(f"{name}: {', '.join(names)}", 2)
 
 
 def _brief(verdict: Verdict) -> str:

@@ -49,7 +49,7 @@ def accuracy_plot(rows: Rows) -> Plot | None:
     shown = list(dict.fromkeys(point.row for point in points if point.row.method not in REFERENCES))
     if not shown:
         return None
-    number = {row: place for place, row in enumerate(_numbered(points, shown), start=1)}
+    number = _numbered(points, shown)
     return Plot(
         TITLE,
         _caption(rows, points, shown, number),
@@ -62,7 +62,13 @@ def accuracy_plot(rows: Rows) -> Plot | None:
         COLUMNS,
         [
             (
-                *(point.dataset, point.row.name, number.get(point.row), point.measured.label, point.error.n),
+                *(
+                    point.dataset,
+                    point.row.name,
+                    number.get((point.dataset, point.row)),
+                    point.measured.label,
+                    point.error.n,
+                ),
                 *(point.accuracy.mean, point.accuracy.low, point.accuracy.high),
                 *(point.error.mean, point.error.low, point.error.high),
             )
@@ -73,21 +79,28 @@ def accuracy_plot(rows: Rows) -> Plot | None:
     )
 
 
-def _numbered(points: Sequence[Point], shown: Sequence[Variant]) -> list[Variant]:
-    """Return the rows to number: all of a data set with few, else those of which none is better in both numbers."""
+def _numbered(points: Sequence[Point], shown: Sequence[Variant]) -> dict[tuple[str, Variant], int]:
+    """Number the rows of each data set: all of one with few, else those of which none is better in both numbers.
+
+    A row has one number, on every data set where it has any.
+    """
     found = set()
     for dataset in {point.dataset for point in points}:
         here = [point for point in points if point.dataset == dataset and point.row in shown]
         found |= {
-            one.row
+            (dataset, one.row)
             for one in here
             if len(here) <= FEW
             or not any(other.accuracy.mean > one.accuracy.mean and other.error.mean < one.error.mean for other in here)
         }
-    return [row for row in shown if row in found]
+    numbered = {row for _, row in found}
+    place = {row: number for number, row in enumerate((row for row in shown if row in numbered), start=1)}
+    return {(dataset, row): place[row] for dataset, row in found}
 
 
-def _caption(rows: Rows, points: Sequence[Point], shown: Sequence[Variant], number: Mapping[Variant, int]) -> str:
+def _caption(
+    rows: Rows, points: Sequence[Point], shown: Sequence[Variant], number: Mapping[tuple[str, Variant], int]
+) -> str:
     """Say what is drawn, and nothing of what this collection lacks."""
     seeds = sorted({point.error.n for point in points})
     places = {(point.dataset, point.row) for point in points}
@@ -108,7 +121,7 @@ def _caption(rows: Rows, points: Sequence[Point], shown: Sequence[Variant], numb
                     f"Where a data set has more than {FEW} rows, numbers and intervals are of those rows of which "
                     f"no other is better in both{'.' if rows.cut else '; the data have all.'}"
                 ]
-                if len(number) < len(shown)
+                if len(number) < sum(point.row in shown for point in points)
                 else []
             ),
             *(["A line leads from a base method to a method that wraps it."] if linked else []),

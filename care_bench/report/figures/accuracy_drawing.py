@@ -47,9 +47,21 @@ def is_untrained(point: Point) -> bool:
 
 
 def drawn_accuracy(
-    rows: Rows, points: Sequence[Point], shown: Sequence[Variant], number: Mapping[Variant, int], per_line: int
+    rows: Rows,
+    points: Sequence[Point],
+    shown: Sequence[Variant],
+    number: Mapping[tuple[str, Variant], int],
+    per_line: int,
 ) -> Canvas:
-    """Draw a panel for each data set, ``per_line`` of them beside each other, with one legend."""
+    """Draw a panel for each data set, ``per_line`` of them beside each other, with one legend.
+
+    Args:
+        rows: those of the collection.
+        points: one per data set and row.
+        shown: the rows that have a look.
+        number: of a data set and a row, where the row stands out there.
+        per_line: panels beside each other.
+    """
     datasets = list(dict.fromkeys(point.dataset for point in points))
     looks = _looks(shown)
     columns = min(per_line, len(datasets))
@@ -58,14 +70,15 @@ def drawn_accuracy(
     panels = [panel for line in grid for panel in line]
     for panel in panels[len(datasets) :]:
         panel.set_visible(False)
-    labels = {row: f"{number[row]}  {rows.names[row]}" if row in number else _kind(row) for row in shown}
+    numbered = {row: place for (_, row), place in number.items()}
+    labels = {row: f"{numbered[row]}  {rows.names[row]}" if row in numbered else _kind(row) for row in shown}
     for panel, dataset in zip(panels, datasets, strict=False):
         here = [point for point in points if point.dataset == dataset]
         _bands(panel, here)
         for family in rows.families(dataset):
             _link(panel, {point.row: point for point in here}, family)
-        for point in sorted((one for one in here if one.row in looks), key=lambda one: number.get(one.row, math.inf)):
-            _mark(panel, point, looks[point.row], labels[point.row], whole=point.row in number)
+        for point in sorted((one for one in here if one.row in looks), key=lambda one: numbered.get(one.row, math.inf)):
+            _mark(panel, point, looks[point.row], labels[point.row], whole=(dataset, point.row) in number)
         panel.set_xlim(*_limits([one.accuracy for one in here if one.row in looks or is_untrained(one)]))
         panel.set_ylim(0, MOST)
         panel.set_xlabel(here[0].measured.label)
@@ -82,7 +95,7 @@ def drawn_accuracy(
         label_points(
             panel,
             [
-                (one.accuracy.mean, min(one.error.mean, MOST), str(number.get(one.row, "")))
+                (one.accuracy.mean, min(one.error.mean, MOST), str(number.get((dataset, one.row), "")))
                 for one in points
                 if one.dataset == dataset and one.row in looks
             ],
