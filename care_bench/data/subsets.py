@@ -10,6 +10,9 @@ import numpy.typing as npt
 from care_bench.data.load import Split
 from care_bench.data.source import UNLABELLED
 
+ENTRY = "pdb_id"
+"""Label with what samples were cut from, where a data set has it: they are no independent draws."""
+
 
 def labelled(split: Split) -> Split:
     """Leave out samples without a class, which are for pretraining only."""
@@ -36,6 +39,14 @@ def every_second(labels: npt.NDArray[np.int64]) -> npt.NDArray[np.bool_]:
     for label in np.unique(labels):
         chosen[np.flatnonzero(labels == label)[1::2]] = True
     return chosen
+
+
+def entries(split: Split) -> npt.NDArray[np.int64]:
+    """Return (n,) whole numbers: samples cut from one PDB entry share one, all others have one of their own."""
+    labels = split.labels.get(ENTRY)
+    if labels is None:
+        return np.arange(len(split))
+    return np.unique(labels, return_inverse=True)[1].astype(np.int64)
 
 
 def rows_of(split: Split, rows: npt.NDArray[Any]) -> Split:

@@ -102,6 +102,7 @@ class Embedder:
             "train_clouds": lambda: self._inputs(self.dataset.train, self._train_draw),
             "test_clouds": lambda: self._inputs(self.dataset.test, self._test_draw),
             "trajectories": self._trajectories,
+            "trajectory_rows": lambda: dict.fromkeys(self.encoder.representations, self.trajectory_clouds),
         }
 
     def embedded(self, representation: str) -> Embedded:

@@ -14,7 +14,7 @@ from torch import Tensor
 from care_bench.augmentations.transfer import to_device
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
-from care_bench.data.subsets import evenly_spaced_rows
+from care_bench.data.subsets import entries, evenly_spaced_rows
 from care_bench.evaluation.measurement import FEW_DRAWS, MOST_SAMPLES, composed_draws
 from care_bench.evaluation.probe_stream import ProbeStream
 from care_bench.evaluation.training_log import NO_LOG, TrainingLog
@@ -136,6 +136,11 @@ class Embedded:
         """(k, 3, 100, d) of a few test clouds, in random order, through a whole turn about each axis."""
         return self.part("trajectories")
 
+    @property
+    def trajectory_rows(self) -> Tensor:
+        """(k,) places of the clouds of ``trajectories`` among the test samples, on the CPU."""
+        return self.part("trajectory_rows")
+
     @cached_property
     def directions(self) -> tuple[Tensor, Tensor]:
         """``test`` and ``augmented`` on the unit sphere, where the paper's metrics are defined."""
@@ -184,7 +189,7 @@ class Embedded:
     @cached_property
     def fitted_half(self) -> Tensor:
         """(m,) bool, a random half of the test samples, to which held-out maps are fitted."""
-        return self.half_of(len(self.test)).to(self.test.device)
+        return self.half_of(torch.arange(len(self.test))).to(self.test.device)
 
     @cached_property
     def held_out(self) -> HeldOut:
@@ -202,10 +207,22 @@ class Embedded:
         other = z[~self.fitted_half].double()
         return [turn(other) for turn in orthogonal_maps(z, za[: self.few_draws], self.fitted_half)]
 
-    def half_of(self, n: int) -> Tensor:
-        """Return (n,) bool on the CPU, a random half that is the same for all encoders of a data set."""
+    def half_of(self, rows: Tensor) -> Tensor:
+        """Return (k,) bool on the CPU, a random half of some test samples, the same for all encoders of a data set.
+
+        Samples cut from one PDB entry are all fitted or all held out. Entries are taken in random order, as long as the
+        half has room for them.
+
+        Args:
+            rows: (k,) places among the test samples.
+        """
+        _, of, sizes = np.unique(entries(self.dataset.test)[rows.numpy()], return_inverse=True, return_counts=True)
         draws = generator(self.dataset.name, self.settings.augmentation_seed, "fitted half")
-        return torch.randperm(n, generator=draws) < n // 2
+        chosen, room = np.zeros(len(sizes), dtype=bool), len(rows) // 2
+        for entry in torch.randperm(len(sizes), generator=draws).argsort().tolist():
+            if sizes[entry] <= room:
+                chosen[entry], room = True, room - sizes[entry]
+        return torch.from_numpy(chosen[of])
 
     @property
     def classification(self) -> tuple[Tensor, Tensor, Tensor, Tensor, int]:

@@ -15,26 +15,15 @@ import torch
 from torch import Tensor
 
 from care_bench.data import PreparedDataset
-from care_bench.data.subsets import rows_of
+from care_bench.data.subsets import entries, rows_of
 from care_bench.evaluation.embed import Embedder
 from care_bench.evaluation.embedded import Embedded
 from care_bench.runs.randomness import generator
 
-GROUP = "pdb_id"
-"""Label with what test samples were cut from, where a data set has it: a half then holds half of these."""
 _SAMPLES = {"test": 0, "augmented": 1, "composed": 1, "test_clouds": 1}
 """Part of the test split -> the dimension of its samples."""
 _TRAIN = ("train", "train_augmented", "train_clouds")
 """Parts of the training split, which stay whole."""
-
-
-def units(dataset: PreparedDataset) -> Tensor:
-    """Return (m,) whole numbers: samples with the same one are kept or left out together."""
-    labels = dataset.test.labels.get(GROUP)
-    if labels is None:
-        return torch.arange(len(dataset.test))
-    places = {name: place for place, name in enumerate(sorted(set(labels.tolist())))}
-    return torch.tensor([places[name] for name in labels.tolist()])
 
 
 def halves(dataset: PreparedDataset, number: int) -> Iterator[Tensor]:
@@ -47,7 +36,7 @@ def halves(dataset: PreparedDataset, number: int) -> Iterator[Tensor]:
         dataset: cut to the samples that are measured.
         number: of halves.
     """
-    of = units(dataset)
+    of = torch.from_numpy(entries(dataset.test))
     count = int(of.max()) + 1
     draws = generator(dataset.name, "halves of the test samples", len(dataset.test))
     for _ in range(number):
@@ -67,6 +56,8 @@ def embedded_half(embedder: Embedder, whole: Embedded, rows: Tensor) -> Embedded
     """
 
     def part(name: str) -> Tensor:
+        if name == "trajectory_rows":
+            return torch.isin(rows, embedder.trajectory_clouds).nonzero()[:, 0]
         found = whole.part(name) if name in (*_TRAIN, *_SAMPLES, "trajectories") else None
         if found is None:
             raise ValueError(f"{name} is not measured on a part of the test samples")

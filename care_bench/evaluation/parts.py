@@ -24,6 +24,7 @@ SAMPLES = {
     "train_clouds": "train clouds",
     "test_clouds": "test clouds",
     "trajectories": "rotated test samples",
+    "trajectory_rows": "places of the rotated test samples",
     "first_draw": "test samples under the first draw",
     "coloured": "test samples in other colours",
 }

@@ -97,7 +97,7 @@ def turns(embedder: PictureEmbedder) -> tuple[Turn, ...]:
         with suppress(ValueError):  # curves that do not move
             variation = _short(float(regularity(shown).step_variation.mean()))
         with suppress(ValueError):
-            group = one_parameter_group(curves[:, None], embedded.half_of(len(curves)))
+            group = one_parameter_group(curves[:, None], embedded.half_of(embedded.trajectory_rows))
             residual, closure = _short(float(group.residual)), _short(float(group.closure.mean()))
         drawn = tuple(_curve(curve) for curve in shown)
         found.append(Turn(step_variation=variation, residual=residual, closure=closure, curves=drawn))

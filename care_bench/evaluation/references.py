@@ -19,8 +19,8 @@ from care_bench.evaluation.probe_stream import ProbeStream
 from care_bench.names import Reference
 from care_bench.runs.randomness import generator
 
-INPUTS = ("train_clouds", "test_clouds", "train_parameters", "test_parameters")
-"""Parts that hold inputs and draws, which stay as they are."""
+INPUTS = ("train_clouds", "test_clouds", "train_parameters", "test_parameters", "trajectory_rows")
+"""Parts that hold inputs, draws and places, which stay as they are."""
 PAIRS = ("train_pairs", "test_pairs")
 """Parts whose rows hold a plain embedding and, beside it, that of a view."""
 PLAIN_FIRST = ("single", "velocities")

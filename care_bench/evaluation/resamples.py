@@ -14,9 +14,10 @@ from care_bench.artifacts.resamples import DIGITS, Resampled, Resamples
 from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.config.claimed import Claimed, claimed
 from care_bench.config.claims import ClaimRules
+from care_bench.data.subsets import entries
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.embed import Embedder
-from care_bench.evaluation.halves import embedded_half, halves, units
+from care_bench.evaluation.halves import embedded_half, halves
 from care_bench.evaluation.measurement import MOST_SAMPLES, Measurement
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.records import measure
@@ -82,7 +83,7 @@ def _resampled(
         of = None
         with reproducible(training.deterministic, training.threads, device, tf32=training.tf32):
             for weights, embedder in embedders(task, device):
-                of = units(embedder.dataset)
+                of = entries(embedder.dataset.test)
                 if len(of) > MOST_SAMPLES:
                     return None
                 rows = list(halves(embedder.dataset, number))

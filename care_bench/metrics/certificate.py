@@ -30,7 +30,6 @@ from torch.nn import functional
 
 from care_bench.metrics.checks import embedded_views
 from care_bench.metrics.gram import gram
-from care_bench.metrics.held_out import orthogonal_maps
 from care_bench.metrics.wahba import wahba
 
 PRINTED = 1 + math.sqrt(2)
@@ -47,7 +46,7 @@ class Certificate:
     """What inner products guarantee, and what is measured; with ``za`` of shape (..., n, d) fields have shape (...).
 
     Errors and bounds are root mean squares over the n samples. Of unit vectors, ``error`` and ``bound`` are at most
-    sqrt(2), and ``held_out_error`` is at most 2.
+    sqrt(2).
 
     Attributes:
         loss: mean over pairs of samples of (f(a(x)).f(a(x')) - f(x).f(x'))^2, the ideal equivariance loss.
@@ -57,7 +56,6 @@ class Certificate:
         bound: the smallest of the bounds of rank k, which always hold.
         rank: the k of that bound.
         error: of the best map in O(d) of all samples.
-        held_out_error: of the best maps in O(d) of the even and of the odd samples, each on the others, if not given.
     """
 
     loss: Tensor
@@ -67,20 +65,16 @@ class Certificate:
     bound: Tensor
     rank: Tensor
     error: Tensor
-    held_out_error: Tensor
 
 
 @torch.no_grad()
-def certificate(
-    z: Tensor, za: Tensor, error: Tensor | None = None, held_out_error: Tensor | None = None
-) -> Certificate:
+def certificate(z: Tensor, za: Tensor, error: Tensor | None = None) -> Certificate:
     """Bound the error of the best orthogonal map from inner products, and measure it.
 
     Args:
         z: (n, d) embeddings of the plain samples, n >= 2.
         za: (..., n, d) embeddings of the same samples in the same order, one augmentation per leading index.
         error: (...), the error per sample over O(d), where Wahba's problem was solved already.
-        held_out_error: (...), in place of that of the even and of the odd samples, which takes two more solutions.
 
     Returns:
         Float64 tensors on the device of the inputs, computed in float64.
@@ -96,8 +90,6 @@ def certificate(
     rows = [_of_view(plain, view.double()) for view in views]
     if error is None:
         error = wahba(z, views, group="O").error_per_sample
-    if held_out_error is None:
-        held_out_error = _held_out_error(z, views)
     loss, condition, printed, bound, rank = (torch.stack(column).reshape(leading) for column in zip(*rows, strict=True))
     return Certificate(
         loss=loss,
@@ -107,7 +99,6 @@ def certificate(
         bound=bound,
         rank=rank,
         error=error.double().reshape(leading),
-        held_out_error=held_out_error.double().reshape(leading),
     )
 
 
@@ -129,7 +120,8 @@ class _Plain:
         triangle = torch.linalg.qr(rows, mode="r").R if n > d else rows
         _, singular, directions = torch.linalg.svd(triangle, full_matrices=n < d)
         singular = functional.pad(singular, (0, d - len(singular)))
-        zero = max(n, d) * torch.finfo(z.dtype).eps * singular[0]  # as numpy's matrix_rank
+        # Rounding of the embeddings moves a singular value by at most eps/2 |A|, however many samples there are.
+        zero = d**0.5 * torch.finfo(z.dtype).eps * singular[0]
         return cls(rows, singular, directions.mT, torch.where(singular[-1] > zero, singular[-1], 0.0), (rows**2).sum(1))
 
 
@@ -153,20 +145,3 @@ def _of_view(plain: _Plain, view: Tensor) -> tuple[Tensor, ...]:
     condition = gaps[-1].sqrt() / plain.smallest
     printed = PRINTED * gaps[-1] / plain.smallest / n**0.5
     return loss, condition, printed, (of_rank.amin() / n).sqrt(), rank
-
-
-def _held_out_error(z: Tensor, views: Tensor) -> Tensor:
-    """Root mean square error of each half of the samples under the best map of the other half, (A,)."""
-    halves = slice(0, None, 2), slice(1, None, 2)
-    total = torch.zeros(len(views), dtype=torch.float64, device=z.device)
-    for fitted, other in (halves, halves[::-1]):
-        chosen = torch.zeros(len(z), dtype=torch.bool)
-        chosen[fitted] = True
-        plain = z[other].double()
-        total += torch.stack(
-            [
-                (view[other].double() - turn(plain)).square().sum()
-                for view, turn in zip(views, orthogonal_maps(z, views, chosen), strict=True)
-            ]
-        )
-    return (total / len(z)).sqrt()

@@ -45,11 +45,15 @@ def directions(rows: Tensor, name: str) -> Tensor:
     """Return rows (..., d) on the unit sphere.
 
     Raises:
-        ValueError: one is zero, which has no direction.
+        ValueError: one is zero, which has no direction, or longer than its type can hold.
     """
-    norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True)
-    if zero := int((norms == 0).sum()):
+    # Squares overflow and underflow long before norms do.
+    norms = torch.linalg.vector_norm(rows, dim=-1, keepdim=True, dtype=torch.float64).to(rows.dtype)
+    zero, endless = torch.stack([(norms == 0).sum(), norms.isinf().sum()]).tolist()
+    if zero:
         raise ValueError(f"{name}: {zero} of {norms.numel()} are zero, which has no direction; expected none")
+    if endless:
+        raise ValueError(f"{name}: {endless} of {norms.numel()} are longer than {rows.dtype} can hold; expected none")
     unit: Tensor = rows / norms
     return unit
 

@@ -15,9 +15,11 @@ from care_bench.evaluation.measurement import Protocol
 SETTINGS = EvaluationConfig(augmentations=2, classifier_seeds=2)
 
 
-def dataset(name: str, kind: Any = "image", **labels: Any) -> PreparedDataset:
-    """Return ten train and ten test samples, whose inputs are never read."""
-    split = Split(np.zeros((10, 1, 2, 2), dtype=np.uint8), {key: np.asarray(value) for key, value in labels.items()})
+def dataset(name: str, kind: Any = "image", samples: int = 10, **labels: Any) -> PreparedDataset:
+    """Return train samples and as many test samples, whose inputs are never read."""
+    split = Split(
+        np.zeros((samples, 1, 2, 2), dtype=np.uint8), {key: np.asarray(value) for key, value in labels.items()}
+    )
     return PreparedDataset(name, kind, {}, split, split, "0" * 64, [], [])
 
 

@@ -11,14 +11,15 @@ import pytest
 import torch
 
 from care_bench.data import PreparedDataset, Split
-from care_bench.evaluation.halves import GROUP, halves, units
+from care_bench.data.subsets import ENTRY, entries
+from care_bench.evaluation.halves import halves
 
 Statistic = Callable[[np.ndarray], float]
 TIMES, NUMBER = 300, 25
 
 
 def dataset(n: int, groups: Sequence[str] = (), name: str = "made") -> PreparedDataset:
-    labels = {GROUP: np.array(groups)} if groups else {}
+    labels = {ENTRY: np.array(groups)} if groups else {}
     test = Split(np.zeros((n, 1, 2, 2), np.uint8), labels)
     return PreparedDataset(name, "image", {}, test, test, "a" * 64, [0.5], [0.25])
 
@@ -51,7 +52,7 @@ def test_halves_depend_on_the_name_and_the_number_of_samples_alone() -> None:
 def test_samples_of_one_group_stay_together() -> None:
     groups = ["b", "a", "b", "c", "b", "d", "e"]
     found = dataset(7, groups)
-    assert units(found).tolist() == [1, 0, 1, 2, 1, 3, 4]
+    assert entries(found.test).tolist() == [1, 0, 1, 2, 1, 3, 4]
     for rows in drawn(20, found):
         kept = {groups[row] for row in rows}
         assert len(kept) == 2, "half of five groups, rounded down"

@@ -136,13 +136,24 @@ def test_cosines_are_counted_over_all_test_samples_under_the_first_draw(runs: di
         assert abs(sum(found.counts[:place]) - int((values < edge).sum())) <= near
 
 
+def half_of_entries(entries: list[str]) -> np.ndarray:
+    """Take entries in the order of their draw as long as half of the clouds have room for them."""
+    names = sorted(set(entries))
+    draws = torch.randperm(len(names), generator=generator("proteins", 0, "fitted half")).tolist()
+    fitted: list[str] = []
+    for _, name in sorted(zip(draws, names, strict=True)):
+        if sum(map([*fitted, name].count, entries)) <= len(entries) // 2:
+            fitted.append(name)
+    return np.array([name in fitted for name in entries])
+
+
 def test_curves_are_those_of_numpy_in_their_principal_planes(runs: dict[str, Path], tinted: Path) -> None:
     found = illustrate([runs["proteins"]], tinted, SETTINGS, "trajectories")
     f, dataset, _ = plain(runs["proteins"], tinted)
     order = torch.randperm(len(dataset.test), generator=generator("proteins", 0, "trajectory clouds")).numpy()
     assert found.clouds == tuple(order[:3])
     clouds = np.array(dataset.test.inputs[order[:24]], dtype=np.float64)
-    fitted = (torch.randperm(24, generator=generator("proteins", 0, "fitted half")) < 12).numpy()
+    fitted = half_of_entries(dataset.test.labels["pdb_id"][order[:24]].tolist())
     for axis, turn in enumerate(found.runs[0].trajectories):
         curves = []
         for cloud in clouds:

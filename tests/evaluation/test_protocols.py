@@ -48,7 +48,7 @@ def test_ids_and_versions_are_fixed() -> None:
         ("held-out-wahba-v1", 2),
         ("augmentation-prediction-v1", 1),
         ("augmentation-profile-v1", 2),
-        ("lie-derivative-v1", 1),
+        ("lie-derivative-v1", 2),
         ("gradient-ratio-v1", 1),
         ("retrieval-v1", 1),
         ("equivariant-retrieval-v1", 2),
@@ -209,7 +209,10 @@ def test_a_still_trajectory_has_no_shape_and_leaves_the_group_of_the_others() ->
     circle = torch.stack([angle.cos(), angle.sin()], dim=1)
     curves = circle.expand(8, 3, 100, 2).clone()
     curves[0] = 0
-    result = measure(PROTOCOLS["trajectories-v1"], given(dataset("proteins", "point_cloud"), trajectories=curves))
+    result = measure(
+        PROTOCOLS["trajectories-v1"],
+        given(dataset("proteins", "point_cloud"), trajectories=curves, trajectory_rows=torch.arange(8)),
+    )
     assert result["trajectory_planarity"].reason == (
         "3 of 9 trajectories do not move (an invariant encoder); they have no shape"
     )

@@ -110,15 +110,14 @@ def test_every_draw_has_its_own_wahba_error_also_those_that_are_not_composed() -
     assert result["wahba_error_worst"].value == pytest.approx(max(rotations), rel=1e-5)
 
 
-def test_of_a_large_set_one_half_is_held_out_and_fewer_draws_are_composed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_a_large_set_fewer_draws_are_held_out_and_composed(monkeypatch: pytest.MonkeyPatch) -> None:
     z, views = (torch.from_numpy(unit(*shape, 3, seed=seed)) for seed, shape in enumerate([(40,), (6, 40)]))
     parts = {"test": z, "augmented": views, "composed": views[:3].flip(0)}
-    whole = measure(PROTOCOLS["certificate-v1"], given(dataset("any"), **parts))["certificate_held_out_error"]
     assert composed_draws(40, 6) == 5
     for module in ("measurement", "embedded"):
         monkeypatch.setattr(f"care_bench.evaluation.{module}.MOST_SAMPLES", 30)
     assert (composed_draws(40, 6), composed_draws(40, 2), composed_draws(30, 6)) == (3, 2, 5)
-    large = given(dataset("any"), **parts)
+    large = given(dataset("any", samples=40), **parts)
     held_out = measure(PROTOCOLS["certificate-v1"], large)["certificate_held_out_error"]
     fitted = large.fitted_half.numpy()
     expected = []
@@ -126,18 +125,16 @@ def test_of_a_large_set_one_half_is_held_out_and_fewer_draws_are_composed(monkey
         right, _ = orthogonal_procrustes(z.numpy()[fitted], view[fitted])
         expected.append(np.linalg.norm(z.numpy()[~fitted] @ right - view[~fitted]) / 20**0.5)
     assert held_out.values == pytest.approx(expected, rel=1e-5)
-    assert whole.n == 6
-    assert whole.values[:5] != pytest.approx(expected, rel=1e-3)
     assert measure(PROTOCOLS["composition-v1"], large)["composition_error"].n == 3
 
 
 def test_draws_that_move_nothing_are_left_out_of_held_out_fractions() -> None:
     z = torch.from_numpy(unit(40, 3, seed=0))
-    found = given(dataset("any"), test=z, augmented=torch.stack([z, z @ torch.from_numpy(turn()).T, z]))
+    found = given(dataset("any", samples=40), test=z, augmented=torch.stack([z, z @ torch.from_numpy(turn()).T, z]))
     result = measure(PROTOCOLS["held-out-wahba-v1"], found)
     assert (result["held_out_wahba"].value, result["held_out_wahba"].n) == (pytest.approx(0, abs=1e-6), 1)
     assert result["held_out_still"].value == 2
-    still = measure(PROTOCOLS["held-out-wahba-v1"], given(dataset("any"), test=z, augmented=z[None]))
+    still = measure(PROTOCOLS["held-out-wahba-v1"], given(dataset("any", samples=40), test=z, augmented=z[None]))
     assert still["held_out_wahba"].reason == "no draw moves the embeddings"
 
 

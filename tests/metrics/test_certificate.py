@@ -38,9 +38,6 @@ def by_definition(z: np.ndarray, za: np.ndarray) -> dict[str, float]:
         part = C * np.linalg.norm(first @ first.T - second @ second.T) / np.linalg.svd(first, compute_uv=False)[-1]
         bounds.append(math.sqrt(part**2 + np.linalg.norm(z @ v[:, k:]) ** 2 + np.linalg.norm(za @ w[:, k:]) ** 2))
     pairs = (z @ z.T - za @ za.T)[~np.eye(n, dtype=bool)]
-    held_out = 0.0
-    for fitted, other in ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2))):
-        held_out += np.linalg.norm(z[other] @ orthogonal_procrustes(z[fitted], za[fitted])[0] - za[other]) ** 2
     return {
         "loss": (pairs**2).mean(),
         "smallest_singular_value": singular[-1],
@@ -49,7 +46,6 @@ def by_definition(z: np.ndarray, za: np.ndarray) -> dict[str, float]:
         "bound": min(bounds) / math.sqrt(n),
         "rank": int(np.argmin(bounds)),
         "error": np.linalg.norm(z @ orthogonal_procrustes(z, za)[0] - za) / math.sqrt(n),
-        "held_out_error": math.sqrt(held_out / n),
     }
 
 
@@ -102,16 +98,17 @@ def test_fewer_samples_than_dimensions_have_no_full_rank() -> None:
     found = certificate(z, torch.from_numpy(near(z.double().numpy(), 0.1, 1)).float())
     assert found.smallest_singular_value == 0
     assert found.error <= found.bound <= math.sqrt(2)
-    assert found.held_out_error > found.error
 
 
-def test_held_out_error_is_of_the_other_half() -> None:
-    """Two halves with maps of their own: each map fits its half exactly and not the other."""
-    z = points(40, 2, 0)
-    view = z.copy()
-    view[1::2] = -z[1::2]
-    found = certificate(torch.from_numpy(z), torch.from_numpy(view))
-    assert found.held_out_error.item() == pytest.approx(2)
+@pytest.mark.parametrize("n", [100, 20_000])
+def test_a_small_singular_value_is_none_of_rounding_however_many_samples_there_are(n: int) -> None:
+    """float32 holds 3e-4 of the largest singular value to three digits; a direction that is missing stays missing."""
+    z = np.random.default_rng(0).standard_normal((n, 8)) * [1, 1, 1, 1, 1, 1, 1, 3e-4]
+    rows = torch.from_numpy(z).float()
+    smallest = np.linalg.svd(z, compute_uv=False)[-1]
+    assert certificate(rows, rows.flip(1)).smallest_singular_value.item() == pytest.approx(smallest, rel=1e-3)
+    flat = torch.from_numpy(z[:, :7] @ np.random.default_rng(1).standard_normal((7, 8))).float()
+    assert certificate(flat, flat.flip(1)).smallest_singular_value == 0
 
 
 def test_one_sample_is_no_pair() -> None:

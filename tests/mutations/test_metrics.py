@@ -119,11 +119,11 @@ MUTANTS = (
         CERTIFICATE,
     ),
     Mutant(
-        "the certificate's held-out map has seen its samples",
-        "metrics/certificate.py",
-        "for fitted, other in (halves, halves[::-1])",
-        "for other, fitted in ((halves[0], halves[0]), (halves[1], halves[1]))",
-        CERTIFICATE,
+        "samples of one PDB entry are fitted and held out",
+        "evaluation/embedded.py",
+        "entries(self.dataset.test)[rows.numpy()]",
+        "rows.numpy()",
+        ("evaluation/test_fitted_half.py", *HELD_OUT),
     ),
     Mutant(
         "the scaler of the probe sees test rows",

@@ -40,7 +40,7 @@ def _measure_trajectories(embedded: Embedded) -> tuple[Measurement, ...]:
     curves = embedded.trajectories
     return (
         *_pair(lambda: astuple(regularity(curves[:CLOUDS]))),
-        *_pair(lambda: astuple(one_parameter_group(curves, embedded.half_of(len(curves))))),
+        *_pair(lambda: astuple(one_parameter_group(curves, embedded.half_of(embedded.trajectory_rows)))),
     )
 
 

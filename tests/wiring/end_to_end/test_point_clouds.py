@@ -8,7 +8,17 @@ import numpy as np
 import torch
 
 from care_bench.runs.randomness import generator
-from tests.wiring.end_to_end.whole_run import BOTH, DRAWS, SETTINGS, Array, Measured, assert_same, orthogonal, plain
+from tests.wiring.end_to_end.whole_run import (
+    BOTH,
+    DRAWS,
+    SETTINGS,
+    Array,
+    Measured,
+    assert_same,
+    half,
+    orthogonal,
+    plain,
+)
 
 
 @BOTH
@@ -56,8 +66,7 @@ def test_point_clouds(representation: str, measured: Callable[[str], Measured]) 
     assert_same(run.value("trajectories-v1", "trajectory_planarity", representation), np.mean(planarity))
     assert_same(run.value("trajectories-v1", "trajectory_step_variation", representation), np.mean(variation), rel=1e-2)
 
-    draws = generator("proteins", SETTINGS.augmentation_seed, "fitted half")
-    fitted = torch.randperm(24, generator=draws).numpy() < 12
+    fitted = half(run, chosen[:24].numpy())
     residuals, closures = [], []
     for axis in range(3):
         points, after = curves[:, axis], np.roll(curves[:, axis], -1, axis=1)

@@ -138,11 +138,19 @@ BOTH = pytest.mark.parametrize("representation", ["projection", "features"])
 EVERY = pytest.mark.parametrize("name", ["digits", "proteins"])
 
 
-def half(run: Measured) -> Array:
-    order = torch.randperm(
-        len(run.test), generator=generator(run.dataset.name, SETTINGS.augmentation_seed, "fitted half")
-    )
-    return np.asarray(order.numpy() < len(run.test) // 2)
+def half(run: Measured, rows: Array | None = None) -> Array:
+    """Return which of some test samples, all by default, are in the fitted half: whole PDB entries in random order."""
+    places = np.arange(len(run.test)) if rows is None else rows
+    labels = run.dataset.test.labels
+    of = labels["pdb_id"][places].tolist() if "pdb_id" in labels else places.tolist()
+    draws = generator(run.dataset.name, SETTINGS.augmentation_seed, "fitted half")
+    names = sorted(set(of))
+    turn = dict(zip(names, torch.randperm(len(names), generator=draws).tolist(), strict=True))
+    fitted: list[str] = []
+    for name in sorted(names, key=lambda one: turn[one]):
+        if sum(map([*fitted, name].count, of)) <= len(places) // 2:
+            fitted.append(name)
+    return np.array([name in fitted for name in of])
 
 
 def rms(rows: Array) -> float:
