@@ -39,6 +39,8 @@ ALWAYS = math.sqrt(1 / (2 * (math.sqrt(2) - 1)))
 Procrustes Flow, ICML 2016, Lemma 5.4. It is attained."""
 MOST = 1 / math.sqrt(2)
 """Largest ||A^+|| epsilon for which Prop. 3 says anything."""
+CANCELLING = 1e-5
+"""G over the norms of the Gram matrices below which it is not computed as a difference of their squares."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,12 @@ def certificate(z: Tensor, za: Tensor, error: Tensor | None = None) -> Certifica
     leading = za.shape[:-2]
     z, views = embedded_views(z, za, at_least=2)
     plain = _Plain.of(z)
-    rows = [_of_view(plain, view.double()) for view in views]
+    differences = [_Difference.of(plain, view.double()) for view in views]
+    cancel = torch.stack([one.gaps[-1] <= CANCELLING * one.size for one in differences]).tolist()
+    for one, view, again in zip(differences, views, cancel, strict=True):
+        if again:
+            one.gaps[-1] = _small_gap(plain.rows, view.double())
+    rows = [_bounds(plain, one) for one in differences]
     if error is None:
         error = wahba(z, views, group="O").error_per_sample
     loss, condition, printed, bound, rank = (torch.stack(column).reshape(leading) for column in zip(*rows, strict=True))
@@ -125,23 +132,61 @@ class _Plain:
         return cls(rows, singular, directions.mT, torch.where(singular[-1] > zero, singular[-1], 0.0), (rows**2).sum(1))
 
 
-def _of_view(plain: _Plain, view: Tensor) -> tuple[Tensor, ...]:
+@dataclass(frozen=True)
+class _Difference:
+    """How the Gram matrices of the plain embeddings and of a view differ.
+
+    Attributes:
+        gaps: (d,), G_k for k from 1 to d.
+        size: root of the sum of the squares that the last of them is a difference of.
+        tails: (d,), the mass outside of the leading k directions.
+        trivial: ||A||^2 + ||B||^2.
+        own: sum over the samples of the squared difference of their squared lengths, which is about no pair.
+    """
+
+    gaps: Tensor
+    size: Tensor
+    tails: Tensor
+    trivial: Tensor
+    own: Tensor
+
+    @classmethod
+    def of(cls, plain: _Plain, view: Tensor) -> _Difference:
+        squares, directions = torch.linalg.eigh(gram(view))
+        squares, directions = squares.flip(0).clamp(min=0), directions.flip(1)
+        cross = plain.directions.mT @ (plain.rows.mT @ view) @ directions
+        # |X X^T - Y Y^T|^2 = |X^T X|^2 + |Y^T Y|^2 - 2 |X^T Y|^2, for the first k columns of A V and B W at every k.
+        sizes = (plain.singular**4 + squares**2).cumsum(0)
+        both = sizes - 2 * (cross**2).cumsum(0).cumsum(1).diagonal()
+        lengths = (view**2).sum(1)
+        return cls(
+            both.clamp(min=0).sqrt(),
+            sizes[-1].sqrt(),
+            ((plain.singular**2).sum() - (plain.singular**2).cumsum(0)) + (squares.sum() - squares.cumsum(0)),
+            plain.lengths.sum() + lengths.sum(),
+            (plain.lengths - lengths).square().sum(),
+        )
+
+
+def _small_gap(rows: Tensor, view: Tensor) -> Tensor:
+    """Return G = ||A A^T - B B^T|| without cancellation.
+
+    With R the best orthogonal map, S = A R + B and M = A R - B, the matrix is (S M^T + M S^T) / 2, so that
+    2 G^2 = tr(S^T S M^T M) + tr((M^T S)^2). Since (A R)^T B is symmetric for this R, so is M^T S: neither is negative.
+    """
+    turned = rows @ wahba(rows, view, group="O").rotation.mT
+    total, apart = turned + view, turned - view
+    mixed = apart.mT @ total
+    return (((total.mT @ total) * (apart.mT @ apart)).sum() / 2 + (mixed * mixed.mT).sum() / 2).clamp(min=0).sqrt()
+
+
+def _bounds(plain: _Plain, view: _Difference) -> tuple[Tensor, ...]:
     """Return loss, condition, printed bound, bound and rank of one augmentation."""
-    n = len(view)
-    squares, directions = torch.linalg.eigh(gram(view))
-    squares, directions = squares.flip(0).clamp(min=0), directions.flip(1)
-    cross = plain.directions.mT @ (plain.rows.mT @ view) @ directions
-    # |X X^T - Y Y^T|^2 = |X^T X|^2 + |Y^T Y|^2 - 2 |X^T Y|^2, for the first k columns of A V and B W at every k.
-    both = (plain.singular**4 + squares**2).cumsum(0) - 2 * (cross**2).cumsum(0).cumsum(1).diagonal()
-    gaps = both.clamp(min=0).sqrt()
-    tails = ((plain.singular**2).sum() - (plain.singular**2).cumsum(0)) + (squares.sum() - squares.cumsum(0))
-    lengths = (view**2).sum(1)
-    trivial = plain.lengths.sum() + lengths.sum()
-    of_rank = (ALWAYS * gaps / plain.singular) ** 2 + tails.clamp(min=0)
-    of_rank = torch.cat([trivial[None], torch.where(plain.singular > 0, of_rank, math.inf)])
+    n, gap = len(plain.rows), view.gaps[-1]
+    of_rank = (ALWAYS * view.gaps / plain.singular) ** 2 + view.tails.clamp(min=0)
+    of_rank = torch.cat([view.trivial[None], torch.where(plain.singular > 0, of_rank, math.inf)])
     rank = of_rank.argmin()
-    own = (plain.lengths - lengths).square().sum()  # a sample with itself is no pair
-    loss = (gaps[-1] ** 2 - own).clamp(min=0) / (n * (n - 1))
-    condition = gaps[-1].sqrt() / plain.smallest
-    printed = PRINTED * gaps[-1] / plain.smallest / n**0.5
+    loss = (gap**2 - view.own).clamp(min=0) / (n * (n - 1))
+    condition = gap.sqrt() / plain.smallest
+    printed = PRINTED * gap / plain.smallest / n**0.5
     return loss, condition, printed, (of_rank.amin() / n).sqrt(), rank

@@ -52,7 +52,8 @@ def composition_error(
     R_a' is fitted on the embeddings of a(x), where a' acts in the composition. Fitted on those of x it can be a
     different map when no a(x) looks like an x; the theory promises nothing there.
 
-    Where the embeddings do not span R^d the three maps are not unique. Then only ``per_sample`` is meaningful.
+    Where the embeddings do not span R^d the three maps are not unique. Then only ``per_sample`` is meaningful, and that
+    only if no view loses two or more directions that its source has: where these go is decided by no sample.
 
     Args:
         z: (n, d) embeddings of the plain samples.

@@ -42,8 +42,9 @@ class OrthogonalMap:
     """The best map in O(d) of the fitted samples; of several, the one that moves the undecided directions least.
 
     Fewer samples than dimensions decide where the directions in their span go. The complement of that span has to go to
-    the complement of its image: of all orthogonal maps between the two, the one nearest to the identity is taken.
-    Directions that neither span holds stay as they are.
+    the complement of its image: of all orthogonal maps between the two, the one nearest to the identity is taken (there
+    are several only where a direction of the one is at a right angle to all of the other). Directions that neither span
+    holds stay as they are.
 
     Attributes:
         source: (d, m) orthonormal directions, and

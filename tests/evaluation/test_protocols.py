@@ -50,7 +50,7 @@ def test_ids_and_versions_are_fixed() -> None:
         ("augmentation-profile-v1", 2),
         ("lie-derivative-v1", 2),
         ("gradient-ratio-v1", 1),
-        ("retrieval-v1", 1),
+        ("retrieval-v1", 2),
         ("equivariant-retrieval-v1", 2),
         ("first-pc-v1", 1),
         ("trajectories-v1", 2),
@@ -202,6 +202,15 @@ def test_without_colour_nothing_is_read() -> None:
     assert result.reason == "the colour of the samples: it is the same in all draws"
     result = measure(PROTOCOLS["retrieval-v1"], coloured(unit(90, 3, seed=0), grey[:, :1]))["colour_r2"]
     assert result.reason == "coloured holds no images in colour"
+
+
+def test_of_one_embedding_no_colour_is_nearest() -> None:
+    data = dataset("tinted", tint=np.arange(30).reshape(10, 3) / 30, **{"class": np.zeros(10, dtype=int)})
+    rows = torch.from_numpy(unit(1, 3, seed=0)).expand(10, 3) + 1e-9 * torch.from_numpy(unit(10, 3, seed=1))
+    result = measure(PROTOCOLS["retrieval-v1"], embedded(data, rows))["retrieval_tint_distance"]
+    assert (result.value, result.reason) == (None, "all training samples have one embedding, so that none is nearest")
+    spread = embedded(data, rows + 1e-3 * torch.from_numpy(unit(10, 3, seed=1)))
+    assert measure(PROTOCOLS["retrieval-v1"], spread)["retrieval_tint_distance"].value is not None
 
 
 def test_a_still_trajectory_has_no_shape_and_leaves_the_group_of_the_others() -> None:

@@ -60,6 +60,18 @@ def test_agrees_with_the_definition(n: int, d: int, decay: float, size: float) -
             assert getattr(found, name)[index].item() == pytest.approx(value, rel=1e-6, abs=1e-8), name
 
 
+@pytest.mark.parametrize("size", [0.0, 1e-12, 1e-9, 1e-7, 1e-5, 1e-3])
+def test_a_small_loss_is_not_lost_in_the_difference_of_squares(size: float) -> None:
+    """The difference of squares alone has a floor of 1e-8 of the Gram matrices: a condition of 0.2 here, for a zero."""
+    z = points(60, 8, 0, decay=0.3)
+    view = near(z, size, 1)
+    found = certificate(torch.from_numpy(z), torch.from_numpy(view))
+    singular = np.linalg.svd(z, compute_uv=False)
+    gap = np.linalg.norm(z @ z.T - view @ view.T)
+    assert found.condition.item() == pytest.approx(math.sqrt(gap) / singular[-1], rel=1e-3, abs=1e-3)
+    assert found.bound.item() <= math.sqrt(1 / (2 * (math.sqrt(2) - 1)) / 60) * gap / singular[-1] * 1.001 + 1e-9
+
+
 @pytest.mark.parametrize("seed", range(20))
 def test_the_bound_holds_and_the_trivial_one_is_never_exceeded(seed: int) -> None:
     rng = np.random.default_rng(seed)

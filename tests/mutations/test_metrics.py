@@ -112,6 +112,20 @@ MUTANTS = (
         ("metrics/test_lie_derivative.py",),
     ),
     Mutant(
+        "a small loss is what is left of a difference of squares",
+        "metrics/certificate.py",
+        "one.gaps[-1] <= CANCELLING * one.size",
+        "one.gaps[-1] < 0 * one.size",
+        CERTIFICATE,
+    ),
+    Mutant(
+        "a singular value is zero where there are many samples",
+        "metrics/certificate.py",
+        "d**0.5 * torch.finfo(z.dtype).eps",
+        "n * torch.finfo(z.dtype).eps",
+        CERTIFICATE,
+    ),
+    Mutant(
         "the certificate forgets the mass of the views outside",
         "metrics/certificate.py",
         " + (squares.sum() - squares.cumsum(0))",

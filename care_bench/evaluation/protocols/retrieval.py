@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TINT = "tint"
 """Label with the colour that made an image, where a data set has it."""
+COLLAPSED = 1e-5
+"""Largest distance from the mean, over the mean norm, of embeddings that differ by rounding alone."""
 
 
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
@@ -47,11 +49,17 @@ def _queries(embedded: Embedded) -> Tensor | None:
 
 
 def _tint_distance(embedded: Embedded, neighbours: Tensor, rows: Tensor | None) -> Measurement:
+    import torch
+
     from care_bench.metrics import factor_distance
 
     dataset = embedded.dataset
     if TINT not in dataset.train.labels:
         return Measurement(None, 0, reason=f"{dataset.name} has no label {TINT}: the colour that made an image")
+    train = embedded.train.double()
+    apart = torch.linalg.vector_norm(train - train.mean(dim=0), dim=1).max()
+    if apart <= COLLAPSED * torch.linalg.vector_norm(train, dim=1).mean():
+        return Measurement(None, 0, reason="all training samples have one embedding, so that none is nearest")
     of_test, of_train = embedded.labels(dataset.test, TINT), embedded.labels(dataset.train, TINT)
     return single(factor_distance(neighbours, of_test if rows is None else of_test[rows], of_train))
 
@@ -89,7 +97,7 @@ def _coloured(split: Split, embeddings: Tensor) -> tuple[Tensor, Tensor]:
 
 PROTOCOL = Protocol(
     "retrieval-v1",
-    1,
+    2,
     (
         Metric(
             "retrieval_overlap",
