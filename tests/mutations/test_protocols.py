@@ -74,11 +74,11 @@ MUTANTS = (
         PROTOCOLS,
     ),
     Mutant(
-        "of a large set, the certificate is held out as of a small one",
+        "the certificate's held-out error is that of a linear map",
         "evaluation/protocols/certificate.py",
-        "embedded.held_out.orthogonal if embedded.is_large else None",
-        "None",
-        PROTOCOLS,
+        "embedded.held_out.orthogonal",
+        "embedded.held_out.linear",
+        ("wiring/end_to_end/test_equivariance.py::test_certificate",),
     ),
     Mutant(
         "of a large set, as many draws are composed",
@@ -90,8 +90,8 @@ MUTANTS = (
     Mutant(
         "bound and held-out error of the certificate are swapped",
         "evaluation/protocols/certificate.py",
-        "found.held_out_error),\n        over_repeats(found.bound)",
-        "found.bound),\n        over_repeats(found.held_out_error)",
+        "embedded.held_out.orthogonal),\n        over_repeats(found.bound)",
+        "found.bound),\n        over_repeats(embedded.held_out.orthogonal)",
         ("wiring/end_to_end/test_equivariance.py::test_certificate",),
     ),
     Mutant(
