@@ -44,18 +44,18 @@ def measure() -> list[Row]:
 def plan(runs: int) -> list[Row]:
     """Plan a workflow of so many runs, each a job of its own, and return its processor time and its largest memory.
 
-    With ``--quiet``, as snakemake recommends for large workflows: without, it also prints three jobs per run.
+    With ``--quiet rules``, as snakemake recommends for large workflows: without, it also prints three jobs per run.
     """
     with tempfile.TemporaryDirectory() as folder:
         profile = Path(folder) / "profile.yaml"
         methods = {f"simclr{number}": {"name": "simclr"} for number in range(10)}
         content = {"profile": "plan", "seeds": list(range(runs // 10))}
         write_json(profile, {**content, "datasets": {"digits": {"preset": "digits", "methods": methods}}})
-        workflow = ["--snakefile", ROOT / "Snakefile", "--directory", folder, "--quiet"]
+        workflow = ["--snakefile", ROOT / "Snakefile", "--directory", folder, "--quiet", "rules"]
         began = time.monotonic()
         found = used("snakemake", *workflow, "--configfile", profile, "--cores", "1", "--dry-run")
         waited = time.monotonic() - began
-    name = f"plan of {runs:,} runs, a job each (snakemake --dry-run --quiet)"
+    name = f"plan of {runs:,} runs, a job each (snakemake --dry-run --quiet rules)"
     return [
         within(f"{name}: processor time, {waited:.0f} s on the clock", found.seconds, SECONDS, "s"),
         within(f"{name}: memory", found.memory / 1e9, BYTES / 1e9, "GB"),

@@ -106,7 +106,8 @@ def _call(module: str, name: str) -> int:
             raise end.__context__ from None
         raise
     except usage as error:
-        raise CareBenchError(f"{error.format_message()} ({name} --help)") from None
+        command = error.ctx.command_path if error.ctx else name
+        raise CareBenchError(f"{error.format_message()} ({command} --help)") from None
     except (KeyboardInterrupt, typer.Abort):
         raise Stopped(signal.SIGINT) from None
     if code == 128 + signal.SIGINT:  # typer has caught a KeyboardInterrupt that code of the user's raised

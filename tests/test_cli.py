@@ -116,7 +116,7 @@ def test_a_data_set_is_prepared_and_its_checksum_shown(tmp_path: Path) -> None:
     [
         (("pretrian",), "No such command 'pretrian'"),
         (("pretrain",), "Missing"),
-        (("doctor", "--quik"), "No such option: --quik"),
+        (("doctor", "--quik"), "(care-bench doctor --help)"),
         (("prepare", "digts"), "unknown data set 'digts': did you mean 'digits'?"),
         (("pretrain", "absent.yaml", "--out", "x"), "cannot read absent.yaml: No such file or directory"),
         (("evaluate", "absent"), "absent holds no run: config.json is missing"),

@@ -145,10 +145,10 @@ def _outcome(
         return {"verdict": "inconclusive", "reason": f"{tally}; {_first_reason(groups)}", **numbers}
     verdict = "supported" if weight.side == "for" else "contradicted"
     if p_holm > ALPHA:
-        reason = f"{tally}: {verdict}, were not p = {weight.p:.2g} for the claim as a whole"
+        reason = f"{tally}, but p = {weight.p:.2g} for the claim as a whole"
         if members > 1:
             reason += f", {p_holm:.2g} among the {members} claims of {_family(claim)}"
-        return {"verdict": "inconclusive", "reason": f"{reason}, more than {ALPHA:g}", **numbers}
+        return {"verdict": "inconclusive", "reason": f"{reason}: more than {ALPHA:g}", **numbers}
     return {"verdict": verdict, "reason": tally, **numbers}
 
 

@@ -212,8 +212,8 @@ def _collapse(index: Index, cell: Cell, guards: Guards, seeds: Sequence[int]) ->
     if excess <= guard.most:
         return records, ""
     return records, (
-        f"{guard.metric} of {cell.row} exceeds that of {cell.opponents[0]} by {excess:.3g}, more than {guard.most:g}: "
-        "its embeddings have collapsed"
+        f"{guard.metric} of {cell.row} exceeds that of {cell.opponents[0]} by {excess:.3g}, more than the "
+        f"{guard.most:g} that the guard against collapse allows"
     )
 
 

@@ -22,6 +22,8 @@ SHOWN = 15
 SETTINGS = 4
 """Most settings of a kind that are named where they differ."""
 WIDTH = 100
+ROUNDING = 1e-4
+"""Relative difference of numbers that no seed changes, such as those of reference rows, that is taken for rounding."""
 HEADER = (
     *("dataset", "row", "backbone", "epoch", "protocol", "metric", "representation", "first", "second", "difference"),
     *("relative_difference", "standard_deviations", "seeds_first", "seeds_second", "records_first", "records_second"),
@@ -64,9 +66,11 @@ class Difference:
     def size(self) -> tuple[float, float]:
         """What differences are ordered by: standard deviations, and where there are none the relative difference.
 
-        Seeds that do not differ are infinitely many of them apart; of one seed on each side nothing is known.
+        Seeds that do not differ are infinitely many of them apart, unless by rounding; of one seed on each side nothing
+        is known.
         """
-        if self.deviations is None and self.difference and len(self.first) + len(self.second) > 2:
+        several = len(self.first) + len(self.second) > 2
+        if self.deviations is None and self.relative > ROUNDING and several:
             return math.inf, self.relative
         return abs(self.deviations or 0.0), self.relative
 

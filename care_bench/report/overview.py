@@ -148,7 +148,7 @@ def methods_table(grid: Grid) -> Table | None:
     rows = [row for row in grid.rows(chosen) if any(grid.cell(row, key).text for key in chosen)]
     cells = tuple(tuple(grid.cell(row, key) for key in chosen) for row in rows)
     several = any("±" in cell.text for row in cells for cell in row)
-    what = "; ".join(f"{metric_label(key.metric)} of the {key.representation} ({key.protocol})" for key in chosen)
+    what = "; ".join(f"{key.representation}: {metric_label(key.metric)} ({key.protocol})" for key in chosen)
     return Table(
         first[0].data,
         (f"{what}.", *(["Mean ± half-width of the 95 % interval over seeds."] if several else [])),

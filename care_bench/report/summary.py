@@ -49,9 +49,7 @@ def _where(written: Sequence[Path]) -> str:
 
 def _head(title: str, overview: Overview) -> list[str]:
     facts = dict(overview.facts.items)
-    lines = _cut(
-        f"{title}: {_runs(facts)}, seeds {facts['pretraining seeds']}, {facts['records']} records; {facts['data sets']}"
-    )
+    lines = _cut(f"{title}: {_runs(facts)}, {_seeds(facts)}, {facts['records']} records; {facts['data sets']}")
     lines += [line for text in overview.remarks for line in _wrapped(text, 2)]
     if overview.verdicts:
         lines.append(f"verdicts on {len(overview.verdicts)} claims: {overview.tally}")
@@ -111,6 +109,11 @@ def _one_line(section: Section) -> str:
 
 def _runs(facts: Mapping[str, str]) -> str:
     return f"{facts['runs']} run{'' if facts['runs'] == '1' else 's'}"
+
+
+def _seeds(facts: Mapping[str, str]) -> str:
+    number, _, which = facts["pretraining seeds"].partition(" ")
+    return f"{number} pretraining seed{'' if number == '1' else 's'} {which}"
 
 
 def _wrapped(text: str, most: int) -> list[str]:

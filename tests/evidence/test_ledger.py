@@ -115,7 +115,7 @@ def test_a_collapsed_row_gets_no_verdict() -> None:
     spread = [*values_of("simclr", "uniformity", [0.1] * 8), *values_of("care", "uniformity", [0.3] * 8)]
     (found,) = decided([*BASE, *wahba(LOWER), *spread], claim(guards=COLLAPSE))
     assert found.verdict == "inconclusive"
-    assert "its embeddings have collapsed" in found.reason
+    assert "more than the 0.05 that the guard against collapse allows" in found.reason
 
 
 def test_protocols_have_to_agree() -> None:
@@ -196,7 +196,37 @@ def test_the_claims_of_a_family_share_its_level() -> None:
     first, _ = decided(records, {**alone, "family": "one"}, {**other, "family": "one"})
     assert (first.p, first.p_holm) == pytest.approx((0.03, 0.06))
     assert first.verdict == "inconclusive"
-    assert first.reason == "p = 0.03 for the claim as a whole, 0.06 among the 2 claims of family one: more than 0.05"
+    assert first.reason == (
+        "of 1 comparison, 1 are for the claim and 0 against it, but p = 0.03 for the claim as a whole, 0.06 among the "
+        "2 claims of family one: more than 0.05"
+    )
+
+
+@pytest.mark.parametrize(("quantifier", "place"), [("all", 1), ("any", 0)])
+def test_the_effect_shown_is_that_of_the_comparison_behind_the_p_value(quantifier: str, place: int) -> None:
+    """On digits p = 0.04 for the claim, on tinted digits 0.03 against it; the other is another number each time."""
+    effects = stats.norm.ppf((np.arange(8) + 0.5) / 8)
+    values = []
+    for p, side in ((0.04, -1), (0.03, 1)):
+        mean = side * float(stats.t.isf(p / 2, 7)) * effects.std(ddof=1) / math.sqrt(8)
+        values.append(1 + 0.01 * (effects - effects.mean() + mean))
+    records = [*BASE, *wahba(values[0]), *wahba(values[1], "tinted_digits")]
+    (found,) = decided(records, claim(TWO, quantifier=quantifier))
+    assert found.shown == place
+    assert found.p == pytest.approx((0.06, 0.08)[place == 0])
+    assert (found.verdict, found.reason) == (
+        "inconclusive",
+        f"of 2 comparisons, 1 are for the claim and 1 against it, but p = {found.p:.2g} for the claim as a whole: "
+        "more than 0.05",
+    )
+
+
+def test_of_comparisons_that_all_have_to_hold_the_least_clear_is_shown() -> None:
+    records = [*BASE, *wahba(LOWER), *wahba(1 + NOISE - 0.05, "tinted_digits")]
+    (found,) = decided(records, claim(TWO))
+    assert found.verdict == "supported"
+    assert found.shown == 1
+    assert found.p == found.findings[1].p
 
 
 def test_records_of_another_profile() -> None:

@@ -58,8 +58,9 @@ def test_every_claim_has_a_row_with_its_verdict(collection: Collection) -> None:
     assert table.rows == ("C5", "C7", "C9")
     assert [row[1].text for row in table.cells] == ["supported", "contradicted", "not run"]
     # Mean difference -0.5; deviation 0.0158, over sqrt(5) and times 2.776 it is 0.0196.
-    assert table.cells[0][2].text == "difference -0.5000 [-0.5196, -0.4804]"
-    assert [cell.text for cell in table.cells[0][4:6]] == ["5", "10"]
+    assert table.cells[0][2].text == "Wahba, mean of care against simclr, digits, projection, wahba-v1"
+    assert table.cells[0][3].text == "difference -0.5000 [-0.5196, -0.4804]"
+    assert [cell.text for cell in table.cells[0][5:7]] == ["5", "10"]
     assert table.cells[2][2].notes == ("Nothing measures it.",)
     assert "supported: 1, contradicted: 1, not run: 1." in table.caption
     assert f"Rules: reference/claims.yaml, SHA-256 {'d' * 64}; seeds 0, 1, 2, 3, 4. " in table.caption[-1]
@@ -128,7 +129,8 @@ def test_the_effect_shown_is_the_one_that_decides(per_seed: PerSeed, collection:
     assert found is not None
     (row,) = found[0].cells  # type: ignore[union-attr]
     assert row[1].text == "contradicted"
-    assert row[2].text.startswith("difference 0.5000")
+    assert row[2].text == "Wahba, mean of care-weight-3 against simclr, digits, projection, wahba-v1"
+    assert row[3].text.startswith("difference 0.5000")
 
 
 def test_a_report_begins_with_the_claims(results: Path, tmp_path: Path, collection: Collection) -> None:
@@ -163,12 +165,12 @@ def test_intervals_over_test_samples_stand_beside_those_over_seeds(collection: C
     (table, comparisons), (before, compared) = found, without
     assert isinstance(table, Table)
     assert isinstance(before, Table)
-    assert [column.name for column in table.columns[2:6]] == ["effect", "over test samples", "over both", "p (Holm)"]
-    assert [[*row[:3], *row[5:]] for row in table.cells] == [list(row) for row in before.cells], "nothing else changes"
+    assert [column.name for column in table.columns[3:7]] == ["effect", "over test samples", "over both", "p (Holm)"]
+    assert [[*row[:4], *row[6:]] for row in table.cells] == [list(row) for row in before.cells], "nothing else changes"
     # Deviation 0.1 over three halves of 5 of 10, times 4.3027, the quantile of t with 2 degrees of freedom: 0.4303.
-    assert table.cells[0][3].text == "[-0.9303, -0.0697]"
-    assert table.cells[0][4].text == "[-0.9307, -0.0693] stands", "0.4303 and 0.0196 in squares: 0.4307"
-    assert [cell.notes for cell in table.cells[2][3:5]] == [("it is not measured on halves of the test samples",)] * 2
+    assert table.cells[0][4].text == "[-0.9303, -0.0697]"
+    assert table.cells[0][5].text == "[-0.9307, -0.0693] stands", "0.4303 and 0.0196 in squares: 0.4307"
+    assert [cell.notes for cell in table.cells[2][4:6]] == [("it is not measured on halves of the test samples",)] * 2
     assert "from 3 random halves of the test samples. " in table.caption[-2]
     assert before.caption[-2] == "The intervals cover pretraining seeds, not the sampling of test inputs."
     assert [row[:-2] for row in comparisons.cells] == list(compared.cells)
@@ -184,7 +186,7 @@ def test_a_verdict_that_the_test_samples_do_not_bear_is_said_to_fall(collection:
     assert found is not None
     (row,) = found[0].cells  # type: ignore[union-attr]
     assert row[1].text == "supported"
-    assert row[4].text == "[-1.791, 0.7909] does not stand"
+    assert row[5].text == "[-1.791, 0.7909] does not stand"
 
 
 def test_damaged_rules_are_one_line(results: Path) -> None:

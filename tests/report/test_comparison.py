@@ -64,6 +64,15 @@ def test_a_change_of_what_is_the_same_for_every_seed_comes_first(record: Make) -
     assert metrics == ["uniformity", "gamma"]
 
 
+def test_rounding_of_what_no_seed_changes_comes_last(record: Make) -> None:
+    first = [record(seed=seed, metric="gamma", value=float(seed)) for seed in range(2)]
+    first += [record(seed=seed, metric="uniformity", value=1.0) for seed in range(2)]
+    second = [record(seed=seed, metric="gamma", value=seed + 0.01) for seed in range(2)]
+    second += [record(seed=seed, metric="uniformity", value=1.0 + 1e-7) for seed in range(2)]
+    metrics = [next(iter(found.first.values())).metric for found in compare(first, second).differences]
+    assert metrics == ["gamma", "uniformity"]
+
+
 def test_the_same_seeds_in_another_order_are_equal_and_other_seeds_are_not(record: Make) -> None:
     first = [record(seed=seed, value=float(seed)) for seed in (0, 1)]
     assert compare(first, first[::-1]).equal == 1

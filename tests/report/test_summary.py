@@ -48,8 +48,8 @@ def test_one_row_per_method_with_three_metrics(per_seed: PerSeed) -> None:
         *per_seed([90.0, 92.0], variant="care", representation="features"),
     ]
     found = lines_of(small(records))
-    assert found[0] == "Collection collected/small: 5 runs, seeds 3 (0 to 2), 20 records; digits"
-    assert found[1].startswith("top-1 of the features (cached-v1); map in O(d), held out of the projection (held-out-")
+    assert found[0] == "Collection collected/small: 5 runs, 3 pretraining seeds (0 to 2), 20 records; digits"
+    assert found[1].startswith("features: top-1 (cached-v1); projection: map in O(d), held out (held-out-wahba-v1)")
     # By hand: t(0.975; 2) = 4.3027 times 1 over sqrt(3) is 2.48, times 0.1 it is 0.2484; t(0.975; 1) = 12.7062.
     assert [line.split("  ")[0] for line in found[4:7]] == [
         "digits (convnet)",
@@ -70,7 +70,7 @@ def test_a_representation_that_more_rows_have_comes_first(record: Callable[..., 
     ]
     found = methods_table(Grid(small(records)))
     assert found is not None
-    assert found.caption[0].startswith("map in O(d), held out of the features ")
+    assert found.caption[0].startswith("features: map in O(d), held out (held-out-wahba-v1); ")
     assert [row[0].text for row in found.cells] == ["0.5000", "0.2500"]
     assert found.cells[1][1].notes == ("no record of its projection",)
 
@@ -143,6 +143,21 @@ def test_verdicts_come_first_with_the_effects_of_those_that_are_decided(per_seed
     ]
 
 
+def test_of_many_claims_none_is_cut(per_seed: PerSeed) -> None:
+    records = [
+        *per_seed([1.0] * 5, variant="simclr", metric="wahba_error"),
+        *per_seed([0.5, 0.51, 0.49, 0.52, 0.48], variant="care", metric="wahba_error"),
+    ]
+    claims = [claim(id=f"C{place}-with-a-long-name") for place in range(8)]
+    parsed = parse_claims(rules(*claims, **RULES), "here")
+    found = lines_of(small(records), rules=(parsed, "d" * 64, "reference/claims.yaml"))
+    assert found[1] == "verdicts on 8 claims: 8 supported"
+    assert " ".join(found[2:4]).split() == [
+        "supported:",
+        *(f"C{place}-with-a-long-name{',' * (place < 7)}" for place in range(8)),
+    ]
+
+
 def test_a_collection_without_a_number_is_one_line(per_seed: PerSeed) -> None:
     failed = {"value": None, "n": 0, "reason": "diverged"}
     records = [record.model_copy(update=failed) for record in per_seed([1.0, 1.0])]
@@ -163,7 +178,7 @@ def test_the_command_prints_it(results: Path, name: str | None, per_seed: PerSee
     shown = io.StringIO()
     write_report(results, collection=name, console=Console(file=shown, width=100))
     lines = shown.getvalue().splitlines()
-    assert lines[0].startswith("Collection collected/small: 5 runs, seeds 5 (0 to 4)")
+    assert lines[0].startswith("Collection collected/small: 5 runs, 5 pretraining seeds (0 to 4)")
     assert lines[1].startswith("No claim is decided: ")
     assert any(line.startswith("Collection pinned/old: 1 run,") for line in lines) == (name is None)
 

@@ -26,6 +26,8 @@ FEWEST = 3
 WIDE = 10
 """From the smallest number to the largest, of an axis that is logarithmic."""
 R2 = Measure("first-pc-v1", "first_pc_r2", "projection", "R², 1 = exact")
+LEAST_R2 = -0.5
+"""Smallest R² that is drawn; a smaller one lies on the edge."""
 ANGLE = Measure("first-pc-v1", "first_pc_angle", "projection", "error of the angle (degrees)")
 COMPOSITION = Measure("composition-v1", "composition_error", "projection", "composition error")
 UNIFORM = Measure("alignment-uniformity-v1", "uniformity", "projection", "distance to uniformity")
@@ -85,8 +87,19 @@ def component_plot(rows: Rows) -> Plot | None:
         "First principal component",
         "How well a linear map of the augmented embeddings' coordinates predicts the first principal axis of a rotated "
         "point cloud: R² (0 is the constant guess)"
-        + (", and the angle between the lines." if any(ANGLE in line.measures for line in lines) else "."),
+        + (", and the angle between the lines." if any(ANGLE in line.measures for line in lines) else ".")
+        + (f" R² below {LEAST_R2:g} lies on the left edge." if _is_cut(rows, lines) else ""),
         both=True,
+    )
+
+
+def _is_cut(rows: Rows, lines: Sequence[Line]) -> bool:
+    """Whether some R² is too small to be drawn where it is."""
+    return any(
+        found.mean < LEAST_R2
+        for layer in REPRESENTATIONS
+        for (dataset, row), found in rows.summaries(R2._replace(representation=layer)).items()
+        if any(line.dataset == dataset and row in line.rows for line in lines)
     )
 
 
@@ -182,14 +195,22 @@ def _draw(
             if (line.dataset, row) in found:
                 alike[look if layer else roles[row]].append(place)
         for shown, places in alike.items():
-            values = [found[line.dataset, line.rows[place]] for place in places]
-            whiskers(panel, [place + shift for place in places], values, shown, upright=False, label=layer or None)
+            values = {place + shift: found[line.dataset, line.rows[place]] for place in places}
+            low = [at for at, one in values.items() if measure.metric == R2.metric and one.mean < LEAST_R2]
+            whole = {at: one for at, one in values.items() if at not in low}
+            whiskers(panel, list(whole), list(whole.values()), shown, upright=False, label=layer or None)
+            if not low:
+                continue
+            edge = {**shown.keys, "marker": "<", "linestyle": "none", "clip_on": False}
+            panel.plot([LEAST_R2] * len(low), low, **edge)
     found = rows.summaries(measure)
     means = [found[line.dataset, row].mean for row in line.rows if (line.dataset, row) in found]
     if measure in (GAMMA, COMPOSITION) and min(means, default=0) > 0 and max(means) > WIDE * min(means):
         log_axis(panel, "x")
     else:
         panel.locator_params(axis="x", nbins=4)
+    if measure.metric == R2.metric and panel.get_xlim()[0] < LEAST_R2:
+        panel.set_xlim(left=LEAST_R2)
     if measure == HELD_OUT:
         panel.axvline(1, color=GREY, linewidth=0.8, linestyle="--")
     panel.set_xlabel(measure.label)

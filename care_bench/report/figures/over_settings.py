@@ -15,6 +15,7 @@ from care_bench.errors import CareBenchError, unknown
 from care_bench.names import Representation
 from care_bench.report.figures.over_drawing import Point, curves_apart, drawn_over
 from care_bench.report.figures.plots import INTERVAL, Plot, numbers
+from care_bench.report.figures.rows import REFERENCES
 from care_bench.report.labels import method_label, metric_label, natural, variant_of
 from care_bench.report.statistics import summarise
 
@@ -144,10 +145,10 @@ def _written(one: Setting) -> str:
 
 def _column(records: Sequence[Record], name: str) -> dict[int, Setting]:
     """Return what every record has for a name; without those that lack it."""
-    if name == "epoch":  # of the end of the training, where there is no snapshot
+    if name == "epoch":  # of the end of the training, where there is no snapshot; reference rows have no training
         ends = [flattened(record.config).get("training.epochs") for record in records]
         every = {place: record.epoch if record.epoch is not None else ends[place]
-                 for place, record in enumerate(records)}  # fmt: skip
+                 for place, record in enumerate(records) if record.method not in REFERENCES}  # fmt: skip
         return {place: value for place, value in every.items() if value is not None}
     if name in FIELDS:
         found = {place: getattr(record, FIELDS[name]) for place, record in enumerate(records)}

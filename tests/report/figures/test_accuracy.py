@@ -135,6 +135,21 @@ def many(rows: int, datasets: int = 1) -> Collection:
     )
 
 
+def test_a_row_that_stands_out_on_one_data_set_alone_has_its_number_there_alone() -> None:
+    several = many(24)
+    few = [one.model_copy(update={"dataset": "few"}) for one in several.records if one.variant in ("row-0", "row-9")]
+    found = Collection("both", (*several.records, *few))
+    shown = {panel.get_title(): {text.get_text() for text in panel.texts} - {""} for panel in panels(found)[:2]}
+    assert {name: len(texts) for name, texts in shown.items()} == {"set0": 4, "few": 2}
+    assert len(shown["set0"] & shown["few"]) == 1
+    plot = accuracy_plot(Rows(found))
+    assert plot is not None
+    assert {(row[0], row[1]) for row in plot.rows if row[2] is not None} == {
+        *(("set0", f"row-{place}") for place in range(4)),
+        *(("few", f"row-{place}") for place in (0, 9)),
+    }
+
+
 @pytest.mark.parametrize("rows", [24, 62])
 def test_of_many_rows_those_stand_out_of_which_none_is_better_in_both(rows: int) -> None:
     plot = accuracy_plot(Rows(many(rows)))

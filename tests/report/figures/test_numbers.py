@@ -12,7 +12,7 @@ from care_bench.artifacts import Record
 from care_bench.report.figures import Plot
 from care_bench.report.figures.cosines import circle_plot, positive_plot
 from care_bench.report.figures.dots import ablation_plot, component_plot, composition_plot
-from care_bench.report.figures.drawing import drawn
+from care_bench.report.figures.drawing import drawn, styled
 from care_bench.report.figures.draws import wahba_plot
 from care_bench.report.figures.rows import Rows
 from care_bench.report.figures.snapshots import ratio_plot, training_plot
@@ -187,6 +187,23 @@ def test_the_first_component_has_both_representations() -> None:
     ]
     two = [values(name, "first_pc_r2", [0.5], "proteins") for name in ("simclr", "care")]
     assert component_plot(Rows(collection(*two))) is None
+
+
+def test_an_r2_far_below_the_constant_guess_lies_on_the_edge() -> None:
+    known = {"simclr": 0.4, "care": 0.9, "untrained": -349.0}
+    projection = [values(name, "first_pc_r2", [0.2], "proteins") for name in known]
+    features = [values(name, "first_pc_r2", [r2], "proteins", representation="features") for name, r2 in known.items()]
+    plot = component_plot(Rows(collection(*projection, *features)))
+    assert plot is not None
+    assert plot.caption.count("R² below -0.5 lies on the left edge.") == 1
+    assert [row[5] for row in plot.rows if row[1] == "untrained"] == [0.2, -349.0], "the numbers are whole"
+    with styled():
+        panel = plot.draw().axes[0]
+        assert panel.get_xlim()[0] == -0.5
+        assert [list(line.get_xdata()) for line in panel.lines if line.get_marker() == "<"] == [[-0.5]]
+    within = component_plot(Rows(collection(*projection, *features[:2])))
+    assert within is not None
+    assert "edge" not in within.caption
 
 
 def test_composition_is_of_families_and_reference_rows_beside_the_movement() -> None:

@@ -107,6 +107,14 @@ def test_snapshots_are_drawn_over_the_epoch_and_end_with_the_last() -> None:
     assert [(one["epoch"], one["mean"]) for one in found] == [(2, pytest.approx(0.7)), (4, pytest.approx(0.2))]
 
 
+def test_reference_rows_have_no_epochs() -> None:
+    more = Collection("drawn", (*FOUND.records, *values("random", "gamma_median", [1e-19])))
+    assert {one["row"] for one in numbers(more, "epoch", "gamma_median", "row")} == {
+        one["row"] for one in numbers(FOUND, "epoch", "gamma_median", "row")
+    }
+    assert "Without it: random." in metric_plot(more, "epoch", "gamma_median", "row").caption
+
+
 @pytest.mark.parametrize("value", ["10", "10.0", "1e1"])
 def test_numbers_are_chosen_by_their_value(value: str) -> None:
     found = numbers(FOUND, "dataset", "gamma_median", where={"weight": value})
