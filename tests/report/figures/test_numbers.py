@@ -196,7 +196,7 @@ def test_an_r2_far_below_the_constant_guess_lies_on_the_edge() -> None:
     plot = component_plot(Rows(collection(*projection, *features)))
     assert plot is not None
     assert plot.caption.count("R² below -0.5 lies on the left edge.") == 1
-    assert [row[5] for row in plot.rows if row[1] == "untrained"] == [0.2, -349.0], "the numbers are whole"
+    assert [row[6] for row in plot.rows if row[1] == "untrained"] == [0.2, -349.0], "the numbers are whole"
     with styled():
         panel = plot.draw().axes[0]
         assert panel.get_xlim()[0] == -0.5
