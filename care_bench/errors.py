@@ -54,6 +54,8 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> CareBenchError:
         known: the names that exist.
     """
     names = sorted(known)
+    if not names:
+        return CareBenchError(f"unknown {kind} {name!r}: there is none")
     near = get_close_matches(name, names, n=1 if len(names) <= LISTED else NEAR, cutoff=0.5)
     hint = f"did you mean {', '.join(map(repr, near))}? " if near else ""
     listed = ", ".join(names) if len(names) <= LISTED else f"{len(names)} names, such as {', '.join(names[:NEAR])}"

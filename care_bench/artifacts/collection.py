@@ -140,7 +140,8 @@ def _load(folder: Path, pinned: bool = False) -> Manifest:
     else:
         files.add(CSV)
     if not isinstance(profile, str) or source not in (FROM_PROFILE, FROM_RECORDS) or held != files:
-        raise CareBenchError(f"{folder / Manifest.NAME} is not the manifest of a collection")
+        hint = "; it is a pin, which is read with pinned=True" if "date" in manifest.about and not pinned else ""
+        raise CareBenchError(f"{folder / Manifest.NAME} is not the manifest of a collection{hint}")
     return manifest
 
 

@@ -57,6 +57,18 @@ def test_an_unknown_collection_is_named_with_the_nearest(results: Path) -> None:
         pin(results, "new", "smal")
 
 
+def test_without_a_collection_none_is_known(results: Path) -> None:
+    shutil.rmtree(results / "collected")
+    with pytest.raises(CareBenchError, match=r"^unknown collection 'smal': there is none$"):
+        pin(results, "first", "smal")
+
+
+def test_a_pin_that_is_read_as_a_collection_is_called_one(results: Path) -> None:
+    pin(results, "first", "small")
+    with pytest.raises(CareBenchError, match=r"manifest of a collection; it is a pin, which is read with pinned=True$"):
+        read_collection(results / "pinned" / "first")
+
+
 @pytest.mark.parametrize("damage", ["edit", "remove", "manifest"])
 def test_a_collection_that_is_not_as_it_was_made_is_not_pinned(results: Path, damage: str) -> None:
     folder = results / "collected" / "small"
