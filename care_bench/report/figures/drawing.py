@@ -75,7 +75,7 @@ ROUND = (
     tuple(step / 10 for step in range(10, 100)),
 )
 """Places of the numbers on a logarithmic axis, of which the first that gives three is taken."""
-TICKS = 6
+TICKS = 4
 """Most numbers on a logarithmic axis."""
 
 
