@@ -16,7 +16,7 @@ from care_bench.report.figures import plots_of
 from care_bench.report.figures.write import write_plot
 
 ROOT = Path(__file__).parents[1]
-PIN = "cpu-v1"
+PIN = "cpu-v2"
 
 
 @pytest.fixture(scope="module")
