@@ -25,8 +25,8 @@ DEVIATIONS = 3.0
 """Elsewhere a value may be this many standard deviations of the difference of two seeds off, from the pinned seeds of
 its row, or ``NEAR``: another rounding is one of the things that training amplifies, as it does the seed."""
 SHARE = 0.1
-"""Share of the values of a run that may be further off: of the runs of the pin `cpu-v1` taken for each other's reruns, with
-another seed, one in fifty has more."""
+"""Share of the values of a run that may be further off: of the runs of the profile `cpu` taken for each other's reruns,
+with another seed, one in fifty has more."""
 RELATIVE, SHARE_OF_ONE = 0.1, 0.5
 """Where the pin has one seed, and so no spread: how far a value may be off, relative to the larger of the two, and the
 share of the values that may be further off. Between an Intel and an AMD processor it was a third at most."""

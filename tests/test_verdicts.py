@@ -53,7 +53,7 @@ def test_every_verdict_rests_on_the_eight_seeds(verdicts: dict[str, Verdict], pi
         assert set(one.records) <= ids
 
 
-def test_the_decided_verdicts_stand_over_test_samples(verdicts: dict[str, Verdict], pinned: Collection) -> None:
+def test_all_decided_verdicts_but_one_stand_over_test_samples(verdicts: dict[str, Verdict], pinned: Collection) -> None:
     assert pinned.rules is not None
     parts, stand = Parts(pinned.resamples), {}
     for claim in claims_in(pinned.rules, PIN)[0].claims:
@@ -61,8 +61,8 @@ def test_the_decided_verdicts_stand_over_test_samples(verdicts: dict[str, Verdic
         if one.verdict in ("supported", "contradicted"):
             stand[claim.id] = keeps_sides(one, claim, sampling_of(one, claim, parts))
     assert stand.pop("C11-raw") is None  # the training log says it, not test samples
-    assert set(stand.values()) == {True}
-    assert len(stand) == 13
+    assert {name for name, stands in stand.items() if not stands} == {"C10-colour"}, "as README.md says"
+    assert len(stand) == 14
 
 
 def test_the_picture_is_drawn_from_the_pin(pinned: Collection, tmp_path: Path) -> None:
