@@ -86,7 +86,7 @@ class Method(nn.Module, ABC):
     """Terms that a wrapper adds to its base method; the gradient of these is compared with that of the others."""
 
     shuffled: Collection[int] = ()
-    """Views whose samples are shuffled before they are sharded (MoCo's shuffled BatchNorm)."""
+    """Views whose samples are shuffled where BatchNorm sees parts of the batch (MoCo's shuffled BatchNorm)."""
 
     @classmethod
     @abstractmethod

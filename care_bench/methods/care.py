@@ -33,7 +33,8 @@ class Care(Method):
         self.equivariance = equivariance
         self.weights = {**base.weights, "equivariance": weight}
         self.added = ("equivariance",)
-        self.shuffled = base.shuffled
+        views = len(base.draws(1))
+        self.shuffled = (*base.shuffled, *(views + number for number in equivariance.shuffled))
 
     @classmethod
     def from_settings(cls, settings: CareSettings | UniformityEquivarianceSettings, context: Context) -> Self:

@@ -19,6 +19,9 @@ from care_bench.names import Representation
 class EquivarianceOnly(Method):
     """The equivariance term between two views whose augmentations are shared by a chunk (Algorithm 1).
 
+    Where BatchNorm sees parts of a batch, the samples of both views are shuffled over the parts: the statistics of a
+    part that holds one chunk alone would take part of its augmentation away. The released code has SyncBN instead.
+
     Args:
         loss: module (first, second) -> scalar on unit rows; it cuts the batch into chunks.
         draws: independent augmentations per view: ``splits`` in the paper, 1 in the released code.
@@ -33,6 +36,7 @@ class EquivarianceOnly(Method):
         self.shared_draws = draws
         self.representation = representation
         self.weights = {"equivariance": 1.0}
+        self.shuffled = (0, 1) if draws > 1 else ()
 
     @classmethod
     def from_settings(cls, settings: EquivarianceTerm, context: Context) -> Self:
@@ -53,8 +57,9 @@ class EquivarianceOnly(Method):
 
     def _directions(self, encoder: Encoder, view: View) -> Tensor:
         features = encoder.features(view.inputs)
-        return (
+        directions = (
             encoder.project(features)
             if self.representation == "projection"
             else functional.normalize(features.float(), dim=1)
         )
+        return view.in_batch_order(directions)

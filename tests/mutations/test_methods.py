@@ -34,6 +34,13 @@ MUTANTS = (
         GRADIENTS,
     ),
     Mutant(
+        "a part of BatchNorm has one chunk alone",
+        "methods/equivariance.py",
+        "return view.in_batch_order(directions)",
+        "return directions",
+        ("methods/test_shuffled_equivariance.py",),
+    ),
+    Mutant(
         "a view of the invariance term is detached",
         "methods/invariance.py",
         "alignment(first, second)",
