@@ -51,7 +51,7 @@ def test_a_part_of_batchnorm_has_rows_of_several_chunks_by_hand(
     by_numpy: Callable[[nn.Module, Array], Array],
     unit: Callable[[Array], Array],
 ) -> None:
-    """Three chunks of four rows and three parts of BatchNorm: the parts are of the shuffled view, the chunks are not."""
+    """Three chunks of four rows, and three parts: the parts are of the shuffled view, the chunks of the batch."""
     torch.manual_seed(3)
     plain = nn.Sequential(nn.Linear(5, 4), nn.BatchNorm1d(4), nn.ReLU(), nn.Linear(4, 3))
     encoder = Encoder(group_batchnorm(copy.deepcopy(plain), 3, "mean"), nn.Identity(), 3, 3).train()
