@@ -54,7 +54,8 @@ def resized_crop(images: Tensor, box: Tensor, flip: Tensor, size: tuple[int, int
 
     Args:
         images: (n, C, H, W) float32.
-        box: (n, 4) int64 (top, left, height, width), on the same device.
+        box: (n, 4) (top, left, height, width), int64 or, between pixels, float32, on the same device; of the latter the
+            pixels count whose centres lie in the box, which there has to be one of in each row and column.
         flip: (n,) bool, on the same device.
         size: (h, w) of the result.
 
@@ -96,5 +97,6 @@ def _bilinear(start: Tensor, length: Tensor, in_size: int, out_size: int, mirror
     inside = torch.arange(in_size, device=start.device) - start[:, None]  # position in the crop
     distance = (inside[:, None] - centre[..., None]).add_(0.5)
     weights = distance.mul_(scale.clamp(min=1.0).reciprocal()[..., None]).abs_().neg_().add_(1.0).clamp_(min=0.0)
-    weights *= ((inside >= 0) & (inside < length[:, None]))[:, None]
+    middle = inside + 0.5
+    weights *= ((middle > 0) & (middle < length[:, None]))[:, None]
     return weights.div_(weights.sum(2, keepdim=True))

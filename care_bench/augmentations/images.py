@@ -177,6 +177,35 @@ class ImageAugmentation(ImageDistribution):
             pixels = functional.interpolate(pixels, self.size, mode="bilinear", antialias=True)
         return self._normalise(pixels)
 
+    @torch.no_grad()
+    def middle(self, images: Tensor, area: float) -> Tensor:
+        """Return the middle of the images without augmentation, resized to ``size`` and normalised.
+
+        The box's sides are cut between pixels, so that its area is exact in images of any size; they have at least two
+        pixels.
+
+        Args:
+            images: (n, C, H, W) as for :meth:`apply`.
+            area: of the middle, relative to what :meth:`identity` shows of the image.
+
+        Returns:
+            (n, C, h, w) normalised float32.
+
+        Raises:
+            ValueError: wrong shape or dtype.
+        """
+        self._check(images)
+        shown = self.size if self.test_view == "centre-crop" else self.input_size
+        sides = [max(2.0, side * area**0.5) for side in shown]
+        starts = [
+            round((full - part) / 2) + (part - side) / 2
+            for full, part, side in zip(self.input_size, shown, sides, strict=True)
+        ]
+        box = torch.tensor([[*starts, *sides]], device=images.device).expand(len(images), 4)
+        with torch.autocast(images.device.type, enabled=False):
+            still = torch.zeros(len(images), dtype=torch.bool, device=images.device)
+            return self._normalise(resized_crop(to_float(images), box, still, self.size))
+
     def _check(self, images: Tensor) -> None:
         expected = (len(self.mean), *self.input_size)
         if images.ndim != 4 or tuple(images.shape[1:]) != expected:

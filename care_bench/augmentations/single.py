@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -13,13 +14,15 @@ from care_bench.augmentations.parameters import ImageParameters, RotationParamet
 from care_bench.augmentations.sharing import Augmentation
 from care_bench.augmentations.strengths import STRENGTHS
 
+REACH = 3.0
+"""Half of a blur's kernel in standard deviations; the rest of the Gaussian is 0.3 %."""
+
 
 def acting(augmentation: Augmentation[Any]) -> tuple[str, ...]:
     """Return the names in ``STRENGTHS`` that change the samples of an augmentation, in their order."""
     if not isinstance(augmentation, ImageAugmentation):
         return ("rotation",)
     still = {"hue"} if len(augmentation.mean) == 1 else set()
-    still |= {"blur"} if augmentation.blur_kernel == 1 else set()
     return tuple(name for name in STRENGTHS if name not in still)
 
 
@@ -27,22 +30,25 @@ def at_strength(augmentation: Augmentation[Any], samples: Tensor, name: str, str
     """Apply one augmentation to all samples; without it they would be ``augmentation.identity(samples)``.
 
     Args:
-        augmentation: of the samples; size, normalisation and blur kernel are its own.
+        augmentation: of the samples; size and normalisation are its own. The blur has a kernel of three standard
+            deviations either way, as far as the view goes: the augmentation's own may be too short for strong blur.
         samples: (n, C, H, W) images, or (n, P, 3) point clouds, which are rotated about the z axis.
         name: a key of ``STRENGTHS`` that is :func:`acting`.
         strength: as the values of ``STRENGTHS``.
     """
     if not isinstance(augmentation, ImageAugmentation):
         return augmentation.apply(samples, RotationParameters(_about_z(strength).repeat(len(samples), 1, 1)))
+    if name == "crop":
+        return augmentation.middle(samples, strength)
     parameters = _neutral(augmentation)
     if name == "hue":
         parameters.factors[:, 3] = strength
         parameters = replace(parameters, jitter=torch.tensor([True]))
-    elif name == "crop":
-        parameters = replace(parameters, box=_central(parameters.box, strength))
     elif name == "rotation":
         parameters = replace(parameters, angle=torch.tensor([strength]))
     elif name == "blur":
+        reach = min(math.ceil(REACH * strength), min(augmentation.size) - 1)
+        augmentation = replace(augmentation, blur_kernel=2 * reach + 1)
         parameters = replace(parameters, blur=torch.tensor([True]), sigma=torch.tensor([strength]))
     else:
         parameters = replace(parameters, flip=torch.tensor([True]))
@@ -77,13 +83,6 @@ def _neutral(augmentation: ImageAugmentation) -> ImageParameters:
         blur=off,
         sigma=torch.tensor([1.0]),
     )
-
-
-def _central(box: Tensor, area: float) -> Tensor:
-    """Return the box in the middle of a box with a part of its area, of at least one pixel."""
-    start, size = box[:, :2], box[:, 2:]
-    part = (size * area**0.5).round().clamp(min=1).long()
-    return torch.cat([start + (size - part) // 2, part], dim=1)
 
 
 def _about_z(degrees: float) -> Tensor:

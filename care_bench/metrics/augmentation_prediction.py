@@ -26,10 +26,12 @@ class Predicted:
 
     Attributes:
         r2: 1 - residual / variance over the test draws; 1 is perfect, 0 the constant guess of the test mean.
+        variance: of the factor over the test draws.
         n: test draws in which the factor acts.
     """
 
     r2: float
+    variance: float
     n: int
 
 
@@ -74,10 +76,10 @@ def augmentation_prediction(
     residual = (predicted - test_y).square().sum(dim=0)
     spread = (test_y - test_y.mean(dim=0)).square().sum(dim=0)
     constant = (y.std(dim=0) <= ROUNDING * y.abs().amax(dim=0)) | (spread == 0)
-    r2 = (1 - residual / spread).tolist()
+    r2, variances = torch.stack([1 - residual / spread, spread / len(test_y)]).tolist()
     return tuple(
-        "it is the same in all draws" if same else Predicted(value, len(test_y))
-        for value, same in zip(r2, constant.tolist(), strict=True)
+        "it is the same in all draws" if same else Predicted(value, variance, len(test_y))
+        for value, variance, same in zip(r2, variances, constant.tolist(), strict=True)
     )
 
 

@@ -7,7 +7,7 @@ Per augmentation a and pair (x, x'), with D2 the squared Euclidean distance:
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -24,6 +24,8 @@ GRAM_FROM, GRAM_UP_TO = 1024, 8192
 to which the latter, half of n^2 numbers in float64, is held: 256 MiB."""
 FAR = 1e-4
 """Least squared movement of every sample, relative to the mean squared norm, that leaves that product its digits."""
+ROUNDINGS = 100
+"""Root mean square movement, in roundings of embeddings of their size, below which it may be rounding itself."""
 TRIM = 0.1
 """Share left out at each end of the trimmed mean."""
 
@@ -48,14 +50,16 @@ class RelativeEquivariance:
 def relative_equivariance(z: Tensor, za: Tensor) -> float:
     """Return gamma_f: the mean ratio over all augmentations and all pairs i < j.
 
-    A pair whose two samples did not move at all has no ratio and is left out of the mean.
+    A pair whose two samples did not move at all has no ratio and is left out of the mean. So are the pairs of an
+    augmentation that moves the embeddings by no more than a hundred roundings of their size (1e-5 of it in float32): a
+    ratio of rounding errors has no bound.
 
     Args:
         z: (n, d) embeddings of the plain samples, n >= 2.
         za: (..., n, d) embeddings of the same samples in the same order, one augmentation per leading index.
 
     Returns:
-        The mean, at least zero; nan if no pair has a ratio (an exactly invariant encoder).
+        The mean, at least zero; nan if no pair has a ratio (an invariant encoder).
 
     Raises:
         ValueError: shapes do not match, n < 2, or a value is not finite.
@@ -82,11 +86,15 @@ def relative_equivariance_summary(z: Tensor, za: Tensor) -> RelativeEquivariance
         ValueError: as :func:`relative_equivariance`.
     """
     z, views = embedded_views(z, za, at_least=2)
+    invariance = _invariance(z, views)
+    moving = [view for view, moves in zip(views, _moves(z, views).tolist(), strict=True) if moves]
+    if not moving:
+        return RelativeEquivariance(math.nan, math.nan, math.nan, invariance)
     n = len(z)
-    stride = math.ceil(len(views) * (n * (n - 1) // 2) / RATIOS_KEPT)
+    stride = math.ceil(len(moving) * (n * (n - 1) // 2) / RATIOS_KEPT)
     totals, without, kept = [], [], []
     seen = 0
-    for ratios in _ratios(z, views):
+    for ratios in _ratios(z, moving):
         totals.append(ratios.nansum())
         without.append(ratios.isnan().sum())
         place, pairs = _every(stride, -seen % stride, ratios)
@@ -99,12 +107,12 @@ def relative_equivariance_summary(z: Tensor, za: Tensor) -> RelativeEquivariance
         mean=total / count if count else math.nan,
         median=_middle(ordered, (len(ordered) - 1) // 2),
         trimmed_mean=_middle(ordered, int(TRIM * len(ordered))),
-        invariance=_invariance(z, views),
+        invariance=invariance,
     )
 
 
 @torch.no_grad()
-def _ratios(z: Tensor, views: Tensor) -> Iterator[Tensor]:
+def _ratios(z: Tensor, views: Sequence[Tensor]) -> Iterator[Tensor]:
     """Yield the ratios in float64, for each augmentation a block of rows i at a time, its columns from the first i on.
 
     What is not above the diagonal is zero, so that each pair i < j is there once.
@@ -135,7 +143,13 @@ def _ratios(z: Tensor, views: Tensor) -> Iterator[Tensor]:
             yield change.div_(movement).square_().triu_(1)
 
 
-def _far(plain: Tensor, views: Tensor) -> list[bool]:
+def _moves(z: Tensor, views: Tensor) -> Tensor:
+    """Say of each augmentation whether it moves the embeddings by more than rounding, (views,) bool."""
+    moved = torch.stack([(view.double() - z.double()).square().mean() for view in views])
+    return moved > (ROUNDINGS * torch.finfo(z.dtype).eps) ** 2 * z.double().square().mean()
+
+
+def _far(plain: Tensor, views: Sequence[Tensor]) -> list[bool]:
     """Say of each augmentation whether it moves every sample so far that products may be subtracted."""
     least = torch.stack([(view.double() - plain).square().sum(dim=1).amin() for view in views])
     far: list[bool] = (least >= FAR * plain.square().sum(dim=1).mean()).tolist()

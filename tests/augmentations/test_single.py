@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from scipy.spatial.transform import Rotation
@@ -16,16 +17,24 @@ PLAIN = {"mean": (0.0,) * 3, "std": (1.0,) * 3, "blur_kernel": 5}
 VIEW = ImageAugmentation(input_size=(24, 24), size=(24, 24), **PLAIN)
 EXPECTED = {
     "hue": lambda x, s: functional.adjust_hue(x, s),
-    "crop": lambda x, s: functional.resized_crop(x, *box(24, s), [24, 24], antialias=True),
+    "crop": lambda x, s: zoomed(x, s**0.5),
     "rotation": lambda x, s: functional.rotate(x, s, functional.InterpolationMode.BILINEAR),
-    "blur": lambda x, s: functional.gaussian_blur(x, [5, 5], [s, s]),
+    "blur": lambda x, s: functional.gaussian_blur(x, [{0.5: 5, 1: 7, 1.5: 11, 2: 13}[s]] * 2, [s, s]),
     "flip": lambda x, s: functional.hflip(x),
 }
 
 
-def box(side, area):
-    part = round(side * area**0.5)
-    return (side - part) // 2, (side - part) // 2, part, part
+def zoomed(images, side):
+    """Interpolate along both axes between the pixels with their centre in the middle of the image, by numpy."""
+    places = np.arange(24) + 0.5
+    shown = 12 + side * (places - 12)
+    seen = np.abs(places - 12) < 12 * side
+
+    def along(line):
+        return np.interp(shown, places[seen], line[seen])
+
+    rows = np.apply_along_axis(along, 3, images.double().numpy())
+    return torch.from_numpy(np.apply_along_axis(along, 2, rows)).float()
 
 
 @pytest.mark.parametrize("name", STRENGTHS)
@@ -43,6 +52,47 @@ def test_strengths_rise():
         moved = [(at_strength(VIEW, IMAGES, name, one) - IMAGES).square().mean() for one in strengths]
         if name == "blur":
             assert moved == sorted(moved)
+
+
+@pytest.mark.parametrize("side", [8, 28, 32])
+def test_areas_of_crops_are_those_asked_for_in_small_images(side):
+    """Of a brightness that rises to the right, the middle's slope says how wide it is."""
+    ramp = ((torch.arange(side) + 0.5) / side).expand(1, 1, side, side)
+    view = ImageAugmentation(input_size=(side, side), size=(side, side), mean=(0.0,), std=(1.0,))
+    for area in STRENGTHS["crop"]:
+        row = at_strength(view, ramp, "crop", area)[0, 0, 0]
+        inner = row[side // 2 - 1 : side // 2 + 1]
+        assert float(inner[1] - inner[0]) * side == pytest.approx(area**0.5, rel=1e-3)
+        assert float(row.mean()) == pytest.approx(0.5, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("full", "size", "test_view"), [((24, 30), (24, 24), "resize"), ((24, 24), (17, 16), "centre-crop")]
+)
+def test_the_whole_is_the_view_without_augmentation(full, size, test_view):
+    images = torch.rand(2, 3, *full, generator=torch.Generator().manual_seed(2))
+    view = ImageAugmentation(input_size=full, size=size, test_view=test_view, **PLAIN)
+    torch.testing.assert_close(view.middle(images, 1.0), view.identity(images), rtol=0, atol=2e-6)
+
+
+def test_a_middle_has_at_least_two_pixels():
+    view = ImageAugmentation(input_size=(4, 4), size=(4, 4), mean=(0.0,), std=(1.0,))
+    image = torch.arange(16.0).view(1, 1, 4, 4) / 16
+    found, expected = view.middle(image, 0.01), functional.resized_crop(image, 1, 1, 2, 2, [4, 4])
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-6)
+
+
+def test_blur_is_as_wide_as_asked_for_whatever_kernel_the_augmentation_has():
+    """Of a single bright pixel, the standard deviation of what is left; sampled at pixels, that of 0.5 is 0.46."""
+    image = torch.zeros(1, 1, 33, 33)
+    image[..., 16, 16] = 1
+    place = torch.arange(33.0) - 16
+    for kernel in (1, 3):
+        view = ImageAugmentation(input_size=(33, 33), size=(33, 33), mean=(0.0,), std=(1.0,), blur_kernel=kernel)
+        assert "blur" in acting(view)
+        for sigma in STRENGTHS["blur"]:
+            row = at_strength(view, image, "blur", sigma).sum(dim=(0, 1, 2))
+            assert float((row * place.square()).sum()) ** 0.5 == pytest.approx(sigma, rel=0.08)
 
 
 def test_integers_are_turned_as_floats_are():
@@ -66,7 +116,7 @@ def test_clouds_turn_about_the_z_axis():
 
 def test_what_changes_nothing_does_not_act():
     gray = ImageAugmentation(input_size=(8, 8), size=(8, 8), mean=(0.5,), std=(0.5,), blur_kernel=1)
-    assert acting(gray) == ("crop", "rotation", "flip")
+    assert acting(gray) == ("crop", "rotation", "blur", "flip")
     assert acting(VIEW) == tuple(STRENGTHS)
     assert acting(RandomRotation3D()) == ("rotation",)
 

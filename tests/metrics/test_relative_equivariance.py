@@ -123,6 +123,25 @@ def test_an_exactly_invariant_encoder_has_no_ratio():
     assert math.isnan(relative_equivariance(torch.from_numpy(z), torch.from_numpy(z)))
 
 
+def test_a_draw_that_moves_by_rounding_alone_is_left_out():
+    """A rotation turns the embeddings exactly; one still draw among its views would give gamma a mean of 1e14."""
+    z, _ = draw(40, 6, 1, 0)
+    z /= np.linalg.norm(z, axis=1, keepdims=True)
+    turned = z @ ortho_group.rvs(6, random_state=1)
+    rounding = 4e-8 * np.random.default_rng(2).standard_normal(z.shape)
+    rows = [torch.from_numpy(each).float() for each in (z, turned, z + rounding)]
+    summary = relative_equivariance_summary(rows[0], torch.stack(rows[1:]))
+    alone = relative_equivariance_summary(rows[0], rows[1][None])
+    assert (summary.mean, summary.median, summary.trimmed_mean) == (alone.mean, alone.median, alone.trimmed_mean)
+    assert summary.mean < 1e-10
+    assert summary.invariance == pytest.approx(np.linalg.norm(turned - z, axis=1).mean() / 2, rel=1e-4)
+    still = relative_equivariance_summary(rows[0], rows[2][None])
+    assert math.isnan(still.mean)
+    assert 0 < still.invariance < 1e-6
+    moved = relative_equivariance_summary(rows[0], torch.from_numpy(z + 1e3 * rounding).float()[None])
+    assert moved.mean > 1, "a small movement is no rounding"
+
+
 def test_one_view_without_a_leading_dimension():
     z, za = draw(9, 4, 1, 0)
     single = relative_equivariance(torch.from_numpy(z), torch.from_numpy(za[0]))

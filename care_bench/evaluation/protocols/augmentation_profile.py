@@ -71,4 +71,4 @@ def _metrics() -> tuple[Metric, ...]:
     return tuple(metrics)
 
 
-PROTOCOL = Protocol("augmentation-profile-v1", 2, _metrics(), never_skipped, _measure, family="profile")
+PROTOCOL = Protocol("augmentation-profile-v1", 3, _metrics(), never_skipped, _measure, family="profile")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 from care_bench.evaluation.measurement import MOST_SAMPLES, Measurement, Metric, Protocol, never_skipped
@@ -15,13 +16,16 @@ def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
 
     z, za = embedded.fewer_directions
     result = relative_equivariance_summary(z, za)
-    values = (result.mean, result.median, result.trimmed_mean, result.invariance)
-    return tuple(Measurement(value, len(za)) for value in values)
+    ratios = (result.mean, result.median, result.trimmed_mean)
+    if math.isnan(result.mean):
+        still = Measurement(None, 0, reason="no draw moves the embeddings by more than rounding")
+        return (*[still] * len(ratios), Measurement(result.invariance, len(za)))
+    return tuple(Measurement(value, len(za)) for value in (*ratios, result.invariance))
 
 
 PROTOCOL = Protocol(
     "relative-equivariance-v1",
-    2,
+    3,
     (
         # No direction is better: γ is low where views are equivariant, and also where they do not depend on the input.
         Metric(

@@ -75,13 +75,15 @@ def alone(run: Measured, name: str, strength: float) -> torch.Tensor:
         return torch.from_numpy(turned.reshape(run.test.shape)).float()
     pixels = torch.from_numpy(run.test).float() / 255
     if name == "crop":
-        part = round(8 * strength**0.5)
-        start = (8 - part) // 2
-        pixels = functional.resized_crop(pixels, start, start, part, part, [8, 8], antialias=True)
+        side = 8 * strength**0.5
+        places, shown = np.arange(8) + 0.5, 4 + side * ((np.arange(8) + 0.5) / 8 - 0.5)
+        seen = places[np.abs(places - 4) < side / 2]  # pixels with their centre in the box
+        rows = np.array([[np.interp(shown, seen, line[abs(places - 4) < side / 2]) for line in np.eye(8)]])[0].T
+        pixels = torch.from_numpy(rows @ pixels.double().numpy() @ rows.T).float()
     elif name == "rotation":
         pixels = functional.rotate(pixels, strength, functional.InterpolationMode.BILINEAR)
     elif name == "blur":
-        pixels = functional.gaussian_blur(pixels, [3, 3], [strength, strength])
+        pixels = functional.gaussian_blur(pixels, [2 * int(np.ceil(3 * strength)) + 1] * 2, [strength] * 2)
     else:
         pixels = functional.hflip(pixels)
     return plain(run, pixels.numpy() * 255)

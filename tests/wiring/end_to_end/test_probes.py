@@ -27,17 +27,20 @@ def test_augmentation_prediction(representation: str, measured: Callable[[str], 
         features.append(np.concatenate(both, axis=1))
         box, factors = drawn.box.double().numpy() / 8, drawn.factors.double().numpy()
         everywhere = np.ones(len(box), dtype=bool)
+        turned = np.radians(drawn.angle.double().numpy()) * np.where(drawn.flip.numpy(), -1, 1)
         columns.append(
             {
-                "crop_x": (box[:, 1] + box[:, 3] / 2, everywhere),
+                "crop_x": (np.abs(drawn.flip.numpy() - (box[:, 1] + box[:, 3] / 2)), everywhere),
                 "crop_y": (box[:, 0] + box[:, 2] / 2, everywhere),
                 "crop_size": (box[:, 2] * box[:, 3], everywhere),
                 "brightness": (factors[:, 0], drawn.jitter.numpy()),
                 "contrast": (factors[:, 1], drawn.jitter.numpy()),
                 "blur": (drawn.sigma.double().numpy(), drawn.blur.numpy()),
-                "rotation": (drawn.angle.double().numpy(), everywhere),
+                "cos": (np.cos(turned), everywhere),
+                "sin": (np.sin(turned), everywhere),
             }
         )
+    turns = []
     for name, (y, acts) in columns[0].items():
         test_y, test_acts = columns[1][name]
         x, test_x = features[0][acts], features[1][test_acts]
@@ -46,10 +49,16 @@ def test_augmentation_prediction(representation: str, measured: Callable[[str], 
             (((penalised(x[~held], y[~held], 10.0**power, x[held]) - y[held]) ** 2).mean(), 10.0**power)
             for power in range(-4, 6)
         )[1]
-        residual = test_y - penalised(x, y, best, test_x)
-        expected = 1 - (residual**2).sum() / ((test_y - test_y.mean()) ** 2).sum()
+        residual, spread = ((test_y - guess) ** 2 for guess in (penalised(x, y, best, test_x), test_y.mean()))
+        if name in ("cos", "sin"):
+            turns.append((residual.sum(), spread.sum()))
+            continue
+        expected = 1 - residual.sum() / spread.sum()
         found = run.value("augmentation-prediction-v1", f"predicted_{name}", representation)
         assert_same(found, expected, rel=5e-3, abs_=1e-3)
+    residual, spread = np.sum(turns, axis=0)
+    found = run.value("augmentation-prediction-v1", "predicted_rotation", representation)
+    assert_same(found, 1 - residual / spread, rel=5e-3, abs_=1e-3)
     for name in ("saturation", "hue"):
         reason = run.value("augmentation-prediction-v1", f"predicted_{name}", representation).reason
         assert reason == "images of one channel have no colour"
