@@ -29,6 +29,8 @@ MOST_CLASSES = 100_000
 """Classes are numbered from 0 to at most this."""
 LEAST = 2
 """Fewest samples of a split."""
+OFF_CENTRE = 0.1
+"""Distance of point clouds from the origin, relative to their radius, from which on it is said."""
 ARRAYS = (".npy", ".npz")
 INPUTS, LABELS = ("inputs", "images", "points", "x"), ("class", "labels", "y")
 """Names of arrays in a .npz file; `train_inputs` or `x_train` is an array of one split."""
@@ -71,6 +73,8 @@ def read_own(path: Path, most: int | None = None, skip_broken: bool = False) -> 
     arrays |= {f"{part}_label_{key}": rows for part, split in splits.items() for key, rows in split.labels.items()}
     if found := not_finite(arrays):
         raise CareBenchError(f"{path}: {found}")
+    if kind == "point_cloud" and (note := _off_centre(np.concatenate([split.inputs for split in splits.values()]))):
+        notes["notes"] = [*notes.get("notes", []), note]
     files = {
         key: {"dtype": str(rows.dtype), "shape": list(rows.shape), "sha256": _hash(rows)}
         for key, rows in arrays.items()
@@ -200,6 +204,18 @@ def _inputs(path: Path, array: Array) -> Array:
         )
     )
     raise CareBenchError(f"{path}: images are {found}; expected uint8, or floating point within 0 and 1")
+
+
+def _off_centre(clouds: Array) -> str | None:
+    """Return a note on point clouds (n, P, 3) that do not lie about the origin, about which they are rotated."""
+    centres = clouds.mean(axis=1, keepdims=True, dtype=np.float64)
+    offset, radius = (float(np.sqrt(np.square(part).sum(axis=2).mean())) for part in (centres, clouds - centres))
+    if offset <= OFF_CENTRE * radius:
+        return None
+    return (
+        f"point clouds lie {offset:.3g} from the origin, about which they are rotated, and have a radius of "
+        f"{radius:.3g}, so that their centres move too; centre them to measure rotations alone"
+    )
 
 
 def _check_splits(path: Path, splits: Mapping[Part, Split], notes: str) -> None:

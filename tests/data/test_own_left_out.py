@@ -115,3 +115,21 @@ def test_a_split_of_broken_images_is_not_made_from_the_other(tmp_path: Path) -> 
         truncated(tmp_path / "test" / f"{number}.png", (20, 20), "L")
     with pytest.raises(CareBenchError, match="6 train and 0 test samples; expected at least 2 of each"):
         read_own(tmp_path, skip_broken=True)
+
+
+@pytest.mark.parametrize("shift", [0.0, 0.05, 0.5, 50.0])
+def test_point_clouds_off_the_origin_are_named(tmp_path: Path, shift: float) -> None:
+    """A rotation about the origin would move their centres; the corners of an octahedron have a radius of one."""
+    corners = np.concatenate([np.eye(3), -np.eye(3)])
+    turned = corners @ np.array([[0.6, -0.8, 0.0], [0.8, 0.6, 0.0], [0.0, 0.0, 1.0]])
+    clouds = np.stack([corners, turned] * 3) + np.array([0.0, shift, 0.0])
+    np.save(tmp_path / "clouds.npy", clouds)
+    meta = read_own(tmp_path / "clouds.npy").meta
+    if shift < 0.1:
+        assert "notes" not in meta
+    else:
+        (note,) = meta["notes"]
+        assert note.startswith(f"point clouds lie {shift:g} from the origin, about which they are rotated, and have a")
+        assert "a radius of 1, so" in note
+    np.savez(tmp_path / "both.npz", inputs=clouds, ids=np.arange(6))
+    assert len(read_own(tmp_path / "both.npz").meta["notes"]) == 1 + (shift >= 0.1)
