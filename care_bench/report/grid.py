@@ -63,7 +63,7 @@ class Grid:
     """
 
     def __init__(self, collection: Collection, epoch: int | None = None) -> None:
-        self.profile, self.order = collection.profile, Order(collection.variants)
+        self.profile, self.order, self.epoch = collection.profile, Order(collection.variants), epoch
         self._columns: dict[Key, dict[Variant, list[Record]]] = {}
         self._winners: dict[Key, Variant | None] = {}
         self._seeds: dict[Key, set[int]] = {}
@@ -117,9 +117,12 @@ class Grid:
         return Cell(summary_text(summary, records[0].unit), summary, ids=ids, notes=(*notes, *_few_samples(records[0])))
 
     def cells(self, rows: Sequence[Variant | None], keys: Sequence[Key]) -> tuple[tuple[Cell, ...], ...]:
-        """Rows of cells, the best of every column in bold where the intervals allow it."""
+        """Rows of cells, the best of every column in bold where the intervals allow it; of snapshots, none.
+
+        Reference rows have no snapshots, so that nothing says whether a row without information would be better.
+        """
         found = [[self.cell(variant, key) for key in keys] for variant in rows]
-        directions = [self._direction(key) for key in keys]
+        directions = [self._direction(key) if self.epoch is None else None for key in keys]
         # The oracle is the ceiling, no method to be compared with.
         compared = [
             [None if row is not None and row.method == "oracle" else cell.summary for cell in cells]
@@ -260,8 +263,12 @@ def _few_samples(record: Record) -> tuple[str, ...]:
 
 
 def _uninformed_winner(column: Mapping[Variant, list[Record]], higher_is_better: bool | None) -> Variant | None:
-    """Return the reference row without information that has the best mean over the seeds, if there is one."""
-    values = {row: [one.value for one in records if one.value is not None] for row, records in column.items()}
+    """Return the reference row without information that has the best mean over the seeds but for the oracle's."""
+    values = {
+        row: [one.value for one in records if one.value is not None]
+        for row, records in column.items()
+        if row.method != "oracle"
+    }
     means = {row: fmean(found) for row, found in values.items() if found}
     if higher_is_better is None or not any(row.method in UNINFORMED for row in means):
         return None

@@ -168,6 +168,24 @@ def test_no_value_is_best_where_a_row_without_information_wins(per_seed: PerSeed
     )
     assert told in collapsed.caption
 
+    perfect = per_seed([-0.1, -0.1], metric="wahba_error", variant="oracle")
+    below = tables([*trained, *per_seed([0.0, 0.0], metric="wahba_error", variant="random"), *perfect])[title]
+    assert not any(cell.bold for row in below.cells for cell in row), "not even where the oracle is better still"
+
+
+def test_no_value_of_a_snapshot_is_best(tmp_path: Path, per_seed: PerSeed) -> None:
+    """Reference rows have none, so that nothing says whether one without information would be better."""
+    trained = [
+        record
+        for epoch in (None, 3)
+        for name, value in (("care", 0.5), ("simclr", 0.7))
+        for record in per_seed([value, value + 0.01], metric="gamma_median", variant=name, epoch=epoch)
+    ]
+    cells = list(csv.DictReader(io.StringIO(written(tmp_path, trained)["csv"])))
+    marked = {epoch: sum(cell["bold"] == "1" for cell in cells if cell["epoch"] == epoch) for epoch in ("", "3")}
+    assert sum(cell["epoch"] == "3" for cell in cells) == 2
+    assert marked == {"": 1, "3": 0}
+
 
 def test_the_untrained_encoder_and_the_oracle_do_not_take_the_mark_away(per_seed: PerSeed) -> None:
     records = per_seed([0.5, 0.51], metric="wahba_error", variant="care")
