@@ -97,6 +97,8 @@ class MadeUp:
         if name == "single":
             copies = sum(len(STRENGTHS[one]) for one in acting(self.augmentation))
             return torch.cat([self.part("test")[None, few], self._views(self._latents("test")[few], name, copies)])
+        if name == "single_rows":
+            return torch.from_numpy(few)
         if name == "velocities":
             moves = self._views(self._latents("test")[fewer], name, len(smooth(self.augmentation)))
             plain = self.part("test")[None, fewer]

@@ -98,6 +98,7 @@ class Embedder:
             "train_parameters": lambda: self._vectors(self._own_draws("train")),
             "test_parameters": lambda: self._vectors(self._own_draws("test")),
             "single": self._single,
+            "single_rows": lambda: dict.fromkeys(self.encoder.representations, self._single_rows),
             "velocities": self._velocities,
             "train_clouds": lambda: self._inputs(self.dataset.train, self._train_draw),
             "test_clouds": lambda: self._inputs(self.dataset.test, self._test_draw),
@@ -218,6 +219,10 @@ class Embedder:
         """Return the plain embeddings of samples, evenly spaced."""
         rows = to_device(torch.from_numpy(evenly_spaced_rows(len(getattr(self.dataset, name)), most)), self.device)
         return {representation: plain[rows] for representation, plain in self.part(name).items()}
+
+    @property
+    def _single_rows(self) -> Tensor:
+        return torch.from_numpy(evenly_spaced_rows(len(self.dataset.test), MOST_SINGLE))
 
     def _single(self) -> Part:
         """Embed a few test samples plain, then under each augmentation alone at each strength: (1 + S, k, d)."""

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from care_bench.augmentations.strengths import STRENGTHS
 from care_bench.augmentations.transfer import to_device
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset, Split
@@ -115,6 +116,16 @@ class Embedded:
     def single(self) -> Tensor:
         """(1 + S, k, d) of a few test samples: plain, then under one augmentation alone at each of its strengths."""
         return self.part("single")
+
+    @property
+    def single_rows(self) -> Tensor:
+        """(k,) places of the samples of ``single`` among the test samples, on the CPU."""
+        return self.part("single_rows")
+
+    def under(self, name: str) -> Tensor:
+        """Return the copies of ``single`` under one of ``acting``, (S, k, d), by its rising strengths."""
+        first = 1 + sum(len(STRENGTHS[one]) for one in self.acting[: self.acting.index(name)])
+        return self.single[first : first + len(STRENGTHS[name])]
 
     @property
     def velocities(self) -> Tensor:

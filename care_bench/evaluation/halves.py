@@ -16,12 +16,13 @@ from torch import Tensor
 
 from care_bench.data import PreparedDataset
 from care_bench.data.subsets import entries, rows_of
-from care_bench.evaluation.embed import Embedder
 from care_bench.evaluation.embedded import Embedded
 from care_bench.runs.randomness import generator
 
 _SAMPLES = {"test": 0, "augmented": 1, "composed": 1, "test_clouds": 1}
 """Part of the test split -> the dimension of its samples."""
+_SOME = {"trajectories": ("trajectory_rows", 0), "single": ("single_rows", 1)}
+"""Part of some test samples -> the part with their places, and the dimension of its samples."""
 _TRAIN = ("train", "train_augmented", "train_clouds")
 """Parts of the training split, which stay whole."""
 
@@ -46,24 +47,28 @@ def halves(dataset: PreparedDataset, number: int) -> Iterator[Tensor]:
         yield order[kept[of[order]]]
 
 
-def embedded_half(embedder: Embedder, whole: Embedded, rows: Tensor) -> Embedded:
+def embedded_half(whole: Embedded, rows: Tensor) -> Embedded:
     """Return what protocols see of some test samples; what is fitted to training samples is that of ``whole``.
 
     Args:
-        embedder: the encoder's.
-        whole: one of its representations.
+        whole: one representation of an encoder.
         rows: (k,) places among the test samples; the rows of every part are in this order.
     """
 
     def part(name: str) -> Tensor:
-        if name == "trajectory_rows":
-            return torch.isin(rows, embedder.trajectory_clouds).nonzero()[:, 0]
-        found = whole.part(name) if name in (*_TRAIN, *_SAMPLES, "trajectories") else None
-        if found is None:
-            raise ValueError(f"{name} is not measured on a part of the test samples")
+        if name in _TRAIN:
+            return whole.part(name)
+        if name in dict(_SOME.values()):
+            return torch.isin(rows, whole.part(name)).nonzero()[:, 0]
         if name in _SAMPLES:
-            return found.index_select(_SAMPLES[name], rows.to(found.device))
-        return found if name in _TRAIN else found[_places(embedder.trajectory_clouds, rows).to(found.device)]
+            places, dimension = rows, _SAMPLES[name]
+        elif name in _SOME:
+            of, dimension = _SOME[name]
+            places = _places(whole.part(of), rows)
+        else:
+            raise ValueError(f"{name} is not measured on a part of the test samples")
+        found = whole.part(name)
+        return found.index_select(dimension, places.to(found.device))
 
     test = rows_of(whole.dataset.test, rows.numpy())
     return replace(whole, dataset=replace(whole.dataset, test=test), part=part)

@@ -19,7 +19,7 @@ from care_bench.evaluation.probe_stream import ProbeStream
 from care_bench.names import Reference
 from care_bench.runs.randomness import generator
 
-INPUTS = ("train_clouds", "test_clouds", "train_parameters", "test_parameters", "trajectory_rows")
+INPUTS = ("train_clouds", "test_clouds", "train_parameters", "test_parameters", "trajectory_rows", "single_rows")
 """Parts that hold inputs, draws and places, which stay as they are."""
 PAIRS = ("train_pairs", "test_pairs")
 """Parts whose rows hold a plain embedding and, beside it, that of a view."""
@@ -42,7 +42,7 @@ class _ReplacedEmbedder(Embedder, ABC):
         """Return (..., d) embeddings in place of the rows of a part."""
 
     def draws(self, *purpose: str) -> torch.Generator:
-        """Return a generator on the CPU for one purpose; it does not depend on the run."""
+        """Return a generator on the CPU for one purpose, which depends on the run only if the purpose names it."""
         return generator(self.dataset.name, self.settings.augmentation_seed, "reference", *purpose)
 
     def _probe_stream(self, protocol: str) -> ProbeStream:
@@ -50,7 +50,7 @@ class _ReplacedEmbedder(Embedder, ABC):
 
 
 class RandomEmbedder(_ReplacedEmbedder):
-    """Directions drawn uniformly and independently of the input, anew for every view."""
+    """Directions drawn uniformly and independently of the input, anew for every view and every run."""
 
     def replaced(self, name: str, representation: str, rows: Tensor) -> Tensor:
         """Return random unit vectors.
@@ -60,7 +60,7 @@ class RandomEmbedder(_ReplacedEmbedder):
         """
         if name == "velocities":
             raise ValueError("random embeddings have no derivative")
-        drawn = torch.randn(rows.shape, generator=self.draws("random", name, representation))
+        drawn = torch.randn(rows.shape, generator=self.draws("random", self.where, name, representation))
         return functional.normalize(drawn, dim=-1).to(rows.device)
 
 

@@ -115,7 +115,7 @@ def _of_weights(
             by_protocol[one.protocol, one.representation].append(one)
     for (name, representation), metrics in by_protocol.items():
         protocol, whole = PROTOCOLS[name], embedder.embedded(representation)
-        measured = [measure(protocol, embedded_half(embedder, whole, part)) for part in rows]
+        measured = [measure(protocol, embedded_half(whole, part)) for part in rows]
         for one in metrics:
             place = [metric.name for metric in protocol.metrics].index(one.metric)
             found = [measurements[place] for measurements in measured]

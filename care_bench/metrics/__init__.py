@@ -21,7 +21,7 @@ from care_bench.metrics.relative_equivariance import (
     relative_equivariance,
     relative_equivariance_summary,
 )
-from care_bench.metrics.retrieval import Retrieval, factor_distance, retrieval
+from care_bench.metrics.retrieval import Retrieval, factor_distance, factor_followed, retrieval
 from care_bench.metrics.trajectories import Regularity, axis_rotations, regularity
 from care_bench.metrics.wahba import Wahba, WahbaErrors, wahba, wahba_by_group, wahba_errors
 
@@ -53,6 +53,7 @@ __all__ = [
     "cosine_statistics",
     "equivariant_retrieval",
     "factor_distance",
+    "factor_followed",
     "first_component_projectors",
     "held_out_errors",
     "knn",

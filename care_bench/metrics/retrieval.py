@@ -1,7 +1,7 @@
 """Retrieval: which train samples are nearest to a test sample, and whether an augmentation changes them.
 
 Fig. 9 of CARE (arXiv 2306.13924) shows the five nearest neighbours of f(x) and of f(a(x)) and prints no number. The
-two numbers of protocol retrieval-v1 are ours.
+numbers of protocol retrieval-v1 are ours.
 """
 
 from __future__ import annotations
@@ -21,15 +21,17 @@ DISTANCES_AT_ONCE = 2**24
 
 @dataclass(frozen=True)
 class Retrieval:
-    """Neighbours of the plain samples, and the share of them that remains after each augmentation.
+    """Neighbours of the samples, plain and augmented, and the share of them that remains after each augmentation.
 
     Attributes:
         neighbours: (m, 5) int64, rows of the bank nearest to each plain sample, the nearest first.
+        augmented: (A, m, 5) int64, those of each augmentation.
         overlap: (A,) float64, mean share in % of the five neighbours of f(x) that are also neighbours of f(a(x)): 100
             for an invariant encoder, 500 / n for random neighbours.
     """
 
     neighbours: Tensor
+    augmented: Tensor
     overlap: Tensor
 
 
@@ -56,8 +58,9 @@ def retrieval(bank: Tensor, z: Tensor, za: Tensor) -> Retrieval:
     origin = bank.mean(dim=0)
     centred = bank - origin
     plain = _nearest(z - origin, centred)
-    shared = [(plain[:, :, None] == _nearest(view - origin, centred)[:, None, :]).any(dim=2) for view in views]
-    return Retrieval(plain, torch.stack([100 * found.double().mean() for found in shared]))
+    augmented = torch.stack([_nearest(view - origin, centred) for view in views])
+    shared = [(plain[:, :, None] == found[:, None, :]).any(dim=2) for found in augmented]
+    return Retrieval(plain, augmented, torch.stack([100 * found.double().mean() for found in shared]))
 
 
 @torch.no_grad()
@@ -87,6 +90,38 @@ def factor_distance(neighbours: Tensor, factors: Tensor, bank_factors: Tensor) -
     if expected == 0:
         raise ValueError(f"all {len(factors) + len(bank_factors)} samples share one factor; expected them to differ")
     return float(found / expected)
+
+
+@torch.no_grad()
+def factor_followed(found: Retrieval, factors: Tensor, bank_factors: Tensor) -> Tensor:
+    """Return how far the neighbours follow an augmentation that changes a known factor, such as a colour.
+
+    With d the mean Euclidean distance between the factor of an augmented query and those of some neighbours, this is
+    1 - d(neighbours of the augmented query) / d(neighbours of the plain one): 0 where the neighbours do not follow, 1
+    where they have exactly the new factor.
+
+    Args:
+        found: of m queries under A augmentations.
+        factors: (A, m, c) of the augmented queries.
+        bank_factors: (n, c).
+
+    Returns:
+        (A,) float64; nan where the plain query's neighbours have the new factor already.
+
+    Raises:
+        ValueError: shapes do not match or a value is not finite.
+    """
+    bank_factors = embedded(bank_factors, "bank factors").double()
+    expected = (*found.augmented.shape[:2], bank_factors.shape[1])
+    if tuple(factors.shape) != expected:
+        raise ValueError(f"factors have shape {tuple(factors.shape)}; expected {expected}, one row per augmented query")
+    after = embedded(factors.flatten(0, 1), "factors").double().view(expected)[:, :, None]
+    still, moved = (
+        torch.linalg.vector_norm(bank_factors[rows] - after, dim=3).mean(dim=(1, 2))
+        for rows in (found.neighbours[None], found.augmented)
+    )
+    followed: Tensor = 1 - moved / still
+    return followed
 
 
 def _nearest(queries: Tensor, bank: Tensor) -> Tensor:

@@ -12,7 +12,8 @@ import torch
 
 from care_bench.data import PreparedDataset, Split
 from care_bench.data.subsets import ENTRY, entries
-from care_bench.evaluation.halves import halves
+from care_bench.evaluation.halves import embedded_half, halves
+from tests.evaluation.given import given
 
 Statistic = Callable[[np.ndarray], float]
 TIMES, NUMBER = 300, 25
@@ -105,3 +106,17 @@ def test_their_spread_is_that_of_groups_where_samples_belong_together() -> None:
     alone = 1 / math.sqrt(len(groups))
     assert np.std(whole) > 1.3 * alone, "samples of one group say the same"
     assert math.sqrt(np.mean(variances)) == pytest.approx(np.std(whole, ddof=1), rel=0.2)
+
+
+def test_a_part_of_some_samples_keeps_those_that_are_in_the_half() -> None:
+    """Samples 1, 4, 6 and 8 of ten are seen under single augmentations; a value says sample and copy."""
+    places = torch.tensor([1, 4, 6, 8])
+    single = places[None] + 100 * torch.arange(3)[:, None]
+    whole = given(dataset(10), single=single[..., None].double(), single_rows=places)
+    rows = torch.tensor([8, 0, 4, 3, 1])
+    part = embedded_half(whole, rows)
+    assert part.single[..., 0].tolist() == [[8, 4, 1], [108, 104, 101], [208, 204, 201]]
+    assert part.single_rows.tolist() == [0, 2, 4]
+    assert rows[part.single_rows].tolist() == [8, 4, 1]
+    with pytest.raises(ValueError, match="velocities is not measured on a part"):
+        part.part("velocities")

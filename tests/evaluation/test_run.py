@@ -44,6 +44,9 @@ def test_every_metric_of_both_representations_has_one_record(evaluations: dict[s
         assert sorted((r.protocol, r.metric, r.representation) for r in records) == expected
 
 
+COLOUR = ("retrieval_hue_overlap", "retrieval_hue_followed", "colour_r2")
+
+
 def test_a_metric_that_does_not_apply_is_a_blank_with_a_reason(evaluations: dict[str, list[Record]]) -> None:
     reasons = {
         name: {record.metric: record.reason for record in records if record.value is None}
@@ -60,7 +63,7 @@ def test_a_metric_that_does_not_apply_is_a_blank_with_a_reason(evaluations: dict
         **dict.fromkeys(("lie_saturation", "lie_saturation_unexplained"), smooth.format("saturation")),
         "top1": "this recipe is for imagenet100, not for digits",
         "retrieval_tint_distance": f"digits {tint}",
-        "colour_r2": "digits holds no images in colour",
+        **dict.fromkeys(COLOUR, "digits holds no images in colour"),
         "term_deviation": "3 steps of training; expected at least 20",
         **dict.fromkeys(("first_pc_r2", "first_pc_angle"), clouds),
         **dict.fromkeys(("trajectory_planarity", "trajectory_step_variation"), clouds),
@@ -84,7 +87,7 @@ def test_a_metric_that_does_not_apply_is_a_blank_with_a_reason(evaluations: dict
         },
         "top1": "proteins has no class labels",
         "retrieval_tint_distance": f"proteins {tint}",
-        "colour_r2": "proteins holds no images in colour",
+        **dict.fromkeys(COLOUR, "proteins holds no images in colour"),
         "term_deviation": "3 steps of training; expected at least 20",
         **dict.fromkeys(("certificate_condition", "certificate_printed_bound"), NO_SPAN),  # hardly trained at all
     }

@@ -32,8 +32,8 @@ MUTANTS = (
     Mutant(
         "augmented views are those of other samples",
         "evaluation/halves.py",
-        "return found.index_select(_SAMPLES[name], rows.to(found.device))",
-        "return found.index_select(_SAMPLES[name], rows.sort().values.to(found.device) if _SAMPLES[name] else rows)",
+        "places, dimension = rows, _SAMPLES[name]",
+        "places, dimension = (rows.sort().values if _SAMPLES[name] else rows), _SAMPLES[name]",
         HALVES,
     ),
     Mutant(

@@ -13,6 +13,7 @@ RETRIEVAL = ("wiring/end_to_end/test_probes.py::test_retrieval",)
 SETTINGS = ("wiring/test_settings_of_runs.py::test_every_setting_of_the_evaluation_changes_the_records",)
 SPLITS = ("wiring/test_splits.py",)
 PROTOCOLS = ("evaluation/test_protocols.py", "evaluation/test_protocols_of_equivariance.py")
+HUE = ("evaluation/test_retrieval_protocol.py",)
 HELD_OUT = ("wiring/end_to_end/test_held_out.py::test_held_out_maps_and_retrieval",)
 PREDICTION = ("wiring/end_to_end/test_probes.py::test_augmentation_prediction",)
 PROFILE = ("wiring/end_to_end/test_held_out.py::test_augmentation_profile",)
@@ -65,6 +66,20 @@ MUTANTS = (
         "-angle.sin(), angle.sin())",
         "angle.sin(), angle.sin())",
         PREDICTION,
+    ),
+    Mutant(
+        "neighbours follow the colour that a sample had",
+        "evaluation/protocols/retrieval.py",
+        "torch.full((len(pixels),), turns)",
+        "torch.zeros(len(pixels))",
+        HUE,
+    ),
+    Mutant(
+        "neighbours under the augmentation before the hue are taken",
+        "evaluation/embedded.py",
+        "self.single[first : first + len(STRENGTHS[name])]",
+        "self.single[first - 1 : first - 1 + len(STRENGTHS[name])]",
+        HUE,
     ),
     Mutant(
         "a colour factor counts where it is not applied",

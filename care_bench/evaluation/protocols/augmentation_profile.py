@@ -14,14 +14,12 @@ if TYPE_CHECKING:
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
     import torch
 
-    from care_bench.data.subsets import evenly_spaced_rows
     from care_bench.metrics import held_out_errors, orthogonal_maps
     from care_bench.metrics.checks import directions
 
     z, *za = directions(embedded.single, "embeddings under one augmentation")
     views = torch.stack(za)
-    few = torch.from_numpy(evenly_spaced_rows(len(embedded.dataset.test), MOST_SINGLE))
-    fitted = embedded.half_of(few).to(z.device)
+    fitted = embedded.half_of(embedded.single_rows).to(z.device)
     maps = orthogonal_maps(z, views, fitted)
     other = z[~fitted].double()
     found = held_out_errors(z, views, fitted, (turn(other) for turn in maps))
