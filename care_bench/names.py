@@ -18,7 +18,7 @@ Representation: TypeAlias = Literal["projection", "features"]
 
 REPRESENTATIONS: tuple[Representation, ...] = ("projection", "features")
 
-Reference: TypeAlias = Literal["untrained", "random", "constant", "shuffled", "oracle"]
+Reference: TypeAlias = Literal["untrained", "raw", "random", "constant", "shuffled", "oracle"]
 """What is measured for a reference row; a rule for each is in ``care_bench.evaluation.references``."""
 
 UNINFORMED: tuple[Reference, ...] = ("random", "constant", "shuffled")

@@ -1,21 +1,27 @@
 """Embeddings of the reference rows: what the numbers of an encoder are read against.
 
-A reference row keeps the initial weights of its run. `untrained` is measured as it is. The others replace embeddings:
+A reference row keeps the initial weights of its run. `untrained` is measured as it is, and `raw` has the inputs
+themselves in place of the encoder's features. The others replace embeddings:
 `random`, `constant` and `shuffled` say nothing about the input, or about the augmentation; under `oracle` every
 augmentation acts as an exact rotation.
 """
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
+from care_bench.augmentations import Augmentation, ImageAugmentation
+from care_bench.data import PreparedDataset
 from care_bench.evaluation.embed import Embedder
 from care_bench.evaluation.parts import Part
 from care_bench.evaluation.probe_stream import ProbeStream
+from care_bench.models import Encoder, FeatureExtractor
 from care_bench.names import Reference
 from care_bench.runs.randomness import generator
 
@@ -25,8 +31,19 @@ PAIRS = ("train_pairs", "test_pairs")
 """Parts whose rows hold a plain embedding and, beside it, that of a view."""
 PLAIN_FIRST = ("single", "velocities")
 """Parts whose first copy is that of the plain samples."""
+SIDE = 16
+"""Most pixels of a raw image's side: 768 numbers in colour, about as many as an encoder's features."""
 PLAIN = {"augmented": "test", "train_augmented": "train"}
 """Augmented part -> the plain part of the same samples."""
+
+
+class RawEmbedder(Embedder):
+    """The views themselves, flattened, in place of an encoder's features; on the unit sphere, of its projections."""
+
+    def __init__(
+        self, encoder: FeatureExtractor, augmentation: Augmentation[Any], dataset: PreparedDataset, *others: Any
+    ) -> None:
+        super().__init__(_raw(augmentation, dataset), augmentation, dataset, *others)
 
 
 class _ReplacedEmbedder(Embedder, ABC):
@@ -118,12 +135,23 @@ class OracleEmbedder(_ReplacedEmbedder):
 
 
 EMBEDDERS: dict[Reference | None, type[Embedder]] = {
+    "raw": RawEmbedder,
     "random": RandomEmbedder,
     "constant": ConstantEmbedder,
     "shuffled": ShuffledEmbedder,
     "oracle": OracleEmbedder,
 }
 """Reference row -> what embeds for it, where it is not the encoder itself."""
+
+
+def _raw(augmentation: Augmentation[Any], dataset: PreparedDataset) -> Encoder:
+    """Return the views of a data set as an encoder of their own."""
+    shape = dataset.test.inputs.shape[1:]
+    if not isinstance(augmentation, ImageAugmentation):
+        return Encoder(nn.Flatten(), nn.Identity(), math.prod(shape), math.prod(shape))
+    height, width = (min(side, SIDE) for side in augmentation.size)
+    pixels = nn.Sequential(nn.AdaptiveAvgPool2d((height, width)), nn.Flatten())
+    return Encoder(pixels, nn.Identity(), shape[0] * height * width, shape[0] * height * width)
 
 
 def _elsewhere(number: int, draws: torch.Generator) -> Tensor:

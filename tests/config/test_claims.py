@@ -41,7 +41,10 @@ def test_the_profile_has_every_row_seed_and_snapshot_of_the_rules() -> None:
                     assert set(part.epochs) - {None} <= set(epochs), f"{one.id}: {dataset}/{row}"
         if one.sweep:
             for row, weight in one.sweep.rows.items():
-                assert all(runs[dataset, row].method.weight == weight for dataset in one.sweep.datasets)  # type: ignore[attr-defined]
+                methods = [runs[dataset, row].method for dataset in one.sweep.datasets]
+                assert all(getattr(method, "weight", 0) == weight for method in methods)
+            low, high = one.sweep.inside
+            assert min(one.sweep.rows.values()) < low <= high < max(one.sweep.rows.values())
 
 
 def test_defaults_divide_at_no_effect() -> None:

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from care_bench.augmentations import ImageAugmentation
 from care_bench.config import METHOD_SETTINGS, EvaluationConfig, RunConfig
 from care_bench.config.presets import load_preset
-from care_bench.data import load
+from care_bench.data import PreparedDataset, Split, load
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.embed import Embedder
 from care_bench.evaluation.embedded import Embedded
@@ -24,6 +25,7 @@ from care_bench.evaluation.references import EMBEDDERS
 from care_bench.evaluation.run import evaluate
 from care_bench.names import UNINFORMED, Reference
 from care_bench.runs.build import build_augmentation, build_run_encoder
+from care_bench.runs.randomness import generator
 from care_bench.runs.weights import load_encoder_weights
 from care_bench.training.pretrain import pretrain
 
@@ -165,6 +167,46 @@ def test_inputs_stay_and_draws_repeat(reference: Reference, embedder: Make) -> N
         assert torch.equal(part(first), part(again))
         assert part(first).shape == part(own).shape
         assert not torch.equal(part(first), part(own))
+
+
+@pytest.mark.parametrize("dataset", ["digits", "proteins"])
+def test_raw_inputs_are_the_views_themselves(dataset: str, embedder: Make) -> None:
+    made = embedder("raw", dataset)
+    inputs = torch.from_numpy(np.array(made.dataset.test.inputs))
+    views = made.augmentation.identity(inputs).flatten(1)
+    features, projection = (made.embedded(one) for one in ("features", "projection"))
+    assert torch.equal(features.test, views)
+    torch.testing.assert_close(projection.test, views / views.norm(dim=1, keepdim=True), rtol=1e-6, atol=1e-7)
+    draw = made.augmentation.sample(3, generator(dataset, SETTINGS.augmentation_seed, "test augmentations"))[1]
+    moved = torch.cat([made.augmentation.apply(one[None], draw) for one in inputs]).flatten(1)
+    torch.testing.assert_close(features.augmented[1], moved, rtol=1e-5, atol=1e-5)
+    assert made.encoder.feature_dimension == views.shape[1]
+
+
+def test_raw_images_are_averaged_down_to_sixteen_pixels() -> None:
+    """A board of 2 x 2 pixels of one brightness each: every average is of one square."""
+    board = np.random.default_rng(0).integers(0, 256, (6, 3, 16, 16), dtype=np.uint8)
+    images = board.repeat(2, axis=2).repeat(2, axis=3)
+    split = Split(images, {"class": np.zeros(6, dtype=np.int64)})
+    data = PreparedDataset("boards", "image", {}, split, split, "0" * 64, [0.5] * 3, [0.25] * 3)
+    view = ImageAugmentation(input_size=(32, 32), size=(32, 32), mean=(0.5,) * 3, std=(0.25,) * 3)
+    made = EMBEDDERS["raw"](nn.Identity(), view, data, SETTINGS, torch.device("cpu"))  # type: ignore[arg-type]
+    expected = torch.from_numpy((board.reshape(6, -1) / 255 - 0.5) / 0.25).float()
+    torch.testing.assert_close(made.embedded("features").test, expected, rtol=1e-5, atol=1e-5)
+    assert made.encoder.feature_dimension == 3 * 16 * 16
+
+
+def test_random_embeddings_of_two_runs_differ(data: Path) -> None:
+    """A run of another seed has draws of its own, so that the spread over seeds is that of the metric."""
+    prepared, found = load("digits", data), []
+    for seed in (0, 0, 1):
+        run = configured("random", "digits", seed=seed)
+        view = build_augmentation(run.augmentation, prepared, "a test")
+        encoder = build_run_encoder(run, prepared)
+        kind = EMBEDDERS["random"]
+        found.append(kind(encoder, view, prepared, SETTINGS, torch.device("cpu"), f"run {run.id}").embedded("features"))
+    assert torch.equal(found[0].test, found[1].test)
+    assert not torch.equal(found[0].test, found[2].test)
 
 
 def test_a_run_keeps_its_initial_weights_and_is_measured(data: Path, tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from care_bench.names import Reference
 
 
 class ReferenceSettings(MethodSettings):
-    """A run that keeps its initial weights; its embeddings may be replaced when they are measured."""
+    """A run that keeps its initial weights; encoder or embeddings may be replaced when they are measured."""
 
     implementation = "care_bench.methods.no_training:NoTraining"
     reference: ClassVar[Reference]
@@ -22,6 +22,15 @@ class UntrainedSettings(ReferenceSettings):
     label = "reference: untrained encoder"
     reference = "untrained"
     name: Literal["untrained"]
+
+
+@method
+class RawSettings(ReferenceSettings):
+    """The inputs themselves, flattened; images averaged down to at most 16 x 16 pixels."""
+
+    label = "reference: raw inputs"
+    reference = "raw"
+    name: Literal["raw"]
 
 
 @method
