@@ -41,6 +41,7 @@ try:
     RULES_FOR_CLAIMS = [str(FOUND_RULES.absolute())] if FOUND_RULES else []
     JOBS_OF_PROFILE = PROFILE.jobs()
     IMPORTED_JOBS = PROFILE.imported_jobs()
+    ALL_JOBS = JOBS_OF_PROFILE | IMPORTED_JOBS
 except CareBenchError as error:
     raise WorkflowError(str(error)) from None
 
@@ -93,13 +94,13 @@ wildcard_constraints:
 
 def configurations(job):
     """The runs or imported encoders of a job, as the JSON that the commands read."""
-    runs = (JOBS_OF_PROFILE | IMPORTED_JOBS)[job]
+    runs = ALL_JOBS[job]
     return json.dumps([run.model_dump(mode="json") for run in runs])
 
 
 def dataset_of_job(job):
     """The data set of a job's runs or imported encoders."""
-    return (JOBS_OF_PROFILE | IMPORTED_JOBS)[job][0].dataset
+    return ALL_JOBS[job][0].dataset
 
 
 def jobs_of_dataset(wildcards):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from care_bench.names import IMPORTED
-from care_bench.report.figures.accuracy_drawing import ERROR, MOST, Point, drawn_accuracy, is_untrained
+from care_bench.report.figures.accuracy_drawing import ERROR, MOST, Point, drawn_accuracy, is_raw, is_untrained
 from care_bench.report.figures.plots import Plot
 from care_bench.report.figures.rows import REFERENCES, Measure, Rows
 from care_bench.report.labels import Variant
@@ -126,6 +126,7 @@ def _caption(
             ),
             *(["A line leads from a base method to a method that wraps it."] if linked else []),
             *(["The band is the floor: it begins at the untrained encoder."] if any(map(is_untrained, points)) else []),
+            *(["The dash-dotted line is the accuracy of the inputs themselves."] if any(map(is_raw, points)) else []),
             *(
                 [f"Errors above {MOST:g} lie on the upper edge."]
                 if any(point.error.mean > MOST and (point.row in shown) for point in points)

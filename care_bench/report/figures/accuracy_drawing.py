@@ -46,6 +46,11 @@ def is_untrained(point: Point) -> bool:
     return REFERENCES.get(point.row.method) == "untrained"
 
 
+def is_raw(point: Point) -> bool:
+    """Whether a point is that of the inputs themselves, the floor of accuracy."""
+    return REFERENCES.get(point.row.method) == "raw"
+
+
 def drawn_accuracy(
     rows: Rows,
     points: Sequence[Point],
@@ -79,7 +84,7 @@ def drawn_accuracy(
             _link(panel, {point.row: point for point in here}, family)
         for point in sorted((one for one in here if one.row in looks), key=lambda one: numbered.get(one.row, math.inf)):
             _mark(panel, point, looks[point.row], labels[point.row], whole=(dataset, point.row) in number)
-        panel.set_xlim(*_limits([one.accuracy for one in here if one.row in looks or is_untrained(one)]))
+        panel.set_xlim(*_limits([one.accuracy for one in here if one.row in looks or is_untrained(one) or is_raw(one)]))
         panel.set_ylim(0, MOST)
         panel.set_xlabel(here[0].measured.label)
         panel.set_title(dataset)
@@ -125,6 +130,8 @@ def _bands(panel: Axes, points: Sequence[Point]) -> None:
         lowest = min(floor.error.mean, MOST)
         panel.axhspan(lowest, MOST, color=GREY, alpha=0.12, linewidth=0, label="untrained or worse")
         panel.axvline(floor.accuracy.mean, color=GREY, linewidth=0.8, linestyle=":", label="untrained, accuracy")
+    for raw in filter(is_raw, points):
+        panel.axvline(raw.accuracy.mean, color=GREY, linewidth=0.8, linestyle="-.", label="raw inputs, accuracy")
     panel.axhline(1.0, color=GREY, linewidth=0.8, linestyle="--", label="no map")
 
 

@@ -41,6 +41,7 @@ DIGITS: dict[str, Any] = {
     "circle": {**SIMCLR, "encoder": CIRCLE},
     "care-circle": {"name": "care", "base": SIMCLR, "splits": 8, "weight": 1, "encoder": CIRCLE},
     "untrained": {"name": "untrained"},
+    "raw": {"name": "raw"},
     "random": {"name": "random"},
 }
 PROTEINS: dict[str, Any] = {

@@ -82,6 +82,24 @@ def test_the_points_and_the_untrained_encoder_alone_decide_the_horizontal_axis()
     assert [text.get_text() for text in digits.texts] == ["1", "2"]
 
 
+def test_the_inputs_themselves_are_a_line_of_their_own() -> None:
+    """Their accuracy, 95.5, is in the panel; how equivariant they are is not."""
+    found = collection([*MEASURED, *placed("raw", 95.0, 0.1)])
+    digits, proteins, *_ = panels(found)
+    upright = [
+        line.get_xdata()[0] for line in digits.lines if len(set(line.get_xdata())) == 1 and line.get_ls() == "-."
+    ]
+    assert upright == [95.5]
+    assert digits.get_xlim() == pytest.approx((79.3, 96.7))
+    assert [text.get_text() for text in digits.texts] == ["1", "2"]
+    assert not [line for line in proteins.lines if line.get_ls() == "-."]
+    told = "The dash-dotted line is the accuracy of the inputs themselves."
+    for rows, drawn in ((found, True), (collection(MEASURED), False)):
+        plot = accuracy_plot(Rows(rows))
+        assert plot is not None
+        assert (told in plot.caption) == drawn
+
+
 def test_a_line_leads_from_a_base_method_to_the_method_that_wraps_it() -> None:
     digits, *_ = panels(collection(MEASURED))
     lines = [
