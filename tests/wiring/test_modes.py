@@ -83,8 +83,8 @@ def test_records_do_not_depend_on_the_batch_size(
             assert one.value == pytest.approx(other.value, rel=1e-3, abs=1e-4), one.metric
     assert (
         sum(record.value is not None for record in found[0])
-        == 2 * sum(len(PROTOCOLS[name].metrics) for name in quick) - 4
-    )  # no tints, no colours
+        == 2 * sum(len(PROTOCOLS[name].metrics) for name in quick) - 8
+    )  # no tints, no colours, no hues
 
 
 def _twice(split: Split) -> Split:
