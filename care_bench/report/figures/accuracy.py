@@ -126,7 +126,7 @@ def _caption(
             ),
             *(["A line leads from a base method to a method that wraps it."] if linked else []),
             *(["The band is the floor: it begins at the untrained encoder."] if any(map(is_untrained, points)) else []),
-            *(["The dash-dotted line is the accuracy of the inputs themselves."] if any(map(is_raw, points)) else []),
+            *(["The cross is the inputs themselves."] if any(map(is_raw, points)) else []),
             *(
                 [f"Errors above {MOST:g} lie on the upper edge."]
                 if any(point.error.mean > MOST and (point.row in shown) for point in points)

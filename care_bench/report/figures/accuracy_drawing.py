@@ -47,7 +47,7 @@ def is_untrained(point: Point) -> bool:
 
 
 def is_raw(point: Point) -> bool:
-    """Whether a point is that of the inputs themselves, the floor of accuracy."""
+    """Whether a point is that of the inputs themselves, the floor of a row that is to say more than they do."""
     return REFERENCES.get(point.row.method) == "raw"
 
 
@@ -131,7 +131,8 @@ def _bands(panel: Axes, points: Sequence[Point]) -> None:
         panel.axhspan(lowest, MOST, color=GREY, alpha=0.12, linewidth=0, label="untrained or worse")
         panel.axvline(floor.accuracy.mean, color=GREY, linewidth=0.8, linestyle=":", label="untrained, accuracy")
     for raw in filter(is_raw, points):
-        panel.axvline(raw.accuracy.mean, color=GREY, linewidth=0.8, linestyle="-.", label="raw inputs, accuracy")
+        place = [raw.accuracy.mean], [min(raw.error.mean, MOST)]
+        panel.plot(*place, linestyle="none", marker="x", color=GREY, markersize=6, clip_on=False, label="raw inputs")
     panel.axhline(1.0, color=GREY, linewidth=0.8, linestyle="--", label="no map")
 
 
