@@ -82,18 +82,16 @@ def test_the_points_and_the_untrained_encoder_alone_decide_the_horizontal_axis()
     assert [text.get_text() for text in digits.texts] == ["1", "2"]
 
 
-def test_the_inputs_themselves_are_a_line_of_their_own() -> None:
-    """Their accuracy, 95.5, is in the panel; how equivariant they are is not."""
+def test_the_inputs_themselves_are_a_cross() -> None:
+    """At 95.5 and 0.15, which is in the panel, without a number."""
     found = collection([*MEASURED, *placed("raw", 95.0, 0.1)])
     digits, proteins, *_ = panels(found)
-    upright = [
-        line.get_xdata()[0] for line in digits.lines if len(set(line.get_xdata())) == 1 and line.get_ls() == "-."
-    ]
-    assert upright == [95.5]
+    (cross,) = [line for line in digits.lines if line.get_marker() == "x"]
+    assert cross.get_xydata()[0] == pytest.approx([95.5, 0.15])
     assert digits.get_xlim() == pytest.approx((79.3, 96.7))
     assert [text.get_text() for text in digits.texts] == ["1", "2"]
-    assert not [line for line in proteins.lines if line.get_ls() == "-."]
-    told = "The dash-dotted line is the accuracy of the inputs themselves."
+    assert not [line for line in proteins.lines if line.get_marker() == "x"]
+    told = "The cross is the inputs themselves."
     for rows, drawn in ((found, True), (collection(MEASURED), False)):
         plot = accuracy_plot(Rows(rows))
         assert plot is not None
