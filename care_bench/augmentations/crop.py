@@ -54,8 +54,8 @@ def resized_crop(images: Tensor, box: Tensor, flip: Tensor, size: tuple[int, int
 
     Args:
         images: (n, C, H, W) float32.
-        box: (n, 4) (top, left, height, width), int64 or, between pixels, float32, on the same device; of the latter the
-            pixels count whose centres lie in the box, which there has to be one of in each row and column.
+        box: (n, 4) (top, left, height, width), int64, or float32 for boxes between pixels, on the same device. A box
+            holds the pixels whose centres lie in it, at least one in each direction.
         flip: (n,) bool, on the same device.
         size: (h, w) of the result.
 

@@ -38,7 +38,7 @@ PLAIN = {"augmented": "test", "train_augmented": "train"}
 
 
 class RawEmbedder(Embedder):
-    """The views themselves, flattened, in place of an encoder's features; on the unit sphere, of its projections."""
+    """The views themselves, flattened, in place of an encoder's features; of unit length as its projection."""
 
     def __init__(
         self, encoder: FeatureExtractor, augmentation: Augmentation[Any], dataset: PreparedDataset, *others: Any

@@ -52,7 +52,7 @@ def relative_equivariance(z: Tensor, za: Tensor) -> float:
 
     A pair whose two samples did not move at all has no ratio and is left out of the mean. So are the pairs of an
     augmentation that moves the embeddings by no more than a hundred roundings of their size (1e-5 of it in float32): a
-    ratio of rounding errors has no bound.
+    ratio of rounding errors has no bound. Still samples of an augmentation that moves others are not left out.
 
     Args:
         z: (n, d) embeddings of the plain samples, n >= 2.

@@ -106,7 +106,7 @@ def factor_followed(found: Retrieval, factors: Tensor, bank_factors: Tensor) -> 
         bank_factors: (n, c).
 
     Returns:
-        (A,) float64; nan where the plain query's neighbours have the new factor already.
+        (A,) float64; nan or -inf where the neighbours of all plain queries have exactly the new factor already.
 
     Raises:
         ValueError: shapes do not match or a value is not finite.

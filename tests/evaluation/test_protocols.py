@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +12,9 @@ import torch
 
 from care_bench.config import EvaluationConfig
 from care_bench.data import PreparedDataset
-from care_bench.evaluation.measurement import over_repeats
+from care_bench.evaluation.measurement import Measurement, over_repeats
 from care_bench.evaluation.protocols import PROTOCOLS
+from care_bench.evaluation.records import measure as measured
 from care_bench.evaluation.training_log import TrainingLog
 from care_bench.metrics.linear_probe import RECIPES
 from tests.evaluation.given import dataset, embedded, given, measure, unit
@@ -157,3 +159,11 @@ def test_the_equivariance_term_of_the_log() -> None:
 def test_the_repeats_are_kept_with_their_mean(values: Any, expected: tuple[Any, ...]) -> None:
     found = over_repeats(values)
     assert (found.value, found.n, found.spread, found.values) == expected
+
+
+@pytest.mark.parametrize("number", [math.nan, math.inf])
+def test_a_number_that_is_not_finite_is_a_blank(number: float) -> None:
+    """As a protocol of another package may return it."""
+    undefined = replace(PROTOCOLS["knn-v1"], measure=lambda embedded: (Measurement(number, 3),))
+    (found,) = measured(undefined, given(dataset("any", **{"class": np.arange(10)})))
+    assert (found.value, found.n, found.reason) == (None, 3, f"undefined on these embeddings: {number}")

@@ -125,7 +125,7 @@ MUTANTS = (
         "evaluation/records.py",
         "return tuple(_defined(measurement) for measurement in measurements)",
         "return measurements",
-        ("evaluation/test_run.py",),
+        ("evaluation/test_protocols.py",),
     ),
 )
 

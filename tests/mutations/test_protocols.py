@@ -14,6 +14,7 @@ SETTINGS = ("wiring/test_settings_of_runs.py::test_every_setting_of_the_evaluati
 SPLITS = ("wiring/test_splits.py",)
 PROTOCOLS = ("evaluation/test_protocols.py", "evaluation/test_protocols_of_equivariance.py")
 HUE = ("evaluation/test_retrieval_protocol.py",)
+MIRRORED = ("evaluation/test_prediction_protocol.py",)
 HELD_OUT = ("wiring/end_to_end/test_held_out.py::test_held_out_maps_and_retrieval",)
 PREDICTION = ("wiring/end_to_end/test_probes.py::test_augmentation_prediction",)
 PROFILE = ("wiring/end_to_end/test_held_out.py::test_augmentation_profile",)
@@ -58,14 +59,14 @@ MUTANTS = (
         "evaluation/protocols/augmentation_prediction.py",
         "1 - x, x)",
         "x, x)",
-        PREDICTION,
+        MIRRORED,
     ),
     Mutant(
         "a mirrored view turns the other way",
         "evaluation/protocols/augmentation_prediction.py",
         "-angle.sin(), angle.sin())",
         "angle.sin(), angle.sin())",
-        PREDICTION,
+        MIRRORED,
     ),
     Mutant(
         "neighbours follow the colour that a sample had",
@@ -184,7 +185,7 @@ MUTANTS = (
         "evaluation/protocols/retrieval.py",
         "(z[rows], za[:, rows])",
         "(z[rows], za[:, : len(rows)])",
-        PROTOCOLS,
+        HUE,
     ),
     Mutant(
         "tints of train and test change places",

@@ -47,7 +47,7 @@ def is_untrained(point: Point) -> bool:
 
 
 def is_raw(point: Point) -> bool:
-    """Whether a point is that of the inputs themselves, the floor of a row that is to say more than they do."""
+    """Whether a point is that of the inputs themselves."""
     return REFERENCES.get(point.row.method) == "raw"
 
 
