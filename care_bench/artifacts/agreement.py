@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from care_bench.artifacts.record import TRAINED, Record
 
 NEAR = 0.01
 """Relative difference up to which a value is near that of the pin."""
+_MADE_OF = {
+    "data": "data_sha256",
+    "numbers of samples": "samples",
+    "settings of the measurement": "evaluation",
+    "settings of the run": "config",
+}
+"""What two values of one measurement should have in common, and the key of a record that says it."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +32,7 @@ class Agreement:
         worst: the fresh record with that difference; None where all are equal.
         unmeasured: records of the pin that have no counterpart by the same version of their protocol.
         one_sided: records that have a value on one side alone.
+        otherwise: what differs, such as "data" -> how many of the compared values were made so.
         machine: in what the machines differ, such as "device cpu: A instead of cpu: B"; empty if they are of one kind,
             and several such texts where the records are of several machines.
     """
@@ -35,14 +44,17 @@ class Agreement:
     worst: Record | None
     unmeasured: int
     one_sided: int
+    otherwise: Mapping[str, int]
     machine: str
 
     @property
     def apart(self) -> str:
-        """What could not be compared, in words; empty if all could."""
+        """What could not be compared, or only with what was made otherwise, in words; empty if all could."""
         without = f"{self.unmeasured} of its records have no counterpart by the same version of their protocol"
         one_sided = f"{self.one_sided} have a value on one side only"
-        return "; ".join(text for text, count in ((without, self.unmeasured), (one_sided, self.one_sided)) if count)
+        made = [f"{count} compared values are of other {what}" for what, count in self.otherwise.items()]
+        said = [text for text, count in ((without, self.unmeasured), (one_sided, self.one_sided)) if count]
+        return "; ".join([*said, *made])
 
 
 def agreement(fresh: Iterable[Record], pinned: Iterable[Record]) -> Agreement:
@@ -50,6 +62,7 @@ def agreement(fresh: Iterable[Record], pinned: Iterable[Record]) -> Agreement:
     ours = {(record.identity, record.protocol_version): record for record in fresh}
     compared = equal = near = unmeasured = one_sided = 0
     machines: dict[str, None] = {}
+    otherwise: Counter[str] = Counter()
     difference, worst = 0.0, None
     for record in pinned:
         other = ours.get((record.identity, record.protocol_version))
@@ -61,13 +74,14 @@ def agreement(fresh: Iterable[Record], pinned: Iterable[Record]) -> Agreement:
             continue
         if text := machine_difference(other, record):
             machines[text] = None
+        otherwise.update(what for what, key in _MADE_OF.items() if getattr(other, key) != getattr(record, key))
         compared += 1
         found = relative_difference(other.value, record.value)
         near += found <= NEAR
         equal += not found
         if found > difference:
             difference, worst = found, other
-    return Agreement(compared, equal, near, difference, worst, unmeasured, one_sided, "; ".join(machines))
+    return Agreement(compared, equal, near, difference, worst, unmeasured, one_sided, otherwise, "; ".join(machines))
 
 
 def relative_difference(value: float, other: float) -> float:

@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 from care_bench.artifacts.collection import FROM_PROFILE, FROM_RECORDS, PROFILE, RULES
-from care_bench.artifacts.evaluated import RECORDS, read_evaluated
+from care_bench.artifacts.evaluated import RECORDS, check_settings, read_evaluated
 from care_bench.artifacts.folders import SHOWN, check_replaceable, fill
 from care_bench.artifacts.frame import CSV, PARQUET, ROWS, write
 from care_bench.artifacts.gathering import Gathered
@@ -85,8 +85,8 @@ def collect_profile(
 
     Raises:
         CareBenchError: as :func:`collect`; runs lack records, their number and the first of them; the records of a run
-            are of another run or configuration; the rules are damaged, or those of another profile; or illustrations
-            or resamples are damaged, or of other runs than the records.
+            are of another run, configuration or evaluation; the rules are damaged, or those of another profile; or
+            illustrations or resamples are damaged, or of other runs than the records.
     """
     configs: list[RunConfig | ImportedConfig] = [*profile.runs(), *profile.imported()]
     files = [runs / run.id / RECORDS for run in configs]
@@ -106,12 +106,15 @@ def collect_profile(
         **({RESAMPLES: encode_lines(line for _, lines in halves for line in lines)} if halves else {}),
     }
     places = resampled(line for _, lines in halves for line in lines)
+    settings = {dataset: profile.measured(dataset) for dataset in dict.fromkeys(run.dataset for run in configs)}
     found = Gathered()
     evaluated: dict[tuple[str, str, int], Record] = {}
     measured: dict[Hashable, Record] = {}
     with _progress("collect: runs read", len(files)) as advance:
         for done, (run, path) in enumerate(zip(configs, files, strict=True), 1):
             one = read_evaluated(path, run)
+            if isinstance(run, RunConfig):
+                check_settings(one.records, path, settings[run.dataset].recorded(run), profile.name)
             found.add(path, one)
             if pictures:
                 evaluated |= measured_runs(one.records)

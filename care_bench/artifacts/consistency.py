@@ -6,7 +6,7 @@ import json
 from collections.abc import Hashable, Iterable, Sequence
 from functools import lru_cache
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 from care_bench.artifacts.record import Identity, Record
 from care_bench.artifacts.settings import flattened
@@ -27,7 +27,8 @@ _SHOWN = {"": "one collection", "protocol": "protocol {}", "dataset": "data set 
 _KEYS = sorted({key for _, *keys in _RULES for key in keys if key})
 FACTS = attrgetter(*_KEYS)
 """Everything that the records of a collection have in common, as far as it depends on what is measured."""
-_ROW = attrgetter("dataset", "backbone", "method", "base", "fidelity", "variant")
+_ROW = attrgetter("dataset", "variant")
+_ENCODER = attrgetter("dataset", "variant", "seed", "epoch")
 _MEASURED = attrgetter(*(key for key in Record.model_fields if key in Identity._fields))
 
 
@@ -37,7 +38,8 @@ def check(records: Sequence[Record], where: str) -> None:
     Raises:
         CareBenchError: no records; two measurements of the same thing; several profiles; one protocol at two
             versions or on two numbers of samples; one data set with two contents or two settings of its evaluation;
-            one metric with two units or directions; runs of one row that differ in more than their seed.
+            one metric with two units or directions; one encoder with two weights; runs of one row that differ in more
+            than their seed.
     """
     if not records:
         raise CareBenchError(f"{where}: found no records to collect; expected files of records with at least one")
@@ -49,9 +51,37 @@ def check(records: Sequence[Record], where: str) -> None:
         if len(pairs) > len({name for name, _ in pairs}):
             _refuse(what, records, group, value, where)
     rows: dict[Hashable, Record] = {}
+    weights: Weights = {}
     for record in records:
         rows.setdefault(row_and_settings(record), record)
+        check_weights(record, weights, where)
     check_rows(rows.values(), where)
+
+
+Weights: TypeAlias = dict[Hashable, tuple[str, str]]
+"""Encoder -> hash of its weights, and the id of the record that says so."""
+
+
+def check_weights(record: Record, weights: Weights, where: str) -> None:
+    """Check that a record was measured on the weights that other records of its encoder were measured on.
+
+    Args:
+        record: one with a hash of weights, or without, which passes.
+        weights: what is known of other records; this one is added.
+        where: what is checked.
+
+    Raises:
+        CareBenchError: it was measured on others.
+    """
+    if not record.weights_sha256:
+        return
+    known, id_of_known = weights.setdefault(_ENCODER(record), (record.weights_sha256, record.id))
+    if known != record.weights_sha256:
+        epoch = "" if record.epoch is None else f" at epoch {record.epoch}"
+        raise CareBenchError(
+            f"{where}: {record.dataset}/{record.variant}/seed{record.seed}{epoch} was measured on weights {known[:12]} "
+            f"and on {record.weights_sha256[:12]} (records {id_of_known} and {record.id}); expected one training"
+        )
 
 
 def row_and_settings(record: Record) -> Hashable:

@@ -11,11 +11,12 @@ from pydantic import BaseModel, ConfigDict
 
 from care_bench.artifacts.json_lines import decode_lines, parse
 from care_bench.artifacts.record import EXPECTED, Record, Sha256
+from care_bench.artifacts.settings import flattened
 from care_bench.config import ImportedConfig, RunConfig
 from care_bench.config.imported import RUN_FILES, ImportedSettings
 from care_bench.config.imported_run import rows_of
 from care_bench.errors import CareBenchError
-from care_bench.files import sha256_bytes
+from care_bench.files import canonical_json, sha256_bytes
 from care_bench.untrusted import absent, decoding, read_bytes, sha256_of
 
 RECORDS, EVALUATED, PRETRAINED = "records.jsonl", "evaluate.json", "pretrain.json"
@@ -87,6 +88,30 @@ def read_evaluated(path: Path, run: RunConfig | ImportedConfig | None = None) ->
     if isinstance(run, RunConfig) or (run is None and path.name == RECORDS and not absent(pretrained)):
         _check_same(summary, source, _read(pretrained, _Pretrained, "pretrain"), pretrained)
     return Evaluated(records, summary.records_sha256)
+
+
+def check_settings(records: Sequence[Record], path: Path, expected: Mapping[str, Any], profile: str) -> None:
+    """Check that the records of a file were measured with the settings that a profile has.
+
+    Args:
+        records: of one run.
+        path: where they are.
+        expected: what the run's records have as `evaluation`, before it is JSON.
+        profile: its name.
+
+    Raises:
+        CareBenchError: they were not; names the first setting that differs.
+    """
+    wanted = canonical_json(expected).decode()
+    for record in records:
+        if record.evaluation != wanted:
+            found, ours = dict(flattened(record.evaluation)), dict(flattened(wanted))
+            key = next(key for key in sorted(found | ours) if found.get(key) != ours.get(key))
+            texts = (json.dumps(one[key]) if key in one else "absent" for one in (found, ours))
+            raise CareBenchError(
+                f"{path} was measured with evaluation.{key} = {next(texts)}, profile {profile} has {next(texts)}; "
+                "evaluate the run again with the settings of the profile"
+            )
 
 
 def _read(path: Path, model: type[Summary], command: str) -> Summary:

@@ -13,7 +13,15 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
-from care_bench.artifacts.consistency import FACTS, check, check_rows, refuse_outcomes, row_and_settings
+from care_bench.artifacts.consistency import (
+    FACTS,
+    Weights,
+    check,
+    check_rows,
+    check_weights,
+    refuse_outcomes,
+    row_and_settings,
+)
 from care_bench.artifacts.evaluated import Evaluated
 from care_bench.artifacts.record import EXPECTED, Identity, Record
 from care_bench.artifacts.unchanged import decode_known
@@ -47,6 +55,7 @@ class Gathered:
         # The first record, in their order, of each combination of what a collection has one of, and of each row's.
         self._facts: dict[Hashable, tuple[Key, Record]] = {}
         self._rows: dict[Hashable, tuple[Key, Record]] = {}
+        self._weights: Weights = {}
 
     def __len__(self) -> int:
         """Return the number of records, one that is in several files counted in each."""
@@ -58,12 +67,17 @@ class Gathered:
         return next(iter(self._facts.values()))[1].profile
 
     def add(self, path: Path, found: Evaluated) -> None:
-        """Take note of a file that was read from ``path``."""
+        """Take note of a file that was read from ``path``.
+
+        Raises:
+            CareBenchError: a record was measured on other weights than another one of its encoder.
+        """
         keys = []
         for record in found.records:
             keys.append(key := _key(record))
             self.code_versions |= {record.trained_by, record.code_version}
             self._measured.append(hash(key[0]))
+            check_weights(record, self._weights, str(path))
             for firsts, what in ((self._facts, FACTS(record)), (self._rows, row_and_settings(record))):
                 if key < firsts.setdefault(what, (key, record))[0]:
                     firsts[what] = (key, record)

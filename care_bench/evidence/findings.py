@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from care_bench.artifacts.json_lines import STRICT
 from care_bench.config.claims import Comparison, Sweep
-from care_bench.evidence.pairs import Cell, Index, Paired, numbers
+from care_bench.evidence.pairs import Cell, Index, Paired, left_out, measure_of, numbers
 from care_bench.evidence.statistics import (
     ALPHA,
     EXACT,
@@ -47,6 +47,7 @@ class Finding(BaseModel):
         p_exact: exact two-sided p-value of the sign-flip test of the same; None for other than 5 to 12 seeds, for
             an equivalence and for a sweep.
         seeds: pretraining seeds of the pairs.
+        missing: which of the seeds that decide are left out, and why; "" if none is.
         side: "for" or "against" the claim, or "neither".
         run: whether there were enough values.
         reason: why it is on neither side.
@@ -71,6 +72,7 @@ class Finding(BaseModel):
     p: float | None = None
     p_exact: float | None = None
     seeds: tuple[int, ...] = ()
+    missing: str = ""
     side: Side = "neither"
     run: bool = True
     reason: str = ""
@@ -84,6 +86,10 @@ class Judged:
     finding: Finding
     p_for: float = 1.0
     p_against: float = 1.0
+
+    def p(self, side: Side) -> float:
+        """Return the p-value of a side, which is not "neither"."""
+        return self.p_for if side == "for" else self.p_against
 
 
 def judge(comparison: Comparison, cell: Cell, protocol: str, paired: Paired) -> Judged:
@@ -102,6 +108,7 @@ def judge(comparison: Comparison, cell: Cell, protocol: str, paired: Paired) -> 
         epoch=cell.epoch,
         kind=_kind(comparison, cell),
         seeds=paired.seeds,
+        missing=paired.missing,
         records=paired.records,
     )
     if paired.absent:
@@ -137,6 +144,7 @@ def judge_sweep(sweep: Sweep, index: Index, dataset: str, protocol: str, least: 
         epoch=None,
         kind="share of bootstrap samples",
         seeds=tuple(seeds),
+        missing=left_out(index.missing(sweep.rows, cell, measure_of(protocol, sweep.metric, cell))),
         records=tuple(records[seed].id for records in found for seed in seeds),
     )
     if len(seeds) < least:

@@ -12,7 +12,7 @@ from care_bench.errors import CareBenchError
 from care_bench.evidence.findings import Finding, Judged, Side, judge, judge_sweep
 from care_bench.evidence.pairs import Index, cells, pair
 from care_bench.evidence.statistics import ALPHA, holm
-from care_bench.evidence.weighing import Weight, agreed, weigh
+from care_bench.evidence.weighing import Weight, agreed, deciding, weigh
 
 Outcome: TypeAlias = Literal["supported", "contradicted", "inconclusive", "not run"]
 
@@ -51,8 +51,8 @@ class Verdict(Line):
 
     @property
     def seeds(self) -> tuple[int, ...]:
-        """Pretraining seeds behind it, rising."""
-        return tuple(sorted({seed for finding in self.findings for seed in finding.seeds}))
+        """Pretraining seeds behind the comparison that has the fewest of them, rising."""
+        return min((finding.seeds for finding in self.findings), key=len, default=())
 
     @property
     def records(self) -> tuple[str, ...]:
@@ -98,7 +98,7 @@ def decide(records: Iterable[Record], rules: ClaimRules, rules_sha256: str) -> l
             text=claim.text,
             source=claim.source,
             findings=findings[claim.id],
-            shown=_shown(claim, weighed[claim.id].side, findings[claim.id]),
+            shown=_shown(claim, weighed[claim.id].side, groups[claim.id]),
             rules_sha256=rules_sha256,
             **_outcome(claim, groups[claim.id], weighed[claim.id], *adjusted.get(claim.id, (1.0, 0))),
         )
@@ -135,33 +135,47 @@ def _outcome(
     """Return the verdict, its reason and its p-values."""
     if not weight.run:
         return {"verdict": "not run", "reason": _why_not_run(claim, groups), "p": None, "p_holm": None}
-    numbers = {"p": weight.p, "p_holm": p_holm}
+    verdict, reason = _decided(claim, groups, weight, p_holm, members)
+    return {"verdict": verdict, "reason": reason + _left_out(groups), "p": weight.p, "p_holm": p_holm}
+
+
+def _decided(
+    claim: Claim, groups: Sequence[Sequence[Judged]], weight: Weight, p_holm: float, members: int
+) -> tuple[Outcome, str]:
+    """Return the verdict on a claim that is run, and its reason."""
     count, sides = len(groups), [agreed(group).side for group in groups]
     if count == 1 and weight.side == "neither":
-        return {"verdict": "inconclusive", "reason": _first_reason(groups), **numbers}
+        return "inconclusive", _first_reason(groups)
     compared = f"of {count} comparison{'s' if count > 1 else ''}"
     tally = f"{compared}, {sides.count('for')} are for the claim and {sides.count('against')} against it"
     if weight.side == "neither":
-        return {"verdict": "inconclusive", "reason": f"{tally}; {_first_reason(groups)}", **numbers}
-    verdict = "supported" if weight.side == "for" else "contradicted"
+        return "inconclusive", f"{tally}; {_first_reason(groups)}"
     if p_holm > ALPHA:
         reason = f"{tally}, but p = {weight.p:.2g} for the claim as a whole"
         if members > 1:
             reason += f", {p_holm:.2g} among the {members} claims of {_family(claim)}"
-        return {"verdict": "inconclusive", "reason": f"{reason}: more than {ALPHA:g}", **numbers}
-    return {"verdict": verdict, "reason": tally, **numbers}
+        return "inconclusive", f"{reason}: more than {ALPHA:g}"
+    return "supported" if weight.side == "for" else "contradicted", tally
 
 
-def _shown(claim: Claim, side: Side, findings: Sequence[Finding]) -> int | None:
-    """Return the place of the finding that the p-value of the claim comes from, or of the least clear one.
+def _left_out(groups: Sequence[Sequence[Judged]]) -> str:
+    """Name the seeds without a value of the first comparison that lacks some, and the number of such comparisons."""
+    found = [one.finding for group in groups for one in group if one.finding.missing]
+    if not found:
+        return ""
+    more = f" and {len(found) - 1} more comparisons lack seeds" if len(found) > 1 else ""
+    return f"; on {found[0].dataset} ({found[0].protocol}) {found[0].missing}{more}"
 
-    Where all have to be on a side, that is the least clear of them; where one is enough, the clearest on that side.
-    """
-    measured = [place for place, one in enumerate(findings) if one.effect is not None and one.p is not None]
-    on_the_side = [place for place in measured if findings[place].side == side] or measured
-    one_is_enough = side == ("against" if claim.quantifier == "all" else "for")
-    choose = min if one_is_enough else max
-    return choose(on_the_side, key=lambda place: findings[place].p or 0.0, default=None)
+
+def _shown(claim: Claim, side: Side, groups: Sequence[Sequence[Judged]]) -> int | None:
+    """Return the place, among all findings, of the one that the p-value of the claim comes from, or the least clear."""
+    found = [one for group in groups for one in group]
+    if side == "neither":
+        measured = [place for place, one in enumerate(found) if one.finding.effect is not None]
+        return max(measured, key=lambda place: found[place].finding.p or 0.0, default=None)
+    number = deciding(claim, side, groups)
+    before = sum(map(len, groups[:number]))
+    return before + max(range(len(groups[number])), key=lambda place: groups[number][place].p(side))
 
 
 def _why_not_run(claim: Claim, groups: Sequence[Sequence[Judged]]) -> str:

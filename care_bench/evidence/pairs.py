@@ -57,6 +57,7 @@ class Paired:
         effects: (n,), on the scale of the comparison.
         seeds: (n,), rising.
         records: ids of all records that were used, those of the guards included.
+        missing: which of the seeds that decide are left out, and why; "" if none is.
         absent: why there are too few values, for the verdict "not run".
         blocked: why there is no verdict although there are values, such as a guard.
     """
@@ -64,25 +65,44 @@ class Paired:
     effects: Values
     seeds: tuple[int, ...] = ()
     records: tuple[str, ...] = ()
+    missing: str = ""
     absent: str = ""
     blocked: str = ""
 
 
 class Index:
-    """Records with a value by what they measure, those of the seeds that decide."""
+    """Records by what they measure, those of the seeds that decide.
+
+    Attributes:
+        seeds: that decide.
+    """
 
     def __init__(self, records: Iterable[Record], seeds: Sequence[int]) -> None:
+        self.seeds = tuple(seeds)
         self._found: dict[tuple[object, ...], dict[int, Record]] = {}
+        self._without: dict[tuple[object, ...], dict[int, Record]] = {}
         place = attrgetter("dataset", "variant", "epoch", "representation", "protocol", "metric")
         wanted = set(seeds)
         for record in records:
-            if record.value is not None and record.seed in wanted:
-                self._found.setdefault(place(record), {})[record.seed] = record
+            if record.seed in wanted:
+                records_of = self._without if record.value is None else self._found
+                records_of.setdefault(place(record), {})[record.seed] = record
 
     def of(self, row: str, cell: Cell, protocol: str, metric: str, representation: str | None = None) -> BySeed:
-        """Return the records of a row by seed, at the data set and epoch of a cell."""
+        """Return the records of a row with a value, by seed, at the data set and epoch of a cell."""
         place = (cell.dataset, row, cell.epoch, representation or cell.representation)
         return self._found.get((*place, protocol, metric), {})
+
+    def missing(self, rows: Iterable[str], cell: Cell, by: Measure) -> list[str]:
+        """Say for each row which seeds have no value at the data set and epoch of a cell, and why."""
+        said = []
+        for row in rows:
+            place = (cell.dataset, row, cell.epoch, by.representation, by.protocol, by.metric)
+            known, without = (one.get(place, {}) for one in (self._found, self._without))
+            if gone := [seed for seed in self.seeds if seed not in known]:
+                why = dict.fromkeys(str(without[seed].reason) if seed in without else "no record" for seed in gone)
+                said.append(f"{by.metric} of {row}, seed {', '.join(map(str, gone))} ({'; '.join(why)})")
+        return said
 
 
 def cells(comparison: Comparison) -> list[Cell]:
@@ -113,6 +133,9 @@ def pair(index: Index, comparison: Comparison, cell: Cell, protocol: str, guards
     seeds = sorted(set.intersection(*(set(records) for records in (*found, *movement))))
     if len(seeds) < least:
         return Paired(np.empty(0), absent=_absent(names, found, movement, len(seeds), least))
+    missing = index.missing(names, cell, measure_of(protocol, comparison.metric, cell))
+    if comparison.matched and guards.movement:
+        missing += index.missing(names, cell, guards.movement)
     used = [records[seed] for records in (*found, *movement) for seed in seeds]
     if guards.collapse and cell.opponents:
         pressed, blocked = _collapse(index, cell, guards, seeds)
@@ -121,7 +144,17 @@ def pair(index: Index, comparison: Comparison, cell: Cell, protocol: str, guards
         blocked = ""
     effects, problem = effects_of(comparison, found, movement, seeds)
     ids = tuple(dict.fromkeys(record.id for record in used))
-    return Paired(effects, tuple(seeds), ids, blocked=blocked or problem)
+    return Paired(effects, tuple(seeds), ids, left_out(missing), blocked=blocked or problem)
+
+
+def measure_of(protocol: str, metric: str, cell: Cell) -> Measure:
+    """Return what a rule measures at a cell."""
+    return Measure(protocol=protocol, metric=metric, representation=cell.representation)
+
+
+def left_out(missing: Sequence[str]) -> str:
+    """Return one text of what :meth:`Index.missing` says; "" where nothing is missing."""
+    return f"without {', '.join(missing)}" if missing else ""
 
 
 def numbers(records: AnySeed, seeds: Iterable[int]) -> Values:

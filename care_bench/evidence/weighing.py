@@ -46,6 +46,28 @@ def weigh(claim: Claim, groups: Sequence[Sequence[Judged]]) -> Weight:
     return all_of(compared + swept) if claim.quantifier == "all" else all_of([any_of(compared), *swept])
 
 
+def deciding(claim: Claim, side: Side, groups: Sequence[Sequence[Judged]]) -> int:
+    """Return the place of the group that the p-value of a claim comes from.
+
+    Where all groups have to be on a side it is the least clear of them, where one is enough the clearest.
+
+    Args:
+        claim: the rule.
+        side: that of the claim, as :func:`weigh` found it: "for" or "against".
+        groups: as of :func:`weigh`.
+    """
+    p = {place: max(one.p(side) for one in group) for place, group in enumerate(groups) if agreed(group).side == side}
+    compared = len(groups) - (len(claim.sweep.datasets) if claim.sweep else 0)
+    least_clear, clearest = (max, min) if side == "for" else (min, max)
+    if claim.quantifier == "any":  # the comparisons are one statement, which holds beside each of the sweep
+        inner = [place for place in p if place < compared]
+        if inner:
+            place = clearest(inner, key=p.__getitem__)
+            among = compared if side == "for" else 1
+            p = {place: min(1.0, among * p[place]), **{one: p[one] for one in p if one >= compared}}
+    return least_clear(p, key=p.__getitem__)
+
+
 def agreed(group: Sequence[Judged]) -> Weight:
     """Return what several protocols say together: neither side unless all are on it."""
     sides = {one.finding.side for one in group}

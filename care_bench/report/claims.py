@@ -58,19 +58,28 @@ def claims_of(
 ) -> tuple[Table | Statements, Table] | None:
     """Return the verdicts, or the line that says why there are none, and all comparisons; None without rules for it.
 
-    The rules that the collection keeps, as they were before the run, decide where there are no others for its profile.
+    The rules that the collection keeps, as they were before the run, decide where there are no others for its profile,
+    or where those are for seeds of which the collection has none: these came later, for runs that are to come.
     """
     kept, kept_line = _kept(collection)
-    if found is None or found[0].profile != collection.profile:
+    if found is not None and found[0].profile != collection.profile:
+        found = None
+    changed: list[str] = []
+    since = ""
+    if kept and found:
+        if set(found[0].seeds) & {record.seed for record in collection.records}:
+            changed = changed_claims(kept[0], found[0])
+        else:
+            since, found = _since(kept[0], found), None
+    if found is None:
         found = None if kept is None else (*kept, f"{collection.key}/{RULES.name}")
     if found is None:
         return None
     from care_bench.evidence.ledger import decide
 
     rules, digest, place = found
-    changed = changed_claims(kept[0], rules) if kept else []
     if kept:
-        kept_line = f"Rules changed after the run: {', '.join(changed)}." if changed else UNCHANGED
+        kept_line = f"Rules changed after the run: {', '.join(changed)}." if changed else UNCHANGED + since
     verdicts = decide(collection.records, rules, digest)
     named = f"Rules: {place}, SHA-256 {digest}; seeds {', '.join(map(str, rules.seeds))}. {kept_line}"
     behind = [(verdict, one) for verdict in verdicts for one in verdict.findings]
@@ -89,6 +98,14 @@ def claims_of(
     if not halves:
         return table, comparisons
     return with_samples(table, comparisons, verdicts, [_shown(verdict) for verdict in verdicts], rules, halves)
+
+
+def _since(before: ClaimRules, found: tuple[ClaimRules, str, str]) -> str:
+    """Return the sentence on rules that came after the runs of a collection, for other runs."""
+    rules, _, place = found
+    changed = changed_claims(before.model_copy(update={"seeds": rules.seeds}), rules)
+    named = f"other rules for {', '.join(changed)}" if changed else "the same rules"
+    return f" Since then {place} has {named}, for seeds that are not here: {', '.join(map(str, rules.seeds))}."
 
 
 def changed_claims(before: ClaimRules, now: ClaimRules) -> list[str]:

@@ -84,7 +84,8 @@ class Comparison:
         differences: the others, the largest first.
         only_first, only_second: how many one of them has alone.
         other_version: how many were measured by another version of their protocol, which are not compared.
-        settings: in which settings of the measurement and of the runs those differ that are compared, a line each.
+        settings: in which data, numbers of samples, and settings of the measurement and of the runs those differ that
+            are compared, a line each.
     """
 
     equal: int
@@ -113,6 +114,7 @@ def compare(first: Sequence[Record], second: Sequence[Record]) -> Comparison:
     only = len(ours.keys() - theirs.keys()), len(theirs.keys() - ours.keys())
     pairs = [[next(iter(side[key].values())) for side in (ours, theirs)] for key in ours.keys() & theirs.keys()]
     settings = (
+        *_other_data(pairs),
         *_other_settings("of the measurement", {(one.evaluation, other.evaluation) for one, other in pairs}),
         *_other_settings("of the runs", {(one.config, other.config) for one, other in pairs}),
     )
@@ -158,6 +160,21 @@ def _row(one: Difference, name: str) -> tuple[object, ...]:
         *(len(one.first), len(one.second)),
         *(" ".join(found.id for found in side.values()) for side in (one.first, one.second)),
     )
+
+
+def _other_data(pairs: Iterable[Sequence[Record]]) -> Iterator[str]:
+    """Name the data sets and the protocols of which the two sides have other content or other numbers of samples."""
+    data: dict[str, str] = {}
+    samples: dict[str, str] = {}
+    for one, other in pairs:
+        if one.data_sha256 != other.data_sha256:
+            data[one.dataset] = f"{one.data_sha256[:12]} -> {other.data_sha256[:12]}"
+        if one.samples != other.samples:
+            samples[one.protocol] = " -> ".join(
+                "all" if side is None else str(side) for side in (one.samples, other.samples)
+            )
+    yield from (f"content of data set {name} differs: {texts}" for name, texts in sorted(data.items()))
+    yield from (f"numbers of samples of {name} differ: {texts}" for name, texts in sorted(samples.items()))
 
 
 def _other_settings(whose: str, pairs: Iterable[tuple[str, str]]) -> Iterator[str]:

@@ -119,7 +119,8 @@ class Grid:
     def cells(self, rows: Sequence[Variant | None], keys: Sequence[Key]) -> tuple[tuple[Cell, ...], ...]:
         """Rows of cells, the best of every column in bold where the intervals allow it; of snapshots, none.
 
-        Reference rows have no snapshots, so that nothing says whether a row without information would be better.
+        No row is called best by some of its seeds where others have no value, such as collapsed ones. Reference rows
+        have no snapshots, so that nothing says whether a row without information would be better.
         """
         found = [[self.cell(variant, key) for key in keys] for variant in rows]
         directions = [self._direction(key) if self.epoch is None else None for key in keys]
@@ -130,7 +131,9 @@ class Grid:
         ]
         winners = {(best([row[j] for row in compared], up), j) for j, up in enumerate(directions)}
         return tuple(
-            tuple(replace(cell, bold=True) if (i, j) in winners else cell for j, cell in enumerate(row))
+            tuple(
+                replace(cell, bold=True) if (i, j) in winners and _whole(cell) else cell for j, cell in enumerate(row)
+            )
             for i, row in enumerate(found)
         )
 
@@ -183,6 +186,11 @@ class Grid:
         absent = self._seeds[key] - {record.seed for record in records}
         seeds = ", ".join(str(seed) for seed in sorted(absent))
         return [f"no record of seed {seeds} in this collection of profile {self.profile}"] if absent else []
+
+
+def _whole(cell: Cell) -> bool:
+    """Return whether every run behind a cell has a value."""
+    return cell.summary is not None and cell.summary.n == len(cell.ids)
 
 
 def reading(cells: Sequence[Sequence[Cell]]) -> list[str]:

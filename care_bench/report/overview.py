@@ -93,7 +93,7 @@ def overview_of(
     verdicts = _verdicts(claims) if isinstance(claims, Table) else ()
     undecided = " ".join(claims.items) if isinstance(claims, Statements) else ""
     said = " ".join(claims.caption) if isinstance(claims, Table) else undecided
-    changed = re.findall(r"Rules changed after the run: [^.]*\.", said)
+    changed = re.findall(r"Rules changed after the run: [^.]*\.|Since then \S+ has other rules [^.]*\.", said)
     return Overview(
         facts_of(collection, grid),
         (*remarks, *changed),

@@ -50,7 +50,10 @@ def profile() -> Profile:
 def measured(run: RunConfig, **changes: Any) -> Record:
     """A record of a run of a profile."""
     config = canonical_json(run.model_dump(mode="json")).decode()
+    settings = parse_profile(PROFILE, "here").measured(run.dataset)
     place = {"profile": run.profile, "dataset": run.dataset, "variant": run.variant, "seed": run.seed}
+    evaluation = canonical_json(settings.recorded(run)).decode()
+    place |= {"evaluation": evaluation}
     return make_record(**{**place, "config": config, "config_sha256": run.sha256(), **changes})
 
 

@@ -14,7 +14,7 @@ from care_bench.artifacts.agreement import agreement
 from care_bench.artifacts.collecting import collect
 from care_bench.artifacts.pin import pin
 from care_bench.report.build import write_report
-from tests.sample_records import ROOT, write_runs
+from tests.sample_records import ROOT, sha, write_runs
 
 Make = Callable[..., Record]
 
@@ -48,6 +48,23 @@ def test_values_are_compared_where_the_same_thing_was_measured(record: Make) -> 
     same = agreement(fresh, fresh)
     assert (same.compared, same.equal, same.near, same.difference, same.worst, same.apart) == (5, 5, 5, 0.0, None, "")
     assert same.machine == ""
+
+
+def test_values_of_other_data_or_settings_are_named(record: Make) -> None:
+    """Equal to the bit is no agreement where another thing was measured."""
+    config = '{"seed":2}'
+    other = [
+        record(data_sha256="0" * 64, samples=64),
+        record(seed=1, evaluation='{"augmentations":2}'),
+        record(seed=2, config=config, config_sha256=sha(config), data_sha256="0" * 64),
+        record(seed=3),
+    ]
+    found = agreement(other, [record(seed=seed) for seed in range(4)])
+    assert (found.compared, found.equal) == (4, 4)
+    assert found.apart == (
+        "2 compared values are of other data; 1 compared values are of other numbers of samples; 1 compared values are "
+        "of other settings of the measurement; 1 compared values are of other settings of the run"
+    )
 
 
 def test_values_near_0_are_compared_too(record: Make) -> None:

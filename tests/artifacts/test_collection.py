@@ -13,10 +13,9 @@ import pytest
 from care_bench.artifacts import Manifest, Record, collecting
 from care_bench.artifacts.collecting import collect
 from care_bench.artifacts.collection import read_collection
-from care_bench.artifacts.consistency import check
 from care_bench.artifacts.frame import frame, read_parquet
 from care_bench.errors import CareBenchError
-from care_bench.files import sha256_bytes, sha256_file, write_json
+from care_bench.files import sha256_file, write_json
 from tests.sample_records import make_record, write_runs
 
 Make = Callable[..., Record]
@@ -133,41 +132,6 @@ def test_records_that_contradict_each_other_are_refused(
     assert record().id in str(caught.value)
     assert record(**change).id in str(caught.value)
     assert not (tmp_path / "out").exists()
-
-
-def _trained(record: Make, seed: int, **changes: Any) -> Record:
-    """A record of a run with this seed in its configuration too."""
-    config = {**json.loads(record().config), "seed": seed, **changes}
-    text = json.dumps(config, sort_keys=True, separators=(",", ":"))
-    return record(seed=seed, config=text, config_sha256=sha256_bytes(text.encode()))
-
-
-def test_runs_of_a_row_differ_in_their_seed_alone(tmp_path: Path, record: Make) -> None:
-    collect(_files(tmp_path, [_trained(record, 1)], [_trained(record, 2)]), tmp_path / "out")
-    one, other = _trained(record, 1, training={"rate": 0.1}), _trained(record, 2, training={"rate": 0.5})
-    with pytest.raises(CareBenchError) as caught:
-        collect(_files(tmp_path, [one], [other]), tmp_path / "mixed")
-    assert str(caught.value).endswith(
-        f"seeds of digits/simclr have training.rate = 0.1 and 0.5 (records {one.id} and {other.id}); "
-        "expected encoders that differ in their seed alone"
-    )
-    with pytest.raises(CareBenchError, match=r"have training\.rate = 0\.1 and absent"):
-        check([one, _trained(record, 2)], "here")
-
-
-def test_imported_seeds_have_files_of_their_own_or_none_has_one(record: Make) -> None:
-    def imported(seed: int, weights: str | None, size: int = 32) -> Record:
-        settings = {"encoder": "enc.py:tiny", "weights": weights, "seed": seed, "size": size}
-        text = json.dumps({"settings": settings, "provenance": {"weights": weights}}, sort_keys=True)
-        named = {"config": text, "config_sha256": sha256_bytes(text.encode())}
-        return record(seed=seed, method="imported", variant="mine", base=None, fidelity=None, **named)
-
-    check([imported(0, "a.pth"), imported(1, "b.pth")], "here")
-    check([imported(0, None), imported(1, None)], "here")
-    with pytest.raises(CareBenchError, match=r'here: seeds of digits/mine have settings\.weights = "a file" and null'):
-        check([imported(0, "a.pth"), imported(1, None)], "here")
-    with pytest.raises(CareBenchError, match=r"settings\.size = 32 and 64"):
-        check([imported(0, "a.pth"), imported(1, "b.pth", size=64)], "here")
 
 
 def test_collecting_no_records_is_refused(tmp_path: Path) -> None:

@@ -173,6 +173,18 @@ def test_records_of_another_configuration_are_refused(tmp_path: Path, profile: P
     assert not (tmp_path / "out").exists()
 
 
+def test_records_of_another_evaluation_are_refused(tmp_path: Path, profile: Profile, runs: Path) -> None:
+    content = profile.model_dump(mode="json")
+    more = parse_profile({**content, "evaluation": {**content["evaluation"], "augmentations": 7}}, "here")
+    with pytest.raises(CareBenchError) as caught:
+        collect_profile(more, runs, tmp_path / "out")
+    assert str(caught.value) == (
+        f"{runs}/proteins/simclr/seed0/records.jsonl was measured with evaluation.augmentations = 20, profile small "
+        "has 7; evaluate the run again with the settings of the profile"
+    )
+    assert not (tmp_path / "out").exists()
+
+
 def test_the_rules_for_claims_are_kept_with_the_records_and_pinned(
     tmp_path: Path, profile: Profile, runs: Path
 ) -> None:

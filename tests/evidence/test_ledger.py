@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -227,6 +228,46 @@ def test_of_comparisons_that_all_have_to_hold_the_least_clear_is_shown() -> None
     assert found.verdict == "supported"
     assert found.shown == 1
     assert found.p == found.findings[1].p
+
+
+def test_the_effect_shown_is_of_protocols_that_agree() -> None:
+    """On digits the protocols disagree, the first with the smallest p of all; tinted digits contradict the claim."""
+    rule = claim({**TWO, "protocols": ["wahba-v1", "wahba-v2"]})
+    planted = {("digits", "wahba-v1"): 10.0, ("digits", "wahba-v2"): -0.5}
+    planted |= {("tinted_digits", "wahba-v1"): 0.1, ("tinted_digits", "wahba-v2"): 0.11}
+    records = [
+        *(one for place in planted for one in of_protocol("simclr", place, np.ones(8))),
+        *(one for place, effect in planted.items() for one in of_protocol("care", place, 1 + effect + NOISE)),
+    ]
+    (found,) = decided(records, rule)
+    assert found.verdict == "contradicted"
+    assert found.shown is not None
+    shown = found.findings[found.shown]
+    assert (shown.dataset, shown.protocol) == ("tinted_digits", "wahba-v1"), "the less clear one of the two that agree"
+    assert found.p == pytest.approx(2 * stats.ttest_1samp(0.1 + NOISE, 0).pvalue), "one of two comparisons"
+    assert min(one.p for one in found.findings if one.p is not None) < shown.p
+
+
+def of_protocol(row: str, place: tuple[str, str], values: Any) -> list[Any]:
+    dataset, protocol = place
+    return values_of(row, "wahba_error", list(values), dataset=dataset, protocol=protocol)
+
+
+def test_seeds_without_a_value_are_named() -> None:
+    """A method whose runs collapsed for some seeds must not be judged by the others alone without a word."""
+    collapsed = [SimpleNamespace(**{**vars(one), "value": None, "reason": "collapsed"}) for one in wahba(LOWER)[:2]]
+    records = [*BASE[:7], *collapsed, *wahba(LOWER)[2:]]
+    (found,) = decided(records, claim())
+    assert found.verdict == "supported"
+    assert found.seeds == SEEDS[2:7]
+    assert found.reason == (
+        "of 1 comparison, 1 are for the claim and 0 against it; on digits (wahba-v1) without wahba_error of care, seed "
+        "10, 11 (collapsed), wahba_error of simclr, seed 17 (no record)"
+    )
+    (whole,) = decided([*BASE[:8], *wahba(LOWER)], claim())
+    assert "without" not in whole.reason
+    (two,) = decided([*records, *BASE[8:], *wahba(LOWER, "tinted_digits")], claim(TWO))
+    assert two.seeds == SEEDS[2:7], "those of the comparison with the fewest"
 
 
 def test_records_of_another_profile() -> None:

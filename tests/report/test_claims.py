@@ -108,6 +108,25 @@ def test_the_rules_of_the_run_decide_where_there_are_no_others(collection: Colle
     assert found[0].caption[-1].startswith("Rules: collected/small/claims.yaml, SHA-256 ")  # type: ignore[union-attr]
 
 
+def test_the_rules_of_the_run_decide_where_the_others_are_for_other_seeds(collection: Collection) -> None:
+    """Rules that are corrected after the verdicts were read are for new runs: the old ones keep their verdicts."""
+    old = kept(collection, claim(), UNDECIDED)
+    found = laid_out(old, claim({"smallest_effect": -0.1}), UNDECIDED, seeds=[5, 6, 7, 8, 9])
+    assert found is not None
+    table = found[0]
+    assert isinstance(table, Table)
+    assert [row[1].text for row in table.cells] == ["supported", "not run"]
+    assert table.caption[-1].startswith("Rules: collected/small/claims.yaml, SHA-256 ")
+    assert table.caption[-1].endswith(
+        "They are as they were before the run. Since then reference/claims.yaml has other rules for C5, for seeds that "
+        "are not here: 5, 6, 7, 8, 9."
+    )
+    assert not any("changed after the run" in row[-1].text for row in table.cells)
+    same = laid_out(old, claim(), UNDECIDED, seeds=[5, 6, 7, 8, 9])
+    assert same is not None
+    assert "Since then reference/claims.yaml has the same rules, for seeds" in same[0].caption[-1]  # type: ignore[union-attr]
+
+
 def test_rules_of_the_run_that_are_missing_or_of_another_time(collection: Collection) -> None:
     for one, said in (
         (collection, "The rules as they were before the run were not kept."),

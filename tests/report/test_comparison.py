@@ -81,6 +81,15 @@ def test_the_same_seeds_in_another_order_are_equal_and_other_seeds_are_not(recor
     assert difference.difference == 0.0  # other seeds with the same mean: not equal, and not apart
 
 
+def test_other_data_and_other_numbers_of_samples_are_named(record: Make) -> None:
+    one = [record(), record(dataset="proteins", variant="simclr"), record(metric="gamma", samples=64)]
+    other = [record(data_sha256="0" * 64), record(dataset="proteins", variant="simclr"), record(metric="gamma")]
+    assert compare(one, other).settings == (
+        f"content of data set digits differs: {record().data_sha256[:12]} -> 000000000000",
+        "numbers of samples of relative-equivariance-v1 differ: 64 -> all",
+    )
+
+
 def test_settings_that_differ_between_the_two_sides_are_named(record: Make) -> None:
     def of(seed: int, value: float, crop: float, **training: int) -> Record:
         config = {"seed": seed, "profile": f"p{value}", "training": {"epochs": 3, **training}}

@@ -111,6 +111,21 @@ def test_the_best_of_each_column_is_bold(per_seed: PerSeed) -> None:
     }
 
 
+def test_no_row_is_best_by_the_seeds_that_did_not_fail(per_seed: PerSeed) -> None:
+    failed = [
+        record.model_copy(update={"value": None, "n": 0, "reason": "collapsed"})
+        for record in per_seed([9.0, 9.0], variant="care")
+    ]
+    care = [
+        *failed,
+        *(record.model_copy(update={"seed": record.seed + 2}) for record in per_seed([5.0, 5.2], variant="care")),
+    ]
+    table = tables([*per_seed([1.0, 1.2, 1.0, 1.2]), *care])["Probe accuracy, cached-v1"]
+    assert [cell.bold for row in table.cells for cell in row] == [False, False]
+    whole = tables([*per_seed([1.0, 1.2]), *per_seed([5.0, 5.2], variant="care")])["Probe accuracy, cached-v1"]
+    assert [cell.bold for row in whole.cells for cell in row] == [False, True]
+
+
 def written(tmp_path: Path, records: list[Record]) -> dict[str, str]:
     """Texts of a report by file ending; `txt` is the printed text."""
     results = tmp_path / "results"

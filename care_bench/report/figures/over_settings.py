@@ -145,11 +145,8 @@ def _written(one: Setting) -> str:
 
 def _column(records: Sequence[Record], name: str) -> dict[int, Setting]:
     """Return what every record has for a name; without those that lack it."""
-    if name == "epoch":  # of the end of the training, where there is no snapshot; reference rows have no training
-        ends = [flattened(record.config).get("training.epochs") for record in records]
-        every = {place: record.epoch if record.epoch is not None else ends[place]
-                 for place, record in enumerate(records) if record.method not in REFERENCES}  # fmt: skip
-        return {place: value for place, value in every.items() if value is not None}
+    if name == "epoch":
+        return _epochs(records)
     if name in FIELDS:
         found = {place: getattr(record, FIELDS[name]) for place, record in enumerate(records)}
     else:
@@ -162,6 +159,22 @@ def _column(records: Sequence[Record], name: str) -> dict[int, Setting]:
             if order[record.config] in keys
         }
     return {place: value for place, value in found.items() if value is not None}
+
+
+def _epochs(records: Sequence[Record]) -> dict[int, Setting]:
+    """Return the epoch of every snapshot, and that of the end; a snapshot of the end is left out where both are there.
+
+    Reference rows have no training.
+    """
+    ended = {(record.dataset, record.variant, record.seed) for record in records if record.epoch is None}
+    found: dict[int, Setting] = {}
+    for place, record in enumerate(records):
+        end = flattened(record.config).get("training.epochs")
+        twice = record.epoch == end and (record.dataset, record.variant, record.seed) in ended
+        epoch = end if record.epoch is None else record.epoch
+        if epoch is not None and record.method not in REFERENCES and not twice:
+            found[place] = epoch
+    return found
 
 
 def _points(

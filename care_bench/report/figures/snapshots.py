@@ -41,13 +41,14 @@ def training_plot(rows: Rows) -> Plot | None:
             for row in family:
                 last = rows.settings((dataset, row)).get("training.epochs")
                 for measure in (GAMMA, MOVED):
-                    stages: list[tuple[object, int | None]] = [(epoch, epoch) for epoch in rows.epochs]
-                    stages += [(last, None)] if last not in rows.epochs else []
                     points = [
-                        (float(at), found[dataset, row])
-                        for at, epoch in stages
-                        if (dataset, row) in (found := rows.summaries(measure, epoch)) and isinstance(at, int)
+                        (float(epoch), found[dataset, row])
+                        for epoch in rows.epochs
+                        if (dataset, row) in (found := rows.summaries(measure, epoch))
                     ]
+                    final = rows.summaries(measure, None).get((dataset, row))
+                    if final and isinstance(last, int) and last not in [at for at, _ in points]:
+                        points.append((float(last), final))
                     if len(points) > 1:
                         curves.append(Curve(dataset, family[0], row, measure, tuple(points)))
     if not curves:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from itertools import pairwise
 from typing import Any
@@ -114,6 +115,23 @@ def test_training_is_drawn_from_snapshots_to_the_end() -> None:
     assert moved == [0.25, 0.25, 0.125]
     assert {one["row"] for one in found} == {"simclr", "care"}
     assert training_plot(Rows(collection(values("simclr", "gamma_median", [1.0])))) is None
+
+
+def test_the_end_of_training_is_drawn_whatever_other_rows_have_snapshots_of() -> None:
+    """The last epoch of one row is one of another's snapshots; a row's own snapshot of the end is no second point."""
+    end = json.loads(values("simclr", "gamma_median", [1.0], "proteins")[0].config)["training"]["epochs"]
+    records = [
+        *(values(row, "gamma_median", [0.5], "proteins", epoch=1) for row in ("simclr", "care")),
+        *(values(row, "gamma_median", [0.25], "proteins") for row in ("simclr", "care")),
+        *(values(row, "gamma_median", [0.75], epoch=epoch) for row in ("simclr", "care") for epoch in (1, 4, end)),
+        *(values(row, "gamma_median", [0.125]) for row in ("simclr", "care")),
+    ]
+    drawn = [one for one in of(training_plot, *records) if one["row"] == "care"]
+    found = {
+        dataset: [(one["epoch"], one["mean"]) for one in drawn if one["dataset"] == dataset]
+        for dataset in ("digits", "proteins")
+    }
+    assert found == {"proteins": [(1, 0.5), (end, 0.25)], "digits": [(1, 0.75), (4, 0.75), (end, 0.75)]}
 
 
 def test_the_gradient_ratio_has_an_interval_at_every_step() -> None:

@@ -107,6 +107,15 @@ def test_snapshots_are_drawn_over_the_epoch_and_end_with_the_last() -> None:
     assert [(one["epoch"], one["mean"]) for one in found] == [(2, pytest.approx(0.7)), (4, pytest.approx(0.2))]
 
 
+def test_a_snapshot_of_the_end_does_not_count_its_seeds_twice() -> None:
+    more = Collection(
+        FOUND.name, (*FOUND.records, *values("care", "gamma_median", [0.1, 0.3], epoch=4)), None, FOUND.variants
+    )
+    found = numbers(more, "epoch", "gamma_median", "row", where={"dataset": "digits", "row": "care"})
+    assert found == numbers(FOUND, "epoch", "gamma_median", "row", where={"dataset": "digits", "row": "care"})
+    assert [(one["epoch"], one["seeds"]) for one in found] == [(2, 2), (4, 2)]
+
+
 def test_reference_rows_have_no_epochs() -> None:
     more = Collection("drawn", (*FOUND.records, *values("random", "gamma_median", [1e-19])))
     assert {one["row"] for one in numbers(more, "epoch", "gamma_median", "row")} == {
