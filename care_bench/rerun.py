@@ -38,7 +38,8 @@ def rerun(results: Path, name: str, data: Path, say: Callable[[str], None]) -> N
     """Train and measure the run of a pinned record again, below `results/rerun`, and compare all its records.
 
     On the kind of machine that made the record, every value has to be equal to the bit. Elsewhere, with another device,
-    Python or package, it may be as far off as that of another seed. The record itself has to be among what is compared.
+    Python or package, it may be as far off as that of another seed. The record itself has to be among what is compared,
+    and among what is near enough, unless its row has one pinned seed: that is said then.
     An interrupted training goes on; a finished one, of an earlier call, is done again.
 
     Args:
@@ -81,7 +82,10 @@ def rerun(results: Path, name: str, data: Path, say: Callable[[str], None]) -> N
         say(found.apart)
     _check_record(record, fresh)
     _check(found, fresh, same, pin)
-    say(f"passed: the numbers of {pin.key} hold here" + ("" if found.machine else ", to the bit"))
+    if found.machine:
+        _check_distance(record, fresh, pin, say)
+    compared = "the numbers" if not found.unmeasured else f"the {found.compared} numbers that could be compared"
+    say(f"passed: {compared} of {pin.key} hold here" + ("" if found.machine else ", to the bit"))
 
 
 def _found(results: Path, name: str) -> tuple[Collection, Record]:
@@ -141,6 +145,21 @@ def _check_record(record: Record, fresh: Iterable[Record]) -> None:
     if (again.value is None) != (record.value is None):
         pinned, now = ("no value" if one.value is None else f"{one.value:.6g}" for one in (record, again))
         raise CareBenchError(f"{name}: pinned is {pinned}, again {now}; expected a value on both sides, or on neither")
+
+
+def _check_distance(record: Record, fresh: Iterable[Record], pin: Collection, say: Callable[[str], None]) -> None:
+    """Check that the record itself, measured on another machine, is no further off than the seeds of its row allow."""
+    again = next(one for one in fresh if one.identity == record.identity)
+    if record.value is None or again.value is None:
+        return
+    deviation = _spread([record], pin)[_row(record)]
+    allowed, off = _allowed(record.value, again.value, deviation), abs(again.value - record.value)
+    if off <= allowed:
+        return
+    text = f"{record.id} ({record.metric}) is off by {off:.3g}, more than the {allowed:.3g} that another machine may be"
+    if deviation is not None:
+        raise CareBenchError(f"{text}, from the pinned seeds of its row")
+    say(f"{text}; its row has one pinned seed, which does not say how far values scatter: this record is not confirmed")
 
 
 def _check(found: Agreement, fresh: Sequence[Record], same: Sequence[Record], pin: Collection) -> None:

@@ -176,11 +176,42 @@ def test_with_several_seeds_another_machine_may_be_as_far_off_as_their_spread(
     assert ended.returncode == code, ended.stderr
 
 
+def test_the_record_itself_is_not_among_those_that_may_be_further_off(measured: list[Record], again: Any) -> None:
+    """A tenth of many values may be too far off elsewhere, but not the one that was asked for."""
+    target = one(measured, "uniformity")
+    assert target.value is not None
+    records = []
+    for record in measured:
+        config = {**json.loads(record.config), "seed": 3}
+        text = json.dumps(config, sort_keys=True, separators=(",", ":"))
+        other = {"seed": 3, "config": text, "config_sha256": RunConfig.parse(config, "x").sha256()}
+        value = target.value + 1 if record is target else record.value
+        elsewhere = {**record.model_dump(), "device": "cpu: another", "value": value, "values": None}
+        records += [Record(**elsewhere), Record(**{**elsewhere, **other})]
+    ended = again(records, one(records, "uniformity").id)
+    assert ended.returncode == 2
+    assert f"({target.metric}) is off by 1, more than the " in ended.stderr
+    assert "passed" not in ended.stdout
+
+
+def test_a_record_of_one_seed_that_is_far_off_is_not_confirmed(measured: list[Record], again: Any) -> None:
+    target = one(measured, "uniformity")
+    assert target.value is not None
+    records = changed(measured, "uniformity", value=target.value + 1, values=None)
+    records = [Record(**{**record.model_dump(), "device": "cpu: another"}) for record in records]
+    ended = again(records, one(records, "uniformity").id)
+    assert ended.returncode == 0, ended.stderr
+    assert "(uniformity) is off by 1, more than the " in ended.stdout
+    assert "this record is not confirmed\npassed: the numbers of pinned/mine-v1 hold here\n" in ended.stdout
+
+
 def test_what_cannot_be_repeated_ends_in_one_line(
     measured: list[Record], again: Any, data: Path, tmp_path: Path
 ) -> None:
     elsewhere = {"data_sha256": "0" * 64}
-    imported = Record(**{**one(measured, "top1").model_dump(), **elsewhere, "method": "imported", "base": None})
+    imported = Record(
+        **{**one(measured, "top1").model_dump(), **elsewhere, "variant": "mine", "method": "imported", "base": None}
+    )
     other_data = Record(**{**one(measured, "gamma").model_dump(), **elsewhere})
     ended = again([imported, other_data], imported.id)
     assert ended.returncode == 2

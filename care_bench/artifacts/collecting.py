@@ -23,6 +23,7 @@ from care_bench.config import ImportedConfig, Profile, RunConfig
 from care_bench.config.claims import read_claims
 from care_bench.errors import CareBenchError
 from care_bench.files import replacing
+from care_bench.names import check_file_name
 from care_bench.progress import Advance, progress
 from care_bench.untrusted import absent, read_bytes
 
@@ -159,6 +160,7 @@ def _write(found: Gathered, folder: Path, beside: Mapping[str, bytes], replace: 
         raise CareBenchError(
             f"{folder}: a collection whose name begins with a dot is not listed; expected another name"
         )
+    check_file_name("collection", folder.resolve().name)  # files of reports have its name
     with replacing(folder) as new:
         _check_replaceable(folder, about, replace)
         write(new, _shown(found))

@@ -95,6 +95,8 @@ def read_collection(folder: Path, pinned: bool = False, rehash: bool = True) -> 
     date = manifest.about.get("date")
     if pinned and not isinstance(date, str):
         raise CareBenchError(f"{folder / Manifest.NAME} has no date: it is not the manifest of a pin")
+    if pinned and (name := manifest.about.get("name", folder.name)) != folder.name:  # the first pins have no name
+        raise CareBenchError(f"{folder} is the pin {name}; expected the name that it was made with")
     try:
         manifest.verify()
     except CareBenchError as error:

@@ -58,7 +58,7 @@ def pin(
     if figures := draw(records) if draw else {}:
         contents[FIGURES] = encode_drawn(figures)
         files[FIGURES] = FileEntry(sha256=sha256_bytes(contents[FIGURES]), bytes=len(contents[FIGURES]))
-    about = {**manifest.about, "date": datetime.now(UTC).date().isoformat()}
+    about = {**manifest.about, "name": name, "date": datetime.now(UTC).date().isoformat()}
     with replacing(target) as folder:
         _check_new(target)  # another process may have made it while this one waited
         for file, content in contents.items():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from pathlib import Path
 from typing import NamedTuple, cast
 
+from care_bench.errors import CareBenchError
 from care_bench.report.grid import Grid, reading
 from care_bench.report.labels import METHODS, Variant, method_label, position
 from care_bench.report.model import Cell, Column, Source, Table
@@ -42,12 +44,18 @@ def read_paper(results: Path) -> list[PaperValue] | str:
         The values, or the sentence that says why there are none: the results folder has no such file.
 
     Raises:
-        CareBenchError: a damaged file; one line naming file and line.
+        CareBenchError: a damaged file, one line naming file and line; or two values of one method on one data set.
     """
     path = results / REFERENCE
     if absent(path):
         return f"{TITLE}: the results folder has no {REFERENCE.as_posix()}."
-    return read_reference(path, _HEADER, _parse)
+    found = read_reference(path, _HEADER, _parse)
+    places = Counter((value.method, value.base, value.dataset) for value in found)
+    for (method, base, dataset), times in places.items():
+        if times > 1:
+            name = method if base is None else f"{method} with {base}"
+            raise CareBenchError(f"{path} has {times} values of {name} on {dataset}; expected one")
+    return found
 
 
 def paper_table(grid: Grid, paper: list[PaperValue] | str) -> Table | str:

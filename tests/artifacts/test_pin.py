@@ -168,6 +168,14 @@ def test_of_two_commands_at_once_one_makes_the_pin(results: Path) -> None:
     assert verify_all(results) == 3
 
 
+def test_a_pin_under_another_name_is_not_that_pin(results: Path) -> None:
+    """A citation names a pin, and would then stand for other records."""
+    folder = pin(results, "v1", "small")
+    folder.rename(folder.with_name("v2"))
+    with pytest.raises(CareBenchError, match=r"pinned/v2 is the pin v1; expected the name that it was made with"):
+        verify_all(results)
+
+
 def test_verified_files_are_counted(results: Path) -> None:
     assert verify_all(results) == 2
     pin(results, "new", "small")

@@ -150,6 +150,16 @@ def test_a_damaged_reference_is_named(results: Path, line: int, damage: str) -> 
     assert str(caught.value).startswith(f"{path}:{line}: ")
 
 
+def test_two_values_of_the_paper_for_one_cell_are_refused(results: Path) -> None:
+    path = results / "reference" / "table1.csv"
+    lines = path.read_text().splitlines()
+    twice = next(line for line in lines if line.startswith("simclr,,"))
+    path.write_text("\n".join([*lines, twice.replace(",paper", ",cited")]))
+    with pytest.raises(CareBenchError) as caught:
+        write_report(results)
+    assert str(caught.value) == f"{path} has 2 values of simclr on {twice.split(',')[3]}; expected one"
+
+
 def test_without_the_papers_values_the_report_says_so(results: Path) -> None:
     (results / "reference" / "table1.csv").unlink()
     (path,) = write_report(results, formats=["md"], console=Console(file=io.StringIO()))
