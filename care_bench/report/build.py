@@ -18,11 +18,12 @@ from care_bench.artifacts.record import code_versions
 from care_bench.collector import without_collector
 from care_bench.errors import CareBenchError, unknown
 from care_bench.files import sha256_file
+from care_bench.progress import progress
 from care_bench.report.claims import read_rules
 from care_bench.report.comparison import compare, comparison_csv, comparison_lines
 from care_bench.report.document import TITLE, build_section, glossary_section
 from care_bench.report.latex import table_files
-from care_bench.report.model import Document, Origin
+from care_bench.report.model import Document, Origin, Section
 from care_bench.report.paper import read_paper
 from care_bench.report.summary import summary_lines
 from care_bench.report.terminal import print_document, publish, standard_output
@@ -31,6 +32,8 @@ from care_bench.report.writers import FORMATS, PAGE, figure_files, records_page,
 
 NAMES = {ending: f"report.{ending}" for ending in FORMATS} | {"html": PAGE}
 """Format -> file name."""
+SILENT = 30.0
+"""Seconds before which a log gets no line: most reports take less, and their log is shown to the user."""
 
 
 @without_collector()
@@ -77,16 +80,21 @@ def write_report(
         raise CareBenchError(f"no collection in {results}; {HOW_TO_COLLECT}")
     pins = {found.key: _pins(results, found, collections) for found in collections}
     rules = {found.profile: read_rules(results, found.profile) for found in collections}
-    sections = [
-        replace(build_section(found, paper, pins[found.key], rules[found.profile]), origin=_origin(results, found))
-        for found in collections
-    ]
-    sections += [theory] if theory else []
-    sections += [glossary_section(collections)] if collections else []
-    document = Document(TITLE, tuple(sections))
+    sections: list[Section] = []
+    files: dict[str, str | bytes] = {}
+    with progress("report: parts", len(collections) + len(wanted), silent=SILENT) as advance:
+        for done, found in enumerate(collections, 1):
+            section = build_section(found, paper, pins[found.key], rules[found.profile])
+            sections.append(replace(section, origin=_origin(results, found)))
+            advance(done, found.key)
+        sections += [theory] if theory else []
+        sections += [glossary_section(collections)] if collections else []
+        document = Document(TITLE, tuple(sections))
+        for done, ending in enumerate(wanted, len(collections) + 1):
+            files[NAMES[ending]] = FORMATS[ending](document)
+            advance(done, NAMES[ending])
     name = "all" if collection is None else collections[0].name
     folder = results / "report" / name if out is None else out
-    files: dict[str, str | bytes] = {NAMES[ending]: FORMATS[ending](document) for ending in wanted}
     if "tex" in wanted:
         files |= table_files(document)
     if "html" in wanted:

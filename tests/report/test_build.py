@@ -15,6 +15,7 @@ import pytest
 from rich.console import Console
 
 from care_bench.errors import CareBenchError
+from care_bench.report import build
 from care_bench.report.build import write_report
 from care_bench.report.terminal import LOG_WIDTH
 from tests.commands import run_report
@@ -148,6 +149,18 @@ def test_a_damaged_reference_is_named(results: Path, line: int, damage: str) -> 
     with pytest.raises(CareBenchError) as caught:
         write_report(results)
     assert str(caught.value).startswith(f"{path}:{line}: ")
+
+
+def test_a_report_that_takes_long_says_what_it_does(
+    results: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_report(results, formats=["md", "csv"], collection="small", console=Console(file=io.StringIO()))
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(build, "SILENT", 0.0)
+    write_report(results, formats=["md", "csv"], collection="small", console=Console(file=io.StringIO()))
+    said = capsys.readouterr().err.splitlines()
+    parts = ["1/3  collected/small", "2/3  report.md", "3/3  report.csv"]
+    assert said == [f"report: parts {part}" for part in parts]
 
 
 def test_two_values_of_the_paper_for_one_cell_are_refused(results: Path) -> None:
