@@ -96,6 +96,7 @@ def _origin(provenance: Settings) -> str:
         words.append("their one channel repeated")
     if difference := provenance["difference_of_two_passes"]:
         words.append(f"not deterministic: two passes differ by {difference:.2g}")
+    words += [f"of the data: {note}" for note in provenance.get("data", ())]
     return "; ".join(words)
 
 

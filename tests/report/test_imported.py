@@ -69,6 +69,15 @@ def test_they_stand_in_the_columns_of_the_runs(record: Make, imported: Make) -> 
     assert alone.rows == ("mine (imported: timm:resnet18)",)
 
 
+def test_what_was_not_read_of_own_data_is_said(imported: Make) -> None:
+    """A reader of the numbers has to know on what they are, as the one who measured was told."""
+    notes = ["2 images cannot be opened", "unknown arrays are not read: z"]
+    config = json.dumps({"provenance": {**PROVENANCE, "data": notes}}, sort_keys=True, separators=(",", ":"))
+    record = imported(config=config, config_sha256=hashlib.sha256(config.encode()).hexdigest())
+    (line,) = imported_lines([record], Order())
+    assert line.endswith("; of the data: 2 images cannot be opened; of the data: unknown arrays are not read: z.")
+
+
 def test_a_sentence_says_where_each_is_from(record: Make, imported: Make) -> None:
     records = [record(), imported(), imported(variant="mine@layer3"), imported(dataset="pictures")]
     assert imported_lines(records, Order()) == [
