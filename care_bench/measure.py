@@ -17,7 +17,8 @@ from care_bench.config.imported_run import ImportedConfig
 from care_bench.config.run import AugmentationConfig, RotationAugmentationConfig
 from care_bench.data import DATASETS, PreparedDataset, load, read_own
 from care_bench.errors import CareBenchError, unknown
-from care_bench.evaluation.imported import Measured, default_augmentation, measure_imported
+from care_bench.evaluation.imported import Measured, measure_imported
+from care_bench.evaluation.imported_views import default_augmentation
 from care_bench.files import canonical_json
 from care_bench.names import check_file_name
 from care_bench.runs.device import check_threads

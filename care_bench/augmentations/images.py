@@ -45,6 +45,7 @@ class ImageAugmentation(ImageDistribution):
         crop_ratio: range of the crop's width / height.
         mean: per channel, subtracted at the end; its length (1 or 3) is the number of channels C.
         std: per channel, divided by at the end.
+        centre: (h, w) of what a centre crop shows of an image, in pixels, scaled to ``size``; None: ``size``, unscaled.
 
     Raises:
         ValueError: an argument is out of its range; the message names it.
@@ -61,6 +62,7 @@ class ImageAugmentation(ImageDistribution):
     crop_ratio: tuple[float, float] = (3 / 4, 4 / 3)
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    centre: tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -70,7 +72,19 @@ class ImageAugmentation(ImageDistribution):
         check_statistics(self.mean, self.std)
         self.check_view(self.size)
         if self.test_view == "centre-crop":
-            check_centre(self.size, self.input_size)
+            check_size("centre", self.centre or self.size)
+            check_centre(self.centre or self.size, self.input_size)
+        elif self.centre is not None:
+            raise ValueError(f"centre is {self.centre} and test_view {self.test_view!r}, expected 'centre-crop'")
+
+    @property
+    def shown(self) -> tuple[int, int, int, int]:
+        """Top, left, height and width in pixels of what the view without augmentation shows of an image."""
+        height, width = self.input_size
+        if self.test_view != "centre-crop":
+            return 0, 0, height, width
+        part_height, part_width = self.centre or self.size
+        return round((height - part_height) / 2), round((width - part_width) / 2), part_height, part_width
 
     def sample(self, n: int, generator: torch.Generator) -> ImageParameters:
         """Draw n independent augmentations.
@@ -157,7 +171,7 @@ class ImageAugmentation(ImageDistribution):
 
     @torch.no_grad()
     def identity(self, images: Tensor) -> Tensor:
-        """Return the images without augmentation: resized (antialiased, bilinear) or cropped to ``size``, normalised.
+        """Return the images without augmentation, normalised: what is ``shown``, resized (antialiased, bilinear).
 
         Args:
             images: (n, C, H, W) as for :meth:`apply`.
@@ -170,10 +184,9 @@ class ImageAugmentation(ImageDistribution):
         """
         self._check(images)
         pixels = to_float(images)
-        if self.test_view == "centre-crop":
-            top, left = (round((full - part) / 2) for full, part in zip(self.input_size, self.size, strict=True))
-            pixels = pixels[:, :, top : top + self.size[0], left : left + self.size[1]]
-        elif tuple(self.size) != tuple(self.input_size):
+        top, left, height, width = self.shown
+        pixels = pixels[:, :, top : top + height, left : left + width]
+        if tuple(self.size) != (height, width):
             pixels = functional.interpolate(pixels, self.size, mode="bilinear", antialias=True)
         return self._normalise(pixels)
 
@@ -195,12 +208,9 @@ class ImageAugmentation(ImageDistribution):
             ValueError: wrong shape or dtype.
         """
         self._check(images)
-        shown = self.size if self.test_view == "centre-crop" else self.input_size
+        top, left, *shown = self.shown
         sides = [max(2.0, side * area**0.5) for side in shown]
-        starts = [
-            round((full - part) / 2) + (part - side) / 2
-            for full, part, side in zip(self.input_size, shown, sides, strict=True)
-        ]
+        starts = [start + (part - side) / 2 for start, part, side in zip((top, left), shown, sides, strict=True)]
         box = torch.tensor([[*starts, *sides]], device=images.device).expand(len(images), 4)
         with torch.autocast(images.device.type, enabled=False):
             still = torch.zeros(len(images), dtype=torch.bool, device=images.device)

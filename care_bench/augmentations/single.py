@@ -66,15 +66,10 @@ def colour_alone(augmentation: ImageAugmentation, drawn: ImageParameters) -> Ima
 
 def _neutral(augmentation: ImageAugmentation) -> ImageParameters:
     """Return the parameters that change nothing, one row."""
-    height, width = augmentation.input_size
-    box = [0, 0, height, width]
-    if augmentation.test_view == "centre-crop":
-        view_height, view_width = augmentation.size
-        box = [round((height - view_height) / 2), round((width - view_width) / 2), view_height, view_width]
     off = torch.tensor([False])
     return ImageParameters(
-        input_size=(height, width),
-        box=torch.tensor([box]),
+        input_size=augmentation.input_size,
+        box=torch.tensor([augmentation.shown]),
         flip=off,
         jitter=off,
         order=torch.arange(4)[None],

@@ -39,7 +39,8 @@ class EvaluationConfig(EvaluationPlan):
 
     augmentation: AugmentationConfig | None = None
     """Distribution of the augmentations, the same for all variants of a data set; None: the run's own. `size` and
-    `test_view` are always the run's."""
+    `test_view` are always the run's; an encoder that was trained elsewhere has a size of its own, and sees as much of
+    an image as this plain view shows."""
 
     def augmentation_of(self, run: RunConfig) -> AugmentationConfig:
         """Return the augmentation a run is measured under: this distribution, in views of the run's shape.

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from care_bench.artifacts import Record, code_version, environment, read_records
 from care_bench.artifacts.evaluated import RECORDS
-from care_bench.augmentations import Augmentation, ImageAugmentation, RandomRotation3D
 from care_bench.config import EvaluationConfig
 from care_bench.config.imported_run import ImportedConfig, representation_of, row_of
-from care_bench.config.run import ImageAugmentationConfig, RotationAugmentationConfig
 from care_bench.data import PreparedDataset
 from care_bench.empty_folders import removing_empty
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.embed import Embedder
+from care_bench.evaluation.imported_views import Views, views_of
 from care_bench.evaluation.inputs import inputs_of, is_current, write_evaluation
 from care_bench.evaluation.measurement import Protocol
 from care_bench.evaluation.protocols import PROTOCOLS
@@ -61,6 +60,7 @@ def measure_imported(
         config: the encoder, and what its records are called.
         dataset: its data.
         settings: how to evaluate; without an augmentation, under SimCLR's with CARE's strengths, or rotations in space.
+            The plain view is that of the augmentation, or a run's own.
         folder: where to write.
         say: takes a line for the user: what was found in the weights, and how they are used.
         unless_current: measure nothing if the folder holds these records already.
@@ -79,15 +79,16 @@ def measure_imported(
         loaded = load_imported(config.imported, inputs, where)
         for line in loaded.said:
             say(line)
-        drawn = _drawn(settings, dataset, loaded, where)
-        task = _Task(config, dataset, settings, loaded, drawn, protocols)
+        views = views_of(settings.augmentation, dataset, loaded, where)
+        say(f"{where}: plain view: {views.plain}")
+        task = _Task(config, dataset, settings, loaded, views, protocols)
         path = folder / RECORDS
         with removing_empty(folder), locked(folder, wait=True):
             if unless_current and is_current(path, task.inputs()):
                 return Measured(None, path)
             if only_same_encoder:
-                _check_encoder(path, config, loaded)
-            augmentation = _augmentation(drawn, dataset, where)
+                _check_encoder(path, config, loaded, views)
+            augmentation = views.augmentation(dataset, where)
             embedder = Embedder(loaded.encoder, augmentation, dataset, settings, device, where, say=say)
             rows = [
                 Row(layer, representation_of(layer), row_of(config.variant, layer))
@@ -99,13 +100,14 @@ def measure_imported(
     return Measured(records, path, task.notes)
 
 
-def _check_encoder(path: Path, config: ImportedConfig, loaded: Imported) -> None:
+def _check_encoder(path: Path, config: ImportedConfig, loaded: Imported, views: Views) -> None:
     if absent(path):
         return
     try:
         first = read_records(path)[0]
         recorded = json.loads(first.config)
         settings, made_by = recorded["settings"], dict(recorded["provenance"]["made_by"])
+        plain = recorded["provenance"].get("plain_view", views.plain)
         there = f"{settings['encoder']} with {settings['weights'] or 'no weights'}"
     except (CareBenchError, ValueError, LookupError, TypeError):
         return  # damaged, and replaced by what is measured now
@@ -114,6 +116,11 @@ def _check_encoder(path: Path, config: ImportedConfig, loaded: Imported) -> None
             f"--out {path.parent} has the records of {there} on {first.dataset}, of weights "
             f"{str(first.weights_sha256)[:12]}, which would be lost; these have {loaded.weights_sha256[:12]}; expected "
             "another folder, or this one removed"
+        )
+    if plain != views.plain:
+        raise CareBenchError(
+            f"--out {path.parent} has the records of {there} on {first.dataset}, of the plain view {plain}, which would"
+            f" be lost; these have {views.plain}; expected another folder, or this one removed"
         )
     ours = loaded.provenance["made_by"]
     other = sorted(name for name in made_by.keys() | ours.keys() if made_by.get(name) != ours.get(name))
@@ -132,7 +139,7 @@ class _Task:
     dataset: PreparedDataset
     settings: EvaluationConfig
     loaded: Imported
-    drawn: ImageAugmentationConfig | RotationAugmentationConfig
+    views: Views
     protocols: tuple[Protocol, ...]
 
     @property
@@ -145,7 +152,11 @@ class _Task:
             "variant": config.variant,
             "threads": config.threads,
             "settings": config.imported.recorded(),
-            "provenance": {**self.loaded.provenance, **({"data": self.notes} if self.notes else {})},
+            "provenance": {
+                **self.loaded.provenance,
+                "plain_view": self.views.plain,
+                **({"data": self.notes} if self.notes else {}),
+            },
         }
         return canonical_json(content).decode()
 
@@ -162,7 +173,7 @@ class _Task:
             "weights_sha256": self.loaded.weights_sha256,
             "snapshots": {},
         }
-        return inputs_of(hashes, self.settings.recorded_under(self.drawn), self.protocols)
+        return inputs_of(hashes, self.settings.recorded_under(self.views.drawn), self.protocols)
 
     def shared(self, device: str, tf32: str) -> dict[str, Any]:
         """Return the fields that all records have in common."""
@@ -178,7 +189,7 @@ class _Task:
             "backbone": f"{config.imported.spelt}{weights}",
             "seed": config.imported.seed,
             "samples": settings.samples,
-            "evaluation": canonical_json(settings.recorded_under(self.drawn)).decode(),
+            "evaluation": canonical_json(settings.recorded_under(self.views.drawn)).decode(),
             "config": self.described,
             "config_sha256": sha256_bytes(self.described.encode()),
             "data_sha256": self.dataset.sha256,
@@ -186,51 +197,3 @@ class _Task:
             "device": device,
             "environment": {**environment(), "tf32": tf32},
         }
-
-
-def default_augmentation(dataset: PreparedDataset) -> ImageAugmentationConfig:
-    """Return SimCLR's augmentation with CARE's strengths; the blur's kernel is a tenth of the image, as in SimCLR."""
-    side = min(dataset.train.inputs.shape[2:])
-    kernel = max(3, side // 10 // 2 * 2 + 1)
-    try:
-        return ImageAugmentationConfig(kind="image", size=side, blur_kernel=kernel)
-    except ValueError as error:
-        raise CareBenchError(f"{dataset.name}: its images have {side} px on a side: {error}") from None
-
-
-def _drawn(
-    settings: EvaluationConfig, dataset: PreparedDataset, loaded: Imported, where: str
-) -> ImageAugmentationConfig | RotationAugmentationConfig:
-    """Return the distribution of the draws, in views of the size that the encoder takes."""
-    given = settings.augmentation
-    if dataset.kind == "point_cloud":
-        if isinstance(given, ImageAugmentationConfig):
-            raise CareBenchError(f"{where}: augmentation.kind = 'image'; expected 'rotation', for point clouds")
-        return RotationAugmentationConfig(kind="rotation")
-    assert loaded.size is not None
-    if isinstance(given, RotationAugmentationConfig):
-        raise CareBenchError(f"{where}: augmentation.kind = 'rotation'; expected 'image', for images")
-    usual = default_augmentation(dataset)
-    try:
-        return (given or usual).in_shape_of(replace(usual, size=loaded.size))
-    except ValueError as error:
-        raise CareBenchError(f"{where}: augmentation: {error}") from None
-
-
-def _augmentation(
-    drawn: ImageAugmentationConfig | RotationAugmentationConfig, dataset: PreparedDataset, where: str
-) -> Augmentation[Any]:
-    """Return the augmentation with views in [0, 1], which the encoder normalises itself."""
-    if not isinstance(drawn, ImageAugmentationConfig):
-        return RandomRotation3D()
-    channels, height, width = dataset.train.inputs.shape[1:]
-    try:
-        return ImageAugmentation(
-            input_size=(height, width),
-            size=(drawn.size, drawn.size),
-            mean=(0.0,) * channels,
-            std=(1.0,) * channels,
-            **drawn.distribution(),
-        )
-    except ValueError as error:
-        raise CareBenchError(f"{where}: augmentation: {error}") from None

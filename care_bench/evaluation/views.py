@@ -38,4 +38,4 @@ def composable(augmentation: Augmentation[Any]) -> tuple[Augmentation[Any], Augm
         return augmentation, augmentation
     channels = len(augmentation.mean)
     before = replace(augmentation, mean=(0.0,) * channels, std=(1.0,) * channels)
-    return before, replace(augmentation, input_size=augmentation.size)
+    return before, replace(augmentation, input_size=augmentation.size, centre=None)

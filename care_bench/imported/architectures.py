@@ -6,19 +6,22 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
 from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 
 from care_bench.config.imported import ImportedSettings
+from care_bench.config.run import ImageAugmentationConfig
 from care_bench.errors import CareBenchError, unknown
 from care_bench.imported.users_code import failing, first_line, loading, made_by
 
-IMAGENET = 224
-"""Side of the images of torchvision's models, whose own configuration comes with their trained weights alone."""
-MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-"""Statistics that torchvision's models are trained with."""
+if TYPE_CHECKING:
+    from torchvision.models import WeightsEnum
+
+TRANSFORMING = ("googlenet", "inception_v3")
+"""Models of torchvision that change the normalisation of their inputs themselves where they have published weights."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,8 @@ class Architecture:
         module: inputs -> pooled features (n, d).
         size, mean, std: of its own configuration; None where it has none.
         made_by: where it comes from: package and version, or files and their hashes.
+        own_view: augmentation of the run that it is, whose plain view it sees; None where it is none.
+        said: lines for the user, on whose size, mean and std these are.
     """
 
     module: nn.Module
@@ -36,6 +41,8 @@ class Architecture:
     mean: tuple[float, ...] | None = None
     std: tuple[float, ...] | None = None
     made_by: dict[str, str] = field(default_factory=dict)
+    own_view: ImageAugmentationConfig | None = None
+    said: tuple[str, ...] = ()
 
 
 def build(settings: ImportedSettings, where: str) -> Architecture:
@@ -58,7 +65,8 @@ def _timm(settings: ImportedSettings, where: str) -> Architecture:
     if not timm.is_model(name):
         raise CareBenchError(f"{where}: {unknown('timm model', name, timm.list_models())}")
     try:
-        module = _sized(partial(timm.create_model, name, pretrained=False, num_classes=0), "img_size", settings)
+        make = partial(timm.create_model, name, pretrained=False, num_classes=0)
+        module = _sized(make, "img_size", settings.size, settings.seed)
     except Exception as error:  # a model may not be made without its classifier
         raise CareBenchError(f"{where}: timm cannot make {name!r}: {first_line(error)}") from error
     data = resolve_model_data_config(module)  # type: ignore[no-untyped-call]
@@ -67,16 +75,16 @@ def _timm(settings: ImportedSettings, where: str) -> Architecture:
     )
 
 
-def _sized(make: Callable[..., nn.Module], key: str, settings: ImportedSettings) -> nn.Module:
-    """Make a module for images of the size that is asked for, where it depends on it, as vision transformers do."""
-    if settings.size is None:
+def _sized(make: Callable[..., nn.Module], key: str, size: int | None, seed: int) -> nn.Module:
+    """Make a module for images of a size, where it depends on it, as vision transformers do; None: its own."""
+    if size is None:
         return make()
     try:
-        return make(**{key: settings.size})
+        return make(**{key: size})
     except TypeError as error:
         if f"unexpected keyword argument '{key}'" not in str(error):
             raise
-    torch.default_generator.manual_seed(settings.seed)
+    torch.default_generator.manual_seed(seed)
     return make()
 
 
@@ -87,15 +95,37 @@ def _torchvision(settings: ImportedSettings, where: str) -> Architecture:
     known = models.list_models(module=models)
     if name not in known:
         raise CareBenchError(f"{where}: {unknown('torchvision model', name, known)}")
+    published = models.get_model_weights(name)
+    size, mean, std = _taken(published.DEFAULT).values()
+    said = _published_lines(published, settings, where)
+    make = partial(models.get_model, name, weights=None)
     try:
-        module = _sized(partial(models.get_model, name, weights=None), "image_size", settings)
+        module = _sized(make, "image_size", settings.size or size, settings.seed)
     except Exception as error:  # a size that its patches do not divide
         raise CareBenchError(f"{where}: torchvision cannot make {name!r}: {first_line(error)}") from error
     _without_classifier(module, name, where)
-    size = getattr(module, "image_size", IMAGENET)  # a vision transformer's
-    trained = next(iter(models.get_model_weights(name)), None)
-    crop = trained.transforms().crop_size if trained is not None else [size]
-    return Architecture(module, crop[-1], MEAN, STD, {"torchvision": version("torchvision")})
+    if name in TRANSFORMING and settings.mean is None:
+        module.transform_input = True
+        said.append(f"{where}: from these it goes on to mean and std 0.5 itself, as with published weights")
+    return Architecture(module, size, mean, std, {"torchvision": version("torchvision")}, said=tuple(said))
+
+
+def _published_lines(published: type[WeightsEnum], settings: ImportedSettings, where: str) -> list[str]:
+    """Say whose size, mean and std are used of a model's published weights, and which weights have others."""
+    keys = [key for key in ("size", "mean", "std") if getattr(settings, key) is None]
+    if not keys:
+        return []
+    taken = {weights: _taken(weights) for weights in published}
+    usual = published.DEFAULT
+    differ = [one.name for one, values in taken.items() if any(values[key] != taken[usual][key] for key in keys)]
+    line = f"{where}: {', '.join(keys)} as torchvision's weights {usual.name} take {'it' if len(keys) == 1 else 'them'}"
+    return [f"{line}; {', '.join(differ)} take others, which can be given" if differ else line]
+
+
+def _taken(weights: WeightsEnum) -> dict[str, Any]:
+    """Return size, mean and std of the images that published weights take."""
+    found = weights.transforms()
+    return {"size": found.crop_size[-1], "mean": tuple(found.mean), "std": tuple(found.std)}
 
 
 def _without_classifier(module: nn.Module, name: str, where: str) -> None:

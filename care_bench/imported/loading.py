@@ -13,6 +13,7 @@ from torch import nn
 
 from care_bench.config.imported import ImportedSettings
 from care_bench.config.imported_run import HEAD
+from care_bench.config.run import ImageAugmentationConfig
 from care_bench.errors import CareBenchError
 from care_bench.imported.architectures import Architecture, build
 from care_bench.imported.checkpoints import read_checkpoint
@@ -38,6 +39,7 @@ class Imported:
         weights_sha256: of all weights and buffers.
         provenance: where all of it comes from, as JSON.
         said: lines for the user.
+        own_view: augmentation of the run that it is, whose plain view it sees; None where it is none.
     """
 
     encoder: FeatureExtractor
@@ -45,6 +47,7 @@ class Imported:
     weights_sha256: str
     provenance: dict[str, Any]
     said: tuple[str, ...]
+    own_view: ImageAugmentationConfig | None
 
 
 def load_imported(settings: ImportedSettings, inputs: Inputs, where: str) -> Imported:
@@ -75,6 +78,10 @@ def load_imported(settings: ImportedSettings, inputs: Inputs, where: str) -> Imp
         said.append(f"{where}: its weights are {halved[0].removeprefix('torch.')}; they are used as float32")
     module.float()
     size, mean, std, repeat = _input(settings, inputs, architecture, where)
+    said += architecture.said
+    if size is not None:
+        taken = (", ".join(f"{number:g}" for number in numbers) for numbers in (mean, std))
+        said.append(f"{where}: images of {size} px, mean {next(taken)}, standard deviation {next(taken)}")
     if repeat > 1:
         said.append(f"{where}: the one channel of the images is repeated {repeat} times")
     layers = settings.layers or ((POOLED,) if head is None else (POOLED, HEAD))
@@ -100,7 +107,7 @@ def load_imported(settings: ImportedSettings, inputs: Inputs, where: str) -> Imp
         "layers": {name: f"{n}, {encoder.pooling[name]}" for name, n in dimensions.items()},
         "difference_of_two_passes": difference,
     }
-    return Imported(encoder, size, _sha256(encoder), provenance, tuple(said))
+    return Imported(encoder, size, _sha256(encoder), provenance, tuple(said), architecture.own_view)
 
 
 def _load(

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from care_bench.config import read_run
 from care_bench.config.imported import ImportedSettings
+from care_bench.config.run import ImageAugmentationConfig
 from care_bench.errors import CareBenchError
 from care_bench.imported.architectures import Architecture
 from care_bench.imported.inputs import Inputs
@@ -70,5 +71,6 @@ def build_run(settings: ImportedSettings, inputs: Inputs, where: str) -> tuple[A
         "data_sha256": summary.data_sha256,
         "weights_sha256": summary.weights_sha256,
     }
-    size = getattr(config.augmentation, "size", None)
-    return Architecture(encoder.backbone, size, mean, std, made_by), _Head(encoder)
+    view = config.augmentation if isinstance(config.augmentation, ImageAugmentationConfig) else None
+    size = None if view is None else view.size
+    return Architecture(encoder.backbone, size, mean, std, made_by, view), _Head(encoder)

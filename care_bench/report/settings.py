@@ -92,6 +92,8 @@ def _origin(provenance: Settings) -> str:
     if provenance["size"] is not None:
         mean, std = (", ".join(f"{value:g}" for value in provenance[key]) for key in ("mean", "std"))
         words.append(f"images of {provenance['size']} px, mean {mean}, standard deviation {std}")
+    if plain := provenance.get("plain_view"):
+        words.append(f"plain view: {plain}")
     if provenance["repeated_channels"] > 1:
         words.append("their one channel repeated")
     if difference := provenance["difference_of_two_passes"]:

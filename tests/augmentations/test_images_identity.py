@@ -13,9 +13,11 @@ from care_bench.augmentations import ImageAugmentation
 MEAN, STD = (0.49, 0.48, 0.45), (0.25, 0.24, 0.26)
 
 
-def centred(input_size: tuple[int, int], size: tuple[int, int]) -> ImageAugmentation:
+def centred(
+    input_size: tuple[int, int], size: tuple[int, int], centre: tuple[int, int] | None = None
+) -> ImageAugmentation:
     return ImageAugmentation(
-        input_size=input_size, size=size, blur_kernel=1, mean=MEAN, std=STD, test_view="centre-crop"
+        input_size=input_size, size=size, blur_kernel=1, mean=MEAN, std=STD, test_view="centre-crop", centre=centre
     )
 
 
@@ -66,3 +68,23 @@ def test_a_centre_larger_than_the_image_is_refused(size: tuple[int, int]) -> Non
         ValueError, match=r"test_view is 'centre-crop' of \(\d+, \d+\) from \(40, 40\), expected a smal"
     ):
         centred((40, 40), size)
+
+
+@pytest.mark.parametrize("size", [(6, 5), (24, 20), (12, 10), (64, 64)])
+def test_a_centre_is_scaled_to_the_views(size: tuple[int, int]) -> None:
+    """As torchvision's CenterCrop and Resize do, also to views larger than the image."""
+    images = torch.rand(3, 3, 25, 20, generator=torch.Generator().manual_seed(0))
+    augmentation = centred((25, 20), size, centre=(12, 10))
+    scaled = v2.Resize(size, v2.InterpolationMode.BILINEAR, antialias=True)
+    expected = v2.Compose([v2.CenterCrop((12, 10)), scaled, v2.Normalize(MEAN, STD)])(images)
+    torch.testing.assert_close(augmentation.identity(images), expected, rtol=0, atol=1e-5)
+    torch.testing.assert_close(augmentation.middle(images, 1.0), expected, rtol=0, atol=1e-5)
+
+
+def test_a_centre_of_the_whole_image_or_beyond_it_is_refused() -> None:
+    with pytest.raises(
+        ValueError, match=r"test_view is 'centre-crop' of \(41, 3\) from \(40, 40\), expected a smaller"
+    ):
+        centred((40, 40), (8, 8), centre=(41, 3))
+    with pytest.raises(ValueError, match=r"centre is \(8, 8\) and test_view 'resize', expected 'centre-crop'"):
+        ImageAugmentation(input_size=(40, 40), size=(8, 8), centre=(8, 8), mean=MEAN, std=STD)
