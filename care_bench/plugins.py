@@ -101,6 +101,26 @@ class Registry(UserDict[str, T], Generic[T]):
             return self.check(point.name, found)
         except ValueError as error:
             raise CareBenchError(_one_line(f"{_described(point)} {error}")) from None
+        except Exception as error:  # what it refers to may raise anything
+            raise failed(_described(point), "cannot be used", error) from error
+
+
+def owner(group: str, name: str) -> str | None:
+    """Return the component of an installed package with that name, and the package, in words; None for one of ours."""
+    points = _offered(group).get(name)
+    return _described(points[0]) if points else None
+
+
+def failed(described: str, what: str, error: BaseException) -> CareBenchError:
+    """Build the line for an error that the code of another package raised.
+
+    Args:
+        described: the component, as :func:`owner` has it.
+        what: what it failed to do.
+        error: of any kind; the first line of what it says is shown.
+    """
+    said = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
+    return CareBenchError(f"{described} {what} ({said}){raised_at(error)}; repair or uninstall the package")
 
 
 def load(reference: str) -> Any:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 from care_bench import plugins
 from care_bench.data.source import DatasetInfo
 from care_bench.data.sources import (
@@ -16,6 +18,7 @@ from care_bench.data.sources import (
     tinted_digits,
     tinted_fashion_mnist,
 )
+from care_bench.names import Kind
 
 SOURCES = (
     digits.INFO,
@@ -35,6 +38,14 @@ SOURCES = (
 def _check(name: str, found: object) -> DatasetInfo:
     if not isinstance(found, DatasetInfo) or found.name != name:
         raise ValueError(f"holds {found!r}; expected a care_bench.data.DatasetInfo of that name")
+    if found.kind not in get_args(Kind):
+        raise ValueError(f"has kind {found.kind!r}; expected one of {', '.join(map(repr, get_args(Kind)))}")
+    if not isinstance(found.labels, tuple) or not all(
+        isinstance(one, str) and one.isidentifier() for one in found.labels
+    ):
+        raise ValueError(f"has labels {found.labels!r}; expected a tuple of names of letters, digits and '_'")
+    if not callable(found.build) or not isinstance(found.version, int):
+        raise ValueError(f"has build {found.build!r} of version {found.version!r}; expected a function and a number")
     return found
 
 

@@ -42,7 +42,8 @@ class SplitArrays:
     Attributes:
         inputs: images uint8 (n, C, H, W), or point clouds float32 (n, P, 3). A memory map of a whole .npy file in the
             workspace is linked into the store instead of copied.
-        labels: name -> array of n rows, int64, float32 or str.
+        labels: name -> array of n rows, int64, float32 or str. ``class`` is (n,) int64: numbers from 0, in the training
+            split ``UNLABELLED`` too.
     """
 
     inputs: Array
@@ -106,10 +107,12 @@ def check_layout(info: DatasetInfo, built: Built) -> None:
     """Compare the arrays that a source built with what its registry entry says.
 
     Raises:
-        ValueError: a shape, dtype or label is not as :class:`SplitArrays` and ``info`` say: a mistake in the source.
+        ValueError: it is no ``Built``, or a shape, dtype or label is not as :class:`SplitArrays` and ``info`` say: a
+            mistake in the source.
     """
+    _check_types(info, built)
     dtype, ndim = (np.dtype("u1"), 4) if info.kind == "image" else (np.dtype("<f4"), 3)
-    for split in built.splits.values():
+    for part, split in built.splits.items():
         inputs = split.inputs
         if inputs.dtype != dtype or inputs.ndim != ndim or 0 in inputs.shape:
             raise ValueError(
@@ -120,7 +123,34 @@ def check_layout(info: DatasetInfo, built: Built) -> None:
         for name, label in split.labels.items():
             if label.dtype not in (np.dtype("<i8"), np.dtype("<f4")) and label.dtype.kind != "U":
                 raise ValueError(f"{info.name}: label {name} is {label.dtype}, not int64, float32 or str")
-            if len(label) != len(inputs):
-                raise ValueError(f"{info.name}: label {name} has {len(label)} rows for {len(inputs)} inputs")
+            rows = label.shape[0] if label.ndim else 0
+            if rows != len(inputs):
+                raise ValueError(f"{info.name}: label {name} has {rows} rows for {len(inputs)} inputs")
+        if (classes := split.labels.get("class")) is not None:
+            _check_classes(f"{info.name}: label class", classes, UNLABELLED if part == "train" else 0)
     if built.train.inputs.shape[1:] != built.test.inputs.shape[1:]:
         raise ValueError(f"{info.name}: train is {built.train.inputs.shape}, test is {built.test.inputs.shape}")
+
+
+def _check_types(info: DatasetInfo, built: Built) -> None:
+    if not isinstance(built, Built):
+        raise ValueError(f"{info.name}: its source gives {type(built).__name__}, not care_bench.data.Built")
+    for name, split in built.splits.items():
+        if not isinstance(split, SplitArrays) or not isinstance(split.labels, Mapping):
+            raise ValueError(f"{info.name}: {name} is not care_bench.data.SplitArrays with a mapping of labels")
+        for key, rows in {"inputs": split.inputs, **split.labels}.items():
+            if not isinstance(rows, np.ndarray):
+                raise ValueError(f"{info.name}: {key} of {name} are {type(rows).__name__}, not an array of numpy")
+    for key in ("inputs", "source", "licence", "split_rule", "selection"):
+        if not isinstance(getattr(built, key), str):
+            raise ValueError(f"{info.name}: {key} is {getattr(built, key)!r}, not a line of text")
+
+
+def _check_classes(where: str, classes: Array, least: int) -> None:
+    """Check the classes of a split, numbered from 0; ``least`` is the smallest number that is allowed."""
+    if classes.dtype != np.dtype("<i8") or classes.ndim != 1:
+        raise ValueError(f"{where} is {classes.dtype} {classes.shape}, not int64 with one axis")
+    if classes.min() < least:
+        raise ValueError(f"{where} holds {classes.min()}, not numbers of at least {least}")
+    if classes.max() == UNLABELLED:
+        raise ValueError(f"{where} holds {UNLABELLED} alone, not a class for some samples")

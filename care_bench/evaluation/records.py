@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
+from care_bench import plugins
 from care_bench.artifacts import Record
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.embed import Embedder
@@ -98,8 +99,21 @@ def measure(protocol: Protocol, embedded: Embedded) -> tuple[Measurement, ...]:
     """Measure embeddings under a protocol: one measurement per metric, without a value where there is a reason.
 
     Raises:
-        CareBenchError: an embedding is not finite, or another package's protocol returns something else.
+        CareBenchError: an embedding is not finite, or another package's protocol returns something else or raises
+            anything but ValueError.
     """
+    package = plugins.owner(plugins.EVALUATIONS, protocol.id)
+    if package is None:
+        return _measured(protocol, embedded)
+    try:
+        return _measured(protocol, embedded)
+    except CareBenchError:
+        raise
+    except (Exception, SystemExit) as error:  # its code may raise anything
+        raise plugins.failed(package, f"cannot measure {embedded.dataset.name}", error) from error
+
+
+def _measured(protocol: Protocol, embedded: Embedded) -> tuple[Measurement, ...]:
     reason = protocol.skip(embedded.dataset)
     if reason is None:
         try:

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from care_bench import plugins
 from care_bench.data.load import FORMAT, META, content_sha256, find, is_intact, not_finite
 from care_bench.data.preparing.npy import write_npy
 from care_bench.data.preparing.numbers import channel_statistics
@@ -106,15 +107,30 @@ def _clean(place: Path, aside: Path) -> None:
 
 
 def _build(info: DatasetInfo, raw: Raw) -> Built:
-    """Build the arrays and check them; an error names the data set first."""
+    """Build the arrays and check them; an error names the data set first.
+
+    Another package's code may raise anything, which becomes one line. What ours does wrong is a mistake in it, and has
+    its traceback.
+    """
+    package = plugins.owner(plugins.DATASETS, info.name)
     try:
         built = info.build(raw)
     except CareBenchError as error:
         if str(error).startswith(f"{info.name}: "):
             raise
         raise CareBenchError(f"{info.name}: {error}") from error
-    _refuse_emptied(info, built)
-    check_layout(info, built)
+    except (Exception, SystemExit) as error:
+        if package is None:
+            raise
+        raise plugins.failed(package, "cannot be built", error) from error
+    if isinstance(built, Built):
+        _refuse_emptied(info, built)
+    try:
+        check_layout(info, built)
+    except ValueError as error:
+        if package is None:
+            raise
+        raise CareBenchError(f"{package} cannot be used: {error}; repair or uninstall the package") from error
     if found := not_finite(dict(_arrays(built))):
         raise CareBenchError(f"data set {info.name!r}: its source holds {found}")
     return built
