@@ -41,13 +41,17 @@ def paired_rows(
         names: of the arguments, for messages.
 
     Raises:
-        ValueError: as :func:`rows`, or the shapes differ.
+        ValueError: as :func:`rows`, the shapes differ, or one is float64 and the other is not: all others are computed
+            in float32.
     """
     first, second = names
     if z1.shape != z2.shape:
         shapes = f"{first} has shape {tuple(z1.shape)} and {second} {tuple(z2.shape)}"
         raise ValueError(f"{shapes}; expected equal shapes")
-    return rows(z1, first, at_least), rows(z2, second, at_least)
+    found, other = rows(z1, first, at_least), rows(z2, second, at_least)
+    if found.dtype != other.dtype:
+        raise ValueError(f"{first} is computed in {found.dtype} and {second} in {other.dtype}; expected one type")
+    return found, other
 
 
 def paired_chunks(z1: Tensor, z2: Tensor, splits: int) -> tuple[Tensor, Tensor]:

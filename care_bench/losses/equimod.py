@@ -20,7 +20,8 @@ class EquiModLoss(nn.Module):
     through both arguments. Computed in float32 or better for any input dtype, also under autocast.
 
     Args:
-        temperature: divides the cosine similarities; positive. 0.2 is the release's on CIFAR10.
+        temperature: divides the inner products, cosine similarities on unit rows; positive. 0.2 is the release's on
+            CIFAR10.
 
     Raises:
         ValueError: the temperature is not positive and finite.

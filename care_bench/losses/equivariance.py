@@ -18,8 +18,9 @@ class Equivariance(nn.Module):
     """Mean squared difference of the Gram matrices of two views, chunk by chunk.
 
     Row i belongs to chunk i // (B / splits); within a chunk every row of z1 comes from one augmentation a1 and every
-    row of z2 from one a2. The loss is zero exactly when, in each chunk, the two views differ by an orthogonal map.
-    Computed in float32 or better for any input dtype, also under autocast.
+    row of z2 from one a2. On unit rows the loss is zero exactly when, in each chunk, the two views differ by an
+    orthogonal map; of other rows it does not compare the lengths. Computed in float32 or better for any
+    input dtype, also under autocast.
 
     ``paper`` takes the mean over the pairs of different inputs. ``released-code`` is 2 (chunk - 1) times that: the
     code drops the diagonal, averages squared row norms over rows and doubles. A weight tuned for one does not carry

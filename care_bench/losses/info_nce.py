@@ -18,7 +18,7 @@ class InfoNCE(nn.Module):
     Computed in float32 or better for any input dtype, also under autocast.
 
     Args:
-        temperature: divides the cosine similarities; positive.
+        temperature: divides the inner products, cosine similarities on unit rows; positive.
 
     Raises:
         ValueError: the temperature is not positive and finite.

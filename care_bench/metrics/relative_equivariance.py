@@ -24,6 +24,8 @@ GRAM_FROM, GRAM_UP_TO = 1024, 8192
 to which the latter, half of n^2 numbers in float64, is held: 256 MiB."""
 FAR = 1e-4
 """Least squared movement of every sample, relative to the mean squared norm, that leaves that product its digits."""
+ROUNDING = torch.finfo(torch.float32).eps
+"""Of embeddings in any type: encoders compute in float32 at best, whatever their embeddings are copied to."""
 ROUNDINGS = 100
 """Root mean square movement, in roundings of embeddings of their size, below which it may be rounding itself."""
 TRIM = 0.1
@@ -51,8 +53,9 @@ def relative_equivariance(z: Tensor, za: Tensor) -> float:
     """Return gamma_f: the mean ratio over all augmentations and all pairs i < j.
 
     A pair whose two samples did not move at all has no ratio and is left out of the mean. So are the pairs of an
-    augmentation that moves the embeddings by no more than a hundred roundings of their size (1e-5 of it in float32): a
-    ratio of rounding errors has no bound. Still samples of an augmentation that moves others are not left out.
+    augmentation that moves the embeddings by no more than a hundred roundings in float32 of their size (1e-5 of it),
+    whatever type they have: a ratio of rounding errors has no bound. Still samples of an augmentation that moves
+    others are not left out.
 
     Args:
         z: (n, d) embeddings of the plain samples, n >= 2.
@@ -146,7 +149,7 @@ def _ratios(z: Tensor, views: Sequence[Tensor]) -> Iterator[Tensor]:
 def _moves(z: Tensor, views: Tensor) -> Tensor:
     """Say of each augmentation whether it moves the embeddings by more than rounding, (views,) bool."""
     moved = torch.stack([(view.double() - z.double()).square().mean() for view in views])
-    return moved > (ROUNDINGS * torch.finfo(z.dtype).eps) ** 2 * z.double().square().mean()
+    return moved > (ROUNDINGS * ROUNDING) ** 2 * z.double().square().mean()
 
 
 def _far(plain: Tensor, views: Sequence[Tensor]) -> list[bool]:

@@ -66,6 +66,25 @@ def test_integer_matrices_are_refused(loss, first, second, least):
             loss(z1, z2)
 
 
+@pytest.mark.parametrize(("loss", "first", "second", "least"), PAIRED.values(), ids=PAIRED)
+def test_matrices_of_two_types_are_refused(loss, first, second, least):
+    z = torch.eye(4)
+    for z1, z2 in ((z, z.double()), (z.double(), z), (z.half(), z.double())):
+        types = [str(torch.promote_types(one.dtype, torch.float32)) for one in (z1, z2)]
+        message = rf"{first} is computed in {types[0]} and {second} in {types[1]}; expected one type"
+        with pytest.raises(ValueError, match=message):
+            loss(z1, z2)
+    assert torch.equal(loss(z.half(), z), loss(z, z.bfloat16()))  # all computed in float32
+
+
+def test_keys_of_another_type_are_refused():
+    z = torch.eye(4)
+    with pytest.raises(
+        ValueError, match=r"query is computed in torch\.float64 and key in torch\.float32; expected one"
+    ):
+        moco_info_nce(z.double(), z, z, 1.0)
+
+
 @pytest.mark.parametrize("make", TEMPERED.values(), ids=TEMPERED)
 @pytest.mark.parametrize("temperature", [0.0, -0.1, math.inf, math.nan])
 def test_invalid_temperatures_are_refused(make, temperature):

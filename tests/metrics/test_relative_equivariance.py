@@ -88,7 +88,7 @@ def test_positive_for_a_map_that_is_not_orthogonal():
 
 
 @pytest.mark.parametrize("gram_from", [1024, 1])
-@pytest.mark.parametrize("size", [1e-2, 1e-4, 1e-8])
+@pytest.mark.parametrize("size", [1e-2, 1e-4, 3e-5])
 def test_accurate_for_a_nearly_invariant_encoder(size, gram_from, monkeypatch):
     """The difference of two squared distances would give each ratio an error of about (1e-16 / size^2)^2."""
     monkeypatch.setitem(relative_equivariance.__globals__, "GRAM_FROM", gram_from)
@@ -140,6 +140,21 @@ def test_a_draw_that_moves_by_rounding_alone_is_left_out():
     assert 0 < still.invariance < 1e-6
     moved = relative_equivariance_summary(rows[0], torch.from_numpy(z + 1e3 * rounding).float()[None])
     assert moved.mean > 1, "a small movement is no rounding"
+
+
+def test_copies_in_float64_have_the_rounding_of_float32():
+    """An encoder that is invariant but for rounding has no ratio, in whatever type its embeddings are."""
+    z, _ = draw(40, 6, 1, 0)
+    z = torch.from_numpy(z / np.linalg.norm(z, axis=1, keepdims=True)).float()
+    still = z * (1 + 1e-7 * torch.randn(40, 6, generator=torch.Generator().manual_seed(3)))
+    assert not torch.equal(still, z)
+    for rows, views in ((z, still), (z.double(), still.double())):
+        summary = relative_equivariance_summary(rows, views[None])
+        assert math.isnan(summary.mean)
+        assert 0 < summary.invariance < 1e-6
+    moved = z.double() + 1e-4 * torch.randn(40, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(4))
+    expected = all_ratios(z.double().numpy(), moved[None].numpy()).mean()
+    assert relative_equivariance(z.double(), moved[None]) == pytest.approx(expected, rel=1e-6)
 
 
 def test_one_view_without_a_leading_dimension():
