@@ -42,8 +42,8 @@ def read_own(path: Path, most: int | None = None, skip_broken: bool = False) -> 
 
     Args:
         path: a folder of JPEG, PNG, BMP or WebP images, itself or with one folder per class; with `train` and `test`
-            (or `val`) folders for the two splits; or a .npy or .npz file. Without two splits, every second sample of a
-            class is a test sample.
+            folders for the two splits, or others that :mod:`care_bench.data.own_folder` names; or a .npy or .npz file.
+            Without two splits, every second sample of a class is a test sample.
         most: most samples of each split that are read, evenly spaced; None for all.
         skip_broken: leave out images that cannot be read, instead of raising an error.
 

@@ -13,8 +13,8 @@ from care_bench.errors import CareBenchError
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 OTHERS = (".avif", ".gif", ".heic", ".heif", ".jfif", ".jp2", ".jxl", ".pbm", ".pgm", ".ppm", ".tga", ".tif", ".tiff")
 """Suffixes of images in other formats, which are counted and not read."""
-TRAIN, TEST = "train", ("test", "val", "valid", "validation")
-"""Folders of the splits; the first of the second kind that is there is read."""
+TRAIN, TEST = ("train", "training"), ("test", "testing", "val", "valid", "validation", "dev", "eval")
+"""Folders of the splits, in any case; the first of each that is there is read."""
 SHOWN = 5
 """Most names in a line."""
 
@@ -53,13 +53,14 @@ def find_images(folder: Path) -> FoundImages:
     """Find the images of a folder.
 
     Raises:
-        CareBenchError: no images, one split alone, images beside class folders, or splits of other classes.
+        CareBenchError: no images, a split among classes or alone, images beside class folders, or splits of other
+            classes.
     """
     inner = {path.name.lower(): path for path in _entries(folder) if path.is_dir()}
-    parts = [name for name in (TRAIN, *TEST) if name in inner]
+    trains, tests = ([inner[name] for name in names if name in inner] for names in (TRAIN, TEST))
     splits: dict[str | None, Path] = {None: folder}
-    if TRAIN in parts and len(parts) > 1:
-        splits = {"train": inner[TRAIN], "test": inner[parts[1]]}
+    if trains and tests:
+        splits = {"train": trains[0], "test": tests[0]}
     classes: dict[str | None, tuple[str, ...]] = {}
     found: list[FoundImage] = []
     links: list[Path] = []
@@ -76,11 +77,12 @@ def find_images(folder: Path) -> FoundImages:
         found += [FoundImage(image, part, None) for image in flat]
         found += [FoundImage(image, part, label) for label, images in enumerate(inside.values()) for image in images]
     names = next(iter(classes.values()))
-    if None in splits and parts and set(names) <= {inner[part].name for part in parts} and (names or not found):
-        other = "test or val" if TRAIN in parts else TRAIN
+    parts = [path.name for path in (*trains, *tests)]
+    if None in splits and parts and (set(names) & set(parts) or (not names and not found)):
+        other = "train" if tests else "test or val"
         raise CareBenchError(
             f"{folder}: holds the split {' and '.join(parts)} without {other}; expected both, or --dataset "
-            f"{inner[parts[0]]}, of which every second image is then a test image"
+            f"{folder / parts[0]}, of which every second image is then a test image, or another name for a class"
         )
     unread = _unread(folder, {image.path for image in found}, links)
     if not found:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -41,7 +41,7 @@ class Folder:
         train, test: its splits.
         halved: whether it has no folders for them, and was divided.
         skipped: images that could not be read and were left out, as `class/name`.
-        notes: lines on what is left out.
+        notes: lines on what is left out, and on transparent images.
     """
 
     train: Split
@@ -53,6 +53,8 @@ class Folder:
 
 def read_folder(folder: Path, most: int | None, skip_broken: bool) -> Folder:
     """Read images, scale their shorter side to the size that all can have, and cut out the middle.
+
+    Images are turned as their camera notes it, and transparent ones shown on white.
 
     Args:
         folder: with images, class folders, or `train` and `test` (or `val`) folders of either.
@@ -83,8 +85,10 @@ def read_folder(folder: Path, most: int | None, skip_broken: bool) -> Folder:
     kept = _halves(squares.kept) if whole else squares.kept  # as if those left out were not there
     train, test = (_split(kept, squares.pixels, part, bool(classes)) for part in PARTS)
     skipped = sorted(path.relative_to(folder).as_posix() for path in squares.broken)
-    left_out = (f"{len(skipped)} of {len(chosen)} images left out: {listed(skipped)}",) if skipped else ()
-    return Folder(train, test, halved, tuple(skipped), (*left_out, *in_folder.unread))
+    notes = [f"{len(skipped)} of {len(chosen)} images left out: {listed(skipped)}"] if skipped else []
+    if squares.transparent:
+        notes.append(f"{squares.transparent} of {len(squares.kept)} images are transparent in part: shown on white")
+    return Folder(train, test, halved, tuple(skipped), (*notes, *in_folder.unread))
 
 
 class _Squares:
@@ -94,18 +98,21 @@ class _Squares:
         kept: the images that could be read.
         broken: why the others could not.
         pixels: uint8 (n, C, side, side) of those kept; None if there are none.
+        transparent: how many of those kept are transparent somewhere.
     """
 
     def __init__(self, found: Sequence[FoundImage]) -> None:
         self.broken: dict[Path, str] = {}
         sizes = self._over(found, _size, "images: sizes")
         self.kept = [one for one in found if one.path in sizes]
-        decoded: dict[Path, Array] = {}
+        decoded: dict[Path, _Square] = {}
         before: tuple[int, bool] | None = None
         while self.kept and before != (common := _common([sizes[one.path] for one in self.kept])):
             decoded = self._over(self.kept, partial(_square, side=common[0], grey=common[1]), "images: decoded")
             self.kept, before = [one for one in self.kept if one.path in decoded], common
-        self.pixels = np.stack([decoded[one.path] for one in self.kept]) if self.kept else None
+        found_squares = [decoded[one.path] for one in self.kept]
+        self.pixels = np.stack([one.pixels for one in found_squares]) if self.kept else None
+        self.transparent = sum(one.transparent for one in found_squares)
 
     def _over(self, found: Sequence[FoundImage], work: Callable[[Path], T], title: str) -> dict[Path, T]:
         """Work on every image, several at a time; those that cannot be read are noted as broken."""
@@ -125,6 +132,13 @@ class _Squares:
                     done[one.path] = result
                 advance(number, "")
         return done
+
+
+class _Square(NamedTuple):
+    """An image, uint8 (C, side, side), and whether it is transparent somewhere."""
+
+    pixels: Array
+    transparent: bool
 
 
 class _Broken(str):
@@ -160,20 +174,45 @@ def _size(path: Path) -> tuple[int, bool]:
     with _opened(path) as image:
         if image.mode.startswith(("I", "F")):
             raise ValueError("it has more than 8 bits a pixel")
-        return min(image.size), image.mode in ("L", "1")
+        return min(image.size), image.mode in ("L", "1", "LA")
 
 
-def _square(path: Path, side: int, grey: bool) -> Array:
-    """Return an image, uint8 (C, side, side)."""
+def _square(path: Path, side: int, grey: bool) -> _Square:
     from PIL import Image
 
     with _opened(path) as image:
-        shown = image.convert("L" if grey else "RGB")
+        shown, transparent = _on_white(_upright(image))
+    shown = shown.convert("L" if grey else "RGB")
     width, height = (max(side, side * edge // min(shown.size)) for edge in shown.size)
     scaled = shown.resize((width, height), Image.Resampling.BILINEAR)
     left, top = (width - side) // 2, (height - side) // 2
     pixels = np.asarray(scaled.crop((left, top, left + side, top + side)))
-    return pixels[None] if grey else pixels.transpose(2, 0, 1)
+    return _Square(pixels[None] if grey else pixels.transpose(2, 0, 1), transparent)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn or mirror an image as its EXIF data say; one whose EXIF data cannot be read stays as it is stored."""
+    from PIL import ImageOps
+
+    image.load()  # damaged pixels raise here
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # about damaged entries
+        try:
+            return ImageOps.exif_transpose(image)
+        except Exception:  # readers of damaged metadata raise anything
+            return image
+
+
+def _on_white(image: Image.Image) -> tuple[Image.Image, bool]:
+    """Return an image without transparency, shown on white, and whether it had any."""
+    from PIL import Image
+
+    if "A" not in image.getbands() and "transparency" not in image.info:
+        return image, False
+    layer = image.convert("RGBA")
+    if layer.getextrema()[3][0] == 255:  # opaque everywhere
+        return image, False
+    return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer), True
 
 
 def _opened(path: Path) -> Image.Image:

@@ -39,13 +39,21 @@ def test_class_folders_are_halved_class_by_class(tmp_path: Path) -> None:
     assert found.test.labels["class"].tolist() == [0, 0, 1, 1]
 
 
-@pytest.mark.parametrize("second", ["test", "val"])
-def test_folders_for_the_splits_are_kept(tmp_path: Path, second: str) -> None:
-    for part, numbers in (("train", range(3)), (second, range(3, 5))):
+@pytest.mark.parametrize("inner", ["only", "."])
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        *[("train", second) for second in ("test", "val", "valid", "validation", "dev", "eval", "Eval", "TEST")],
+        *[("training", "testing"), ("Training", "validation"), ("Train", "Test")],
+    ],
+)
+def test_folders_for_the_splits_are_kept(tmp_path: Path, first: str, second: str, inner: str) -> None:
+    for part, numbers in ((first, range(3)), (second, range(3, 5))):
         for number in numbers:
-            image(tmp_path / part / "only" / f"{number}.png", number)
+            image(tmp_path / part / inner / f"{number}.png", number)
     found = read_own(tmp_path)
     assert (values(found.train.inputs), values(found.test.inputs)) == ([0, 1, 2], [3, 4])
+    assert set(found.test.labels) == ({"class"} if inner == "only" else set())
 
 
 def test_large_images_are_scaled_as_a_whole_and_cropped_in_the_middle(tmp_path: Path) -> None:
@@ -171,7 +179,10 @@ def only_tiff(folder: Path) -> None:
         (only("train/a", "train/b"), "holds the split train without test or val; expected both, or --dataset"),
         (only("train"), "holds the split train without test or val"),
         (only("test/a", "val/a"), "holds the split test and val without train"),
-        (only("train", "cat"), "2 train and 0 test samples"),  # a class of trains
+        (only("train", "cat"), "holds the split train without test or val; expected both, or --dataset"),
+        (only("Eval", "cat", "dog"), "holds the split Eval without train; expected both, or --dataset"),
+        (only("dev", "unseen"), "/data/dev, of which every second image is then a test image, or another name for a"),
+        (only("training", "train"), "holds the split train and training without test or val"),
         (only_tiff, "no images; 1 files with other suffixes (.tiff) are not read; expected files that end in .jpg"),
         (one_image, "1 train and 0 test samples; expected at least 2 of each"),
         (broken_folder, "2 of 7 images cannot be read"),
