@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from difflib import get_close_matches
 from typing import Any
 
@@ -12,7 +13,8 @@ from torch.nn import functional
 
 from care_bench.config.imported_run import HEAD
 from care_bench.errors import CareBenchError
-from care_bench.imported.pooling import checked, class_tokens, pooled_rows
+from care_bench.imported.class_token import class_tokens, enters_first, other_tokens, tokens_seen
+from care_bench.imported.pooling import checked, pooled_rows
 from care_bench.imported.users_code import first_line
 from care_bench.models import FeatureExtractor
 from care_bench.untrusted import is_memory_short
@@ -105,24 +107,21 @@ class ImportedEncoder(FeatureExtractor):
     def find_class_tokens(self, inputs: Tensor) -> None:
         """Find the layers whose tokens begin with the class token: those that change if it does.
 
-        Tokens before it is put in front, as those of a patch embedding, do not.
+        Tokens before it is put in front, as those of a patch embedding, do not. None are found where it is put
+        elsewhere: where tokens first change, the first of them has to be the only one.
 
         Args:
             inputs: a few, as :meth:`represent` takes them.
         """
-        tokens = list(class_tokens(self.module))
-        if not tokens:
+        if next(class_tokens(self.module), None) is None:
             return
-        before = self.represent(inputs)
-        again = self.represent(inputs)
-        kept = [token.clone() for token in tokens]
-        try:
-            for token in tokens:
-                token.add_(torch.ones_like(token) + torch.arange(token.shape[-1], device=token.device) % 2)
-            moved = self.represent(inputs)
-        finally:
-            for token, value in zip(tokens, kept, strict=True):
-                token.copy_(value)
+        passes = []
+        for values in (nullcontext(), nullcontext(), other_tokens(self.module)):
+            with values, tokens_seen(self.module, len(inputs)) as seen:
+                passes.append((self.represent(inputs), seen))
+        (before, plain), (again, noise), (moved, other) = passes
+        if not enters_first(plain, noise, other):
+            return
         self._tokens = frozenset(
             name
             for name in moved

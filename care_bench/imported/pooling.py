@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -10,17 +9,8 @@ from torch import Tensor, nn
 
 from care_bench.errors import CareBenchError
 
-CLASS_TOKENS = ("cls_token", "class_token")
-"""Parameters that are put before the tokens of an input."""
 CHANNELS_FIRST = (nn.Conv1d, nn.BatchNorm1d, nn.InstanceNorm1d, nn.AdaptiveAvgPool1d, nn.AvgPool1d, nn.MaxPool1d)
 """Layers whose outputs (n, c, t) have their channels first, whatever they stand for."""
-
-
-def class_tokens(module: nn.Module) -> Iterator[nn.Parameter]:
-    """Yield the class tokens of a module."""
-    for name, parameter in module.named_parameters():
-        if name.rpartition(".")[2] in CLASS_TOKENS:
-            yield parameter
 
 
 def pooled_rows(output: Any, part: nn.Module, n: int, points: int | None, token: bool, what: str) -> tuple[Tensor, str]:

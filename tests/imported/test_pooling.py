@@ -96,6 +96,71 @@ def test_tokens_before_the_class_token_have_none() -> None:
         assert torch.equal(rows["norm"], twin.forward_features(inputs)[:, 0])
 
 
+class Tokens(nn.Module):
+    """A small vision transformer that puts its class token first, last, or adds it to every token."""
+
+    def __init__(self, place: str) -> None:
+        super().__init__()
+        self.place = place
+        self.patches = nn.Conv2d(3, 6, 8, 8)
+        self.cls_token = nn.Parameter(torch.randn(1, 1, 6))
+        self.norm = nn.LayerNorm(6)
+        self.attention = nn.MultiheadAttention(6, 2, batch_first=True)
+        self.last = nn.Identity()
+
+    def forward(self, images: Tensor) -> Tensor:
+        tokens = self.patches(images).flatten(2).transpose(1, 2)
+        token = self.cls_token.expand(len(tokens), -1, -1)
+        if self.place == "added":
+            tokens = tokens + token
+        else:
+            tokens = torch.cat([token, tokens] if self.place.startswith("first") else [tokens, token], dim=1)
+        if self.place != "first, mixed at once":
+            tokens = self.norm(tokens)
+        found: Tensor = self.last(tokens + self.attention(query=tokens, key=tokens, value=tokens)[0])
+        return found.mean(dim=1)
+
+
+def token_first() -> nn.Module:
+    torch.manual_seed(6)
+    return Tokens("first")
+
+
+def token_first_mixed() -> nn.Module:
+    torch.manual_seed(6)
+    return Tokens("first, mixed at once")
+
+
+def token_last() -> nn.Module:
+    torch.manual_seed(6)
+    return Tokens("last")
+
+
+def token_added() -> nn.Module:
+    torch.manual_seed(6)
+    return Tokens("added")
+
+
+@pytest.mark.parametrize(
+    ("name", "token"),
+    [("token_first", True), ("token_first_mixed", True), ("token_last", False), ("token_added", False)],
+)
+def test_a_class_token_is_the_first_of_the_tokens_or_none(name: str, token: bool) -> None:
+    """Attention mixes the tokens, so that behind it all of them depend on the class token wherever it is."""
+    three = (0.5,) * 3
+    found = loaded(encoder=f"{HERE}:{name}", mean=three, std=three, layers=("last",))
+    network: Any = found.encoder.module  # type: ignore[union-attr]
+    caught: list[Tensor] = []
+    network.last.register_forward_hook(lambda _, __, output: caught.append(output))
+    weights = network.cls_token.clone()
+    rows = passed(found, pixels())["last"]
+    assert torch.equal(rows, caught[0][:, 0] if token else caught[0].mean(dim=1))
+    assert found.provenance["layers"] == {"last": "6, class token" if token else "6, mean over tokens"}
+    assert torch.equal(network.cls_token, weights)
+    watched = {part: len(part._forward_pre_hooks) for part in network.modules()}
+    assert not any(watched.values())
+
+
 class ChannelsLast(nn.Module):
     """A map with its channels last, as the maps of Swin transformers, made by parts that do not say so."""
 

@@ -53,6 +53,20 @@ MUTANTS = (
         POOLING,
     ),
     Mutant(
+        "a class token that is put last is taken for the first token",
+        "imported/class_token.py",
+        "return bool(differs[0] and not differs[1:].any())",
+        "return True",
+        POOLING,
+    ),
+    Mutant(
+        "the plain view of every imported encoder is the whole image",
+        "evaluation/imported_views.py",
+        "size=loaded.size, test_view=shape.test_view)",
+        'size=loaded.size, test_view="resize")',
+        ("imported/test_plain_view.py",),
+    ),
+    Mutant(
         "the points of a cloud are taken for its channels",
         "imported/pooling.py",
         "found.mean(dim=1 if shape[1] == points else 2)",
