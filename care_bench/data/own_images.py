@@ -210,7 +210,7 @@ def _on_white(image: Image.Image) -> tuple[Image.Image, bool]:
     if "A" not in image.getbands() and "transparency" not in image.info:
         return image, False
     layer = image.convert("RGBA")
-    if layer.getextrema()[3][0] == 255:  # opaque everywhere
+    if np.asarray(layer)[..., 3].min() == 255:  # opaque everywhere
         return image, False
     return Image.alpha_composite(Image.new("RGBA", layer.size, "white"), layer), True
 

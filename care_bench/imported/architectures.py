@@ -99,14 +99,14 @@ def _torchvision(settings: ImportedSettings, where: str) -> Architecture:
     size, mean, std = _taken(published.DEFAULT).values()
     said = _published_lines(published, settings, where)
     make = partial(models.get_model, name, weights=None)
+    if name in TRANSFORMING and settings.mean is None:
+        make = partial(make, transform_input=True)
+        said.append(f"{where}: from these it goes on to mean and std 0.5 itself, as with published weights")
     try:
         module = _sized(make, "image_size", settings.size or size, settings.seed)
     except Exception as error:  # a size that its patches do not divide
         raise CareBenchError(f"{where}: torchvision cannot make {name!r}: {first_line(error)}") from error
     _without_classifier(module, name, where)
-    if name in TRANSFORMING and settings.mean is None:
-        module.transform_input = True
-        said.append(f"{where}: from these it goes on to mean and std 0.5 itself, as with published weights")
     return Architecture(module, size, mean, std, {"torchvision": version("torchvision")}, said=tuple(said))
 
 
