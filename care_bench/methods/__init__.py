@@ -7,6 +7,7 @@ from care_bench import plugins
 from care_bench.augmentations import Augmentation
 from care_bench.config import METHOD_SETTINGS, MethodSettings
 from care_bench.config.methods.base import settings_class
+from care_bench.errors import CareBenchError
 from care_bench.methods.base import PLAIN, Context, Method, SiameseMethod, View
 from care_bench.models import Encoder
 
@@ -40,10 +41,19 @@ def build_method(settings: MethodSettings, encoder: Encoder, augmentation: Augme
         encoder: the encoder with its initial weights, before it is trained or moved to a device.
         augmentation: what draws the views.
         seed: seed of all that the method initialises, such as a predictor or a queue.
+
+    Raises:
+        CareBenchError: another package's method cannot be built.
     """
 
     def build(settings: MethodSettings) -> Method:
-        return METHODS[settings.name].from_settings(settings, context)
+        package = plugins.owner(plugins.METHODS, settings.name)
+        try:
+            return METHODS[settings.name].from_settings(settings, context)
+        except (Exception, SystemExit) as error:  # another package's code may raise anything
+            if package is None or isinstance(error, CareBenchError):
+                raise
+            raise plugins.failed(package, "cannot be built", error) from error
 
     context = Context(encoder, augmentation, seed, build)
     return build(settings)

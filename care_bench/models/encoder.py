@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from care_bench import plugins
 from care_bench.config.run import EncoderConfig
+from care_bench.errors import CareBenchError
 from care_bench.models.heads import projection_head
 from care_bench.names import REPRESENTATIONS
 
@@ -103,10 +104,21 @@ def build_encoder(config: EncoderConfig, channels: int, seed: int) -> Encoder:
         config: backbone and projection head.
         channels: channels of the images; not used for point clouds.
         seed: seed of the initial weights; the global generator is restored.
+
+    Raises:
+        CareBenchError: another package's backbone fails, or is not what its group expects.
     """
+    package = plugins.owner(plugins.BACKBONES, config.backbone.name)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the accelerators' as well
-        backbone = plugins.load(config.backbone.implementation)(config.backbone, channels)
-        head = config.projector
-        projector = projection_head(backbone.dimension, head.hidden, head.output, batchnorm=head.batchnorm)
-        return Encoder(backbone, projector, backbone.dimension, head.output)
+        try:
+            backbone = plugins.load(config.backbone.implementation)(config.backbone, channels)
+            if not isinstance(backbone, nn.Module):
+                raise TypeError(f"the function gives {type(backbone).__name__}, not a torch.nn.Module")
+            head = config.projector
+            projector = projection_head(backbone.dimension, head.hidden, head.output, batchnorm=head.batchnorm)
+            return Encoder(backbone, projector, backbone.dimension, head.output)
+        except (Exception, SystemExit) as error:  # another package's code may raise anything
+            if package is None or isinstance(error, CareBenchError):
+                raise
+            raise plugins.failed(package, "cannot be built", error) from error

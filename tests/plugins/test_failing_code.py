@@ -13,12 +13,18 @@ import pytest
 import torch
 
 from care_bench import plugins
+from care_bench.augmentations import ImageAugmentation
+from care_bench.config.backbones import BACKBONE_SETTINGS
+from care_bench.config.methods import METHOD_SETTINGS
+from care_bench.config.run import EncoderConfig
 from care_bench.data import DATASETS, Built, DatasetInfo, Raw, SplitArrays, prepare
 from care_bench.data.source import check_layout
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.measurement import Measurement, Metric, Protocol
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.records import measure
+from care_bench.methods import METHODS, build_method
+from care_bench.models import build_encoder
 from tests.commands import run_care_bench
 from tests.evaluation.given import dataset, given
 
@@ -48,9 +54,9 @@ METRIC = Metric("mine", "1", None)
 
 @pytest.fixture(autouse=True)
 def forget() -> None:
-    for registry in (DATASETS, PROTOCOLS):
+    for registry in (DATASETS, PROTOCOLS, BACKBONE_SETTINGS, METHOD_SETTINGS, METHODS):
         registry.loaded.clear()
-    for name in ("failing_data", "failing_protocol"):
+    for name in ("failing_data", "failing_protocol", "failing_parts"):
         sys.modules.pop(name, None)
 
 
@@ -183,6 +189,83 @@ def test_a_protocol_that_fails(offer: Offer, skip: str, result: str, said: str) 
     assert line.startswith(f"{OTHER}cannot measure any {said}"), line
     assert line.endswith("; repair or uninstall the package")
     assert "\n" not in line
+
+
+PARTS = """
+from typing import Literal
+
+from torch import nn
+
+from care_bench.config import BackboneSettings
+from care_bench.methods.simclr import SimCLR
+
+class Settings(BackboneSettings):
+    implementation = "failing_parts:WHERE"
+    name: Literal["mine"]
+
+def raises(settings, channels):
+    return {}["missing"]
+
+def without_dimension(settings, channels):
+    return nn.Flatten()
+
+def no_module(settings, channels):
+    found = lambda images: images
+    found.dimension = 4
+    return found
+
+class Own(SimCLR.Settings):
+    name: Literal["mine"]
+
+class Failing(SimCLR):
+    Settings = Own
+
+    @classmethod
+    def from_settings(cls, settings, context):
+        return {}["missing"]
+
+class Lost(Own):
+    implementation = "failing_parts:Missing"
+"""
+
+
+@pytest.mark.parametrize(
+    ("where", "said"),
+    [
+        ("raises", "cannot be built (KeyError: 'missing') at failing_parts.py:14"),
+        ("without_dimension", "cannot be built (AttributeError: 'Flatten' object has no attribute 'dimension')"),
+        ("no_module", "cannot be built (TypeError: the function gives function, not a torch.nn.Module)"),
+        ("nowhere", "cannot be built (AttributeError: module 'failing_parts' has no attribute 'nowhere')"),
+    ],
+)
+def test_a_backbone_that_fails(offer: Offer, where: str, said: str) -> None:
+    points = {plugins.BACKBONES: {"mine": "failing_parts:Settings"}}
+    offer("mine-parts", points, {"failing_parts": PARTS.replace("WHERE", where)})
+    config = EncoderConfig(backbone=BACKBONE_SETTINGS["mine"](name="mine"))
+    with pytest.raises(CareBenchError) as raised:
+        build_encoder(config, 3, 0)
+    place = "'mine' of package mine-parts 1.0 (entry point care_bench.backbones: failing_parts:Settings) "
+    assert str(raised.value).startswith(place + said), raised.value
+
+
+def test_a_method_that_fails(offer: Offer) -> None:
+    points = {plugins.METHODS: {"mine": "failing_parts:Failing"}}
+    offer("mine-parts", points, {"failing_parts": PARTS})
+    encoder = build_encoder(EncoderConfig(backbone=BACKBONE_SETTINGS["convnet"](name="convnet")), 3, 0)
+    augmentation = ImageAugmentation(input_size=(8, 8), size=(8, 8), mean=(0.5,) * 3, std=(0.5,) * 3)
+    with pytest.raises(
+        CareBenchError, match=r"'mine' of package mine-parts .* cannot be built \(KeyError: 'missing'\) at"
+    ):
+        build_method(METHOD_SETTINGS["mine"](name="mine"), encoder, augmentation, 0)
+
+
+def test_a_method_whose_class_is_missing(offer: Offer) -> None:
+    points = {plugins.METHODS: {"mine": "failing_parts:Lost"}}
+    offer("mine-parts", points, {"failing_parts": PARTS})
+    with pytest.raises(
+        CareBenchError, match=r"'mine' of package mine-parts .* cannot be used \(AttributeError: module 'f"
+    ):
+        METHODS["mine"]
 
 
 def test_a_mistake_in_a_protocol_of_ours_is_not_hidden() -> None:
