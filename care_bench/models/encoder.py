@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -116,8 +117,9 @@ def build_encoder(config: EncoderConfig, channels: int, seed: int) -> Encoder:
             if not isinstance(backbone, nn.Module):
                 raise TypeError(f"the function gives {type(backbone).__name__}, not a torch.nn.Module")
             head = config.projector
-            projector = projection_head(backbone.dimension, head.hidden, head.output, batchnorm=head.batchnorm)
-            return Encoder(backbone, projector, backbone.dimension, head.output)
+            dimension: Any = backbone.dimension
+            projector = projection_head(dimension, head.hidden, head.output, batchnorm=head.batchnorm)
+            return Encoder(backbone, projector, dimension, head.output)
         except (Exception, SystemExit) as error:  # another package's code may raise anything
             if package is None or isinstance(error, CareBenchError):
                 raise
