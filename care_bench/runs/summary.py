@@ -33,9 +33,9 @@ class Summary(Settings):
     tf32: bool
     """Whether float32 products on the GPU might be TF32."""
     code_version: Annotated[str, Field(min_length=1)] = "unknown"
-    """Of care_bench, in the process that ended the training; a summary of before this key has none."""
+    """Of care_bench; of several where another version continued the run. A summary of before this key has none."""
     environment: dict[str, str] = Field(default_factory=dict)
-    """Python, packages and platform of that process."""
+    """Python, packages and platform, of several in the same way, as is the device."""
     config_sha256: Sha256
     data_sha256: Sha256
     weights_sha256: Sha256

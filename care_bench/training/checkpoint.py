@@ -41,6 +41,25 @@ class Progress(Settings):
     """Hash of so many bytes of the log."""
     snapshots: dict[Epoch, Sha256]
     """Epoch -> hash of the snapshot kept after it."""
+    made_by: dict[str, str] = Field(default_factory=dict)
+    """Code version, device, Python, packages and platform of all processes so far, see :func:`made_by`."""
+
+
+def made_by(before: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """Return by what a run was made that one process began and another one continues.
+
+    Args:
+        before: what its checkpoint says.
+        now: of the process that continues it.
+
+    Returns:
+        What both have in common as it is; anything else in the order of the processes, such as "2.11.0, then 2.15.0".
+    """
+    found = {}
+    for key in {**now, **before}:
+        earlier, ours = before.get(key, "absent") if before else now[key], now.get(key, "absent")
+        found[key] = earlier if earlier.split(", then ")[-1] == ours else f"{earlier}, then {ours}"
+    return found
 
 
 @dataclass(frozen=True)

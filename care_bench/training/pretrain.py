@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 
-from care_bench.artifacts import code_version, environment
 from care_bench.augmentations import draw
 from care_bench.config import RunConfig
 from care_bench.data import load
@@ -17,7 +16,7 @@ from care_bench.empty_folders import removing_empty
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes, write_bytes, write_json
 from care_bench.methods import PLAIN, View
-from care_bench.runs.device import best_device, describe_device, reproducible, tf32_allowed
+from care_bench.runs.device import best_device, reproducible, tf32_allowed
 from care_bench.runs.folder import RunFolder
 from care_bench.runs.randomness import generator
 from care_bench.runs.summary import Summary
@@ -177,6 +176,7 @@ def _save_when_due(session: Session, stop: StopSignal) -> None:
 
 def _finish(session: Session, folder: RunFolder) -> None:
     config = session.config
+    made_by = dict(session.made_by)
     weights = encoder_bytes(session.module.encoder, config.sha256())
     log, snapshots = session.log.content(), session.snapshots()
     for epoch, content in snapshots.items():
@@ -189,11 +189,11 @@ def _finish(session: Session, folder: RunFolder) -> None:
         images_per_second=round(session.total * config.training.batch_size / max(session.seconds, 1e-9), 1),
         seconds=round(session.seconds, 3),
         resumed=session.resumed,
-        device=describe_device(session.fabric.device, session.fabric.world_size),
+        device=made_by.pop("device"),
         torch=torch.__version__,
         tf32=tf32_allowed(session.fabric.device),
-        code_version=code_version(),
-        environment=environment(),
+        code_version=made_by.pop("code_version"),
+        environment=made_by,
         config_sha256=config.sha256(),
         data_sha256=session.data_sha256,
         weights_sha256=sha256_bytes(weights),

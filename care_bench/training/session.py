@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Self
 import torch
 from torch import Tensor, nn
 
+from care_bench.artifacts.environment import code_version, environment
 from care_bench.augmentations import Augmentation
 from care_bench.config import RunConfig
 from care_bench.data import PreparedDataset
@@ -19,11 +21,19 @@ from care_bench.files import sha256_bytes, write_bytes
 from care_bench.methods import Method, View, build_method
 from care_bench.models import Encoder
 from care_bench.runs.build import build_augmentation, build_run_encoder
+from care_bench.runs.device import describe_device
 from care_bench.runs.folder import RunFolder
 from care_bench.runs.randomness import derive_seed
 from care_bench.runs.weights import encoder_bytes, load_weights
 from care_bench.training.batches import Batches
-from care_bench.training.checkpoint import Checkpoint, Progress, how_to_repair, load_checkpoint, save_checkpoint
+from care_bench.training.checkpoint import (
+    Checkpoint,
+    Progress,
+    how_to_repair,
+    load_checkpoint,
+    made_by,
+    save_checkpoint,
+)
 from care_bench.training.distributed import Ranks, build_fabric, group_rows, shard_batches
 from care_bench.training.gradients import gradient_ratio
 from care_bench.training.log import TermLog
@@ -76,6 +86,7 @@ class Session:
         seconds: training time so far, over all resumes.
         resumed: number of resumes.
         kept: epoch -> hash of the snapshot kept after it.
+        made_by: code version, device, Python, packages and platform, of all processes where they differ.
     """
 
     config: RunConfig
@@ -95,6 +106,7 @@ class Session:
     seconds: float = 0.0
     resumed: int = 0
     kept: dict[str, str] = field(default_factory=dict)
+    made_by: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def open(cls, config: RunConfig, dataset: PreparedDataset, folder: RunFolder) -> Self:
@@ -149,6 +161,11 @@ class Session:
             data_sha256=dataset.sha256,
             total=total,
             warmup=min(training.warmup_steps or training.warmup_epochs * batches.per_epoch, total),
+            made_by={
+                **environment(),
+                "code_version": code_version(),
+                "device": describe_device(fabric.device, fabric.world_size),
+            },
         )
         if saved is not None:
             with log.closed_on_error(), decoding(checkpoint, how_to_repair(checkpoint)):
@@ -197,6 +214,7 @@ class Session:
             log_bytes=self.log.sync(),
             log_sha256=self.log.sha256,
             snapshots=self.kept,
+            made_by=dict(self.made_by),
         )
         tensors = {
             "model": self.module.state_dict(),
@@ -219,3 +237,7 @@ class Session:
         self.fabric.strategy.precision.load_state_dict(saved.tensors["precision"])
         self.step, self.seconds, self.resumed = progress.step, progress.seconds, progress.resumed + 1
         self.kept = dict(progress.snapshots)
+        self.made_by = made_by(progress.made_by, self.made_by)
+        if self.ranks.writes and (changed := sorted(key for key in self.made_by if ", then " in self.made_by[key])):
+            named = "; ".join(f"{key}: {self.made_by[key]}" for key in changed)
+            print(f"{self.config.id} was begun elsewhere, which its records will say: {named}", file=sys.stderr)  # noqa: T201
