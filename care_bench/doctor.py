@@ -13,7 +13,7 @@ from rich.text import Text
 
 from care_bench import plugins
 from care_bench.artifacts import SUPPORTED, check_versions, code_version, environment, installed
-from care_bench.artifacts.environment import nvidia_gpus
+from care_bench.artifacts.environment import known_gpus
 from care_bench.config import BACKBONE_SETTINGS, METHOD_SETTINGS
 from care_bench.config.offered_claims import CLAIMS
 from care_bench.data import DATASETS
@@ -96,7 +96,7 @@ def _registries(group: str) -> Iterator[plugins.Registry[Any]]:
 
 def _device(quick: bool) -> str:
     if quick:
-        return f"{nvidia_gpus()} NVIDIA GPUs known to the driver (without --quick torch is asked)"
+        return f"{known_gpus()} GPUs known to the system (without --quick torch is asked)"
     from care_bench.runs.device import best_device, describe_device
 
     return describe_device(best_device())

@@ -12,6 +12,7 @@ volume that outlives the job, such as that of a PersistentVolumeClaim, one that 
 """
 
 import sys
+from hashlib import sha256
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -27,6 +28,10 @@ PROFILES = {Path(path).stem: CHECKOUT / path for path in GIVEN}
 if len(PROFILES) < len(GIVEN):
     raise WorkflowError(
         f"profiles = {', '.join(GIVEN)}: two files have the same name, and their archives would too; expected distinct names"
+    )
+if missing := [str(path) for path in PROFILES.values() if not path.is_file()]:
+    raise WorkflowError(
+        f"profiles = {', '.join(GIVEN)}: {missing[0]} is missing; expected files of the checkout"
     )
 
 
@@ -49,9 +54,13 @@ rule profile:
         python=sys.executable,
         snakefile=CHECKOUT / "Snakefile",
         profile=lambda wildcards: PROFILES[wildcards.name],
+        # A profile that was changed is run again.
+        content=lambda wildcards: sha256(
+            PROFILES[wildcards.name].read_bytes()
+        ).hexdigest(),
         work=lambda wildcards: f"{config.get('work', 'work')}/{wildcards.name}",
     shell:
         "(mkdir -p {params.work:q}"
         " && {params.python:q} -m snakemake --snakefile {params.snakefile:q} --configfile {params.profile:q} --directory {params.work:q}"
         " --cores {threads} --keep-going --show-failed-logs"
-        " && tar -czf {output:q} -C {params.work:q}/results --exclude=data --exclude=raw .) > {log:q} 2>&1"
+        " && tar -czf {output:q} -C {params.work:q}/results --anchored --exclude=./data --exclude=./raw .) > {log:q} 2>&1"

@@ -73,10 +73,15 @@ def installed(names: Iterable[str]) -> dict[str, str]:
     return {name: _installed(name) or "not installed" for name in names}
 
 
-def nvidia_gpus() -> int:
-    """Return how many NVIDIA GPUs the driver of this machine knows, without asking torch."""
-    folder = Path("/proc/driver/nvidia/gpus")
-    return len(list(folder.iterdir())) if folder.is_dir() else 0
+NVIDIA, WSL, AMD = (Path(name) for name in ("/proc/driver/nvidia/gpus", "/usr/lib/wsl/lib/libcuda.so.1", "/dev/kfd"))
+"""A folder with an entry per GPU, and two files that are there if there is one."""
+
+
+def known_gpus() -> int:
+    """Return how many GPUs that torch could use the system knows, without asking torch; of WSL2 and ROCm at most one."""
+    if NVIDIA.is_dir():
+        return len(list(NVIDIA.iterdir()))
+    return int(WSL.exists() or (AMD.exists() and "rocm" in (_installed("torch") or "")))
 
 
 def check_versions(supported: Mapping[str, str] = SUPPORTED) -> None:

@@ -14,7 +14,7 @@ from packaging.specifiers import SpecifierSet
 
 import care_bench
 from care_bench.artifacts import SUPPORTED, check_versions, code_version, environment
-from care_bench.artifacts.environment import _code_version
+from care_bench.artifacts.environment import _code_version, known_gpus
 from care_bench.errors import CareBenchError
 
 ROOT = Path(__file__).parents[2]
@@ -127,3 +127,27 @@ def test_without_git_the_version_is_that_of_the_package(checkout: Path, monkeypa
 
 def test_the_code_version_starts_with_the_package_version() -> None:
     assert re.fullmatch(re.escape(care_bench.__version__) + r"(\+g[0-9a-f]{12}(\.dirty)?)?", code_version())
+
+
+@pytest.mark.parametrize(
+    ("there", "torch", "expected"),
+    [
+        ((), "2.15.0", 0),
+        (("nvidia/0000:01:00.0", "nvidia/0000:02:00.0"), "2.15.0", 2),
+        (("libcuda.so.1",), "2.15.0", 1),
+        (("kfd",), "2.15.0+rocm7.1", 1),
+        (("kfd",), "2.15.0", 0),  # a torch that cannot use it
+    ],
+)
+def test_the_gpus_that_torch_could_use_are_known_without_it(
+    there: tuple[str, ...], torch: str, expected: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise the jobs of a workflow would all use the one GPU at once."""
+    for name in there:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    module = sys.modules[known_gpus.__module__]  # care_bench.artifacts.environment is a function as well
+    for name, place in (("NVIDIA", "nvidia"), ("WSL", "libcuda.so.1"), ("AMD", "kfd")):
+        monkeypatch.setattr(module, name, tmp_path / place)
+    monkeypatch.setattr(module, "_installed", {"torch": torch}.get)
+    assert known_gpus() == expected

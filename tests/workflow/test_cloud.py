@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,38 @@ def test_a_profile_alone_needs_no_list_and_two_of_one_name_are_refused(tmp_path:
     ended = run_forked("snakemake", *options, "profiles=[one/mine.yaml,two/mine.yaml]", cwd=tmp_path)
     assert ended.returncode != 0
     assert "profiles = one/mine.yaml, two/mine.yaml: two files have the same name" in ended.stdout
+
+
+STUB = """
+rule all:
+    params: kept="results/runs/data/raw"
+    shell: "mkdir -p results/data results/raw {params.kept} && cp {workflow.configfiles[0]} {params.kept}/seeds"
+"""
+
+
+@pytest.mark.long
+def test_an_archive_leaves_out_the_data_alone_and_is_made_again_of_a_changed_profile(tmp_path: Path) -> None:
+    """A row may be called `raw` and a data set `data`: only the folders beside `runs` are left out."""
+    checkout, work = tmp_path / "checkout", tmp_path / "here"
+    (checkout / "workflows").mkdir(parents=True)
+    work.mkdir()
+    shutil.copy(ROOT / "workflows/cloud.smk", checkout / "workflows")
+    (checkout / "Snakefile").write_text(STUB)
+    (checkout / "mine.yaml").write_text("seeds: [0]\n")
+    options = ("--snakefile", checkout / "workflows/cloud.smk", "--cores", 8, "--config", "profiles=mine.yaml")
+    for seeds in ("seeds: [0]\n", "seeds: [0, 1]\n"):
+        (checkout / "mine.yaml").write_text(seeds)
+        ended = run_forked("snakemake", *options, cwd=work)
+        assert ended.returncode == 0, ended.stderr
+        with tarfile.open(work / "results/cloud/mine.tar.gz") as archive:
+            held = archive.extractfile("./runs/data/raw/seeds")
+            assert held is not None
+            assert held.read().decode() == seeds
+            assert not any(name.startswith(("./data", "./raw")) for name in archive.getnames())
+    assert "Nothing to be done" in run_forked("snakemake", *options, cwd=work).stderr
+    ended = run_forked("snakemake", *options[:-1], "profiles=absent.yaml", cwd=work)
+    assert ended.returncode != 0
+    assert "absent.yaml is missing; expected files of the checkout" in ended.stdout + ended.stderr
 
 
 @pytest.mark.long

@@ -17,7 +17,7 @@ sys.path.insert(0, str(Path(workflow.basedir).resolve()))
 from care_bench.config.offered_claims import rules_for  # noqa: E402
 from care_bench.config import parse_profile, read_yaml, parse_scalars  # noqa: E402
 from care_bench.errors import CareBenchError  # noqa: E402
-from care_bench.artifacts.environment import nvidia_gpus  # noqa: E402
+from care_bench.artifacts.environment import known_gpus  # noqa: E402
 
 
 def configuration():
@@ -82,7 +82,7 @@ RESAMPLES = [
 ]
 
 # Local jobs take turns on the GPUs, since every job sees all of them; a cluster's job asks for as many as it uses.
-GPU = min(1, nvidia_gpus())
+GPU = min(1, known_gpus())
 if GPU and workflow.local_exec and "gpu" not in workflow.global_resources:
     workflow.register_resource("gpu", GPU)
 
