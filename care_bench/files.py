@@ -9,12 +9,13 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from care_bench.errors import CareBenchError
+from care_bench.lock_holders import holder, shared_by_machines
 
 UNWRITABLE = frozenset(
     (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG)
@@ -22,8 +23,8 @@ UNWRITABLE = frozenset(
 """Errors of a folder that cannot be written, or is full."""
 MOVED = frozenset((errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ESTALE))
 """Errors where somebody else has changed the folder during the work."""
-SHOWN = 120
-"""Characters of a command that a message shows."""
+LOCK = ".lock"
+"""File in a folder that is locked as well where several machines share it."""
 
 
 def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
@@ -136,11 +137,13 @@ def locked(folder: Path, wait: bool = False) -> Iterator[None]:
         CareBenchError: another process holds the lock and ``wait`` is not set; or the folder cannot be made.
     """
     with writing(folder):
-        descriptor = _lock(folder, wait)
+        held = _lock(folder, wait)
     try:
         yield
     finally:
-        os.close(descriptor)
+        if len(held) > 1:
+            (folder / LOCK).unlink(missing_ok=True)  # while it is held: who waits for it opens another one
+        _close(held)
 
 
 def remove(path: Path) -> None:
@@ -205,28 +208,40 @@ def sha256_tree(folder: Path, pattern: str) -> str:
     return sha256_bytes(canonical_json(files))
 
 
-def _lock(folder: Path, wait: bool) -> int:
-    """Return a descriptor of the folder, which has its lock. The holder before may have deleted or moved the folder."""
+def _lock(folder: Path, wait: bool) -> list[int]:
+    """Return descriptors that have the lock of a folder. The holder before may have deleted or moved the folder."""
     while True:
         folder.mkdir(parents=True, exist_ok=True)
+        held: list[int] = []
         try:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+            held.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
+            _flock(held[0], folder, wait)
+            if shared_by_machines(held[0]):  # they see each other's locks of files alone
+                held.append(os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666))
+                _flock(held[1], folder, wait)
+            if all(map(_is_open, (folder, folder / LOCK), held)):
+                return held
         except FileNotFoundError:
-            continue
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                holder = _holder(descriptor)
-                if not wait:
-                    raise CareBenchError(f"{holder} is working on {folder}; expected one at a time") from None
-                print(f"waiting for {holder}, which is working on {folder}", file=sys.stderr, flush=True)  # noqa: T201
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            if _is_open(folder, descriptor):
-                return descriptor
+            pass
         except BaseException:
-            os.close(descriptor)
+            _close(held)
             raise
+        _close(held)
+
+
+def _flock(descriptor: int, folder: Path, wait: bool) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        name = holder(descriptor)
+        if not wait:
+            raise CareBenchError(f"{name} is working on {folder}; expected one at a time") from None
+        print(f"waiting for {name}, which is working on {folder}", file=sys.stderr, flush=True)  # noqa: T201
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _close(descriptors: Iterable[int]) -> None:
+    for descriptor in descriptors:
         os.close(descriptor)
 
 
@@ -269,16 +284,3 @@ def _is_open(path: Path, descriptor: int) -> bool:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except OSError:
         return False
-
-
-def _holder(descriptor: int) -> str:
-    """Name the process that holds the lock of an open folder: its number and command where the system tells them."""
-    inode = os.fstat(descriptor).st_ino
-    try:
-        rows = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
-        pid = next(row[4] for row in rows if row[1] == "FLOCK" and row[5].endswith(f":{inode}") and int(row[4]) > 0)
-        words = Path("/proc", pid, "cmdline").read_bytes().decode(errors="replace").split("\0")
-    except (OSError, ValueError, IndexError, StopIteration):
-        return "another process"
-    command = " ".join(" ".join(words).split())
-    return f"process {pid} ({command if len(command) <= SHOWN else command[:SHOWN] + '...'})"

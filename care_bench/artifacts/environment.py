@@ -78,7 +78,7 @@ NVIDIA, WSL, AMD = (Path(name) for name in ("/proc/driver/nvidia/gpus", "/usr/li
 
 
 def known_gpus() -> int:
-    """Return how many GPUs that torch could use the system knows, without asking torch; of WSL2 and ROCm at most one."""
+    """Return how many GPUs for torch the system knows, without asking torch; of WSL2 and ROCm at most one."""
     if NVIDIA.is_dir():
         return len(list(NVIDIA.iterdir()))
     return int(WSL.exists() or (AMD.exists() and "rocm" in (_installed("torch") or "")))

@@ -26,7 +26,7 @@ from care_bench.data.preparing.numbers import channel_statistics
 from care_bench.data.source import Array, Built, DatasetInfo, Raw, check_layout
 from care_bench.empty_folders import removing_empty
 from care_bench.errors import CareBenchError
-from care_bench.files import locked, remove, sha256_file, write_atomic, write_json, writing
+from care_bench.files import LOCK, locked, remove, sha256_file, write_atomic, write_json, writing
 
 RAW = Path("results/raw")
 """The folder of raw data, unless the user names another one."""
@@ -103,7 +103,8 @@ def _clean(place: Path, aside: Path) -> None:
         if (aside / "old").exists() and not place.exists():
             (aside / "old").rename(place)
         for left in aside.iterdir():
-            remove(left)
+            if left.name != LOCK:  # ours
+                remove(left)
 
 
 def _build(info: DatasetInfo, raw: Raw) -> Built:

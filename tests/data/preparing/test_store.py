@@ -149,14 +149,14 @@ def test_a_second_process_waits_and_finds_the_data_set_prepared(
 ) -> None:
     """A thread stands for the second process: a lock on a folder belongs to whoever has opened it."""
     waits = threading.Event()
-    real = files._holder
+    real = files.holder
 
     def holder(descriptor: int) -> str:
         found = real(descriptor)
         waits.set()
         return found
 
-    monkeypatch.setattr(files, "_holder", holder)
+    monkeypatch.setattr(files, "holder", holder)
     second = threading.Thread(target=prepare, args=("tiny", tmp_path))
     built: list[int] = []
 
