@@ -13,7 +13,7 @@ from care_bench.artifacts.evaluated import summary_of
 from care_bench.artifacts.pin import read_pin
 from care_bench.files import canonical_json, sha256_bytes, write_json
 
-PIN = Path(__file__).parents[1] / "results" / "pinned" / "cpu-v2"
+PIN = Path(__file__).parents[1] / "results" / "pinned" / "cpu-v3"
 """62 rows on three data sets; 164 to 230 records of each run."""
 
 
