@@ -9,6 +9,7 @@ import pytest
 from tests.mutations import (
     test_embedding,
     test_evaluation,
+    test_evidence,
     test_imported,
     test_methods,
     test_metrics,
@@ -20,7 +21,7 @@ from tests.theory.test_mutations import MUTATIONS
 
 ROOT = Path(__file__).parents[2]
 MODULES = (
-    *(test_embedding, test_evaluation, test_imported, test_methods),
+    *(test_embedding, test_evaluation, test_evidence, test_imported, test_methods),
     *(test_metrics, test_protocols, test_report, test_training),
 )
 PLANTED = [(f"care_bench/{mutant.file}", mutant.old) for module in MODULES for mutant in module.MUTANTS] + [

@@ -222,6 +222,13 @@ MUTANTS = (
         ("training/test_resume.py",),
     ),
     Mutant(
+        "a run is made by the process that ends it",
+        "training/session.py",
+        "self.made_by = made_by(progress.made_by, self.made_by)",
+        "self.made_by = made_by({}, self.made_by)",
+        ("training/test_made_by.py",),
+    ),
+    Mutant(
         "a snapshot is kept a step late",
         "training/pretrain.py",
         "            train_step(session)\n            session.keep_snapshot()\n",
