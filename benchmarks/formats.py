@@ -8,8 +8,9 @@ from __future__ import annotations
 from contextlib import ExitStack
 from pathlib import Path
 
+from benchmarks.runs import described
 from benchmarks.timing import Row, speedup
-from benchmarks.training_step import RESNETS, SIDE, clock, on_digits, on_images
+from benchmarks.training_step import RESNETS, clock, on_digits, on_images
 from care_bench.runs.device import best_device
 from care_bench.training.pretrain import train_step
 
@@ -34,7 +35,7 @@ def _on_digits() -> Row:
         ours, reference = (
             runs.enter_context(on_digits("simclr", memory_format=name)) for name in ("channels_last", "contiguous")
         )
-        title = f"training step of {ours.config.id}, float32, channels_last, against contiguous"
+        title = f"training step of {described(ours.config)}, float32, channels_last, against contiguous"
         works = (lambda: train_step(ours)), (lambda: train_step(reference))
         return speedup(title, *works, at_least=1.0, pairs=15, clock=clock())
 
@@ -45,7 +46,7 @@ def _row(backbone: str, name: str, settings: dict[str, str]) -> Row:
         ours, reference = (
             runs.enter_context(on_images("simclr", backbone, batch_size, **changed)) for changed in (settings, {})
         )
-        title = f"training step of simclr, {backbone}, {batch_size} images of 3x{SIDE}x{SIDE}, {name}, against float32"
+        title = f"training step of {described(ours.config)}, {name}, against float32"
         works = (lambda: train_step(ours)), (lambda: train_step(reference))
         return speedup(title, *works, at_least=1.0, pairs=min(pairs, 3), clock=clock())
 

@@ -1,13 +1,16 @@
-"""The runs that benchmarks train: a preset with one of a few methods, and images of random pixels."""
+"""The runs that benchmarks train: a preset with one of a few methods, or the paper's; and images of random pixels."""
 
 from __future__ import annotations
 
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from care_bench.config import RunConfig
+from care_bench.config import RunConfig, read_profile
 from care_bench.config.presets import load_preset
+from care_bench.config.run import ImageAugmentationConfig
 from care_bench.data import PreparedDataset, Split
 
 METHODS: dict[str, dict[str, Any]] = {
@@ -24,6 +27,10 @@ METHODS: dict[str, dict[str, Any]] = {
 RESNET: dict[str, Any] = {"encoder": {"backbone": {"name": "resnet18", "stem": "small-image"}}}
 """Changes of a preset to a ResNet-18."""
 
+PAPER = Path(__file__).parents[1] / "workflows/config/paper.yaml"
+STORED = {"cifar10": 32, "stl10": 96, "imagenet100": 256}
+"""Data set of the paper -> side of its prepared images, in pixels."""
+
 
 def run(dataset: str, preset: str, method: str, **changes: dict[str, Any]) -> RunConfig:
     """Return a run of a preset with one of METHODS.
@@ -39,6 +46,33 @@ def run(dataset: str, preset: str, method: str, **changes: dict[str, Any]) -> Ru
     }
     content |= {"profile": "benchmark", "dataset": dataset, "variant": method, "seed": 0}
     return RunConfig.parse({**content, "method": METHODS[method]}, f"run {method}")
+
+
+def paper_run(dataset: str, variant: str, **training: Any) -> RunConfig:
+    """Return a run of the profile `paper`.
+
+    Args:
+        dataset: its data set.
+        variant: its row, such as `care`.
+        training: settings of the training that differ from the profile.
+    """
+    content = _paper()[dataset, variant].model_dump(mode="json")
+    content["training"] |= training
+    return RunConfig.parse(content, f"run {dataset}/{variant}")
+
+
+@cache
+def _paper() -> dict[tuple[str, str], RunConfig]:
+    return {(config.dataset, config.variant): config for config in read_profile(PAPER).runs()}
+
+
+def described(config: RunConfig) -> str:
+    """Return what a run trains: method, chunks of the batch, backbone, and number and size of the images of a step."""
+    splits = getattr(config.method, "splits", None)
+    method = config.variant if splits is None else f"{config.variant} in {splits} splits"
+    images = isinstance(config.augmentation, ImageAugmentationConfig)
+    samples = f"images of {config.augmentation.size}x{config.augmentation.size}" if images else "point clouds"
+    return f"{method}, {config.encoder.backbone.name}, {config.training.batch_size} {samples}"
 
 
 def random_images(name: str, number: int, side: int) -> PreparedDataset:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from benchmarks.runs import random_images, run
+from benchmarks.runs import described, random_images, run
 from benchmarks.timing import Clock, Row, overhead
 from care_bench.augmentations import draw
 from care_bench.config import RunConfig, read_run
@@ -37,16 +37,15 @@ def measure() -> list[Row]:
     rows = [measure_digits(method) for method in METHODS]
     for backbone, (batch_size, pairs) in RESNETS.items():
         for method in METHODS:
-            name = f"training step of {method}, {backbone}, {batch_size} images of 3x{SIDE}x{SIDE}"
             with on_images(method, backbone, batch_size) as session:
-                rows.append(_against_bare(name, session, at_most=1.05, pairs=pairs))
+                rows.append(_against_bare(session, at_most=1.05, pairs=pairs))
     return rows
 
 
 def measure_digits(variant: str) -> Row:
     """Time a row of the default profile on the tinted digits."""
     with on_digits(variant) as session:
-        return _against_bare(f"training step of {session.config.id}", session, at_most=1.25, pairs=30)
+        return _against_bare(session, at_most=1.25, pairs=30)
 
 
 @contextmanager
@@ -100,8 +99,8 @@ def ready_views(session: Session) -> list[View]:
     return [View(session.augmentation.apply(batch, parameters), parameters) for parameters in drawn]
 
 
-def _against_bare(name: str, session: Session, at_most: float, pairs: int) -> Row:
-    name = f"{name}, against its bare passes and its optimizer's step"
+def _against_bare(session: Session, at_most: float, pairs: int) -> Row:
+    name = f"training step of {described(session.config)}, against its bare passes and its optimizer's step"
     return overhead(name, lambda: train_step(session), _bare(session), at_most=at_most, pairs=pairs, clock=clock())
 
 

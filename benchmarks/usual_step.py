@@ -20,7 +20,7 @@ from torch.nn import functional
 from torchvision import transforms
 from torchvision.transforms.functional import to_pil_image
 
-from benchmarks.runs import METHODS
+from benchmarks.runs import METHODS, described
 from benchmarks.timing import Row, speedup
 from benchmarks.training_step import SIDE, clock, on_images
 from care_bench.models import Encoder
@@ -44,15 +44,16 @@ def measure(backbone: str = "resnet18", batch_size: int = BATCH, pairs: int = PA
     rows = []
     for method, ways in {"simclr": (_plain_simclr, _lightly_simclr), "care": (_plain_care,)}.items():
         with on_images(method, backbone, batch_size) as session:
-            rows += [_row(method, backbone, batch_size, pairs, session, way) for way in ways]
+            rows += [_row(pairs, session, way) for way in ways]
     return rows
 
 
-def _row(method: str, backbone: str, batch_size: int, pairs: int, session: Session, way: Callable[..., Tensor]) -> Row:
+def _row(pairs: int, session: Session, way: Callable[..., Tensor]) -> Row:
     """Compare with the same encoder, copied, and an optimizer of the same kind and settings."""
     encoder = copy.deepcopy(session.module.encoder)
     optimizer = _same(session, encoder)
-    images = [to_pil_image(image) for image in torch.as_tensor(session.batches.inputs[:batch_size])]
+    batch = session.batches.inputs[: session.config.training.batch_size]
+    images = [to_pil_image(image) for image in torch.as_tensor(batch)]
 
     def usual() -> None:
         loss = way(encoder, images)
@@ -61,7 +62,7 @@ def _row(method: str, backbone: str, batch_size: int, pairs: int, session: Sessi
         optimizer.step()
 
     what = (way.__doc__ or "").partition(":")[0].replace("The ", "the ", 1)
-    name = f"training step of {method}, {backbone}, {batch_size} images of 3x{SIDE}x{SIDE}, against {what}"
+    name = f"training step of {described(session.config)}, against {what}"
     return speedup(name, lambda: train_step(session), usual, at_least=1.0, pairs=pairs, clock=clock())
 
 
