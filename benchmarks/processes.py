@@ -9,6 +9,9 @@ Each of two processes computes the heads and the loss of the whole batch and the
 gradients of all weights; so the ratio falls towards 1 with the passes of the backbone. The target is for a ResNet-18 at
 the size of CIFAR's images; the small convnet on 8 x 8 digits, whose step takes a few milliseconds, shows what the
 exchange costs.
+
+Ordinary steps count. The ratio of gradients, which a run measures at eight of its steps with two more backward passes
+each, is left out: a run of so few steps would measure it at every one of them (see ``benchmarks.ordinary``).
 """
 
 from __future__ import annotations
@@ -24,6 +27,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.runs import described
 from benchmarks.timing import Row, children
 from care_bench.config import RunConfig
 from care_bench.config.presets import load_preset
@@ -31,6 +35,7 @@ from care_bench.data import prepare
 from care_bench.files import write_json
 
 AT_MOST, PAIRS = 1.15, 3
+ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True)
@@ -44,28 +49,27 @@ class Work:
     many: int
 
 
-WORK = {
-    "convnet on digits of 8 x 8, batches of 256": Work({"name": "convnet", "width": 24}, 8, 256, few=20, many=100),
-    "ResNet-18 on images of 32 x 32, batches of 64": Work(
-        {"name": "resnet18", "stem": "small-image"}, 32, 64, few=1, many=3
-    ),
-}
+WORK = (
+    Work({"name": "convnet", "width": 24}, 8, 256, few=20, many=100),
+    Work({"name": "resnet18", "stem": "small-image"}, 32, 64, few=1, many=3),
+)
 
 
 def measure() -> list[Row]:
     """Return two rows for each encoder."""
     with tempfile.TemporaryDirectory() as folder:
         prepare("digits", Path(folder) / "data")
-        return [row for name, work in WORK.items() for row in _rows(name, work, Path(folder))]
+        return [row for work in WORK for row in _rows(work, Path(folder))]
 
 
-def _rows(name: str, work: Work, folder: Path) -> Iterator[Row]:
+def _rows(work: Work, folder: Path) -> Iterator[Row]:
     def per_image(devices: int, runs: int) -> float:
         less, more = (_seconds(_config(work, devices, steps), runs, folder) for steps in (work.few, work.many))
         return (more - less) / ((work.many - work.few) * work.batch_size * runs)
 
     found = [(per_image(2, 1), per_image(1, 1), per_image(1, 2)) for _ in range(PAIRS)]
     shared, *others = zip(*found, strict=True)
+    name = described(_config(work, 1, work.many))
     for which, times in zip(("one on one", "two on one each at a time"), others, strict=True):
         ratio = statistics.median(mine / theirs for mine, theirs in zip(shared, times, strict=True))
         title = f"processor time per image of a run on two processes, against {which}: {name}"
@@ -89,13 +93,13 @@ def _seconds(config: RunConfig, runs: int, folder: Path) -> float:
     """Train a run so many times at once, in processes of their own, and return their processor time."""
     place = folder / f"{time.monotonic_ns()}"
     write_json(place / "config.json", config.model_dump(mode="json"))
-    command = [sys.executable, "-m", "care_bench", "pretrain", str(place / "config.json")]
+    command = [sys.executable, "-m", "benchmarks.ordinary", "care_bench", "pretrain", str(place / "config.json")]
     command += ["--data", str(folder / "data"), "--out"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     before = children()
     with (place / "log").open("w") as log:
         started = [
-            subprocess.Popen([*command, str(place / f"run{number}")], stdout=log, stderr=log, env=environment)
+            subprocess.Popen([*command, str(place / f"run{number}")], stdout=log, stderr=log, env=environment, cwd=ROOT)
             for number in range(runs)
         ]
         failed = [process.wait() for process in started]

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 import torch
 from torch.nn import functional
 
-from benchmarks import default_profile, evaluation, training_step, usual_step
+from benchmarks import default_profile, evaluation, processes, training_step, usual_step
 from benchmarks.default_profile import IMPORTS
 from benchmarks.scaling import CASES, Case, exponent
 from benchmarks.timing import Row, Work
+from care_bench.data import prepare
 from care_bench.evaluation.protocols import OURS
 from care_bench.losses import Equivariance, InfoNCE
+from care_bench.names import GRADIENT_RATIO
 
 
 @pytest.mark.parametrize("stage", IMPORTS)
@@ -39,6 +43,16 @@ def test_the_whole_evaluation_has_every_protocol_of_images() -> None:
 
 def test_starts_are_measured_in_processor_time() -> None:
     assert 0 < default_profile._seconds(["-c", "import time; time.sleep(2)"]) < 1.5
+
+
+@pytest.mark.parametrize("devices", [1, pytest.param(2, marks=pytest.mark.long)])
+def test_steps_on_two_processes_are_ordinary_ones(devices: int, tmp_path: Path) -> None:
+    prepare("digits", tmp_path / "data")
+    work = processes.Work({"name": "convnet", "width": 4}, 8, 64, few=1, many=2)
+    assert processes._seconds(processes._config(work, devices, work.many), 1, tmp_path) > 0
+    (log,) = tmp_path.glob("*/run0/log.jsonl")
+    steps = [json.loads(line) for line in log.read_text().splitlines()]
+    assert [step.get(GRADIENT_RATIO) for step in steps] == [None, None]
 
 
 def once(done: list[object]) -> Callable[..., Row]:
@@ -67,6 +81,8 @@ def test_a_step_can_be_done_in_the_usual_ways(monkeypatch: pytest.MonkeyPatch) -
         "the parts of lightly",
         "PIL images one by one and chunks in a loop",
     ]
+    named = [name.partition(", against ")[0].removeprefix("training step of ") for name in names]
+    assert named == [*["simclr, convnet, 8 images of 32x32"] * 2, "care in 4 splits, convnet, 8 images of 32x32"]
     assert len(done) == 9
 
 
