@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Everything that needs a GPU, in one call of at most nine minutes; writes one JSON file.
+# Everything that needs a GPU, in one call of at most nine minutes; writes one JSON file. Exit code 1: a target is missed or
+# a part fails; 3: time ran out before all was done.
 #
 #     benchmarks/gpu.sh OUT.json [FOLDER_OF_WHEELS]
 #

@@ -32,14 +32,16 @@ def test_every_part_finds_something_and_nothing_is_missed(tmp_path: Path) -> Non
     assert len(rows) == len(content["found"])
     agreeing = [row for name, row in rows.items() if name.startswith("loss terms")]
     assert [row["value"] for row in agreeing] == [0.0, 0.0]  # both sides are the CPU here
+    run = "tinted_digits: simclr, convnet, 256 images of 8x8"
     assert all(
-        rows[f"simclr {kind}: weights equal to the bit"]["met"] for kind in ("done twice", "killed and continued")
+        rows[f"{run}, {kind}: weights equal to the bit"]["met"] for kind in ("done twice", "killed and continued")
     )
     for start in (
-        "augmentation of",
+        "tinted_digits: augmentation of",
         "metrics within",
-        "simclr: pretraining",
-        "digits, convnet, care, float32: step over",
+        f"{run}: pretraining",
+        "tinted_digits of 8 pixels: care in 4 splits, convnet, 32 images of 8x8, float32: step over",
+        "tinted_digits of 8 pixels, memory map: care in 4 splits, convnet, 32 images of 8x8, float32: step over",
     ):
         assert sum(name.startswith(start) for name in rows) == 1, start
 

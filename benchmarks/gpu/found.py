@@ -31,6 +31,11 @@ def at_most(name: str, value: float, unit: str, bound: float, note: str = "") ->
     return Found(name, value, unit, f"at most {bound:g}", value <= bound, note)
 
 
+def not_done(name: str, why: str) -> Found:
+    """Return a finding for what should have been measured and was not."""
+    return Found(name, None, "", met=False, note=why)
+
+
 def missing(name: str, why: str) -> Found:
-    """Return a finding that could not be made."""
+    """Return a finding that this machine does not have."""
     return Found(name, None, "", note=why)

@@ -1,4 +1,4 @@
-"""A small profile on the device: pretraining and evaluation of SimCLR and CARE with a ResNet-18, by the commands."""
+"""A small profile on the device: pretraining and evaluation of SimCLR and CARE on tinted digits, by the commands."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import Any
 
 from benchmarks.gpu.commands import care_bench
 from benchmarks.gpu.found import Found
-from benchmarks.runs import RESNET, run
+from benchmarks.gpu.limit import Limit
+from benchmarks.runs import RESNET, described, run
 from care_bench.artifacts import read_records
 from care_bench.data import prepare
 from care_bench.files import write_json
@@ -19,8 +20,8 @@ SHOWN = (("knn-v1", "top1", "features"), ("relative-equivariance-v1", "gamma_med
 """Protocol, metric and representation of the numbers that are kept."""
 
 
-def measure(toy: bool) -> Iterator[Found]:
-    """Train five epochs of tinted digits and measure; in the toy size four steps of a convnet."""
+def measure(toy: bool, limit: Limit) -> Iterator[Found]:
+    """Train five epochs of a ResNet-18 and measure; in the toy size four steps of a convnet."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         prepare("tinted_digits", folder / "data")
@@ -30,17 +31,17 @@ def measure(toy: bool) -> Iterator[Found]:
             training: dict[str, Any] = {"steps": 4} if toy else {"epochs": 5}
             config = run("tinted_digits", "tinted_digits", method, training=training, **({} if toy else RESNET))
             write_json(folder / f"{method}.json", config.model_dump(mode="json"))
-            out, data = folder / method, ("--data", folder / "data")
-            yield Found(
-                f"{method}: pretraining", _seconds("pretrain", folder / f"{method}.json", *data, "--out", out), "s"
-            )
-            yield Found(f"{method}: evaluation", _seconds("evaluate", out, *data, "--settings", settings), "s")
+            what, out, data = f"{config.dataset}: {described(config)}", folder / method, ("--data", folder / "data")
+            trained = _seconds("pretrain", folder / f"{method}.json", *data, "--out", out, limit=limit)
+            yield Found(f"{what}: pretraining", trained, "s")
+            measured = _seconds("evaluate", out, *data, "--settings", settings, limit=limit)
+            yield Found(f"{what}: evaluation", measured, "s")
             for record in read_records(out / "records.jsonl"):
                 if (record.protocol, record.metric, record.representation) in SHOWN:
-                    yield Found(f"{method}: {record.metric} ({record.protocol})", record.value, record.unit)
+                    yield Found(f"{what}: {record.metric} ({record.protocol})", record.value, record.unit)
 
 
-def _seconds(*arguments: object) -> float:
+def _seconds(*arguments: object, limit: Limit) -> float:
     began = time.perf_counter()
-    care_bench(*arguments)
+    care_bench(*arguments, limit=limit)
     return round(time.perf_counter() - began, 1)

@@ -1,4 +1,4 @@
-"""Images per second of the augmentation on the device."""
+"""Images per second of the augmentation on the device, with the settings of the paper's data sets."""
 
 from __future__ import annotations
 
@@ -8,28 +8,38 @@ from collections.abc import Iterator
 import torch
 
 from benchmarks.gpu.found import Found
-from care_bench.augmentations import ImageAugmentation
+from benchmarks.gpu.limit import Limit
+from benchmarks.runs import STORED, paper_run, random_images, run
+from care_bench.config import RunConfig
+from care_bench.data import PreparedDataset
+from care_bench.runs.build import build_augmentation
 from care_bench.runs.device import best_device
 
+BATCHES = {"cifar10": 1024, "stl10": 512, "imagenet100": 256}
 
-def measure(toy: bool) -> Iterator[Found]:
-    """Time draws and their application at the paper's sizes."""
+
+def measure(toy: bool, limit: Limit) -> Iterator[Found]:
+    """Time draws and their application."""
+    if toy:
+        limit.left()
+        yield _of(run("tinted_digits", "tinted_digits", "simclr"), random_images("made", 32, 8))
+        return
+    for dataset, batch in BATCHES.items():
+        limit.left()
+        yield _of(paper_run(dataset, "simclr"), random_images("made", batch, STORED[dataset]))
+
+
+def _of(config: RunConfig, dataset: PreparedDataset) -> Found:
     device, wait = best_device(), torch.cuda.synchronize if torch.cuda.is_available() else lambda: None
-    for side, batch in ((8, 32),) if toy else ((32, 1024), (96, 512), (224, 256)):
-        generator = torch.Generator().manual_seed(0)
-        images = torch.randint(0, 256, (batch, 3, side, side), dtype=torch.uint8, generator=generator).to(device)
-        augmentation = ImageAugmentation(
-            input_size=(side, side),
-            size=(side, side),
-            mean=(0.5,) * 3,
-            std=(0.25,) * 3,
-            blur_kernel=3 if side < 96 else 9,
-        )
-        for calls in (3, 10):  # the first block warms up
-            wait()
-            began = time.perf_counter()
-            for _ in range(calls):
-                augmentation.apply(images, augmentation.sample(batch, generator))
-            wait()
-            seconds = (time.perf_counter() - began) / calls
-        yield Found(f"augmentation of {batch} images of {side} pixels", round(batch / seconds), "images/s")
+    augmentation = build_augmentation(config.augmentation, dataset, f"run {config.id}")
+    images, generator = torch.as_tensor(dataset.train.inputs).to(device), torch.Generator().manual_seed(0)
+    for calls in (3, 10):  # the first block warms up
+        wait()
+        began = time.perf_counter()
+        for _ in range(calls):
+            augmentation.apply(images, augmentation.sample(len(images), generator))
+        wait()
+        seconds = (time.perf_counter() - began) / calls
+    (height, width), (high, wide) = augmentation.input_size, augmentation.size
+    name = f"{config.dataset}: augmentation of {len(images)} images of {height}x{width} to {high}x{wide}"
+    return Found(name, round(len(images) / seconds), "images/s")
