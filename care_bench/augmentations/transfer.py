@@ -5,7 +5,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-
 STAGED = 2**16
 """Bytes of ordinary (pageable) memory that CUDA puts aside at once, so that their copy need not wait."""
 
