@@ -80,7 +80,7 @@ def all_of(found: Sequence[Weight]) -> Weight:
     """All have to be for the claim; one against it is enough to contradict it."""
     sides = [one.side for one in found]
     side: Side = "against" if "against" in sides else "for" if set(sides) == {"for"} else "neither"
-    p_for, p_against = max(one.p_for for one in found), min(one.p_against for one in found)
+    p_for, p_against = max(one.p_for for one in found), _clearest(found, "against")
     return Weight(all(one.run for one in found), side, p_for, min(1.0, len(found) * p_against))
 
 
@@ -88,5 +88,15 @@ def any_of(found: Sequence[Weight]) -> Weight:
     """One for the claim is enough; all have to be against it to contradict it."""
     sides = [one.side for one in found]
     side: Side = "for" if "for" in sides else "against" if set(sides) == {"against"} else "neither"
-    p_for, p_against = min(one.p_for for one in found), max(one.p_against for one in found)
+    p_for, p_against = _clearest(found, "for"), max(one.p_against for one in found)
     return Weight(all(one.run for one in found), side, min(1.0, len(found) * p_for), p_against)
+
+
+def _clearest(found: Sequence[Weight], side: Side) -> float:
+    """Return the smallest p-value of those on a side, or of all where none is on it.
+
+    One on neither side, such as one that the exact test objects to, must not lend its p-value to the others.
+    """
+    p_values = [(one.side == side, one.p_for if side == "for" else one.p_against) for one in found]
+    on_it = [p for there, p in p_values if there]
+    return min(on_it or [p for _, p in p_values])

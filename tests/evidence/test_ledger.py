@@ -248,6 +248,26 @@ def test_the_effect_shown_is_of_protocols_that_agree() -> None:
     assert min(one.p for one in found.findings if one.p is not None) < shown.p
 
 
+def test_a_comparison_on_neither_side_lends_no_p_value() -> None:
+    """On digits p = 0.03 and the exact test objects (p = 14/256); on tinted digits p = 0.04 against the claim."""
+    objected = -np.array([-1.2, -0.2, 0.4, -0.1, -1.2, -1.0, -0.3, -1.2])
+    effects = stats.norm.ppf((np.arange(8) + 0.5) / 8)
+    mean = float(stats.t.isf(0.04 / 2, 7)) * effects.std(ddof=1) / math.sqrt(8)
+    records = [*BASE, *wahba(1 + objected), *wahba(1 + effects - effects.mean() + mean, "tinted_digits")]
+    (found,) = decided(records, claim(TWO))
+    assert stats.ttest_1samp(objected, 0).pvalue < 0.04
+    assert [one.side for one in found.findings] == ["neither", "against"]
+    assert found.p == pytest.approx(0.08), "twice 0.04"
+    assert found.shown == 1
+
+
+def test_records_of_other_seeds_say_nothing() -> None:
+    others = [*values_of("simclr", "wahba_error", [1.0] * 8), *values_of("care", "wahba_error", [9.0] * 8)]
+    elsewhere = [SimpleNamespace(**{**vars(one), "seed": one.seed + 100}) for one in others]
+    (found,) = decided([*BASE, *wahba(LOWER), *elsewhere], claim())
+    assert (found.verdict, found.seeds) == ("supported", SEEDS)
+
+
 def of_protocol(row: str, place: tuple[str, str], values: Any) -> list[Any]:
     dataset, protocol = place
     return values_of(row, "wahba_error", list(values), dataset=dataset, protocol=protocol)

@@ -133,6 +133,13 @@ MUTANTS = (
         LEDGER,
     ),
     Mutant(
+        "a comparison on neither side lends its p-value",
+        "evidence/weighing.py",
+        "return min(on_it or [p for _, p in p_values])",
+        "return min(p for _, p in p_values)",
+        LEDGER,
+    ),
+    Mutant(
         "a family does not share its level",
         "evidence/ledger.py",
         "        p_values = holm([weighed[name].p for name in members])\n",
