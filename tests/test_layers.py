@@ -14,6 +14,7 @@ LAYERS = (
         "names",
         "errors",
         "collector",
+        "lock_holders",
         "files",
         "empty_folders",
         "untrusted",

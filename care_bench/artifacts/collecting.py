@@ -160,7 +160,8 @@ def _write(found: Gathered, folder: Path, beside: Mapping[str, bytes], replace: 
         raise CareBenchError(
             f"{folder}: a collection whose name begins with a dot is not listed; expected another name"
         )
-    check_file_name("collection", folder.resolve().name)  # files of reports have its name
+    name = folder.name if folder.name not in ("", "..") else folder.resolve().name
+    check_file_name("collection", name)  # files of reports have it
     with replacing(folder) as new:
         _check_replaceable(folder, about, replace)
         write(new, _shown(found))
