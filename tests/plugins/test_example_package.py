@@ -29,6 +29,7 @@ def example(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     METHOD_SETTINGS.loaded.clear()
 
 
+@pytest.mark.long
 def test_its_own_tests_pass_where_it_is_installed(installed: Path) -> None:
     source = installed.parent / "source"  # a separate folder, where the settings of this repository do not apply
     options = ("-q", "-p", "no:cacheprovider", "--disable-plugin-autoload")

@@ -70,6 +70,7 @@ def test_a_command_imports_nothing_that_it_does_not_use(command: str, loaded: Lo
     assert loaded(command) >= NEEDED[command]
 
 
+@pytest.mark.long
 def test_the_compiler_can_be_imported_where_it_was_left_out() -> None:
     code = (
         "import care_bench.training.pretrain, torch\n"
