@@ -6,6 +6,7 @@ rule prepare:
         update("results/data/{dataset}/meta.json"),
     log:
         f"{LOGS}/{{dataset}}/prepare.log",
+    priority: 2
     conda:
         "../envs/data.yaml"
     params:

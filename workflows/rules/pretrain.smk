@@ -9,6 +9,7 @@ rule configure:
         f"{JOB}/runs.json",
     log:
         f"{LOGS}/jobs/{{job}}.configure.log",
+    priority: 2
     conda:
         "../envs/data.yaml"
     params:
@@ -43,6 +44,7 @@ rule pretrain:
         f"{JOB}/pretrained.json",
     log:
         f"{LOGS}/jobs/{{job}}.pretrain.log",
+    priority: 1
     conda:
         "../envs/train.yaml"
     threads: lambda wildcards: threads_of_job(wildcards.job)

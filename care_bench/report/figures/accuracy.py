@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from care_bench.names import IMPORTED
-from care_bench.report.figures.accuracy_drawing import ERROR, MOST, Point, drawn_accuracy, is_raw, is_untrained
+from care_bench.report.figures.accuracy_drawing import (
+    ERROR,
+    Point,
+    drawn_accuracy,
+    frames_of,
+    is_raw,
+    is_untrained,
+)
 from care_bench.report.figures.plots import Plot
 from care_bench.report.figures.rows import REFERENCES, Measure, Rows
 from care_bench.report.labels import Variant
@@ -103,7 +110,7 @@ def _caption(
 ) -> str:
     """Say what is drawn, and nothing of what this collection lacks."""
     seeds = sorted({point.error.n for point in points})
-    places = {(point.dataset, point.row) for point in points}
+    places, frames = {(point.dataset, point.row) for point in points}, frames_of(points, shown)
     linked = any(
         len([row for row in family if (dataset, row) in places]) > 1 and (dataset, family[0]) in places
         for dataset in rows.datasets
@@ -128,8 +135,12 @@ def _caption(
             *(["The band is the floor: it begins at the untrained encoder."] if any(map(is_untrained, points)) else []),
             *(["The cross is the inputs themselves."] if any(map(is_raw, points)) else []),
             *(
-                [f"Errors above {MOST:g} lie on the upper edge."]
-                if any(point.error.mean > MOST and (point.row in shown) for point in points)
+                ["A point on the upper or left edge lies beyond it."]
+                if any(
+                    (point.accuracy.mean, point.error.mean) != frames[point.dataset].place(point)
+                    for point in points
+                    if point.row in shown or is_untrained(point) or is_raw(point)
+                )
                 else []
             ),
             *(["Hollow: not trained here."] if any(row.method == IMPORTED for row in shown) else []),

@@ -19,10 +19,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure as Canvas
 
 ERROR = Measure("held-out-wahba-v1", "held_out_wahba", "features", "held-out error of the best map")
-MOST = 1.5
-"""Largest error that is drawn; a larger one lies on the edge."""
+MOST, USUAL = 1.5, 1.1
+"""Largest error that is drawn, and the end of the axis where all are smaller; a larger one lies on the edge."""
 MARGIN = 0.08
 """Room left and right of the points, as a share of how far they spread."""
+CROWD, ALONE_BY = 4, 2
+"""The least accurate row lies on the edge if there are that many other points, and its distance to the next is more than
+so many times their spread."""
 PANEL, ALONE, NARROW = 3.9, 4.8, 3.6
 """Width of a panel beside another, of one alone, and of a figure for a narrow page, in inches."""
 FITTING = 29
@@ -39,6 +42,35 @@ class Point(NamedTuple):
     measured: Measure
     accuracy: Summary
     error: Summary
+
+
+class Frame(NamedTuple):
+    """The part of the plane that a panel shows; a point outside lies on its edge.
+
+    Attributes:
+        left, right: ends of the axis of accuracies.
+        top: end of the axis of errors, which begins at 0.
+    """
+
+    left: float
+    right: float
+    top: float
+
+    @classmethod
+    def around(cls, points: Sequence[Point]) -> Frame:
+        """Return the frame of at least one point, with a margin; one accuracy alone is in its middle."""
+        lowest, *others = sorted(points, key=lambda point: point.accuracy.mean)
+        low, high = lowest.accuracy.mean, (others or [lowest])[-1].accuracy.mean
+        if len(others) >= CROWD and not (is_untrained(lowest) or is_raw(lowest)):
+            second = others[0].accuracy.mean
+            low = second if second - low > ALONE_BY * (high - second) else low
+        room = MARGIN * ((high - low) or abs(high) or 1.0)
+        top = USUAL if all(point.error.mean < USUAL for point in points) else MOST
+        return cls(low - room, high + room, top)
+
+    def place(self, point: Point) -> tuple[float, float]:
+        """Return where a point lies."""
+        return max(point.accuracy.mean, self.left), min(point.error.mean, self.top)
 
 
 def is_untrained(point: Point) -> bool:
@@ -68,7 +100,7 @@ def drawn_accuracy(
         per_line: panels beside each other.
     """
     datasets = list(dict.fromkeys(point.dataset for point in points))
-    looks = _looks(shown)
+    looks, frames = _looks(shown), frames_of(points, shown)
     columns = min(per_line, len(datasets))
     width = NARROW if per_line == 1 else ALONE if columns == 1 else PANEL * columns
     canvas, grid = small_multiples(-(-len(datasets) // columns), columns, 3.2 if width == ALONE else 3.0, width)
@@ -78,14 +110,14 @@ def drawn_accuracy(
     numbered = {row: place for (_, row), place in number.items()}
     labels = {row: f"{numbered[row]}  {rows.names[row]}" if row in numbered else _kind(row) for row in shown}
     for panel, dataset in zip(panels, datasets, strict=False):
-        here = [point for point in points if point.dataset == dataset]
-        _bands(panel, here)
+        here, frame = [point for point in points if point.dataset == dataset], frames[dataset]
+        _bands(panel, here, frame)
         for family in rows.families(dataset):
-            _link(panel, {point.row: point for point in here}, family)
+            _link(panel, {point.row: point for point in here}, family, frame)
         for point in sorted((one for one in here if one.row in looks), key=lambda one: numbered.get(one.row, math.inf)):
-            _mark(panel, point, looks[point.row], labels[point.row], whole=(dataset, point.row) in number)
-        panel.set_xlim(*_limits([one.accuracy for one in here if one.row in looks or is_untrained(one) or is_raw(one)]))
-        panel.set_ylim(0, MOST)
+            _mark(panel, point, frame, looks[point.row], labels[point.row], whole=(dataset, point.row) in number)
+        panel.set_xlim(frame.left, frame.right)
+        panel.set_ylim(0, frame.top)
         panel.set_xlabel(here[0].measured.label)
         panel.set_title(dataset)
     for line in grid:
@@ -100,12 +132,21 @@ def drawn_accuracy(
         label_points(
             panel,
             [
-                (one.accuracy.mean, min(one.error.mean, MOST), str(number.get((dataset, one.row), "")))
+                (*frames[dataset].place(one), str(number.get((dataset, one.row), "")))
                 for one in points
                 if one.dataset == dataset and one.row in looks
             ],
         )
     return canvas
+
+
+def frames_of(points: Sequence[Point], shown: Sequence[Variant]) -> dict[str, Frame]:
+    """Return the frame of each data set: of the rows shown, the untrained encoder and the inputs."""
+    seen = [point for point in points if point.row in shown or is_untrained(point) or is_raw(point)]
+    return {
+        dataset: Frame.around([point for point in seen if point.dataset == dataset])
+        for dataset in dict.fromkeys(point.dataset for point in points)
+    }
 
 
 def _kind(row: Variant) -> str:
@@ -125,38 +166,33 @@ def _looks(rows: Sequence[Variant]) -> dict[Variant, Look]:
     }
 
 
-def _bands(panel: Axes, points: Sequence[Point]) -> None:
+def _bands(panel: Axes, points: Sequence[Point], frame: Frame) -> None:
     for floor in filter(is_untrained, points):
-        lowest = min(floor.error.mean, MOST)
-        panel.axhspan(lowest, MOST, color=GREY, alpha=0.12, linewidth=0, label="untrained or worse")
+        panel.axhspan(frame.place(floor)[1], frame.top, color=GREY, alpha=0.12, linewidth=0, label="untrained or worse")
         panel.axvline(floor.accuracy.mean, color=GREY, linewidth=0.8, linestyle=":", label="untrained, accuracy")
     for raw in filter(is_raw, points):
-        place = [raw.accuracy.mean], [min(raw.error.mean, MOST)]
-        panel.plot(*place, linestyle="none", marker="x", color=GREY, markersize=6, clip_on=False, label="raw inputs")
+        x, y = frame.place(raw)
+        panel.plot([x], [y], linestyle="none", marker="x", color=GREY, markersize=6, clip_on=False, label="raw inputs")
     panel.axhline(1.0, color=GREY, linewidth=0.8, linestyle="--", label="no map")
 
 
-def _link(panel: Axes, points: Mapping[Variant, Point], family: Sequence[Variant]) -> None:
+def _link(panel: Axes, points: Mapping[Variant, Point], family: Sequence[Variant], frame: Frame) -> None:
     for row in family[1:]:
         if row in points and family[0] in points:
-            ends = [points[family[0]], points[row]]
-            heights = [min(one.error.mean, MOST) for one in ends]
-            panel.plot([one.accuracy.mean for one in ends], heights, color=GREY, alpha=0.6, linewidth=0.6, zorder=1)
+            ends = zip(frame.place(points[family[0]]), frame.place(points[row]), strict=True)
+            panel.plot(*map(list, ends), color=GREY, alpha=0.6, linewidth=0.6, zorder=1)
 
 
-def _mark(panel: Axes, point: Point, look: Look, label: str, *, whole: bool) -> None:
+def _mark(panel: Axes, point: Point, frame: Frame, look: Look, label: str, *, whole: bool) -> None:
     """Draw a point, with its intervals if it is to be seen ``whole``."""
-    x, y = point.accuracy, point.error
+    x, y = frame.place(point)
     hollow = point.row.method == IMPORTED
-    for one, line in ((x, panel.hlines), (y, panel.vlines)):
+    for one, line, at in ((point.accuracy, panel.hlines, y), (point.error, panel.vlines, x)):
         if whole and one.low is not None and one.high is not None:
-            at = min(y.mean, MOST) if one is x else x.mean
-            line(
-                at, one.low, min(one.high, MOST) if one is y else one.high, color=look.colour, linewidth=0.8, alpha=0.6
-            )
+            line(at, one.low, one.high, color=look.colour, linewidth=0.8, alpha=0.6)
     panel.plot(
-        [x.mean],
-        [min(y.mean, MOST)],
+        [x],
+        [y],
         linestyle="none",
         marker=look.marker,
         color=look.colour,
@@ -168,10 +204,3 @@ def _mark(panel: Axes, point: Point, look: Look, label: str, *, whole: bool) -> 
         label=label,
         zorder=3,
     )
-
-
-def _limits(found: Sequence[Summary]) -> tuple[float, float]:
-    """Return where an axis through all means begins and ends, with a margin; one value alone is in its middle."""
-    low, high = min(one.mean for one in found), max(one.mean for one in found)
-    room = MARGIN * ((high - low) or abs(high) or 1.0)
-    return low - room, high + room

@@ -106,6 +106,28 @@ def test_a_line_leads_from_a_base_method_to_the_method_that_wraps_it() -> None:
     assert lines == [(90.5, 88.5)]
 
 
+@pytest.mark.parametrize(
+    ("variant", "accuracy", "left"),
+    [
+        ("invariance", 80.0, 89.8),  # 10 from the next, more than twice the spread of the others: 8 % of 2.5
+        ("invariance", 85.0, 84.4),  # 5 from the next, not more than twice the spread: 8 % of 7.5
+        ("untrained", 80.0, 79.0),  # the floor is always inside: 8 % of 12.5
+    ],
+)
+def test_a_row_alone_on_the_left_lies_on_the_edge(variant: str, accuracy: float, left: float) -> None:
+    """The others are at 90, 90.5, 91.5 and 92.5."""
+    others = {"uniformity": 90.0, "simclr": 90.5, "care": 91.5, "moco": 92.5}
+    rows = [placed(name, at - 0.5, 0.5) for name, at in {**others, variant: accuracy}.items()]
+    found = collection([record for row in rows for record in row])
+    digits, *_ = panels(found)
+    plot = accuracy_plot(Rows(found))
+    assert plot is not None
+    assert digits.get_xlim()[0] == pytest.approx(left)
+    marks = sorted(line.get_xdata()[0] for line in digits.lines if line.get_ls() == "None")
+    assert marks[:1] == ([pytest.approx(max(left, accuracy))] if variant == "invariance" else [90.0])
+    assert ("A point on the upper or left edge lies beyond it." in plot.caption) == (left > accuracy)
+
+
 def test_errors_above_the_edge_lie_on_it() -> None:
     *_, proteins = panels(collection(placed("simclr", 0.5, 2.5, "proteins")))
     assert [line.get_ydata()[0] for line in proteins.lines if line.get_marker() == "o"] == [1.5]
@@ -207,7 +229,7 @@ def test_on_a_phone_the_panels_stand_below_each_other_with_readable_text() -> No
 
 def test_the_caption_speaks_of_what_is_drawn_alone() -> None:
     """Without an untrained row no band, without a wrapper no line, without large errors no edge."""
-    parts = {"band": "The band is", "line": "A line leads", "edge": "upper edge", "seeds": "intervals"}
+    parts = {"band": "The band is", "line": "A line leads", "edge": "upper or left edge", "seeds": "intervals"}
     drawn = {
         "all": (MEASURED, {"band", "line", "edge", "seeds"}),
         "no untrained": ([*placed("simclr", 90.0, 0.8), *placed("care", 88.0, 0.4)], {"line", "seeds"}),
