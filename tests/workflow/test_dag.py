@@ -57,6 +57,13 @@ def test_the_scheduler_works_when_a_job_ends_and_not_by_the_clock(folder: Path) 
     assert 0 < shown.count("Ready jobs: ") <= ended + 1
 
 
+def test_encoders_are_trained_before_any_is_measured(folder: Path) -> None:
+    """So the long jobs come first, and the cores have work until the end."""
+    rules = re.findall(r"^(?:local)?rule (\w+):", (folder / "snakemake.txt").read_text(), re.MULTILINE)
+    assert [rule for rule in rules if rule in ("pretrain", "evaluate")] == ["pretrain"] * 2 + ["evaluate"] * 2
+    assert rules.index("pretrain") < rules.index("settings")
+
+
 def test_every_job_wrote_a_log(folder: Path) -> None:
     kept = folder / "results/logs/tiny-steps2"
     logs = {str(path.relative_to(kept)) for path in kept.rglob("*.log")}
