@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import UserDict
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cache
 from importlib import import_module, metadata
 from itertools import chain
@@ -11,6 +12,7 @@ from typing import Any, Generic, NamedTuple, TypeVar
 
 from care_bench.errors import CareBenchError, raised_at
 from care_bench.names import FILE_NAME
+from care_bench.untrusted import is_memory_short
 
 METHODS = "care_bench.methods"
 DATASETS = "care_bench.datasets"
@@ -102,7 +104,7 @@ class Registry(UserDict[str, T], Generic[T]):
         except ValueError as error:
             raise CareBenchError(_one_line(f"{_described(point)} {error}")) from None
         except Exception as error:  # what it refers to may raise anything
-            raise failed(_described(point), "cannot be used", error) from error
+            raise _failed(_described(point), "cannot be used", error) from error
 
 
 def owner(group: str, name: str) -> str | None:
@@ -111,14 +113,30 @@ def owner(group: str, name: str) -> str | None:
     return _described(points[0]) if points else None
 
 
-def failed(described: str, what: str, error: BaseException) -> CareBenchError:
-    """Build the line for an error that the code of another package raised.
+@contextmanager
+def guarded(package: str | None, what: str) -> Iterator[None]:
+    """Turn what the code of another package raises into one line that names it.
+
+    Mistakes in our own code keep their traceback, and so does what means that memory is short.
 
     Args:
-        described: the component, as :func:`owner` has it.
+        package: the component, as :func:`owner` has it.
         what: what it failed to do.
-        error: of any kind; the first line of what it says is shown.
+
+    Raises:
+        CareBenchError: the body raised; one raised by the body itself passes unchanged.
     """
+    try:
+        yield
+    except CareBenchError:
+        raise
+    except (Exception, SystemExit) as error:  # another package's code may raise anything
+        if package is None or (isinstance(error, Exception) and is_memory_short(error)):
+            raise
+        raise _failed(package, what, error) from error
+
+
+def _failed(described: str, what: str, error: BaseException) -> CareBenchError:
     said = ": ".join([type(error).__name__, *str(error).strip().splitlines()[:1]])
     return CareBenchError(f"{described} {what} ({said}){raised_at(error)}; repair or uninstall the package")
 

@@ -103,14 +103,8 @@ def measure(protocol: Protocol, embedded: Embedded) -> tuple[Measurement, ...]:
             anything but ValueError.
     """
     package = plugins.owner(plugins.EVALUATIONS, protocol.id)
-    if package is None:
+    with plugins.guarded(package, f"cannot measure {embedded.dataset.name}"):
         return _measured(protocol, embedded)
-    try:
-        return _measured(protocol, embedded)
-    except CareBenchError:
-        raise
-    except (Exception, SystemExit) as error:  # its code may raise anything
-        raise plugins.failed(package, f"cannot measure {embedded.dataset.name}", error) from error
 
 
 def _measured(protocol: Protocol, embedded: Embedded) -> tuple[Measurement, ...]:

@@ -7,7 +7,6 @@ from care_bench import plugins
 from care_bench.augmentations import Augmentation
 from care_bench.config import METHOD_SETTINGS, MethodSettings
 from care_bench.config.methods.base import settings_class
-from care_bench.errors import CareBenchError
 from care_bench.methods.base import PLAIN, Context, Method, SiameseMethod, View
 from care_bench.models import Encoder
 
@@ -47,16 +46,17 @@ def build_method(settings: MethodSettings, encoder: Encoder, augmentation: Augme
     """
 
     def build(settings: MethodSettings) -> Method:
-        package = plugins.owner(plugins.METHODS, settings.name)
-        try:
+        with plugins.guarded(plugins.owner(plugins.METHODS, settings.name), "cannot be built"):
             return METHODS[settings.name].from_settings(settings, context)
-        except (Exception, SystemExit) as error:  # another package's code may raise anything
-            if package is None or isinstance(error, CareBenchError):
-                raise
-            raise plugins.failed(package, "cannot be built", error) from error
 
     context = Context(encoder, augmentation, seed, build)
     return build(settings)
 
 
-__all__ = ["METHODS", "PLAIN", "Context", "Method", "SiameseMethod", "View", "build_method"]
+def package_of(settings: MethodSettings) -> str | None:
+    """Return the other package that a method or the one it wraps comes from, in words; None for ours."""
+    names = (settings.name, settings.base_name)
+    return next((found for name in names if name and (found := plugins.owner(plugins.METHODS, name))), None)
+
+
+__all__ = ["METHODS", "PLAIN", "Context", "Method", "SiameseMethod", "View", "build_method", "package_of"]

@@ -12,7 +12,6 @@ from torch.nn import functional
 
 from care_bench import plugins
 from care_bench.config.run import EncoderConfig
-from care_bench.errors import CareBenchError
 from care_bench.models.heads import projection_head
 from care_bench.names import REPRESENTATIONS
 
@@ -39,6 +38,7 @@ class Encoder(FeatureExtractor):
         projector: module (n, features) -> (n, d).
         feature_dimension: dimension of the backbone's features.
         dimension: dimension d of the embedding.
+        package: what the backbone comes from, as :func:`care_bench.plugins.owner` has it; None for one of ours.
 
     Attributes:
         gather: applied to the backbone's features. Where several ranks share a batch, it joins their rows, with
@@ -48,18 +48,26 @@ class Encoder(FeatureExtractor):
 
     representations = REPRESENTATIONS
 
-    def __init__(self, backbone: nn.Module, projector: nn.Module, feature_dimension: int, dimension: int) -> None:
+    def __init__(
+        self,
+        backbone: nn.Module,
+        projector: nn.Module,
+        feature_dimension: int,
+        dimension: int,
+        package: str | None = None,
+    ) -> None:
         super().__init__()
         self.backbone = backbone
         self.projector = projector
         self.feature_dimension = feature_dimension
         self.dimension = dimension
+        self.package = package
         self.gather: Callable[[Tensor], Tensor] = _identity
         self.groups = 1
 
     def features(self, inputs: Tensor) -> Tensor:
         """Return the backbone's features (n, features), on which linear probes are trained."""
-        return self.gather(self.backbone(inputs))
+        return self.gather(self._of_backbone(inputs))
 
     def features_together(self, views: Sequence[Tensor]) -> list[Tensor]:
         """Return the features of several views of one batch from one pass: BatchNorm sees them together.
@@ -67,9 +75,18 @@ class Encoder(FeatureExtractor):
         Where it takes groups of rows apart, it sees the views of one group together.
         """
         groups = zip(*(view.chunk(self.groups) for view in views), strict=True)
-        features: Tensor = self.backbone(torch.cat([rows for group in groups for rows in group]))
+        features = self._of_backbone(torch.cat([rows for group in groups for rows in group]))
         parts = features.chunk(self.groups * len(views))
         return [self.gather(torch.cat(parts[view :: len(views)])) for view in range(len(views))]
+
+    def _of_backbone(self, inputs: Tensor) -> Tensor:
+        """Return what the backbone gives, or a line on the package whose backbone fails or gives something else."""
+        with plugins.guarded(self.package, "failed"):
+            features: Tensor = self.backbone(inputs)
+            expected = (len(inputs), self.feature_dimension)
+            if self.package is not None and tuple(features.shape) != expected:
+                raise ValueError(f"it gives {tuple(features.shape)}, expected {expected}")
+        return features
 
     def head(self, features: Tensor) -> Tensor:
         """Return the projection head's output (n, d) in float32, not normalised."""
@@ -112,15 +129,11 @@ def build_encoder(config: EncoderConfig, channels: int, seed: int) -> Encoder:
     package = plugins.owner(plugins.BACKBONES, config.backbone.name)
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(seed)  # torch.manual_seed would reach the accelerators' as well
-        try:
+        with plugins.guarded(package, "cannot be built"):
             backbone = plugins.load(config.backbone.implementation)(config.backbone, channels)
             if not isinstance(backbone, nn.Module):
                 raise TypeError(f"the function gives {type(backbone).__name__}, not a torch.nn.Module")
             head = config.projector
             dimension: Any = backbone.dimension
             projector = projection_head(dimension, head.hidden, head.output, batchnorm=head.batchnorm)
-            return Encoder(backbone, projector, dimension, head.output)
-        except (Exception, SystemExit) as error:  # another package's code may raise anything
-            if package is None or isinstance(error, CareBenchError):
-                raise
-            raise plugins.failed(package, "cannot be built", error) from error
+            return Encoder(backbone, projector, dimension, head.output, package)

@@ -9,13 +9,14 @@ from pathlib import Path
 
 import torch
 
+from care_bench import plugins
 from care_bench.augmentations import draw
 from care_bench.config import RunConfig
 from care_bench.data import load
 from care_bench.empty_folders import removing_empty
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes, write_bytes, write_json
-from care_bench.methods import PLAIN, View
+from care_bench.methods import PLAIN, View, package_of
 from care_bench.runs.device import best_device, reproducible, tf32_allowed
 from care_bench.runs.folder import RunFolder
 from care_bench.runs.randomness import generator
@@ -143,13 +144,14 @@ def make_views(session: Session) -> list[View]:
 
 
 def _train(session: Session, stop: StopSignal) -> None:
-    config = session.config
+    config, package = session.config, package_of(session.config.method)
     began = time.perf_counter() - session.seconds
     session.model.train()
     progress = training_progress(config.id, session.step, session.total, config.training.batch_size)
     with progress if session.ranks.writes else nullcontext() as report:
         while session.step < session.total:
-            train_step(session)
+            with plugins.guarded(package, f"failed in step {session.step + 1}"):
+                train_step(session)
             session.keep_snapshot()
             session.seconds = time.perf_counter() - began
             if report:

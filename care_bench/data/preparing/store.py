@@ -114,16 +114,13 @@ def _build(info: DatasetInfo, raw: Raw) -> Built:
     its traceback.
     """
     package = plugins.owner(plugins.DATASETS, info.name)
-    try:
-        built = info.build(raw)
-    except CareBenchError as error:
-        if str(error).startswith(f"{info.name}: "):
-            raise
-        raise CareBenchError(f"{info.name}: {error}") from error
-    except (Exception, SystemExit) as error:
-        if package is None:
-            raise
-        raise plugins.failed(package, "cannot be built", error) from error
+    with plugins.guarded(package, "cannot be built"):
+        try:
+            built = info.build(raw)
+        except CareBenchError as error:
+            if str(error).startswith(f"{info.name}: "):
+                raise
+            raise CareBenchError(f"{info.name}: {error}") from error
     if isinstance(built, Built):
         _refuse_emptied(info, built)
     try:

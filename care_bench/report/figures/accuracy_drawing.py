@@ -24,8 +24,8 @@ MOST, USUAL = 1.5, 1.1
 MARGIN = 0.08
 """Room left and right of the points, as a share of how far they spread."""
 CROWD, ALONE_BY = 4, 2
-"""The least accurate row lies on the edge if there are that many other points, and its distance to the next is more than
-so many times their spread."""
+"""The least accurate row lies on the edge if there are that many other points, and its distance to the next is more
+than so many times their spread."""
 PANEL, ALONE, NARROW = 3.9, 4.8, 3.6
 """Width of a panel beside another, of one alone, and of a figure for a narrow page, in inches."""
 FITTING = 29
