@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import subprocess
-import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -48,11 +48,11 @@ CASES["bfloat16 in, float32 statistics"]["inputs"] = tuple(
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory: pytest.TempPathFactory) -> dict[str, list[dict[str, Any]]]:
+def found(tmp_path_factory: pytest.TempPathFactory, forked_python: Path) -> dict[str, list[dict[str, Any]]]:
     """What each of two processes found, by case."""
     folder = tmp_path_factory.mktemp("ranks")
     torch.save(list(CASES.values()), folder / "cases.pt")
-    command = [sys.executable, "-m", "tests.models.synchronised_ranks", str(folder)]
+    command = [forked_python, "-m", "tests.models.synchronised_ranks", str(folder)]
     started = [subprocess.Popen([*command, str(rank), "2"], stderr=subprocess.PIPE, text=True) for rank in range(2)]
     errors = [process.communicate(timeout=120)[1] for process in started]
     assert [process.returncode for process in started] == [0, 0], errors

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ import pytest
 import torch
 
 from care_bench.files import write_json
+from tests.forks import run_forked
 
 from .conftest import Make
 from .test_methods_in_training import CASES, ON_IMAGES, Small
@@ -19,6 +18,7 @@ from .test_methods_in_training import CASES, ON_IMAGES, Small
 ERROR, SMALL = 1e-9, 1e-3
 """Largest error of a tensor in float64, relative to its largest value, or to this part of the run's largest gradient:
 gradients of biases that a BatchNorm cancels are nothing but rounding."""
+ROOT = Path(__file__).parents[2]
 Found = dict[str, dict[str, Any]]
 Measure = Callable[[int], Found]
 RUNS = {
@@ -29,7 +29,9 @@ RUNS = {
 
 
 @pytest.fixture(scope="module")
-def measure(tiny: Make, small: Small, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Measure:
+def measure(
+    tiny: Make, small: Small, data: Path, tmp_path_factory: pytest.TempPathFactory, forked_python: Path
+) -> Measure:
     """A function that returns what a number of processes found, by run."""
 
     def config(case: str, dataset: str, devices: int) -> dict[str, Any]:
@@ -44,10 +46,12 @@ def measure(tiny: Make, small: Small, data: Path, tmp_path_factory: pytest.TempP
         folder = tmp_path_factory.mktemp("ranks")
         configs = [config(*run, processes) for run in RUNS.values()]
         write_json(folder / "job.json", {"data": str(data), "runs": configs})
-        launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(processes)]
-        command = [sys.executable, *(launcher if processes > 1 else []), "-m", "tests.training.gradients_of_ranks"]
-        command += [str(folder / "job.json"), str(folder / "out.pt")]
-        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+        launcher = ["torch.distributed.run", "--standalone", "--nproc-per-node", processes, "-m"]
+        module, *arguments = [*(launcher if processes > 1 else []), "tests.training.gradients_of_ranks"]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("TMPDIR", str(folder))  # torchrun leaves a folder in it
+            files = (folder / "job.json", folder / "out.pt")
+            done = run_forked(str(module), *arguments, *files, cwd=ROOT, python=forked_python)
         assert done.returncode == 0, done.stderr
         return dict(zip(RUNS, torch.load(folder / "out.pt"), strict=True))
 
