@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -21,6 +22,7 @@ from care_bench.data import load
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_file, write_json, writing
 from care_bench.runs.folder import RunFolder
+from care_bench.terminal import line_of
 from care_bench.training.interrupts import RunInterruptedError
 from care_bench.untrusted import read_json
 
@@ -33,7 +35,8 @@ def pretrain_runs(file: Path, runs: Path, data: Path, logs: Path, out: Path) -> 
     Args:
         file: JSON list of run configurations.
         runs: folder of all runs; run `DATASET/VARIANT/seedN` has the folder of that name below it. The files
-            of another configuration in it are set aside, and brought back when that configuration is asked for again.
+            of another configuration in it, or of other data, are set aside, and brought back when they are asked for
+            again.
         data: folder of prepared data sets.
         logs: folder of logs; the run's is `DATASET/VARIANT/seedN.pretrain.log`.
         out: file to write at the end: JSON, run -> SHA-256 of its weights.
@@ -45,7 +48,7 @@ def pretrain_runs(file: Path, runs: Path, data: Path, logs: Path, out: Path) -> 
     from care_bench.training.pretrain import pretrain
 
     def work(config: RunConfig, folder: Path) -> tuple[str, str]:
-        RunFolder(folder).switch_to(config, wait=True)
+        RunFolder(folder).switch_to(config, wait=True, data_sha256=load(config.dataset, data).sha256)
         summary = pretrain(config, data, folder, wait=True).check(config)
         return summary.weights_sha256, f"{summary.steps} steps, {summary.images_per_second} images/s"
 
@@ -117,9 +120,10 @@ def _work_through(
                 results[config.id], said = work(config, runs / config.id)
         except RunInterruptedError:
             raise
-        except CareBenchError as error:
-            failed.append(f"{config.id}: {error} (log: {log})")
-            said = f"failed: {error}"
+        except Exception as error:
+            line = line_of(error) or f"{type(error).__name__}: {error}".splitlines()[0]
+            failed.append(f"{config.id}: {line} (log: {log})")
+            said = f"failed: {line}"
         print(f"{config.id}: {said}", flush=True)  # noqa: T201
     if failed:
         raise CareBenchError(f"{len(failed)} of {len(configs)} runs failed: {'; '.join(failed)}")
@@ -137,7 +141,7 @@ def _says(out: Path, results: dict[str, str]) -> bool:
 
 @contextmanager
 def _output_to(log: Path) -> Iterator[None]:
-    """Send standard output and error to a file, those of child processes too; an error's message is its last line.
+    """Send standard output and error to a file, those of child processes too; an error is its last line.
 
     The log of an earlier attempt is replaced; lines are appended to one that another process still writes.
     """
@@ -154,8 +158,12 @@ def _output_to(log: Path) -> Iterator[None]:
             stream.flush()
             os.dup2(descriptor, stream.fileno())
         yield
-    except CareBenchError as error:
-        print(f"care-bench: {error}", file=sys.stderr, flush=True)  # noqa: T201
+    except Exception as error:
+        line = line_of(error)
+        if line is None:  # a mistake in the package
+            traceback.print_exc()
+        else:
+            print(f"care-bench: {line}", file=sys.stderr, flush=True)  # noqa: T201
         raise
     finally:
         os.close(descriptor)

@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +21,9 @@ from care_bench.errors import CareBenchError, unknown
 from care_bench.evaluation.imported import Measured, measure_imported
 from care_bench.evaluation.imported_views import default_augmentation
 from care_bench.files import canonical_json
-from care_bench.names import check_file_name
+from care_bench.names import IMPORTED, check_file_name
 from care_bench.runs.device import check_threads
+from care_bench.runs.folder import RunFolder
 from care_bench.untrusted import absent
 
 PROFILE = "measured"
@@ -88,8 +90,9 @@ def measure(
     if off:
         chosen = chosen.model_copy(update={"augmentation": replace(default_augmentation(found), **off)})
     config = ImportedConfig(profile=PROFILE, dataset=found.name, variant=out.name, imported=imported, threads=threads)
-    _check_own(out, config, _recorded(chosen, found), found.sha256)
-    return measure_imported(config, found, chosen, out, say, only_same_encoder=True)
+    refuse = partial(_check_own, out, config, _recorded(chosen, found), found.sha256)
+    refuse()  # at once, and again when no other process writes there
+    return measure_imported(config, found, chosen, out, say, refuse=refuse)
 
 
 def _recorded(settings: EvaluationConfig, dataset: PreparedDataset) -> dict[str, Any]:
@@ -102,20 +105,33 @@ def _recorded(settings: EvaluationConfig, dataset: PreparedDataset) -> dict[str,
 
 
 def _check_own(out: Path, config: ImportedConfig, evaluation: dict[str, Any], data_sha256: str) -> None:
-    """Check that a folder has no records of another encoder, data set or evaluation, which would be lost.
+    """Check that a folder has no run, and no records of another encoder, data set or evaluation, which would be lost.
 
     Raises:
         CareBenchError: it has.
     """
-    path = out / RECORDS
+    run, path = RunFolder(out), out / RECORDS
+    if found := [file.name for file in (run.config, run.summary) if not absent(file)]:
+        raise CareBenchError(
+            f"--out {out} is the folder of a run ({', '.join(found)}), whose records would be lost; expected another "
+            "folder"
+        )
     if absent(path):
         return
     try:
         first = read_records(path)[0]
+    except (CareBenchError, LookupError):
+        return  # damaged or empty, and replaced by what is measured now
+    if first.method != IMPORTED:
+        raise CareBenchError(
+            f"--out {out} has the records of {first.variant}, {first.method} on {first.dataset}, which would be lost; "
+            "expected another folder"
+        )
+    try:
         settings = json.loads(first.config)["settings"]
         there = (settings["encoder"], settings["weights"], first.dataset)
         measured = json.loads(first.evaluation)
-    except (CareBenchError, ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError):
         return  # damaged, and replaced by what is measured now
     wanted = config.imported.recorded()
     if there != (wanted["encoder"], wanted["weights"], config.dataset):

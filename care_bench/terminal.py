@@ -72,7 +72,7 @@ def run(module: str, name: str) -> NoReturn:
         code = 128 + signal.SIGPIPE
     except Exception as error:
         _ignore_signals()
-        line = _line(error)
+        line = line_of(error)
         if line is None:
             raise
         code = _complain(line, getattr(error, "exit_code", 2) if isinstance(error, CareBenchError) else 2)
@@ -115,7 +115,7 @@ def _call(module: str, name: str) -> int:
     return code
 
 
-def _line(error: Exception) -> str | None:
+def line_of(error: Exception) -> str | None:
     """Return the line about an error, or None for one that only an error in the package explains."""
     if isinstance(error, CareBenchError):
         return str(error)

@@ -50,7 +50,7 @@ def measure_imported(
     folder: Path,
     say: Callable[[str], None],
     unless_current: bool = False,
-    only_same_encoder: bool = False,
+    refuse: Callable[[], None] | None = None,
 ) -> Measured:
     """Load an encoder, measure it on the test split of a data set, and write one record per metric.
 
@@ -64,8 +64,8 @@ def measure_imported(
         folder: where to write.
         say: takes a line for the user: what was found in the weights, and how they are used.
         unless_current: measure nothing if the folder holds these records already.
-        only_same_encoder: refuse a folder with the records of other weights or of other code in a user's files, which
-            would be lost.
+        refuse: raises where the folder has what would be lost; called when no other process writes there. With it, a
+            folder with the records of other weights or of other code in a user's files is refused, too.
 
     Raises:
         CareBenchError: the encoder cannot be loaded or used; the augmentation does not fit; an embedding is not finite;
@@ -86,7 +86,8 @@ def measure_imported(
         with removing_empty(folder), locked(folder, wait=True):
             if unless_current and is_current(path, task.inputs()):
                 return Measured(None, path)
-            if only_same_encoder:
+            if refuse is not None:
+                refuse()
                 _check_encoder(path, config, loaded, views)
             augmentation = views.augmentation(dataset, where)
             embedder = Embedder(loaded.encoder, augmentation, dataset, settings, device, where, say=say)

@@ -69,7 +69,7 @@ class Task:
         if dataset.sha256 != summary.data_sha256:
             raise CareBenchError(
                 f"{path} was trained on data {summary.data_sha256[:12]}, but {data / config.dataset} now holds "
-                f"{dataset.sha256[:12]}; pretrain the run again"
+                f"{dataset.sha256[:12]}; delete {folder.summary} and pretrain the run again"
             )
         return cls(folder, config, summary, dataset, settings, protocols)
 

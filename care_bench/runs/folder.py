@@ -11,7 +11,7 @@ from care_bench.config import RunConfig, read_run
 from care_bench.errors import CareBenchError
 from care_bench.files import locked, write_json
 from care_bench.runs.summary import Summary
-from care_bench.untrusted import sha256_of
+from care_bench.untrusted import absent, sha256_of
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,7 @@ class RunFolder:
             CareBenchError: the folder holds another configuration, or its configuration file is damaged.
         """
         self._clean()
+        self._complete_moves()
         found, summary = self._found(), self.read_summary()
         if found is not None and found != config.sha256() and summary and summary.config_sha256 == config.sha256():
             raise CareBenchError(
@@ -93,25 +94,46 @@ class RunFolder:
             )
         if found is not None:
             self._check_config(found, config)
-        self._bring_back(config.sha256())
+        self._bring_back(self._aside(config.sha256()))
+        if not (self.config.exists() or self.summary.exists() or absent(self.records)):
+            raise CareBenchError(
+                f"{self.path} has records of no run ({self.records.name}), which would be lost; use another folder, or "
+                "delete them if they are not needed"
+            )
         if not self.config.exists() and (summary := self.read_summary()) is not None:
             self._check_config(summary.config_sha256, config)
             write_json(self.config, config.model_dump(mode="json"))
 
-    def switch_to(self, config: RunConfig, wait: bool = False) -> None:
+    def switch_to(self, config: RunConfig, wait: bool = False, data_sha256: str | None = None) -> None:
         """Set aside the files of another configuration, and bring back those of this one where they were set aside.
 
         Every configuration's files have a subfolder to be set aside in. The state of unfinished runs stays where it is.
         A call that is interrupted is completed by the next one.
 
+        Args:
+            config: what the folder is to hold.
+            wait: wait for another process that works on the folder.
+            data_sha256: of the data; a finished run of this configuration on other data is set aside, too.
+
         Raises:
             CareBenchError: another process has the folder and ``wait`` is not set, or a file cannot be moved.
         """
+        ours = config.sha256()
         with self.lock(wait):
+            self._complete_moves()
             found = self._found()
-            if found is not None and found != config.sha256():
+            if found is not None and found != ours:
                 self._move(self.path, self._aside(found))
-            self._bring_back(config.sha256())
+            self._bring_back(self._aside(ours))
+            if data_sha256 is None:
+                return
+            if (summary := self.read_summary()) is not None and summary.data_sha256 != data_sha256:
+                aside = self._aside(ours, summary.data_sha256)
+                if (aside / self.config.name).exists():  # the same run, which has been trained again since
+                    shutil.rmtree(aside)
+                self._move(self.path, aside)
+            if not self.summary.exists():
+                self._bring_back(self._aside(ours, data_sha256))
 
     def read_summary(self) -> Summary | None:
         """Return the summary of a finished run, or None where there is none.
@@ -174,12 +196,20 @@ class RunFolder:
                 "pretrained the run writes it again"
             ) from None
 
-    def _aside(self, config_sha256: str) -> Path:
-        return self.path / f"config-{config_sha256[:12]}"
+    def _aside(self, config_sha256: str, data_sha256: str | None = None) -> Path:
+        """Return where the files of another configuration, or of this one on other data, are set aside."""
+        name = f"config-{config_sha256[:12]}"
+        return self.path / (name if data_sha256 is None else f"{name}-data-{data_sha256[:12]}")
 
-    def _bring_back(self, config_sha256: str) -> None:
-        if self._aside(config_sha256).exists():
-            self._move(self._aside(config_sha256), self.path)
+    def _bring_back(self, aside: Path) -> None:
+        if aside.exists():
+            self._move(aside, self.path)
+
+    def _complete_moves(self) -> None:
+        """Set aside the rest of a run on other data: its configuration goes last, and nothing else tells the data."""
+        for aside in self.path.glob("config-*-data-*"):
+            if not ((aside / self.config.name).exists() or self.summary.exists()):
+                self._move(self.path, aside)
 
     def _move(self, source: Path, target: Path) -> None:
         """Move a run's files. Its summaries are never beside files of another run, and its configuration goes last."""

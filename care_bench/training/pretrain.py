@@ -13,6 +13,7 @@ from care_bench import plugins
 from care_bench.augmentations import draw
 from care_bench.config import RunConfig
 from care_bench.data import load
+from care_bench.data.load import META
 from care_bench.empty_folders import removing_empty
 from care_bench.errors import CareBenchError
 from care_bench.files import sha256_bytes, write_bytes, write_json
@@ -49,15 +50,15 @@ def pretrain(config: RunConfig, data: Path, out: Path, wait: bool = False) -> Ru
         SystemExit: the run has ended, in every rank but the first.
     """
     folder, rank = RunFolder(out), current_rank(config)
-    if rank is None and wait:
-        with folder.lock(wait):  # the ranks must not: they would wait for each other only so long
-            pass
     made = (
         nullcontext() if rank else removing_empty(out)
     )  # of a run that is refused or stopped before its state is saved
     with made, folder.lock(wait) if rank == 0 else nullcontext():
         if rank == 0:
-            folder.claim(config)
+            _claim(config, data, folder)
+        elif rank is None:
+            with folder.lock(wait):  # the ranks must not wait: they would wait for each other only so long
+                _claim(config, data, folder)
         if folder.read_summary() is None:
             check_devices(config)
             if rank is None:
@@ -70,6 +71,19 @@ def pretrain(config: RunConfig, data: Path, out: Path, wait: bool = False) -> Ru
     if rank:
         raise SystemExit(0)
     return folder
+
+
+def _claim(config: RunConfig, data: Path, folder: RunFolder) -> None:
+    """Check that a folder is that of a run, and that a finished one was trained on the data that is prepared now."""
+    folder.claim(config)
+    summary = folder.read_summary()
+    if summary is None or not (data / config.dataset / META).exists():
+        return
+    if (now := load(config.dataset, data).sha256) != summary.data_sha256:
+        raise CareBenchError(
+            f"{folder.path} was trained on data {summary.data_sha256[:12]}, but {data / config.dataset} now holds "
+            f"{now[:12]}; use another folder, or delete {folder.summary} to train the run again"
+        )
 
 
 def _pretrain(config: RunConfig, data: Path, folder: RunFolder) -> None:

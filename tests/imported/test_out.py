@@ -6,14 +6,22 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import pytest
 from torch import nn, save, tensor
 
-from care_bench.artifacts import read_records
+from care_bench.artifacts import read_records, write_records
+from care_bench.errors import CareBenchError
+from care_bench.evaluation.imported import measure_imported
+from care_bench.files import locked
+from care_bench.measure import measure as measure_encoder
 from tests.commands import run_care_bench
 from tests.forks import Ended
+from tests.sample_records import make_record
 
 ENCODERS = """
 import torch
@@ -167,3 +175,51 @@ def test_a_data_set_that_is_not_prepared_is_called_so(tmp_path: Path) -> None:
     assert ended.returncode == 2
     line = f"data set 'digits' is not prepared in {tmp_path / 'nothing'}; prepare it with: care-bench prepare digits"
     assert line in ended.stderr
+
+
+@pytest.mark.parametrize("name", ["config.json", "pretrain.json"])
+def test_the_folder_of_a_run_is_left_alone(name: str, data: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    for file in (name, "records.jsonl"):
+        (tmp_path / "mine" / file).write_text("of a run")
+    ended = measure(tmp_path, data, "First")
+    assert ended.returncode == 2
+    assert f"mine is the folder of a run ({name}), whose records would be lost" in ended.stderr
+    assert ended.stderr.count("\n") == 1
+    assert {path.name: path.read_text() for path in (tmp_path / "mine").iterdir()} == dict.fromkeys(
+        (name, "records.jsonl"), "of a run"
+    )
+
+
+def test_records_of_a_trained_encoder_are_not_replaced(data: Path, tmp_path: Path) -> None:
+    records = tmp_path / "mine" / "records.jsonl"
+    write_records(records, [make_record(method="simclr")])
+    before = records.read_bytes()
+    ended = measure(tmp_path, data, "First")
+    assert ended.returncode == 2
+    assert "has the records of simclr, simclr on digits, which would be lost" in ended.stderr
+    assert records.read_bytes() == before
+
+
+def test_a_folder_is_looked_at_again_when_no_other_process_writes_there(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another measurement may have written to it in the meantime."""
+    (tmp_path / "encoders.py").write_text(ENCODERS)
+    out, found = tmp_path / "mine", []
+
+    def other_first(*arguments: Any, refuse: Callable[[], None], **named: Any) -> Any:
+        def late() -> None:
+            with pytest.raises(CareBenchError, match="expected one at a time"), locked(out):
+                pass
+            write_records(out / "records.jsonl", [make_record(method="simclr")])
+            found.append(True)
+            refuse()
+
+        return measure_imported(*arguments, refuse=late, **named)
+
+    monkeypatch.setattr("care_bench.measure.measure_imported", other_first)
+    encoder = {"encoder": f"{tmp_path / 'encoders.py'}:First"}
+    with pytest.raises(CareBenchError, match="has the records of simclr, simclr on digits, which would be lost"):
+        measure_encoder(encoder, "digits", data, out, None, None, 24, 1, False, False, lambda line: None)
+    assert found == [True]

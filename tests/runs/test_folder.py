@@ -217,3 +217,70 @@ def test_a_switch_that_is_interrupted_at_any_file_loses_nothing(
             finished.check(config)  # the summary never speaks for files that are elsewhere
     finished.switch_to(config)
     assert files(finished) == before
+
+
+def on_other_data(folder: RunFolder, config: RunConfig) -> dict[str, bytes]:
+    """Finish a run of the same configuration on data "e..." in a folder, and return its files."""
+    write_json(folder.config, config.model_dump(mode="json"))
+    for path, content in ((folder.encoder, b"other"), (folder.snapshot(3), SNAPSHOT), (folder.log, LOG)):
+        write_bytes(path, content)
+    write_json(
+        folder.summary, {**summary_of(config), "weights_sha256": sha256_bytes(b"other"), "data_sha256": "e" * 64}
+    )
+    return {name: content for name, content in files(folder).items() if not name.startswith("config-")}
+
+
+def test_a_run_on_other_data_is_set_aside_and_brought_back(finished: RunFolder, config: RunConfig) -> None:
+    before = files(finished)
+    for data in (None, "d" * 64):
+        finished.switch_to(config, data_sha256=data)
+        assert files(finished) == before
+    finished.switch_to(config, data_sha256="e" * 64)
+    aside = f"config-{config.sha256()[:12]}-data-{'d' * 12}"
+    assert files(finished) == {f"{aside}/{name}": content for name, content in before.items()}
+    other = on_other_data(finished, config)
+    finished.switch_to(config, data_sha256="d" * 64)
+    assert {name: content for name, content in files(finished).items() if name in before} == before
+    finished.switch_to(config_of(1), data_sha256="e" * 64)
+    finished.switch_to(config, data_sha256="e" * 64)
+    assert {name: content for name, content in files(finished).items() if name in other} == other
+    assert len(files(finished)) == 2 * len(before)
+
+
+@pytest.mark.parametrize("then", ["the same", "back", "another configuration", "a training"])
+def test_a_switch_to_other_data_that_is_interrupted_at_any_file_loses_nothing(
+    then: str, finished: RunFolder, config: RunConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before, replace = files(finished), Path.replace
+    for last in range(len(before)):
+        moved = 0
+
+        def killed(path: Path, target: Path, last: int = last) -> Path:
+            nonlocal moved
+            if moved == last:
+                raise KeyboardInterrupt
+            moved += 1
+            return replace(path, target)
+
+        monkeypatch.setattr(Path, "replace", killed)
+        with contextlib.suppress(KeyboardInterrupt):
+            finished.switch_to(config, data_sha256="e" * 64)
+        monkeypatch.undo()
+        if then == "the same":
+            finished.switch_to(config, data_sha256="e" * 64)
+        elif then == "another configuration":
+            finished.switch_to(config_of(1), data_sha256="d" * 64)
+        elif then == "a training" and moved:
+            finished.claim(config)
+            on_other_data(finished, config)
+        finished.switch_to(config, data_sha256="d" * 64)
+        finished.check(config)
+        assert {name: content for name, content in files(finished).items() if name in before} == before
+
+
+def test_records_of_no_run_are_not_trained_over(config: RunConfig, tmp_path: Path) -> None:
+    folder = RunFolder(tmp_path / "mine")
+    write_bytes(folder.records, b"of an imported encoder")
+    with pytest.raises(CareBenchError, match=r"has records of no run \(records.jsonl\), which would be lost"):
+        folder.claim(config)
+    assert folder.records.read_bytes() == b"of an imported encoder"

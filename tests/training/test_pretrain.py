@@ -15,7 +15,9 @@ from safetensors.torch import load_file
 from care_bench.config import RunConfig
 from care_bench.data import Split, load
 from care_bench.errors import CareBenchError
+from care_bench.files import sha256_bytes, write_bytes, write_json
 from care_bench.runs.build import build_augmentation
+from care_bench.runs.folder import RunFolder
 from care_bench.training.pretrain import pretrain
 
 Make = Callable[..., RunConfig]
@@ -164,3 +166,36 @@ def test_progress_in_a_log_is_plain_lines(
 def test_half_precision_without_a_gpu_is_refused(tiny: Make, data: Path, tmp_path: Path) -> None:
     with pytest.raises(CareBenchError, match=r"training\.precision = '16-mixed' needs a GPU"):
         pretrain(tiny(precision="16-mixed"), data, tmp_path / "run")
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_finished_run_is_not_taken_for_one_on_other_data(
+    devices: int, tiny: Make, data: Path, tmp_path: Path
+) -> None:
+    """One on several devices is looked at by the process that would start them."""
+    config = tiny(devices=devices)
+    finished(config, RunFolder(tmp_path / "run"), data_sha256="d" * 64)
+    with pytest.raises(CareBenchError, match=r"run was trained on data d{12}, but .*digits now holds [0-9a-f]{12}"):
+        pretrain(config, data, tmp_path / "run")
+    assert pretrain(config, tmp_path / "no data", tmp_path / "run").read_summary() is not None
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_the_configuration_of_a_finished_run_is_written_again(
+    devices: int, tiny: Make, data: Path, tmp_path: Path
+) -> None:
+    config, folder = tiny(devices=devices), RunFolder(tmp_path / "run")
+    finished(config, folder, load("digits", data).sha256)
+    folder.config.unlink()
+    pretrain(config, data, folder.path).check(config)
+
+
+def finished(config: RunConfig, folder: RunFolder, data_sha256: str) -> None:
+    """Write a finished run by hand."""
+    write_json(folder.config, config.model_dump(mode="json"))
+    write_bytes(folder.encoder, b"weights")
+    write_bytes(folder.log, b"log")
+    hashes = {"weights_sha256": sha256_bytes(b"weights"), "log_sha256": sha256_bytes(b"log")}
+    speed = {"steps": 7, "images_per_second": 1.5, "seconds": 2.0, "resumed": 0, "device": "cpu: x"}
+    named = {"run": config.id, "torch": "2", "tf32": False, "config_sha256": config.sha256()}
+    write_json(folder.summary, {**named, **speed, **hashes, "data_sha256": data_sha256, "snapshots": {}})
