@@ -52,6 +52,18 @@ def test_every_command_and_protocol_has_its_page() -> None:
     assert all(f"`{method}`" in CONTENTS and f"`{method}`" in CONFIG for method in METHODS)
 
 
+def test_every_snakemake_command_says_where_its_jobs_run() -> None:
+    """Without cores or a profile snakemake stops with an error."""
+    pages = (README, RUN, CONFIG, *(path.read_text() for path in (ROOT / "docs").glob("*.md")))
+    text = "\n".join(pages)
+    blocks = re.findall(r"^```.*?\n(.*?)^```", text, re.MULTILINE | re.DOTALL)
+    inline = re.findall(r"`(snakemake [^`]+)`", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
+    commands = [line for block in blocks for line in block.splitlines() if line.startswith("snakemake ")] + inline
+    assert len(commands) >= 15
+    for command in commands:
+        assert re.search(r"--cores|-profile |--report| -n\b|--dry-run", command), command
+
+
 def test_every_link_has_a_target() -> None:
     pages = ("README.md", "workflows/config/README.md", "results/README.md", "theory_checks/README.md")
     for path in (*(ROOT / page for page in pages), *(ROOT / "docs").glob("*.md")):

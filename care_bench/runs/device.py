@@ -30,7 +30,11 @@ def best_device() -> torch.device:
 
 
 def describe_device(device: torch.device, number: int = 1) -> str:
-    """Return the devices of a run as records name them: kind, number if more than one, product name."""
+    """Return the devices of a run as records name them: kind, number if more than one, product name.
+
+    Of a CPU also its family and model, and the instructions that torch's kernels use: virtual machines give several
+    generations of a CPU one name, and these do not compute the same bits.
+    """
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
     return f"{device.type}: {name}" if number == 1 else f"{device.type}: {number} x {name}"
 
@@ -150,10 +154,13 @@ def _set_tf32(products: bool, convolutions: bool) -> None:
         torch.backends.cudnn.allow_tf32 = convolutions
 
 
-def _processor() -> str:
+def _processor(about: Path = Path("/proc/cpuinfo")) -> str:
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        first = about.read_text().partition("\n\n")[0]
     except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
+        first = ""
+    lines = (line.partition(":") for line in first.splitlines())
+    found = {key.strip(): value.strip() for key, _, value in lines}
+    name = found.get("model name") or platform.processor() or platform.machine()
+    parts = [f"{key.removeprefix('cpu ')} {found[key]}" for key in ("cpu family", "model") if key in found]
+    return f"{name} ({', '.join([*parts, torch.backends.cpu.get_cpu_capability()])})"

@@ -6,11 +6,19 @@ import os
 import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 
-from care_bench.runs.device import THREAD_VARIABLES, best_device, describe_device, reproducible, tf32_allowed
+from care_bench.runs.device import (
+    THREAD_VARIABLES,
+    _processor,
+    best_device,
+    describe_device,
+    reproducible,
+    tf32_allowed,
+)
 
 CPU, GPU = torch.device("cpu"), torch.device("cuda")
 
@@ -119,3 +127,24 @@ def test_the_memory_of_a_step_is_that_of_the_step_before() -> None:
     usual, kept = map(int, ended.stdout.split())
     assert usual > 1000  # pages of 4 KiB; the 50 steps have some 12 tensors of 256 pages each
     assert kept < usual / 4
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (
+            "processor\t: 0\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\n\nprocessor\t: 1\nmodel\t: 9\n",
+            "AMD EPYC (family 25, model 17, SOME)",
+        ),
+        ("processor\t: 0\nmodel name\t: Arm\nCPU part\t: 0xd40\n", "Arm (SOME)"),
+    ],
+)
+def test_a_cpu_is_told_from_another_generation_of_the_same_name(
+    content: str, said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "SOME")
+    (tmp_path / "cpuinfo").write_text(content)
+    assert _processor(tmp_path / "cpuinfo") == said
+    monkeypatch.setattr("platform.processor", lambda: "")
+    monkeypatch.setattr("platform.machine", lambda: "arm64")
+    assert _processor(tmp_path / "missing") == "arm64 (SOME)"
