@@ -220,10 +220,13 @@ def _standard_error(effects: Values) -> float:
 
 
 def _t_tail(distance: float, effects: Values) -> float:
-    """Return the chance that a mean of such effects, around 0, is above a distance."""
+    """Return the chance that a mean of such effects, around 0, is above a distance.
+
+    Of effects that are all equal, which a normal distribution does not give, it is the chance that n signs are alike.
+    """
     from scipy.special import stdtr
 
     error = _standard_error(effects)
     if error == 0:
-        return 0.5 if distance == 0 else float(distance < 0)
+        return 0.5 if distance == 0 else 1.0 if distance < 0 else 2.0 ** -len(effects)
     return float(stdtr(len(effects) - 1, -distance / error))

@@ -16,6 +16,9 @@ from care_bench.metrics.checks import directions, embedded, labelled
 
 SIMILARITIES_AT_ONCE = 2**24
 """Entries of the query-by-bank matrix held at a time (64 MiB in float32)."""
+NARROW = 1e-3
+"""Mean squared distance of unit rows from their mean, below which cosines are computed in float64: float32 rounds them
+by 6e-8, and nearly collapsed rows differ by no more than that."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +70,10 @@ def knn_predict(
         raise ValueError(f"k is {k}; expected 1 to {len(bank)}, the number of train samples")
     if not temperature > 0:
         raise ValueError(f"temperature is {temperature}; expected a positive number")
-    bank = directions(bank, "train features")
-    queries = directions(queries, "queries").to(bank.dtype)
+    rows = directions(bank, "train features")
+    if _spread(rows) < NARROW:
+        rows, queries = directions(bank.double(), "train features"), queries.double()
+    bank, queries = rows, directions(queries, "queries").to(rows.dtype)
     predicted = []
     for block in torch.split(queries, max(1, SIMILARITIES_AT_ONCE // len(bank))):
         similarity, neighbours = (block @ bank.mT).topk(k, dim=1)
@@ -77,3 +82,8 @@ def knn_predict(
         scores = votes.new_zeros(len(block), num_classes).scatter_add_(1, train_labels[neighbours], votes)
         predicted.append(scores.argmax(dim=1))
     return torch.cat(predicted)
+
+
+def _spread(rows: Tensor) -> float:
+    """Return the mean squared distance of unit rows from their mean."""
+    return 1 - float(rows.double().mean(dim=0).square().sum())

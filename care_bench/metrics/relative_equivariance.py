@@ -41,12 +41,14 @@ class RelativeEquivariance:
         median: of the ratios.
         trimmed_mean: of the ratios between the 10 % lowest and the 10 % highest.
         invariance: mean ||f(a(x)) - f(x)|| over samples and augmentations; near zero the ratios mean little.
+        moving: augmentations that move the embeddings by more than rounding, whose ratios these are.
     """
 
     mean: float
     median: float
     trimmed_mean: float
     invariance: float
+    moving: int
 
 
 def relative_equivariance(z: Tensor, za: Tensor) -> float:
@@ -92,7 +94,7 @@ def relative_equivariance_summary(z: Tensor, za: Tensor) -> RelativeEquivariance
     invariance = _invariance(z, views)
     moving = [view for view, moves in zip(views, _moves(z, views).tolist(), strict=True) if moves]
     if not moving:
-        return RelativeEquivariance(math.nan, math.nan, math.nan, invariance)
+        return RelativeEquivariance(math.nan, math.nan, math.nan, invariance, 0)
     n = len(z)
     stride = math.ceil(len(moving) * (n * (n - 1) // 2) / RATIOS_KEPT)
     totals, without, kept = [], [], []
@@ -111,6 +113,7 @@ def relative_equivariance_summary(z: Tensor, za: Tensor) -> RelativeEquivariance
         median=_middle(ordered, (len(ordered) - 1) // 2),
         trimmed_mean=_middle(ordered, int(TRIM * len(ordered))),
         invariance=invariance,
+        moving=len(moving),
     )
 
 

@@ -23,6 +23,8 @@ DISTANCES_AT_ONCE = 2**24
 class Retrieval:
     """Neighbours of the samples, plain and augmented, and the share of them that remains after each augmentation.
 
+    Where all embeddings differ by rounding alone, rounding decides the neighbours.
+
     Attributes:
         neighbours: (m, 5) int64, rows of the bank nearest to each plain sample, the nearest first.
         augmented: (A, m, 5) int64, those of each augmentation.

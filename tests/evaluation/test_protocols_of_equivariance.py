@@ -53,6 +53,14 @@ def test_a_reflection_has_an_error_over_rotations_and_none_over_all_orthogonal_m
     assert certified["certificate_error"].values == pytest.approx((0, 0), abs=1e-12)
 
 
+def test_gamma_counts_the_draws_that_move_and_the_invariance_all() -> None:
+    z, za = (torch.from_numpy(unit(*shape, seed=seed)) for shape, seed in (((30, 4), 0), ((3, 30, 4), 1)))
+    found = measure(
+        PROTOCOLS["relative-equivariance-v1"], given(dataset("any"), test=z, augmented=torch.stack([*za, z]))
+    )
+    assert [found[name].n for name in ("gamma", "gamma_median", "gamma_trimmed", "invariance")] == [3, 3, 3, 4]
+
+
 def test_gamma_of_unrelated_views_is_low_so_neither_direction_is_better() -> None:
     d = 32
     z, za = (torch.from_numpy(unit(*shape, seed=seed)) for shape, seed in (((300, d), 0), ((2, 300, d), 1)))

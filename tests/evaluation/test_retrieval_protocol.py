@@ -182,3 +182,19 @@ def test_without_a_known_colour_only_the_overlap_is_measured() -> None:
     assert result["retrieval_tint_distance"].value is None
     reason = "digits has no label tint: the colour that made an image"
     assert result["retrieval_tint_distance"].reason == reason
+
+
+@pytest.mark.parametrize(("noise", "overlap"), [(0.0, 100.0), (1e-7, None), (1e-3, 40.0)])
+def test_rounding_decides_no_overlap(noise: float, overlap: float | None) -> None:
+    """All samples and views have one embedding, or nearly so; of views that are other samples, few neighbours stay."""
+    moved = [torch.from_numpy(1 + noise * unit(60, 3, seed=seed)) for seed in range(3)]
+    found = given(dataset("any", samples=60), train=moved[0], test=moved[1], augmented=moved[2][None])
+    result = measure(PROTOCOLS["retrieval-v1"], found)["retrieval_overlap"]
+    if overlap is None:
+        assert (result.value, result.n) == (None, 0)
+        assert result.reason == "the embeddings differ by rounding alone, which decides the neighbours"
+    elif noise:
+        assert result.value is not None
+        assert result.value < overlap
+    else:
+        assert result.value == overlap

@@ -79,7 +79,9 @@ def test_equal_effects_have_a_point_as_interval() -> None:
     equal = [0.1] * 7  # their mean is not 0.1 in floating point
     assert t_interval(equal) == pytest.approx((0.1, 0.1))
     assert bca_interval(equal) == (0.1, 0.1)
-    assert t_p_value(equal) == 0
+    assert t_p_value(equal) == sign_flip_p_value(equal) == 2 / 2**7  # seven signs are alike, and nothing else is known
+    assert equivalence_p_value(equal, 0.2) == 1 / 2**7
+    assert equivalence_p_value(equal, 0.05) == 1
     assert t_p_value([0.0] * 7) == 1
     assert sign_flip_p_value([0.0] * 7) == 1
 

@@ -46,6 +46,26 @@ def test_one_near_neighbour_outweighs_two_far_ones():
     assert (math.cos(0.1) - math.cos(1)) / math.log(2) == pytest.approx(0.656, abs=1e-3)
 
 
+@pytest.mark.parametrize("spread", [1e-2, 1e-3, 1e-4, 1e-5])
+def test_nearly_equal_embeddings_are_told_apart(spread):
+    """Unit rows in float32 around a common direction: their classes are found as in float64, by numpy."""
+    generator = np.random.default_rng(0)
+    labels = np.arange(240) % 4
+    classes, common = generator.standard_normal((4, 8)), np.full(8, 2.0)
+    rows = (common + spread * (classes[labels] + 0.3 * generator.standard_normal((240, 8)))).astype(np.float32)
+    exact = rows.astype(np.float64)
+    exact /= np.linalg.norm(exact, axis=1, keepdims=True)
+    # 1 - cos is half the squared distance, which does not cancel.
+    apart = ((exact[160:, None] - exact[None, :160]) ** 2).sum(axis=2)
+    nearest = np.argsort(apart, axis=1)[:, :20]
+    votes = np.exp(-np.take_along_axis(apart, nearest, axis=1) / 2 / 0.07)
+    expected = [np.bincount(labels[place], vote, 4).argmax() for place, vote in zip(nearest, votes, strict=True)]
+    bank, queries = torch.from_numpy(rows[:160]), torch.from_numpy(rows[160:])
+    found = knn_predict(bank, torch.from_numpy(labels[:160]), queries, 4, 20, 0.07)
+    assert (np.array(expected) == labels[160:]).mean() > 0.8
+    assert (found.numpy() == expected).mean() >= (1 if spread > 1e-5 else 0.95)
+
+
 def test_no_overflow_at_a_low_temperature():
     bank, labels = draw(50, 5, 3, 0)
     queries, _ = draw(40, 5, 3, 1)

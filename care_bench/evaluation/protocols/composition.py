@@ -41,7 +41,8 @@ PROTOCOL = Protocol(
             "composition error",
             "Root mean square over the test samples of |(R_a'a - R_a' R_a) f(x)|, mean over pairs of augmentations: 0 "
             "where composed augmentations act as composed rotations, and near invariance as well; read it beside "
-            "Wahba's error and the invariance. "
+            "Wahba's error and the invariance. Where a view loses directions that its source has, as raw pixels lose "
+            "colours in grayscale, no sample decides where its map takes them, and the error says nothing. "
             f"Of more than {MOST_SAMPLES:,} test samples, the first {FEW_COMPOSED} draws.",
         ),
     ),

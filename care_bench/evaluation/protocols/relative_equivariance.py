@@ -20,7 +20,7 @@ def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
     if math.isnan(result.mean):
         still = Measurement(None, 0, reason="no draw moves the embeddings by more than rounding")
         return (*[still] * len(ratios), Measurement(result.invariance, len(za)))
-    return tuple(Measurement(value, len(za)) for value in (*ratios, result.invariance))
+    return (*(Measurement(value, result.moving) for value in ratios), Measurement(result.invariance, len(za)))
 
 
 PROTOCOL = Protocol(
@@ -34,7 +34,9 @@ PROTOCOL = Protocol(
             None,
             "γ, mean",
             "γ is a mean of ratios without bound near invariance: read it beside its median and the invariance. It is "
-            "about 1/(2d) also where views have nothing to do with the input: read it beside Wahba's error.",
+            "about 1/(2d) also where views have nothing to do with the input: read it beside Wahba's error. Draws that "
+            "move the embeddings by rounding alone have no ratio and do not count, here and in held-out errors; in "
+            "Wahba's error, the invariance and compositions they count as 0.",
         ),
         Metric("gamma_median", "1", None, "γ, median", "Median: over pairs and draws."),
         Metric(

@@ -27,6 +27,7 @@ TINT = "tint"
 """Label with the colour that made an image, where a data set has it."""
 COLLAPSED = 1e-5
 """Largest distance from the mean, over the mean norm, of embeddings that differ by rounding alone."""
+ROUNDED = "the embeddings differ by rounding alone, which decides the neighbours"
 NONE_NEAREST = "all training samples have one embedding, so that none is nearest"
 IMAGES_AT_ONCE = 256
 
@@ -38,7 +39,10 @@ def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
     z, za = embedded.test, embedded.augmented
     found = retrieval(embedded.train, *((z, za) if rows is None else (z[rows], za[:, rows])))
     tint = _tint_distance(embedded, found.neighbours, rows)
-    return over_repeats(found.overlap), tint, *_under_hue(embedded), _colour(embedded)
+    overlap = over_repeats(found.overlap)
+    if _collapsed(embedded.train) and not _constant(embedded):
+        overlap = Measurement(None, 0, reason=ROUNDED)
+    return overlap, tint, *_under_hue(embedded), _colour(embedded)
 
 
 def _queries(embedded: Embedded) -> Tensor | None:
@@ -60,6 +64,12 @@ def _collapsed(train: Tensor) -> bool:
     train = train.double()
     apart = torch.linalg.vector_norm(train - train.mean(dim=0), dim=1).max()
     return bool(apart <= COLLAPSED * torch.linalg.vector_norm(train, dim=1).mean())
+
+
+def _constant(embedded: Embedded) -> bool:
+    """Whether all samples and views have exactly one embedding, whose neighbours stay the same."""
+    first = embedded.train[0]
+    return all(bool((part == first).all()) for part in (embedded.train, embedded.test, embedded.augmented))
 
 
 def _tint_distance(embedded: Embedded, neighbours: Tensor, rows: Tensor | None) -> Measurement:
