@@ -261,8 +261,10 @@ def _remedy(error: OSError) -> str:
     """Say what to do about an error while writing; nothing where the system's words say all that is known."""
     if error.errno in UNWRITABLE:
         return "; expected a writable folder with space left"
+    where = "" if error.filename is None else f" ({error.filename})"
+    if error.errno == errno.EEXIST and error.filename is not None and Path(error.filename).is_file():
+        return f"{where}; expected a folder there"
     if error.errno in MOVED:
-        where = "" if error.filename is None else f" ({error.filename})"
         return f"{where}; another process has moved, made or deleted it meanwhile, run the same command again"
     return ""
 

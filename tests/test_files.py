@@ -122,6 +122,14 @@ def test_a_killed_process_keeps_nobody_out(tmp_path: Path) -> None:
         pass
 
 
+def test_a_folder_where_a_file_is(tmp_path: Path) -> None:
+    (tmp_path / "mine").write_text("mine")
+    said = r"cannot write .*mine: File exists \(.*mine\); expected a folder there$"
+    with pytest.raises(CareBenchError, match=said), locked(tmp_path / "mine"):
+        pass
+    assert (tmp_path / "mine").read_text() == "mine"
+
+
 def test_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
     with (

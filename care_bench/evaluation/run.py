@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -149,7 +150,10 @@ def alone(path: Path) -> Iterator[None]:
 
 
 def _check_out(path: Path, out: Path) -> None:
-    """Refuse to replace a file of a run by records, other than the run's own records."""
+    """Refuse to replace a file of a run by records, other than the run's own records, or what is no file."""
+    above = next(parent for parent in out.absolute().parents if parent.exists())
+    if out.is_dir() or not above.is_dir() or not os.access(above, os.W_OK):
+        raise CareBenchError(f"cannot write {out}; expected a file in a folder that can be written")
     folder = RunFolder(out.parent)
     own = out.name == RECORDS and out.parent.resolve() == path.resolve()
     files = (folder.config, folder.summary, folder.encoder, folder.log, folder.evaluation, folder.records)

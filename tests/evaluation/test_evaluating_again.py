@@ -152,3 +152,14 @@ def test_a_measurement_that_contradicts_itself_is_one_line(
         CareBenchError, match=r"protocol 'mine-v1', metric 'mine': found value 3\.0, but the mean of its 2"
     ):
         evaluate(evaluated.path, data, FEW)
+
+
+def test_records_that_cannot_be_written_are_refused_before_the_work(
+    evaluated: RunFolder, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("care_bench.evaluation.run.Task.open", lambda *_: pytest.fail("the work has begun"))
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path, tmp_path / "file" / "x.jsonl", tmp_path / "file" / "below" / "x.jsonl"):
+        with pytest.raises(CareBenchError, match=rf"cannot write {out}; expected a file in a folder"):
+            evaluate(evaluated.path, data, FEW, out)
+    assert (tmp_path / "file").read_text() == "mine"

@@ -48,8 +48,8 @@ PROTOCOL = Protocol(
             "map in O(d), held out",
             "Map in O(d), held out: under all augmentations together, the error of the best map in O(d) of one random "
             "half of the test samples on the other half, as a fraction of |f(a(x)) - f(x)| (root mean squares): 0 = "
-            "steerable, 1 = the map explains nothing. Where no sample decides a direction, as for raw pixels that are always "
-            "black, the map is the one that moves least. "
+            "steerable, 1 = the map explains nothing. Where no sample decides a direction, as for raw pixels that are "
+            "always black, the map is the one that moves least. "
             f"{FEWER_DRAWS}",
         ),
         Metric("held_out_linear", "1", None, "linear map, held out", "Linear map: the same for least squares."),
