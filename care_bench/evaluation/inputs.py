@@ -11,7 +11,7 @@ from care_bench.artifacts import Record, environment, write_records
 from care_bench.artifacts.evaluated import summary_of
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.measurement import Protocol
-from care_bench.files import canonical_json, sha256_file, sha256_tree, write_json
+from care_bench.files import canonical_json, sha256_bytes, sha256_file, sha256_tree, write_bytes, write_json
 from care_bench.untrusted import read_json
 
 
@@ -40,8 +40,14 @@ def write_evaluation(path: Path, records: Sequence[Record], inputs: Mapping[str,
     write_json(summary_of(path), {**inputs, "records_sha256": digest})
 
 
+def write_kept(path: Path, content: bytes, inputs: Mapping[str, Any]) -> None:
+    """Write another file of the same kind, as :func:`is_current` finds it."""
+    write_bytes(path, content)
+    write_json(summary_of(path), {**inputs, "records_sha256": sha256_bytes(content)})
+
+
 def is_current(path: Path, inputs: Mapping[str, Any]) -> bool:
-    """Tell whether a file holds the unchanged records of these inputs."""
+    """Tell whether a file holds the unchanged records, or lines of another kind, of these inputs."""
     try:
         found = read_json(summary_of(path), "expected the summary of an evaluation")
         expected = {**inputs, "records_sha256": sha256_file(path)}

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from care_bench.artifacts import code_version
-from care_bench.artifacts.json_lines import encode_lines
+from care_bench.artifacts.json_lines import decode_lines, encode_lines
 from care_bench.artifacts.resamples import DIGITS, Resampled, Resamples
 from care_bench.config import EvaluationConfig, RunConfig
 from care_bench.config.claimed import Claimed, claimed
@@ -18,6 +18,7 @@ from care_bench.data.subsets import entries
 from care_bench.errors import CareBenchError
 from care_bench.evaluation.embed import Embedder
 from care_bench.evaluation.halves import embedded_half, halves
+from care_bench.evaluation.inputs import is_current, write_kept
 from care_bench.evaluation.measurement import MOST_SAMPLES, Measurement
 from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.records import measure
@@ -41,7 +42,8 @@ def resample(
     """Write the metrics of some runs on halves of the test samples, a line for each run that the rules compare.
 
     The encoders are not trained again, and records are neither read nor written. The sampled augmentations, the
-    training samples and all that is fitted to them are the same for every half.
+    training samples and all that is fitted to them are the same for every half. Each run keeps its line in its folder,
+    `resamples.jsonl`, and is not measured again while all that it depends on is the same.
 
     Args:
         configs: the runs.
@@ -78,16 +80,28 @@ def _resampled(
     with alone(path):
         task = Task.open(path, data, settings)
         task.folder.check(config)
-        training, device = config.training, best_device()
-        found: list[Resampled] = []
-        of = None
-        with reproducible(training.deterministic, training.threads, device, tf32=training.tf32):
-            for weights, embedder in embedders(task, device):
-                of = entries(embedder.dataset.test)
-                if len(of) > MOST_SAMPLES:
-                    return None
-                rows = list(halves(embedder.dataset, number))
-                found += _of_weights(weights, embedder, wanted, rows)
+        kept = task.folder.resamples
+        inputs = {**task.inputs(), "halves": number, "wanted": [f"{one} {draws}" for one, draws in wanted.items()]}
+        if is_current(kept, inputs):
+            return decode_lines(kept.read_bytes(), kept, Resamples, "resamples")[0]
+        found = _measured(task, wanted, number)
+        if found is not None:
+            write_kept(kept, encode_lines([found]), inputs)
+        return found
+
+
+def _measured(task: Task, wanted: Mapping[Claimed, bool], number: int) -> Resamples | None:
+    config, settings = task.config, task.settings
+    training, device = config.training, best_device()
+    found: list[Resampled] = []
+    of = None
+    with reproducible(training.deterministic, training.threads, device, tf32=training.tf32):
+        for weights, embedder in embedders(task, device):
+            of = entries(embedder.dataset.test)
+            if len(of) > MOST_SAMPLES:
+                return None
+            rows = list(halves(embedder.dataset, number))
+            found += _of_weights(weights, embedder, wanted, rows)
     assert of is not None
     count = int(of.max()) + 1
     return Resamples(

@@ -50,6 +50,11 @@ class RunFolder:
         """The hash of the records and all they depend on; written last."""
         return self.path / "evaluate.json"
 
+    @property
+    def resamples(self) -> Path:
+        """What was measured on halves of the test samples, with a summary beside it as :attr:`records` has one."""
+        return self.path / "resamples.jsonl"
+
     def snapshot(self, epoch: int) -> Path:
         """Weights of the encoder after an epoch, in the format of ``encoder``."""
         return self.path / "snapshots" / f"epoch{epoch}.safetensors"
@@ -213,8 +218,9 @@ class RunFolder:
 
     def _move(self, source: Path, target: Path) -> None:
         """Move a run's files. Its summaries are never beside files of another run, and its configuration goes last."""
-        summaries = (self.summary.name, self.evaluation.name)
-        others = (self.records.name, self.encoder.name, self.log.name, "snapshots")
+        halves = self.resamples
+        summaries = (self.summary.name, self.evaluation.name, f"{halves.stem}.{self.evaluation.name}")
+        others = (self.records.name, halves.name, self.encoder.name, self.log.name, "snapshots")
         back = target == self.path
         names = (self.config.name, *others, *summaries) if back else (*summaries, *others, self.config.name)
         try:

@@ -18,6 +18,7 @@ from care_bench.config.presets import load_preset
 from care_bench.data import load
 from care_bench.errors import CareBenchError
 from care_bench.evaluation import resamples as module
+from care_bench.evaluation import resamples as resamples_module
 from care_bench.evaluation.halves import halves
 from care_bench.evaluation.resamples import resample
 from care_bench.evaluation.run import evaluate
@@ -227,6 +228,7 @@ def test_the_command_writes_the_same_bytes_which_belong_to_the_records(
     ended = run_care_bench(*command, "--number", "10")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("1 of 3 runs on 10 halves of the test samples, in ")
+    (folder / RUNS[0].id / "resamples.jsonl").unlink()
     again = resample(RUNS, RULES, 10, SETTINGS, folder, data, tmp_path / "again.jsonl")
     assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "again.jsonl").read_bytes()
     assert [one.values[:NUMBER] for one in again[0].found] == [one.values for one in measured.found]
@@ -236,6 +238,29 @@ def test_the_command_writes_the_same_bytes_which_belong_to_the_records(
     ended = run_care_bench(*command)
     assert (ended.returncode, ended.stderr.count("\n")) == (2, 1)
     assert "expected the folder of a finished run" in ended.stderr
+
+
+@pytest.mark.parametrize("changed", ["nothing", "the rules", "the number", "the line", "its summary"])
+def test_a_run_is_measured_again_only_where_something_changed(
+    changed: str, folder: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    once = resample(RUNS[:1], RULES, NUMBER, SETTINGS, folder, data, tmp_path / "once.jsonl")
+    kept, rules, number = folder / RUNS[0].id / "resamples.jsonl", RULES, NUMBER
+    assert kept.read_bytes() == (tmp_path / "once.jsonl").read_bytes()
+    if changed == "the rules":
+        rules = RULES.model_copy(update={"claims": RULES.claims[:1]})
+    elif changed == "the number":
+        number = NUMBER + 1
+    elif changed == "the line":
+        kept.write_bytes(kept.read_bytes().replace(b"care", b"core", 1))
+    elif changed == "its summary":
+        kept.with_name("resamples.evaluate.json").unlink()
+    measured: list[object] = []
+    real = resamples_module._measured
+    monkeypatch.setattr(resamples_module, "_measured", lambda *given: measured.append(given) or real(*given))
+    again = resample(RUNS[:1], rules, number, SETTINGS, folder, data, tmp_path / "again.jsonl")
+    assert len(measured) == (changed != "nothing")
+    assert (again == once) == (changed not in ("the rules", "the number"))
 
 
 def test_runs_that_cannot_be_resampled(folder: Path, data: Path, tmp_path: Path) -> None:
