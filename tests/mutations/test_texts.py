@@ -11,6 +11,7 @@ from tests.mutations import (
     test_evaluation,
     test_evidence,
     test_imported,
+    test_kept,
     test_methods,
     test_metrics,
     test_protocols,
@@ -21,7 +22,7 @@ from tests.theory.test_mutations import MUTATIONS
 
 ROOT = Path(__file__).parents[2]
 MODULES = (
-    *(test_embedding, test_evaluation, test_evidence, test_imported, test_methods),
+    *(test_embedding, test_evaluation, test_evidence, test_imported, test_kept, test_methods),
     *(test_metrics, test_protocols, test_report, test_training),
 )
 PLANTED = [(f"care_bench/{mutant.file}", mutant.old) for module in MODULES for mutant in module.MUTANTS] + [

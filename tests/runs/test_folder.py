@@ -247,11 +247,15 @@ def test_a_run_on_other_data_is_set_aside_and_brought_back(finished: RunFolder, 
     assert len(files(finished)) == 2 * len(before)
 
 
-@pytest.mark.parametrize("then", ["the same", "back", "another configuration", "a training"])
+@pytest.mark.parametrize("then", ["the same", "back", "another configuration", "a training", "to one that is there"])
 def test_a_switch_to_other_data_that_is_interrupted_at_any_file_loses_nothing(
     then: str, finished: RunFolder, config: RunConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before, replace = files(finished), Path.replace
+    before, replace, other = files(finished), Path.replace, dict[str, bytes]()
+    if then == "to one that is there":
+        finished.switch_to(config, data_sha256="e" * 64)
+        other = on_other_data(finished, config)
+        finished.switch_to(config, data_sha256="d" * 64)
     for last in range(len(before)):
         moved = 0
 
@@ -270,6 +274,10 @@ def test_a_switch_to_other_data_that_is_interrupted_at_any_file_loses_nothing(
             finished.switch_to(config, data_sha256="e" * 64)
         elif then == "another configuration":
             finished.switch_to(config_of(1), data_sha256="d" * 64)
+        elif other:
+            finished.switch_to(config, data_sha256="e" * 64)
+            finished.check(config)
+            assert {name: content for name, content in files(finished).items() if name in other} == other
         elif then == "a training" and moved:
             finished.claim(config)
             on_other_data(finished, config)
