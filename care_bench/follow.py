@@ -1,6 +1,7 @@
 """Run snakemake and show its lines about jobs as one line of progress: `python -m care_bench.follow snakemake ...`.
 
-Every other line, such as an error or what a job's log says, is printed as it comes.
+Every other line, such as an error, is printed as it comes, and after the line about a job that failed, the last one of
+the job's log: it says why.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import subprocess
 import sys
 from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
+from pathlib import Path
 
 from care_bench.progress import Advance, progress
 
@@ -19,9 +21,12 @@ CHATTER = re.compile(
     r"\s*|\[\w{3} \w{3} +\d+ [\d:]+ \d{4}\]|Finished jobid: .*|Select jobs to execute\.\.\.|Execute \d+ jobs\.\.\."
     r"|Assuming unrestricted shared filesystem usage\.|Building DAG of jobs\.\.\.|Using shell: .*|Provided cores: .*"
     r"|Rules claiming more threads will be scaled down\.|Conda environments: ignored|Job stats:|job +count|-+ +-+"
+    r"|Cannot restore .*: no backup found\."  # of what is updated in place, which is whole or absent
     r"|\w+ +\d+|Complete log.*|Nothing to be done .*|Elapsed time: .*"
 )
 """Lines of snakemake that say nothing a user has to act on."""
+FAILED = re.compile(r"Command .* > (\S+\.log) 2>&1.* returned non-zero exit status \d+\.?")
+"""The line of snakemake about the command of a job, which ends with its log."""
 
 
 def follow(lines: Iterable[str]) -> None:
@@ -37,6 +42,17 @@ def follow(lines: Iterable[str]) -> None:
                 advance(done, "")
             elif not CHATTER.fullmatch(text):
                 print(text, file=sys.stderr, flush=True)  # noqa: T201
+                if (failed := FAILED.fullmatch(text)) and (why := _last_line(Path(failed[1]))):
+                    print(f"{failed[1]}: {why}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+def _last_line(log: Path) -> str:
+    """Return the last line of a log that is not empty; "" where there is none to read."""
+    try:
+        lines = log.read_text(errors="replace").split("\n")
+    except OSError:
+        return ""
+    return next((line for line in reversed(lines) if line.strip()), "")
 
 
 def main(command: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -78,3 +79,14 @@ def test_a_signal_is_passed_on_and_its_end_is_waited_for() -> None:
 
 def test_a_command_that_a_signal_ends_counts_as_in_a_shell() -> None:
     assert followed("kill -KILL $$").returncode == 137
+
+
+def test_after_a_command_that_failed_comes_the_last_line_of_its_log(tmp_path: Path) -> None:
+    log = tmp_path / "prepare.log"
+    log.write_text("raw data: 1 of 3\ncare-bench: cifar10: no archive; expected one\n\n")
+    command = f"Command 'python -m care_bench prepare > {log} 2>&1' returned non-zero exit status 2."
+    lost = f"Command 'x > {tmp_path / 'none.log'} 2>&1' returned non-zero exit status 1."
+    output = tmp_path / "output"
+    output.write_text(f"{command}\nCannot restore results/meta.json: no backup found.\n{lost}\n")
+    ended = followed(f"cat {output}")
+    assert ended.stderr.splitlines() == [command, f"{log}: care-bench: cifar10: no archive; expected one", lost]
