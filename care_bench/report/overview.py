@@ -14,12 +14,10 @@ from care_bench.report.model import Column, Facts, Figure, Statements, Table
 
 OUTCOMES = ("supported", "contradicted", "inconclusive", "not run")
 """Verdicts on claims, the decided ones first."""
-COLUMNS = (
-    (("top1", "first_pc_r2"), "features"),
-    (("held_out_wahba", "wahba_error"), "projection"),
-    (("gamma_median", "gamma"), "projection"),
-)
-"""Metrics to choose each column from, and the representation that is taken if no other has more rows."""
+COLUMNS = (("top1", "first_pc_r2"), ("held_out_wahba", "wahba_error"), ("gamma_median", "gamma"))
+"""Metrics to choose each column from."""
+REPRESENTATION = "features"
+"""Taken where it was measured: what the first picture shows, and what imported encoders have."""
 
 
 @dataclass(frozen=True)
@@ -148,12 +146,17 @@ def methods_table(grid: Grid) -> Table | None:
     rows = [row for row in grid.rows(chosen) if any(grid.cell(row, key).text for key in chosen)]
     cells = tuple(tuple(grid.cell(row, key) for key in chosen) for row in rows)
     several = any("±" in cell.text for row in cells for cell in row)
-    what = "; ".join(f"{key.representation}: {metric_label(key.metric)} ({key.protocol})" for key in chosen)
+    same = len({key.representation for key in chosen}) == 1
+    named = [f"{metric_label(key.metric)} ({key.protocol})" for key in chosen]
+    what = "; ".join(
+        text if same and place else f"{key.representation}: {text}"
+        for place, (key, text) in enumerate(zip(chosen, named, strict=True))
+    )
     return Table(
         first[0].data,
         (f"{what}.", *(["Mean ± half-width of the 95 % interval over seeds."] if several else [])),
         # Without a direction: here no value is marked best.
-        tuple(Column("", metric_label(key.metric), grid.column(key, "", "").unit) for key in chosen),
+        tuple(Column(key.representation, metric_label(key.metric), grid.column(key, "", "").unit) for key in chosen),
         tuple(grid.labels[row] for row in rows),
         cells,
     )
@@ -173,14 +176,11 @@ def _elsewhere(grid: Grid) -> str:
 
 
 def _chosen(grid: Grid, keys: Sequence[Key]) -> list[Key]:
-    """Choose a column of each kind, and others where a kind is missing.
-
-    Imported encoders may have no projection, so a representation that more rows have comes before.
-    """
+    """Choose a column of each kind, and others where a kind is missing; of representations, then that of most rows."""
     chosen = []
-    for names, representation in COLUMNS:
+    for names in COLUMNS:
         ranked = [
-            (names.index(key.metric), -len(grid.rows([key])), key.representation != representation, place)
+            (names.index(key.metric), key.representation != REPRESENTATION, -len(grid.rows([key])), place)
             for place, key in enumerate(keys)
             if key.metric in names
         ]
