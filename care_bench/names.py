@@ -46,7 +46,7 @@ FILE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 def check_file_name(what: str, name: str) -> None:
     """Raise CareBenchError unless ``name`` can be the name of a folder; ``what`` says what it names."""
     if not FILE_NAME.fullmatch(name):
-        raise CareBenchError(f"{what} {name!r} cannot be a folder; expected letters, digits, '.', '_' and '-'")
+        raise CareBenchError(f"{what} {name!r} cannot be a folder; expected ASCII letters, digits, '.', '_' and '-'")
 
 
 DATA = "results/data"

@@ -91,7 +91,9 @@ class Registry(UserDict[str, T], Generic[T]):
                 f"{' and '.join(map(_described, points))} have the same name; expected one: uninstall the other package"
             )
         if not FILE_NAME.fullmatch(point.name):
-            raise CareBenchError(f"{_described(point)} cannot be a folder; expected letters, digits, '.', '_' and '-'")
+            raise CareBenchError(
+                f"{_described(point)} cannot be a folder; expected ASCII letters, digits, '.', '_' and '-'"
+            )
         try:
             found = point.load()
         except (Exception, SystemExit) as error:  # another package's code may raise anything

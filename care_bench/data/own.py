@@ -58,8 +58,8 @@ def read_own(path: Path, most: int | None = None, skip_broken: bool = False) -> 
     name = place.stem if path.suffix in ARRAYS else place.name
     if not FILE_NAME.fullmatch(name):
         raise CareBenchError(
-            f"{path}: a data set cannot have the name {name!r}; expected letters, digits, '.', '_', '-': rename it, or "
-            "make a link to it with such a name (ln -s) and give that"
+            f"{path}: a data set cannot have the name {name!r}; expected ASCII letters, digits, '.', '_', '-': rename "
+            "it, or make a link to it with such a name (ln -s) and give that"
         )
     if path.suffix in ARRAYS and not absent(path):
         splits, rule, notes = _arrays(path, most)

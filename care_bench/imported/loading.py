@@ -72,6 +72,8 @@ def load_imported(settings: ImportedSettings, inputs: Inputs, where: str) -> Imp
         said += lines
     elif not settings.brings_weights:
         said.append(f"{where}: no weights: its initial ones, of seed {settings.seed}")
+    elif not settings.is_run:
+        said.append(f"{where}: no weights: those that its own code gives it")
     if halved := sorted(
         {str(one.dtype) for one in module.parameters() if one.dtype in (torch.float16, torch.bfloat16)}
     ):

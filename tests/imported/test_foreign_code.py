@@ -197,3 +197,8 @@ def test_weights_without_a_file_depend_on_the_seed_alone() -> None:
     second, other = loaded(encoder=RESNET, seed=4), loaded(encoder=RESNET, seed=5)
     assert first.weights_sha256 == second.weights_sha256 != other.weights_sha256
     assert "no weights: its initial ones, of seed 4" in first.said[0]
+
+
+def test_weights_of_its_own_code_are_said() -> None:
+    found = loaded(encoder="care_bench.imported.small_images:resnet18", size=8)
+    assert any(line.endswith("no weights: those that its own code gives it") for line in found.said)

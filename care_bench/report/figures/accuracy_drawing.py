@@ -23,6 +23,8 @@ MOST, USUAL = 1.5, 1.1
 """Largest error that is drawn, and the end of the axis where all are smaller; a larger one lies on the edge."""
 MARGIN = 0.08
 """Room left and right of the points, as a share of how far they spread."""
+LEAST = 0.05
+"""Least share of all accuracies that an axis spans."""
 CROWD, ALONE_BY = 4, 2
 """The least accurate row lies on the edge if there are that many other points, and its distance to the next is more
 than so many times their spread."""
@@ -64,9 +66,13 @@ class Frame(NamedTuple):
         if len(others) >= CROWD and not (is_untrained(lowest) or is_raw(lowest)):
             second = others[0].accuracy.mean
             low = second if second - low > ALONE_BY * (high - second) else low
+        whole = 100.0 if lowest.measured.label.endswith("(%)") else 1.0
+        if 0 < high - low < LEAST * whole:  # so few of a few hundred test samples are no difference
+            middle = (low + high) / 2
+            low, high = middle - LEAST * whole / 2, middle + LEAST * whole / 2
         room = MARGIN * ((high - low) or abs(high) or 1.0)
         top = USUAL if all(point.error.mean < USUAL for point in points) else MOST
-        return cls(low - room, high + room, top)
+        return cls(low - room, min(high + room, whole), top)
 
     def place(self, point: Point) -> tuple[float, float]:
         """Return where a point lies."""

@@ -105,7 +105,11 @@ def _measured(collection: Collection, y: str, representation: str, snapshots: bo
         and (snapshots or record.epoch is None)
     ]
     if not found:
-        raise CareBenchError(f"{y} has no value of the {representation} in {collection.key}; expected another metric")
+        one = [record for record in collection.records if record.metric == metric and record.value is not None]
+        others = " or ".join(sorted({f"--representation {record.representation}" for record in one}))
+        raise CareBenchError(
+            f"{y} has no value of the {representation} in {collection.key}; expected {others or 'another metric'}"
+        )
     measured = sorted({record.protocol for record in found})
     if len(measured) > 1:
         names = ", ".join(f"{name}/{metric}" for name in measured)

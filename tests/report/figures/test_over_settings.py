@@ -170,7 +170,7 @@ def test_a_protocol_is_named_where_several_have_the_metric() -> None:
         (("weight", "gamma_median"), {"where": {"dataset": "digit"}}, "unknown value of dataset 'digit': did you mean"),
         (("weight", "gamma_median"), {"where": {"weight": "ten"}}, "unknown value of weight 'ten': known: 1.0, 10.0"),
         (("weight", "gamma_median"), {"where": {"weight": "11"}}, "unknown value of weight '11': "),
-        (("weight", "gamma_median"), {"representation": "features"}, "no value of the features in collected/drawn"),
+        (("weight", "gamma_median"), {"representation": "features"}, "no value of the features in .*; expected --repr"),
         (("queue", "gamma_median", "invariance_weight"), {}, "no run has both 'queue' and 'invariance_weight'"),
     ],
 )  # fmt: skip
