@@ -169,7 +169,10 @@ def measure(
         out = out.resolve()
     found = work(keys, dataset, data, out, augment, settings, samples, threads, skip_broken, verify, say)
     Console(highlight=False).print(measured_table(found.records or [], out.name))
-    say(f"{out.name}: {len(found.records or [])} records in {found.path}; all tables: see docs/measure.md")
+    say(
+        f"{out.name}: {len(found.records or [])} records of {found.samples} test samples in {found.path}; all tables, "
+        "and a floor to read them beside: see docs/measure.md"
+    )
     for line in found.notes:
         note(f"{dataset}: {line}")
 

@@ -35,11 +35,13 @@ class Measured:
     Attributes:
         records: in the order in which they were measured; None where the file held them already.
         path: the file that holds them.
+        samples: number of test samples that were measured.
         notes: lines on what of the user's own data was not read.
     """
 
     records: list[Record] | None
     path: Path
+    samples: int
     notes: tuple[str, ...] = ()
 
 
@@ -85,7 +87,7 @@ def measure_imported(
         path = folder / RECORDS
         with removing_empty(folder), locked(folder, wait=True):
             if unless_current and is_current(path, task.inputs()):
-                return Measured(None, path)
+                return Measured(None, path, task.samples)
             if refuse is not None:
                 refuse()
                 _check_encoder(path, config, loaded, views)
@@ -98,7 +100,7 @@ def measure_imported(
             shared = task.shared(describe_device(device), "on" if tf32_allowed(device) else "off")
             records = list(measure_encoder(embedder, protocols, shared, loaded.weights_sha256, rows=rows))
             write_evaluation(path, records, task.inputs())
-    return Measured(records, path, task.notes)
+    return Measured(records, path, task.samples, task.notes)
 
 
 def _check_encoder(path: Path, config: ImportedConfig, loaded: Imported, views: Views) -> None:
@@ -160,6 +162,11 @@ class _Task:
             },
         }
         return canonical_json(content).decode()
+
+    @property
+    def samples(self) -> int:
+        """Number of test samples that are measured."""
+        return min(len(self.dataset.test), self.settings.samples or len(self.dataset.test))
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -89,7 +89,7 @@ def test_what_is_printed(measured: tuple[Path, Ended]) -> None:
     assert len(progress) == 10
     assert any(line.endswith(("-v1 of pooled", "-v1 of 0")) for line in progress)
     assert "protocols" not in said
-    assert f"mine: {len(written)} records in " in said
+    assert f"mine: {len(written)} records of 40 test samples in " in said
 
 
 def test_a_collection_and_its_report_have_the_rows(measured: tuple[Path, Ended], tmp_path: Path) -> None:

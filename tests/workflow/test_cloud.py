@@ -21,7 +21,7 @@ OTHER_PLUGINS = {
     *("aws-basic-batch-region", "aws-basic-batch-job-queue", "aws-basic-batch-job-definition"),
 }
 """Settings of plugins that are not installed here: snakemake-executor-plugin-kubernetes 0.5, -aws-basic-batch 0.3."""
-RESOURCES = {"mem_mb", "disk_mb", "runtime", "gpu", "slurm_account", "slurm_partition"}
+RESOURCES = {"mem_mb", "disk_mb", "runtime", "gpu", "nodes", "tasks_per_gpu", "slurm_account", "slurm_partition"}
 RESOURCES |= {"scale", "gpu_manufacturer", "aws_batch_vcpu", "aws_batch_mem_mb", "aws_batch_gpu"}
 """Resources that snakemake or an executor documents."""
 
