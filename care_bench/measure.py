@@ -10,11 +10,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from care_bench.artifacts import read_records
+from care_bench.artifacts import Record, read_records
 from care_bench.artifacts.evaluated import RECORDS
 from care_bench.config import EvaluationConfig, read_evaluation
 from care_bench.config.imported import ImportedSettings
-from care_bench.config.imported_run import ImportedConfig
+from care_bench.config.imported_run import HEAD, ImportedConfig
 from care_bench.config.run import AugmentationConfig, RotationAugmentationConfig
 from care_bench.data import DATASETS, PreparedDataset, load, read_own
 from care_bench.errors import CareBenchError, unknown
@@ -51,8 +51,9 @@ def measure(
     threads: int,
     skip_broken: bool,
     verify: bool,
+    floor: Path | None,
     say: Callable[[str], None],
-) -> Measured:
+) -> tuple[Measured, list[Record]]:
     """Measure an encoder, as :func:`care_bench.evaluation.imported.measure_imported` does.
 
     Args:
@@ -66,16 +67,20 @@ def measure(
         threads: CPU threads.
         skip_broken: leave out images that cannot be read.
         verify: compare every byte of a prepared data set with its checksum again.
+        floor: folder for the records of the same encoder without its checkpoint, measured unless it has them; None:
+            no floor.
         say: takes a line for the user.
+
+    Returns:
+        What was measured, and the records of the floor.
 
     Raises:
         CareBenchError: a wrong option, or as ``measure_imported``.
     """
     check_threads(threads, "--threads")
     imported = ImportedSettings.parse(encoder, "encoder")
-    check_file_name(f"--out {out}: its name", out.name)
-    if not out.is_dir() and os.path.lexists(out):
-        raise CareBenchError(f"--out {out} is no folder; expected a folder, or nothing")
+    _check_folder("--out", out)
+    untrained = None if floor is None else _without_weights(imported, floor, out)
     chosen = EvaluationConfig() if settings is None else read_evaluation(settings)
     if samples is not None:
         chosen = chosen.model_copy(update={"samples": samples})
@@ -89,10 +94,47 @@ def measure(
         )
     if off:
         chosen = chosen.model_copy(update={"augmentation": replace(default_augmentation(found), **off)})
-    config = ImportedConfig(profile=PROFILE, dataset=found.name, variant=out.name, imported=imported, threads=threads)
-    refuse = partial(_check_own, out, config, _recorded(chosen, found), found.sha256)
-    refuse()  # at once, and again when no other process writes there
-    return measure_imported(config, found, chosen, out, say, refuse=refuse)
+
+    def prepared(what: ImportedSettings, folder: Path, unless_current: bool = False) -> Callable[[], Measured]:
+        config = ImportedConfig(
+            profile=PROFILE, dataset=found.name, variant=folder.name, imported=what, threads=threads
+        )
+        refuse = partial(_check_own, folder, config, _recorded(chosen, found), found.sha256)
+        refuse()  # at once, and again when no other process writes there
+        return partial(
+            measure_imported, config, found, chosen, folder, say, unless_current=unless_current, refuse=refuse
+        )
+
+    tasks = [prepared(imported, out)]
+    if floor is not None and untrained is not None:
+        tasks.append(prepared(untrained, floor, unless_current=True))
+    own, *beneath = [task() for task in tasks]
+    return own, [record for one in beneath for record in read_records(one.path)]
+
+
+def _check_folder(option: str, folder: Path) -> None:
+    check_file_name(f"{option} {folder}: its name", folder.name)
+    if not folder.is_dir() and os.path.lexists(folder):
+        raise CareBenchError(f"{option} {folder} is no folder; expected a folder, or nothing")
+
+
+def _without_weights(imported: ImportedSettings, floor: Path, out: Path) -> ImportedSettings:
+    """Return the same encoder without its checkpoint.
+
+    Raises:
+        CareBenchError: it has none, it is measured in its projection head alone, or the folder is no other one.
+    """
+    _check_folder("--floor", floor)
+    if floor.resolve() == out.resolve():
+        raise CareBenchError(f"--floor {floor} is the folder of --out; expected one of its own")
+    if imported.weights is None:
+        raise CareBenchError(f"--floor {floor} is for the encoder without its checkpoint; expected --weights with it")
+    layers = tuple(layer for layer in imported.layers if layer != HEAD)
+    if imported.layers and not layers:
+        raise CareBenchError(
+            f"--floor {floor}: the checkpoint alone has the layer {HEAD!r}; expected --layer with another one, too"
+        )
+    return imported.model_copy(update={"weights": None, "prefix": None, "allow_partial": False, "layers": layers})
 
 
 def _recorded(settings: EvaluationConfig, dataset: PreparedDataset) -> dict[str, Any]:
@@ -113,8 +155,7 @@ def _check_own(out: Path, config: ImportedConfig, evaluation: dict[str, Any], da
     run, path = RunFolder(out), out / RECORDS
     if found := [file.name for file in (run.config, run.summary) if not absent(file)]:
         raise CareBenchError(
-            f"--out {out} is the folder of a run ({', '.join(found)}), whose records would be lost; expected another "
-            "folder"
+            f"{out} is the folder of a run ({', '.join(found)}), whose records would be lost; expected another folder"
         )
     if absent(path):
         return
@@ -124,7 +165,7 @@ def _check_own(out: Path, config: ImportedConfig, evaluation: dict[str, Any], da
         return  # damaged or empty, and replaced by what is measured now
     if first.method != IMPORTED:
         raise CareBenchError(
-            f"--out {out} has the records of {first.variant}, {first.method} on {first.dataset}, which would be lost; "
+            f"{out} has the records of {first.variant}, {first.method} on {first.dataset}, which would be lost; "
             "expected another folder"
         )
     try:
@@ -136,16 +177,16 @@ def _check_own(out: Path, config: ImportedConfig, evaluation: dict[str, Any], da
     wanted = config.imported.recorded()
     if there != (wanted["encoder"], wanted["weights"], config.dataset):
         what = f"{there[0]} with {'no weights' if there[1] is None else there[1]} on {there[2]}"
-        raise CareBenchError(f"--out {out} has the records of {what}, which would be lost; expected another folder")
+        raise CareBenchError(f"{out} has the records of {what}, which would be lost; expected another folder")
     other = [key for key in wanted if settings.get(key) != wanted[key]]
     other += [key for key in measured.keys() | evaluation.keys() if measured.get(key) != evaluation.get(key)]
     if differ := sorted(other):
         raise CareBenchError(
-            f"--out {out} has records with another {', '.join(differ)}, which would be lost; expected another folder"
+            f"{out} has records with another {', '.join(differ)}, which would be lost; expected another folder"
         )
     if first.data_sha256 != data_sha256:
         raise CareBenchError(
-            f"--out {out} has the records of other data named {config.dataset}, of sha256 {first.data_sha256[:12]}, "
+            f"{out} has the records of other data named {config.dataset}, of sha256 {first.data_sha256[:12]}, "
             f"which would be lost; these have {data_sha256[:12]}; expected another folder"
         )
 

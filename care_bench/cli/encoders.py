@@ -146,6 +146,10 @@ def measure(
     samples: Annotated[int | None, typer.Option("--samples", min=1, help="Most samples of each split.")] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
     skip_broken: Annotated[bool, typer.Option("--skip-broken", help="Leave out images that cannot be read.")] = False,
+    floor: Annotated[
+        Path | None,
+        typer.Option("--floor", help="Folder for the same encoder without --weights, to read the numbers against."),
+    ] = None,
     data: Data = DATA,
     verify: Verify = False,
 ) -> None:
@@ -165,13 +169,17 @@ def measure(
         "std": _numbers("--std", std),
         "seed": seed,
     }
-    if out.name in ("", ".."):  # such as `.`, whose name is that of the folder
-        out = out.resolve()
-    found = work(keys, dataset, data, out, augment, settings, samples, threads, skip_broken, verify, say)
-    Console(highlight=False).print(measured_table(found.records or [], out.name))
+    out, floor = _named(out), None if floor is None else _named(floor)
+    found, beneath = work(
+        keys, dataset, data, out, augment, settings, samples, threads, skip_broken, verify, floor, say
+    )
+    Console(highlight=False).print(measured_table(found.records or [], out.name, beneath))
+    beside = (
+        "" if beneath or weights is None else "; a floor to read them against: the same command with --floor FOLDER"
+    )
     say(
-        f"{out.name}: {len(found.records or [])} records of {found.samples} test samples in {found.path}; all tables, "
-        "and a floor to read them beside: see docs/measure.md"
+        f"{out.name}: {len(found.records or [])} records of {found.samples} test samples in {found.path}; all tables: "
+        f"see docs/measure.md{beside}"
     )
     for line in found.notes:
         note(f"{dataset}: {line}")
@@ -189,6 +197,11 @@ def doctor(
 
     if not examine(data, quick, Console(), verify):
         raise CareBenchError("some installed versions are outside the supported range, see above; run make setup")
+
+
+def _named(folder: Path) -> Path:
+    """Return a folder by its name; `.` has none."""
+    return folder.resolve() if folder.name in ("", "..") else folder
 
 
 def _numbers(option: str, text: str | None) -> list[float] | None:

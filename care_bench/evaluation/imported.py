@@ -116,20 +116,20 @@ def _check_encoder(path: Path, config: ImportedConfig, loaded: Imported, views: 
         return  # damaged, and replaced by what is measured now
     if first.weights_sha256 != loaded.weights_sha256:
         raise CareBenchError(
-            f"--out {path.parent} has the records of {there} on {first.dataset}, of weights "
+            f"{path.parent} has the records of {there} on {first.dataset}, of weights "
             f"{str(first.weights_sha256)[:12]}, which would be lost; these have {loaded.weights_sha256[:12]}; expected "
             "another folder, or this one removed"
         )
     if plain != views.plain:
         raise CareBenchError(
-            f"--out {path.parent} has the records of {there} on {first.dataset}, of the plain view {plain}, which would"
+            f"{path.parent} has the records of {there} on {first.dataset}, of the plain view {plain}, which would"
             f" be lost; these have {views.plain}; expected another folder, or this one removed"
         )
     ours = loaded.provenance["made_by"]
     other = sorted(name for name in made_by.keys() | ours.keys() if made_by.get(name) != ours.get(name))
     if other and config.imported.is_file:
         raise CareBenchError(
-            f"--out {path.parent} has the records of {there} on {first.dataset}, of another {', '.join(other)}, which "
+            f"{path.parent} has the records of {there} on {first.dataset}, of another {', '.join(other)}, which "
             "would be lost; expected another folder, or this one removed"
         )
 

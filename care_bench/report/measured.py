@@ -26,20 +26,22 @@ FIRST = (
 """Protocol and metric of each line."""
 
 
-def measured_table(records: Sequence[Record], name: str) -> Table:
+def measured_table(records: Sequence[Record], name: str, floor: Sequence[Record] = ()) -> Table:
     """Return the first numbers of an encoder: a line per metric, a column per layer; beneath, why some have none.
 
     Args:
         records: of one encoder.
         name: the encoder's.
+        floor: records of the encoder that it is read against, in columns of their own.
     """
-    columns = list(dict.fromkeys((record.variant, record.representation) for record in records))
-    found = {(record.protocol, record.metric, record.variant, record.representation): record for record in records}
+    columns = list(dict.fromkeys((one.variant, one.representation) for one in (*records, *floor)))
+    beneath = {one.variant for one in floor}
+    found = {(one.protocol, one.metric, one.variant, one.representation): one for one in (*records, *floor)}
     table = Table(title=name, title_justify="left")
     table.add_column("metric")
     for variant, representation in columns:
         layer = variant.partition("@")[2] or representation
-        table.add_column(layer, justify="right")
+        table.add_column(f"{layer}, floor" if variant in beneath else layer, justify="right")
     table.add_column("0 means")
     table.add_column("1 means")
     meaning = {metric: entry for entry in entries() for metric in entry.metrics}

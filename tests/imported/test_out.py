@@ -221,5 +221,5 @@ def test_a_folder_is_looked_at_again_when_no_other_process_writes_there(
     monkeypatch.setattr("care_bench.measure.measure_imported", other_first)
     encoder = {"encoder": f"{tmp_path / 'encoders.py'}:First"}
     with pytest.raises(CareBenchError, match="has the records of simclr, simclr on digits, which would be lost"):
-        measure_encoder(encoder, "digits", data, out, None, None, 24, 1, False, False, lambda line: None)
+        measure_encoder(encoder, "digits", data, out, None, None, 24, 1, False, False, None, lambda line: None)
     assert found == [True]
