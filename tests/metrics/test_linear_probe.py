@@ -53,9 +53,7 @@ def training_of_moco(features, labels, classes, seed):
     return layer
 
 
-@pytest.mark.parametrize("batched_up_to", [2**24, 0])
-def test_all_seeds_at_once_or_in_turn_agree_with_a_module_for_each(batched_up_to, monkeypatch):
-    monkeypatch.setitem(train_classifiers.__wrapped__.__globals__, "BATCHED_UP_TO", batched_up_to)
+def test_all_seeds_at_once_agree_with_a_module_for_each():
     features, labels = blobs(1100, 6, 4, 0)  # batches of 512, 512 and 76
     test_features, test_labels = blobs(500, 6, 4, 1)
     seeds = (3, 0, 7)
@@ -71,9 +69,7 @@ def test_all_seeds_at_once_or_in_turn_agree_with_a_module_for_each(batched_up_to
     assert probe.protocol == "paper-small-v1"
 
 
-@pytest.mark.parametrize("batched_up_to", [2**24, 0])
-def test_the_recipe_for_imagenet100(batched_up_to, monkeypatch):
-    monkeypatch.setitem(train_classifiers.__wrapped__.__globals__, "BATCHED_UP_TO", batched_up_to)
+def test_the_recipe_for_imagenet100():
     # With small features the classifiers converge, and rounding does not grow from step to step.
     features, labels = (x[:300] * scale for x, scale in zip(blobs(300, 5, 3, 0), (0.05, 1), strict=True))
     test_features, test_labels = (x * scale for x, scale in zip(blobs(200, 5, 3, 1), (0.05, 1), strict=True))
