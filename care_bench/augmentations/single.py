@@ -26,7 +26,9 @@ def acting(augmentation: Augmentation[Any]) -> tuple[str, ...]:
     return tuple(name for name in STRENGTHS if name not in still)
 
 
-def at_strength(augmentation: Augmentation[Any], samples: Tensor, name: str, strength: float) -> Tensor:
+def at_strength(
+    augmentation: Augmentation[Any], samples: Tensor, name: str, strength: float, pixel: float = 1.0
+) -> Tensor:
     """Apply one augmentation to all samples; without it they would be ``augmentation.identity(samples)``.
 
     Args:
@@ -35,6 +37,7 @@ def at_strength(augmentation: Augmentation[Any], samples: Tensor, name: str, str
         samples: (n, C, H, W) images, or (n, P, 3) point clouds, which are rotated about the z axis.
         name: a key of ``STRENGTHS`` that is :func:`acting`.
         strength: as the values of ``STRENGTHS``.
+        pixel: pixels of the view in a pixel of the blur's strength.
     """
     if not isinstance(augmentation, ImageAugmentation):
         return augmentation.apply(samples, RotationParameters(_about_z(strength).repeat(len(samples), 1, 1)))
@@ -47,6 +50,7 @@ def at_strength(augmentation: Augmentation[Any], samples: Tensor, name: str, str
     elif name == "rotation":
         parameters = replace(parameters, angle=torch.tensor([strength]))
     elif name == "blur":
+        strength *= pixel
         reach = min(math.ceil(REACH * strength), min(augmentation.size) - 1)
         augmentation = replace(augmentation, blur_kernel=2 * reach + 1)
         parameters = replace(parameters, blur=torch.tensor([True]), sigma=torch.tensor([strength]))

@@ -9,5 +9,5 @@ STRENGTHS: dict[str, tuple[float, ...]] = {
     "blur": (0.5, 1.0, 1.5, 2.0),
     "flip": (1.0,),
 }
-"""Augmentation -> rising strengths: hue in turns, area of a central crop, degrees, standard deviation in pixels of the
-view, and the one mirror image."""
+"""Augmentation -> rising strengths: hue in turns, area of a central crop, degrees, standard deviation in pixels of a
+view of the evaluation's size, and the one mirror image."""

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, NonNegativeInt, PositiveInt
 
 from care_bench.config.base import Settings
-from care_bench.config.run import AugmentationConfig, RunConfig
+from care_bench.config.run import AugmentationConfig, ImageAugmentationConfig, RunConfig
 from care_bench.errors import CareBenchError
 
 
@@ -38,9 +38,10 @@ class EvaluationConfig(EvaluationPlan):
     """How the frozen encoders of one data set are measured."""
 
     augmentation: AugmentationConfig | None = None
-    """Distribution of the augmentations, the same for all variants of a data set; None: the run's own. `size` and
-    `test_view` are always the run's; an encoder that was trained elsewhere has a size of its own, and sees as much of
-    an image as this plain view shows."""
+    """Distribution of the augmentations, the same for all variants of a data set; None: the run's own. The views have
+    the run's size and `test_view`; an encoder that was trained elsewhere has a size of its own, and sees as much of an
+    image as this plain view shows. The blur is in pixels of this `size`: on other views it is as wide relative to
+    them."""
 
     def augmentation_of(self, run: RunConfig) -> AugmentationConfig:
         """Return the augmentation a run is measured under: this distribution, in views of the run's shape.
@@ -59,12 +60,18 @@ class EvaluationConfig(EvaluationPlan):
         except ValueError as error:
             raise CareBenchError(f"{where}: {error}") from None
 
+    def pixel(self, size: int) -> float:
+        """Return how many pixels of a view of this size are a pixel of the blur's settings."""
+        ours = self.augmentation
+        return size / ours.size if isinstance(ours, ImageAugmentationConfig) else 1.0
+
     def recorded(self, run: RunConfig) -> dict[str, Any]:
         """Return what the measurements of a run depend on apart from its configuration, for its records.
 
         Numbers of two runs can be in one column of a table if this is the same for both.
         """
-        return self.recorded_under(self.augmentation_of(run))
+        own = self.augmentation_of(run)
+        return self.recorded_under(self.augmentation or own)
 
     def recorded_under(self, augmentation: AugmentationConfig) -> dict[str, Any]:
         """Return what the measurements under an augmentation depend on apart from the encoder."""

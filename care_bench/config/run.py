@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self, TypeAlias
 
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt, model_validator
 
-from care_bench.augmentations.distribution import ImageDistribution
+from care_bench.augmentations.distribution import ImageDistribution, TestView
 from care_bench.config.backbones import AnyBackboneSettings
 from care_bench.config.base import Settings
 from care_bench.config.methods import AnyMethodSettings
@@ -65,8 +65,20 @@ class ImageAugmentationConfig(ImageDistribution):
         return {"kind": self.kind, **{key: value for key, value in self.distribution().items() if key not in SHAPE}}
 
     def in_shape_of(self, other: Self) -> Self:
-        """Return these draws on views of the other's size and test view; raises ValueError if the blur is too wide."""
-        return replace(self, **{key: getattr(other, key) for key in SHAPE})
+        """Return these draws on views of the other's size and test view."""
+        return self.on_views(other.size, other.test_view)
+
+    def on_views(self, size: int, test_view: TestView) -> Self:
+        """Return these draws on views of another size, with a blur that is as wide relative to the view.
+
+        Raises:
+            ValueError: the blur is too wide for the size.
+        """
+        scale = size / self.size
+        kernel, low, high = self.blur_kernel, *(scale * sigma for sigma in self.blur_sigma)
+        if scale != 1 and kernel > 1:
+            kernel = max(2 * round((scale * kernel - 1) / 2) + 1, 3)
+        return replace(self, size=size, test_view=test_view, blur_kernel=kernel, blur_sigma=(low, high))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from care_bench.augmentations import Augmentation, Parameters, RotationParameters
+from care_bench.augmentations import Augmentation, ImageAugmentation, Parameters, RotationParameters
 from care_bench.augmentations.single import acting, at_strength
 from care_bench.augmentations.strengths import STRENGTHS
 from care_bench.augmentations.transfer import to_device
@@ -228,9 +228,11 @@ class Embedder:
         """Embed a few test samples plain, then under each augmentation alone at each strength: (1 + S, k, d)."""
         few = evenly_spaced(self.dataset.test, MOST_SINGLE)
         copies = [self._few_of("test", MOST_SINGLE)]
-        for name in acting(self.augmentation):
+        shared = self.augmentation
+        pixel = self.settings.pixel(shared.size[0]) if isinstance(shared, ImageAugmentation) else 1.0
+        for name in acting(shared):
             for strength in STRENGTHS[name]:
-                views = (at_strength(self.augmentation, part, name, strength) for part in self._batches(few))
+                views = (at_strength(shared, part, name, strength, pixel) for part in self._batches(few))
                 copies.append(self._embed(views))
         return {name: torch.stack([copy[name] for copy in copies]) for name in copies[0]}
 

@@ -83,6 +83,9 @@ def measure_imported(
             say(line)
         views = views_of(settings.augmentation, dataset, loaded, where)
         say(f"{where}: plain view: {views.plain}")
+        if views.blur:
+            say(f"{where}: blur: {views.blur}")
+        settings = settings.model_copy(update={"augmentation": views.asked})
         task = _Task(config, dataset, settings, loaded, views, protocols)
         path = folder / RECORDS
         with removing_empty(folder), locked(folder, wait=True):
@@ -158,6 +161,7 @@ class _Task:
             "provenance": {
                 **self.loaded.provenance,
                 "plain_view": self.views.plain,
+                **({"blur": self.views.blur} if self.views.blur else {}),
                 **({"data": self.notes} if self.notes else {}),
             },
         }
@@ -181,7 +185,7 @@ class _Task:
             "weights_sha256": self.loaded.weights_sha256,
             "snapshots": {},
         }
-        return inputs_of(hashes, self.settings.recorded_under(self.views.drawn), self.protocols)
+        return inputs_of(hashes, self.settings.recorded_under(self.views.asked), self.protocols)
 
     def shared(self, device: str, tf32: str) -> dict[str, Any]:
         """Return the fields that all records have in common."""
@@ -197,7 +201,7 @@ class _Task:
             "backbone": f"{config.imported.spelt}{weights}",
             "seed": config.imported.seed,
             "samples": settings.samples,
-            "evaluation": canonical_json(settings.recorded_under(self.views.drawn)).decode(),
+            "evaluation": canonical_json(settings.recorded_under(self.views.asked)).decode(),
             "config": self.described,
             "config_sha256": sha256_bytes(self.described.encode()),
             "data_sha256": self.dataset.sha256,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from care_bench.augmentations import Augmentation, ImageAugmentation, RandomRotation3D
@@ -18,11 +18,13 @@ class Views:
 
     Attributes:
         drawn: the distribution of the draws, with the size that the encoder takes and the plain view's kind.
+        asked: the distribution that was asked for, the same for encoders of all sizes.
         centre: side in pixels of the middle of an image that the plain view shows, scaled to that size; None where it
             shows the whole image, and for point clouds.
     """
 
     drawn: ImageAugmentationConfig | RotationAugmentationConfig
+    asked: ImageAugmentationConfig | RotationAugmentationConfig
     centre: int | None = None
 
     @property
@@ -32,6 +34,14 @@ class Views:
             return "the point cloud as it is"
         shown = "the whole image" if self.centre is None else f"centre-crop of {self.centre} px"
         return f"{shown}, at {self.drawn.size} px"
+
+    @property
+    def blur(self) -> str:
+        """How the blur is scaled to the encoder's size, in words; "" where it is not, or none acts."""
+        drawn, asked = self.drawn, self.asked
+        if not isinstance(drawn, ImageAugmentationConfig) or not isinstance(asked, ImageAugmentationConfig):
+            return ""
+        return "" if drawn.size == asked.size else f"as on views of {asked.size} px, scaled to {drawn.size} px"
 
     def augmentation(self, dataset: PreparedDataset, where: str) -> Augmentation[Any]:
         """Return the augmentation with views in [0, 1], which the encoder normalises itself.
@@ -89,14 +99,15 @@ def views_of(
     if dataset.kind == "point_cloud":
         if isinstance(given, ImageAugmentationConfig):
             raise CareBenchError(f"{where}: augmentation.kind = 'image'; expected 'rotation', for point clouds")
-        return Views(RotationAugmentationConfig(kind="rotation"))
+        rotation = RotationAugmentationConfig(kind="rotation")
+        return Views(rotation, rotation)
     assert loaded.size is not None
     if isinstance(given, RotationAugmentationConfig):
         raise CareBenchError(f"{where}: augmentation.kind = 'rotation'; expected 'image', for images")
     chosen = given or default_augmentation(dataset)
     shape = loaded.own_view or chosen
     try:
-        drawn = replace(chosen, size=loaded.size, test_view=shape.test_view)
+        drawn = chosen.on_views(loaded.size, shape.test_view)
     except ValueError as error:
         raise CareBenchError(f"{where}: augmentation: {error}") from None
-    return Views(drawn, shape.size if shape.test_view == "centre-crop" else None)
+    return Views(drawn, chosen, shape.size if shape.test_view == "centre-crop" else None)

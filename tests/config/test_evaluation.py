@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from care_bench.config import EvaluationConfig, Profile, RunConfig, parse_profile, read_evaluation
+from care_bench.config.run import ImageAugmentationConfig
 from care_bench.errors import CareBenchError
 
 PROFILE: dict[str, Any] = {
@@ -77,7 +78,7 @@ def test_variants_share_the_augmentation_of_the_data_set_at_their_own_view_size(
         "test_view": "resize",
     }
     assert under(found, "simclr") == under(found, "byol") == {**expected, "size": 32}
-    assert under(found, "small") == {**expected, "size": 16}
+    assert under(found, "small") == {**expected, "size": 16, "blur_sigma": (0.05, 1.0)}  # as wide relative to the view
     settings = found.measured("cifar10")
     assert settings.recorded(byol) == settings.recorded(small), "their numbers can share a column"
     assert (settings.augmentations, settings.batch_size) == (4, 7)
@@ -131,7 +132,7 @@ def test_steps_never_raise_the_samples_of_a_profile(samples: int, expected: int)
             "augmentation.kind = 'rotation' cannot be replaced; expected 'image', since the samples are images",
         ),
         ({"augmentation": {"kind": None}}, "augmentation.kind = null cannot be replaced; expected 'image'"),
-        ({"augmentation": {"blur_kernel": 33}}, "run cifar10/small/seed0: evaluation.augmentation: blur_kernel is 33"),
+        ({"augmentation": {"blur_kernel": 65}}, "evaluation: augmentation: blur_kernel is 65"),
     ],
 )
 def test_a_mistake_is_one_line_before_anything_runs(evaluation: dict[str, Any], message: str) -> None:
@@ -210,3 +211,22 @@ def test_an_augmentation_of_another_kind_is_refused() -> None:
         EvaluationConfig(augmentation=clouds.augmentation).augmentation_of(images)
     with pytest.raises(CareBenchError, match=r"evaluation\.augmentation\.kind = 'image'; expected 'rotation', as the"):
         EvaluationConfig(augmentation=images.augmentation).augmentation_of(clouds)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "to", "expected", "sigma"),
+    [
+        (32, 3, 224, 21, (0.7, 14.0)),
+        (224, 23, 32, 3, (1 / 70, 2 / 7)),
+        (32, 3, 8, 3, (0.025, 0.5)),
+        (8, 1, 32, 1, (0.4, 8.0)),
+    ],
+)
+def test_the_blur_is_as_wide_relative_to_views_of_another_size(
+    size: int, kernel: int, to: int, expected: int, sigma: tuple[float, float]
+) -> None:
+    found = ImageAugmentationConfig(kind="image", size=size, blur_kernel=kernel).on_views(to, "centre-crop")
+    assert (found.size, found.blur_kernel, found.test_view) == (to, expected, "centre-crop")
+    assert found.blur_sigma == pytest.approx(sigma)
+    assert EvaluationConfig(augmentation=ImageAugmentationConfig(kind="image", size=size)).pixel(to) == to / size
+    assert EvaluationConfig().pixel(to) == 1
