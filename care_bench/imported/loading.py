@@ -163,7 +163,9 @@ def _load(
         about["no_projector"] = projector
     else:
         about["projector"] = projector[0].rstrip(".")
-        lines.append(f"{where}: projection head {about['projector']}: {_widths(projector[1])}")
+        about["projector_activation"] = activation = _activation(projector[1])
+        between = f", {activation} between, which its names do not say" if activation else ""
+        lines.append(f"{where}: projection head {about['projector']}: {_widths(projector[1])}{between}")
     return head, about, lines
 
 
@@ -182,6 +184,10 @@ def _listed(names: Sequence[str]) -> str:
 
 def _widths(head: nn.Sequential) -> str:
     return "-".join(str(part.out_features) for part in head if isinstance(part, nn.Linear))
+
+
+def _activation(head: nn.Sequential) -> str | None:
+    return next((type(part).__name__ for part in head if isinstance(part, (nn.ReLU, nn.GELU))), None)
 
 
 def _input(

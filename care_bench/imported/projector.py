@@ -12,8 +12,12 @@ HEADS = ("projection_head", "projector", "projection", "projetion", "proj", "fc"
 MoCo's, CARE's release, DINO's and others'."""
 INSIDE = ("", "layers.", "net.", "mlp.", "0.")
 """Where the sequence of layers is in a head."""
-GELU = "head.mlp."
-"""The head whose hidden layers have GELU: DINO's."""
+PROTOTYPES = "last_layer."
+"""What stands beside the layers of DINO's heads, whose hidden layers have GELU."""
+CLASSIFIERS = ("fc", "head")
+"""Names that are a classifier's in a checkpoint of one network, whose names have no prefix of an encoder."""
+WRAPPERS = {"", "module", "model", "network", "net", "_orig_mod", "state_dict"}
+"""Parts of a prefix that name no encoder beside which a head could stand."""
 QUERIES = ("encoder_q.", "encoder_k.")
 """Encoders of MoCo, whose first version has a single linear layer as head."""
 BATCHNORM = {"weight", "bias", "running_mean", "running_var", "num_batches_tracked"}
@@ -35,24 +39,30 @@ def find_projector(
     Returns:
         What the head's names begin with, and the head with its weights: linear layers and BatchNorm in their order, and
         an activation wherever one place of the sequence has no tensors: ReLU, as SimCLR, MoCo, BYOL, Barlow Twins and
-        VICReg have it, or GELU of DINO. Or the reason why there is none.
+        VICReg have it, or GELU of DINO. A network by itself has a classifier where encoders have a head of that name.
+        Or the reason why there is none.
     """
     parent, _, last = prefix.rstrip(".").rpartition(".")
     parent = f"{parent}." if parent else ""
     beside = re.fullmatch(r"(.*?)(?:backbone|encoder|network|net)(.*)", last)
     before, after = beside.groups() if beside else ("", "")
+    alone = set(prefix.rstrip(".").split(".")) <= WRAPPERS
     places = [f"{prefix}{name}." for name in HEADS] + [f"{parent}{before}{name}{after}." for name in HEADS]
     tried = []
-    for start in (f"{place}{inside}" for place in places for inside in INSIDE):
+    for place, start in ((place, f"{place}{inside}") for place in places for inside in INSIDE):
         parts = _parts(tensors, start)
         if not parts and prefix.endswith(QUERIES) and start == f"{prefix}fc.":
             parts = {0: {name: tensors[start + name] for name in ("weight", "bias") if start + name in tensors}}
         if not any(parts.values()):
             continue
+        if alone and start.removeprefix(prefix).split(".")[0] in CLASSIFIERS:
+            tried.append(f"{start}: of a network by itself, which is a classifier")
+            continue
         if any(key in used for key in tensors if key.startswith(start)):
             tried.append(f"{start}: the encoder applies it itself")
             continue
-        built = _build(parts, dimension, nn.GELU if start.endswith(GELU) else nn.ReLU)
+        has_prototypes = any(key.startswith(f"{place}{PROTOTYPES}") for key in tensors)
+        built = _build(parts, dimension, nn.GELU if has_prototypes else nn.ReLU)
         if isinstance(built, nn.Sequential):
             return start, built
         tried.append(f"{start}: {built}")

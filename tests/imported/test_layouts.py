@@ -186,15 +186,24 @@ def test_a_head_belongs_to_its_own_encoder(tmp_path: Path, backbone: str, projec
         assert torch.allclose(passed(found, pixels())["projector"], expected, atol=1e-6)
 
 
-def test_dino_s_head_has_gelu_and_moco_s_first_one_is_linear(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("backbone", "layers", "last"),
+    [
+        ("teacher.backbone.", "teacher.head.mlp.", "teacher.head.last_layer.weight_v"),  # DINO's release
+        ("teacher_backbone.", "teacher_head.layers.", "teacher_head.last_layer.parametrizations.weight.original1"),
+        ("backbone.", "projection_head.layers.", "projection_head.last_layer.weight_v"),  # lightly
+    ],
+)
+def test_dino_s_head_has_gelu_and_moco_s_first_one_is_linear(
+    tmp_path: Path, backbone: str, layers: str, last: str
+) -> None:
     torch.manual_seed(7)
     mlp = nn.Sequential(nn.Linear(FEATURES, 16), nn.GELU(), nn.Linear(16, 8))
-    teacher = {
-        **prefixed("backbone.", NETWORK),
-        **prefixed("head.mlp.", mlp),
-        "head.last_layer.weight_v": torch.ones(4, 8),
-    }
-    path = saved(tmp_path / "dino.pth", {"teacher": teacher})
+    content = {**prefixed(backbone, NETWORK), **prefixed(layers, mlp), last: torch.ones(4, 8)}
+    path = saved(tmp_path / "dino.pth", content)
+    found = loaded(encoder=RESNET, weights=path)
+    assert found.provenance["projector_activation"] == "GELU"
+    assert any("16-8, GELU between, which its names do not say" in line for line in found.said)
     linear = nn.Linear(FEATURES, 4)
     moco = {**prefixed("module.encoder_q.", NETWORK), **prefixed("module.encoder_q.fc.", linear)}
     other = saved(tmp_path / "moco.pth", {"state_dict": moco})
@@ -203,3 +212,13 @@ def test_dino_s_head_has_gelu_and_moco_s_first_one_is_linear(tmp_path: Path) -> 
         for weights, part in ((path, mlp), (other, linear)):
             found = passed(loaded(encoder=RESNET, weights=weights), pixels())["projector"]
             assert torch.allclose(found, functional.normalize(part(features), dim=1), atol=1e-6)
+
+
+@pytest.mark.parametrize("prefix", ["", "module.", "model."])
+@pytest.mark.parametrize("place", ["fc.", "head."])
+def test_a_classifier_of_two_layers_is_no_projection_head(tmp_path: Path, prefix: str, place: str) -> None:
+    classifier = nn.Sequential(nn.Linear(FEATURES, 16), nn.ReLU(), nn.Linear(16, 10))
+    content = {**prefixed(prefix, NETWORK), **prefixed(f"{prefix}{place}", classifier)}
+    found = loaded(encoder=RESNET, weights=saved(tmp_path / "supervised.pth", content))
+    assert found.encoder.representations == ("pooled",)
+    assert "which is a classifier" in found.provenance["no_projector"]
