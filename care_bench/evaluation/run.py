@@ -208,7 +208,7 @@ def embedders(task: Task, device: torch.device) -> Iterator[tuple[Weights, Embed
         CareBenchError: as :func:`evaluate`.
     """
     config, dataset, settings = task.config, task.dataset, task.settings
-    all_weights, log = _weights(task), TrainingLog.read(task.folder)
+    all_weights, log = _weights(task), TrainingLog.read(task.folder, config.training.precision)
     encoder = build_run_encoder(config, dataset)
     augmentation = build_augmentation(settings.augmentation_of(config), dataset, f"run {config.id}")
     pretraining = build_augmentation(config.augmentation, dataset, f"run {config.id}")

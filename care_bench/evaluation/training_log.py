@@ -10,6 +10,9 @@ from care_bench.names import EQUIVARIANCE_TERM, GRADIENT_RATIO
 from care_bench.runs.folder import RunFolder
 from care_bench.untrusted import decoding
 
+UNSCALED = "it was trained in 16-mixed, whose gradients vanish without their scale"
+"""Why a training measures no ratio of gradients."""
+
 
 @dataclass(frozen=True)
 class TrainingLog:
@@ -18,14 +21,20 @@ class TrainingLog:
     Attributes:
         gradient_ratios: those of a method that adds a term to another, at a few steps.
         equivariance: the unweighted equivariance term at every step; none where the method has no such term.
+        without_ratios: why the training measured none, whatever its method; "" where it did.
     """
 
     gradient_ratios: tuple[float, ...] = ()
     equivariance: tuple[float, ...] = ()
+    without_ratios: str = ""
 
     @classmethod
-    def read(cls, folder: RunFolder) -> Self:
+    def read(cls, folder: RunFolder, precision: str) -> Self:
         """Read the log of a finished run, which was checked against its hash.
+
+        Args:
+            folder: of the run.
+            precision: in which it was trained.
 
         Raises:
             CareBenchError: it is no log.
@@ -36,7 +45,7 @@ class TrainingLog:
                 tuple(float(line[name]) for line in lines if name in line)
                 for name in (GRADIENT_RATIO, EQUIVARIANCE_TERM)
             )
-        return cls(ratios, terms)
+        return cls(ratios, terms, UNSCALED if precision == "16-mixed" else "")
 
 
 NO_LOG = TrainingLog()

@@ -101,7 +101,7 @@ FLOWERS: Values = {
     "training.schedule": "cosine",
     "training.warmup_epochs": 10,
 }
-FLOWERS_CARE: Values = {**FLOWERS, **ON_SIMCLR, "method.base.temperature": 0.5, "method.splits": 16}
+FLOWERS_CARE: Values = {**FLOWERS, **ON_SIMCLR, "method.base.temperature": 0.5, "method.splits": 8}
 CLOUDS: Values = {
     **ON_ONE_GPU,
     **ADAM,
@@ -137,8 +137,8 @@ CHOICES: dict[str, dict[str, Values]] = {
         "care-equimod-recipe": {**EQUIMOD, **EQUIMOD_RECIPE, **ON_SIMCLR, "method.splits": 32},
         "care-equimod-recipe-released-code": {**EQUIMOD, **EQUIMOD_RECIPE, **ON_SIMCLR, "method.splits": 32},
         "equimod-simclr-care-recipe": {**CARES_CIFAR, **CARE, **EQUIMOD_TERM, "method.base.temperature": 0.5},
-        "care-byol": BOTH_VIEWS_OF_BYOL,
-        "care-byol-released-code": {**BOTH_VIEWS_OF_BYOL, "method.weight": 0.03},
+        "care-byol": {**BOTH_VIEWS_OF_BYOL, "method.splits": 32},
+        "care-byol-released-code": {**BOTH_VIEWS_OF_BYOL, "method.splits": 32, "method.weight": 0.03},
         "care-features": {**CARE, "method.representation": "features"},
         "care-features-released-code": {**CARE, **REPLICAS, "method.representation": "features"},
         "care-wahba": {**CARE, "method.loss": "wahba"},
@@ -247,7 +247,7 @@ DIFFERENCES: dict[str, dict[str, set[str]]] = {
     "cifar10": {
         **dict.fromkeys(RECIPE_KEYS, EQUIMODS_RECIPE | {"equimod-simclr"}),
         "encoder.projector.hidden": EQUIMODS_RECIPE | CARES_RECIPE,
-        "method.splits": EQUIMODS_RECIPE - {"simclr-equimod-recipe"},
+        "method.splits": EQUIMODS_RECIPE - {"simclr-equimod-recipe"} | {"care-byol", "care-byol-released-code"},
         "method.weight": OTHER_RELEASED | {"uniformity_equivariance-released-code"},
         "method.sharing": {"care-draw-per-chunk-released-code"},
         "method.representation": {"care-features", "care-features-released-code"},

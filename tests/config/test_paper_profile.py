@@ -261,3 +261,12 @@ def test_fixed_values_are_those_of_the_code(facts: list[Fact]) -> None:
     assert fixed("pdb", "(rotations about each of three axes)") == canonical(STEPS)
     assert fixed("pdb", "(proteins with a trajectory)") == canonical(CLOUDS)
     assert (fixed("pdb", "(points of a cloud)") or "").startswith(f'"{fragments.FRAGMENT} ')
+
+
+@pytest.mark.parametrize("dataset", ["cifar10", "flowers102"])
+def test_rows_on_the_released_scale_have_chunks_of_one_size(profile: Profile, dataset: str) -> None:
+    """A weight acts 2 (chunk size - 1) times as strongly on that scale: 30 times with chunks of 16."""
+    runs = [run for run in profile.runs() if run.dataset == dataset and run.variant.endswith("released-code")]
+    sizes = {run.variant: run.training.batch_size / run.method.splits for run in runs if hasattr(run.method, "splits")}
+    assert sizes == dict.fromkeys(sizes, 16.0)
+    assert len(sizes) >= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from care_bench.evaluation.protocols import PROTOCOLS
 from care_bench.evaluation.records import measure as measured
 from care_bench.evaluation.training_log import TrainingLog
 from care_bench.metrics.linear_probe import RECIPES
+from care_bench.runs.folder import RunFolder
 from tests.evaluation.given import dataset, embedded, given, measure, unit
 
 
@@ -146,6 +148,20 @@ def test_the_equivariance_term_of_the_log() -> None:
     assert result["term_deviation"].value == pytest.approx(0.25, rel=1e-12)
     without = measure(PROTOCOLS["gradient-ratio-v1"], given(dataset("any")))
     assert without["term_deviation"].reason == "its method has no equivariance term"
+    assert without["gradient_ratio"].reason == "its method adds no term to another one"
+
+
+@pytest.mark.parametrize(
+    ("precision", "reason"), [("16-mixed", "it was trained in 16-mixed"), ("32-true", "its method")]
+)
+def test_a_training_without_ratios_says_why(tmp_path: Path, precision: str, reason: str) -> None:
+    """In float16 no ratio of gradients is measured, of CARE neither."""
+    folder = RunFolder(tmp_path)
+    folder.log.write_text('{"step": 1, "equivariance": 0.5}\n{"step": 2, "equivariance": 0.25}\n')
+    log = TrainingLog.read(folder, precision)
+    result = measure(PROTOCOLS["gradient-ratio-v1"], replace(given(dataset("any")), log=log))
+    assert result["gradient_ratio"].reason.startswith(reason)
+    assert log.equivariance == (0.5, 0.25)
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,12 @@ if TYPE_CHECKING:
 
 
 def _measure(embedded: Embedded) -> tuple[Measurement, ...]:
-    ratios = embedded.log.gradient_ratios
-    pull = over_repeats(ratios) if ratios else Measurement(None, 0, reason="its method adds no term to another one")
-    return pull, _deviation(embedded.log.equivariance)
+    log = embedded.log
+    if log.gradient_ratios:
+        pull = over_repeats(log.gradient_ratios)
+    else:
+        pull = Measurement(None, 0, reason=log.without_ratios or "its method adds no term to another one")
+    return pull, _deviation(log.equivariance)
 
 
 def _deviation(terms: tuple[float, ...]) -> Measurement:
