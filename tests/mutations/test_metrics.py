@@ -140,6 +140,20 @@ MUTANTS = (
         ("evaluation/test_fitted_half.py", *HELD_OUT),
     ),
     Mutant(
+        "the gradient of a linear probe is not a mean",
+        "metrics/linear_probe.py",
+        "change.sub_(right.mT).div_(rows.shape[1])",
+        "change.sub_(right.mT)",
+        ("metrics/test_linear_probe.py",),
+    ),
+    Mutant(
+        "the median of gamma is of what happens to stand in the middle",
+        "metrics/relative_equivariance.py",
+        "np.partition(values.cpu().numpy(), (cut, end - 1))[cut:end]",
+        "values.cpu().numpy()[cut:end]",
+        ("metrics/test_relative_equivariance.py",),
+    ),
+    Mutant(
         "the scaler of the probe sees test rows",
         "metrics/linear_probe.py",
         "model = fit_cached(train_features, train_labels) if known is None else known",
