@@ -86,7 +86,7 @@ def build_section(
         ),
         data=(*snapshot_tables(collection), *([claims[1]] if claims else [])),
         overview=overview,
-        provenance=provenance_of(collection.key, records, grid.labels, grid.order),
+        provenance=provenance_of(collection.key, records, grid.variants, grid.labels, grid.order),
     )
 
 

@@ -39,7 +39,7 @@ ILLUSTRATED: dict[FigureName, Maker] = {
 
 
 def _of_rows(make: Maker) -> Callable[[Rows], Plot | None]:
-    return lambda rows: make(rows.illustrations, rows.names)
+    return lambda rows: make(rows.illustrations, lambda dataset, run: rows.names[rows.variants.of_run(dataset, run)])
 
 
 FIGURES: dict[str, Callable[[Rows], Plot | None]] = {
