@@ -93,6 +93,7 @@ def test_the_first_screen_has_what_was_run_the_verdicts_and_the_scatter(page: Pa
     places = [text.index(part, text.index('<h2 id="collected-small">')) for part in order]
     assert places == sorted(places)
     assert text.count("<figure>") == 1
+    assert '</span> <span class="sides">1 ' in text[: text.index("<figure>")]
     assert [title for tag, _, title in parsed.headings if tag == "h2"] == [
         "Collection collected/lone",
         "Collection collected/small",
