@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, get_args
 from care_bench.artifacts.collection import Collection
 from care_bench.config.offered_claims import RULES, rules_for
 from care_bench.errors import CareBenchError
-from care_bench.report.labels import metric_label
+from care_bench.report.labels import labels, metric_label, says_more
 from care_bench.report.model import Cell, Column, Statements, Table, texts
 from care_bench.report.sampled import SEEDS_ALONE, caption, with_samples
 from care_bench.report.statistics import Summary, number
+from care_bench.report.variants import Variants
 
 if TYPE_CHECKING:
     from care_bench.config.claims import ClaimRules
@@ -94,7 +95,8 @@ def claims_of(
     names = tuple(verdict.claim for verdict in verdicts)
     cells = tuple(_cells(verdict, verdict.claim in changed) for verdict in verdicts)
     halves = collection.resamples
-    said = (tally, _caption(rules, verdicts), EFFECT, caption(halves) if halves else SEEDS_ALONE, named)
+    over = caption(halves) if halves else SEEDS_ALONE
+    said = (tally, _caption(rules, verdicts), EFFECT, *_other_methods(collection, verdicts), over, named)
     table = Table(TITLE, said, _COLUMNS, names, cells)
     if not halves:
         return table, comparisons
@@ -119,6 +121,25 @@ def _caption(rules: ClaimRules, verdicts: Sequence[Verdict]) -> str:
         "Everything else is inconclusive. In brackets: how many comparisons are for it, against it, undecided, "
         "or blocked by a guard, whose effect is shown all the same."
     )
+
+
+def _other_methods(collection: Collection, verdicts: Sequence[Verdict]) -> list[str]:
+    """Name the rows of the comparisons whose plain name stands for another method on a data set."""
+    variants = Variants(group[-1] for group in collection.groups.values())
+    rows = {(place.dataset, place.variant): variants.of(place) for place in collection.groups}
+    names = labels(set(rows.values()))
+    compared = dict.fromkeys(
+        (one.dataset, row)
+        for verdict in verdicts
+        for one in verdict.findings
+        for row in (one.row, *one.against.split(" ~ "))
+    )
+    found = [
+        f"on {dataset} {row} is {names[rows[dataset, row]]}"
+        for dataset, row in compared
+        if (dataset, row) in rows and rows[dataset, row].setting and not says_more(rows[dataset, row])
+    ]
+    return [f"Comparisons call rows by their names in the profile: {'; '.join(found)}."] if found else []
 
 
 def _since(before: ClaimRules, found: tuple[ClaimRules, str, str]) -> str:

@@ -251,6 +251,21 @@ def many(per_seed: PerSeed) -> Collection:
     return Collection("small", (*found[0], *found[1]))
 
 
+def test_a_row_that_is_another_method_than_its_name_says_is_named(per_seed: PerSeed) -> None:
+    config = '{"method":{"base":{"invariance_weight":0.1,"name":"simclr"},"name":"care"}}'
+    weak = {"variant": "care", "config": config, "config_sha256": hashlib.sha256(config.encode()).hexdigest()}
+    rows = [
+        *per_seed([1.0] * 5, variant="simclr", metric="wahba_error"),
+        *per_seed(LOWER, metric="wahba_error", **weak),
+    ]
+    found = laid_out(Collection("small", tuple(rows)), claim())
+    assert found is not None
+    assert (
+        "Comparisons call rows by their names in the profile: on digits care is "
+        "CARE (SimCLR, invariance weight 0.1), paper fidelity."
+    ) in found[0].caption  # type: ignore[union-attr]
+
+
 def test_the_caption_names_the_tests_that_were_run(per_seed: PerSeed, collection: Collection) -> None:
     def caption(found: tuple[Table | Statements, Table] | None) -> str:
         assert found is not None
