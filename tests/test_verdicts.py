@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from care_bench.artifacts.collection import Collection
 from care_bench.artifacts.pin import read_pin
@@ -65,6 +67,37 @@ def test_all_decided_verdicts_stand_over_test_samples(verdicts: dict[str, Verdic
     assert stand.pop("C11-raw") is None  # the training log says it, not test samples
     assert all(stand.values()), "as README.md says"
     assert len(stand) == 15
+
+
+@pytest.mark.parametrize(
+    ("own", "other", "row"),
+    [
+        ("care", "simclr", "weight 0.1 against weight 1, as in C8 and C9"),
+        ("care", "simclr-weak-invariance", "both weight 0.1"),
+        ("care-full-invariance", "simclr", "both weight 1"),
+    ],
+)
+def test_the_effects_with_one_base_are_those_of_the_pin(pinned: Collection, own: str, other: str, row: str) -> None:
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    (line,) = re.findall(rf"^\| {row} \| (.*) \|$", text, re.MULTILINE)
+    measured = (("first_pc_r2", False), ("trajectory_step_variation", True), ("trajectory_group_residual", True))
+    for cell, (metric, ratio) in zip(line.split(" | "), measured, strict=True):
+        one, two = (_by_seed(pinned, name, metric) for name in (own, other))
+        effects = np.log(one / two) if ratio else one - two
+        ends = (effects.mean(), *stats.t.interval(0.95, 7, effects.mean(), stats.sem(effects)))
+        digits = len(cell.split()[0].partition(".")[2])
+        said = [float(number) for number in re.findall(r"[\d.]+", cell)]
+        assert said == [pytest.approx(round(np.exp(end) if ratio else end, digits)) for end in ends]
+
+
+def _by_seed(pinned: Collection, row: str, metric: str) -> np.ndarray:
+    place = ("proteins", row, "projection", metric, None)
+    found = {
+        one.seed: one.value
+        for one in pinned.records
+        if (one.dataset, one.variant, one.representation, one.metric, one.epoch) == place
+    }
+    return np.array([found[seed] for seed in SEEDS])
 
 
 def test_the_picture_is_drawn_from_the_pin(pinned: Collection, tmp_path: Path) -> None:

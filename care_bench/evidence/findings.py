@@ -37,7 +37,7 @@ class Finding(BaseModel):
         row: the variant that the claim speaks for; those of a sweep.
         against: its opponent, "" for a value on its own; several where one is interpolated between them.
         kind: what ``effect`` is. A ratio is the geometric mean over the seeds.
-        effect: mean over the seeds; None where it is not run or has no verdict.
+        effect: mean over the seeds; None where there is none.
         low: lower end of the 95 % t-interval.
         high: its upper end.
         bca_low: lower end of the 95 % bootstrap interval (BCa), which decides nothing.
@@ -50,6 +50,7 @@ class Finding(BaseModel):
         missing: which of the seeds that decide are left out, and why; "" if none is.
         side: "for" or "against" the claim, or "neither".
         run: whether there were enough values.
+        blocked: whether something stands in the way of a side although there are values, such as a guard.
         reason: why it is on neither side.
         records: ids of the records behind it.
     """
@@ -75,6 +76,7 @@ class Finding(BaseModel):
     missing: str = ""
     side: Side = "neither"
     run: bool = True
+    blocked: bool = False
     reason: str = ""
     records: tuple[str, ...] = ()
 
@@ -96,7 +98,8 @@ def judge(comparison: Comparison, cell: Cell, protocol: str, paired: Paired) -> 
     """Say on which side the effects of a cell are.
 
     They are on the claim's side if their 95 % t-interval is wholly there, their mean reaches the smallest effect worth
-    having, and the exact test agrees: its p-value is at most 0.05, or the lowest that so few seeds allow.
+    having, and the exact test agrees: its p-value is at most 0.05, or the lowest that so few seeds allow. What a guard
+    objects to is on neither side, with its effect and intervals, and without a p-value.
     """
     about = Finding(
         row=cell.row,
@@ -114,12 +117,16 @@ def judge(comparison: Comparison, cell: Cell, protocol: str, paired: Paired) -> 
     if paired.absent:
         return Judged(about.model_copy(update={"run": False, "reason": paired.absent}))
     if paired.blocked:
-        return Judged(about.model_copy(update={"reason": paired.blocked}))
+        about = about.model_copy(update={"blocked": True, "reason": paired.blocked})
+    if not len(paired.effects):
+        return Judged(about)
     interval, bca = t_interval(paired.effects), bca_interval(paired.effects)
     shown = np.exp if comparison.scale == "log_ratio" else np.asarray
     keys = ("effect", "low", "high", "bca_low", "bca_high")
     ends = (float(paired.effects.mean()), *interval, *bca)
     measured = {key: float(shown(end)) for key, end in zip(keys, ends, strict=True)}
+    if about.blocked:
+        return Judged(about.model_copy(update=measured))
     decide = _equivalence if comparison.margin is not None else _direction
     decided, p_for, p_against = decide(comparison, paired.effects)
     return Judged(about.model_copy(update={**measured, **decided}), p_for, p_against)

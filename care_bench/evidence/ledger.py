@@ -15,6 +15,8 @@ from care_bench.evidence.statistics import ALPHA, holm
 from care_bench.evidence.weighing import Weight, agreed, deciding, weigh
 
 Outcome: TypeAlias = Literal["supported", "contradicted", "inconclusive", "not run"]
+Stand: TypeAlias = Literal["for", "against", "undecided", "blocked"]
+"""Where a comparison stands, its protocols together; blocked where a guard, or something like it, leaves no side."""
 
 
 class Verdict(Line):
@@ -29,6 +31,7 @@ class Verdict(Line):
         p: p-value of the claim, all its comparisons together; None where it is not run.
         p_holm: the same, adjusted for the claims of its family.
         findings: one per comparison and protocol.
+        stands: one per comparison.
         shown: place in ``findings`` of the one that the p-value comes from, or that is least clear; None without any.
         rules_sha256: hash of the file of rules.
     """
@@ -41,6 +44,7 @@ class Verdict(Line):
     p: float | None
     p_holm: float | None
     findings: tuple[Finding, ...]
+    stands: tuple[Stand, ...]
     shown: int | None
     rules_sha256: str
 
@@ -98,12 +102,20 @@ def decide(records: Iterable[Record], rules: ClaimRules, rules_sha256: str) -> l
             text=claim.text,
             source=claim.source,
             findings=findings[claim.id],
+            stands=tuple(map(_stand, groups[claim.id])),
             shown=_shown(claim, weighed[claim.id].side, groups[claim.id]),
             rules_sha256=rules_sha256,
             **_outcome(claim, groups[claim.id], weighed[claim.id], *adjusted.get(claim.id, (1.0, 0))),
         )
         for claim in rules.claims
     ]
+
+
+def _stand(group: Sequence[Judged]) -> Stand:
+    side = agreed(group).side
+    if side != "neither":
+        return side
+    return "blocked" if any(one.finding.blocked for one in group) else "undecided"
 
 
 def _judged(claim: Claim, index: Index) -> list[list[Judged]]:
@@ -172,7 +184,7 @@ def _shown(claim: Claim, side: Side, groups: Sequence[Sequence[Judged]]) -> int 
     found = [one for group in groups for one in group]
     if side == "neither":
         measured = [place for place, one in enumerate(found) if one.finding.effect is not None]
-        return max(measured, key=lambda place: found[place].finding.p or 0.0, default=None)
+        return max(measured, key=lambda place: _unclear(found[place].finding), default=None)
     number = deciding(claim, side, groups)
     before = sum(map(len, groups[:number]))
     return before + max(range(len(groups[number])), key=lambda place: groups[number][place].p(side))
@@ -188,13 +200,18 @@ def _why_not_run(claim: Claim, groups: Sequence[Sequence[Judged]]) -> str:
 
 
 def _first_reason(groups: Sequence[Sequence[Judged]]) -> str:
-    """Say why the least clear comparison is on neither side; what has no effect, such as by a guard, comes first."""
+    """Say why the least clear comparison is on neither side."""
     open_groups = [group for group in groups if agreed(group).side == "neither"]
     found = [one.finding for group in open_groups for one in group if one.finding.side == "neither"]
     if not found:
         return "the protocols disagree"
-    first = max(found, key=lambda finding: (finding.effect is None, finding.p or 0.0))
+    first = max(found, key=_unclear)
     return f"{_place(first)}: {first.reason}"
+
+
+def _unclear(finding: Finding) -> tuple[bool, bool, float]:
+    """Sort findings by how little is known of their side: what has no effect, or is blocked, comes last."""
+    return finding.effect is None, finding.blocked, finding.p or 0.0
 
 
 def _place(finding: Finding) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, get_args
 
 from care_bench.artifacts.collection import Collection
 from care_bench.config.offered_claims import RULES, rules_for
 from care_bench.errors import CareBenchError
-from care_bench.report.labels import metric_label
+from care_bench.report.labels import labels, metric_label, says_more
 from care_bench.report.model import Cell, Column, Statements, Table, texts
 from care_bench.report.sampled import SEEDS_ALONE, caption, with_samples
 from care_bench.report.statistics import Summary, number
+from care_bench.report.variants import Variants
 
 if TYPE_CHECKING:
     from care_bench.config.claims import ClaimRules
@@ -21,12 +23,12 @@ if TYPE_CHECKING:
 
 TITLE = "Claims"
 COMPARISONS = "Comparisons behind the claims"
-CAPTION = (
-    "Supported, or contradicted: comparisons wholly on one side, by 95 % t-intervals over pretraining seeds with which "
-    "exact sign-flip tests agree; p is that of the whole claim, adjusted for the claims of its family (Holm), and has "
-    "to be at most 0.05. Everything else is inconclusive.",
+SWEPT = "share of bootstrap samples"
+"""The kind of effect of a sweep."""
+EFFECT = (
     "Effect: of the comparison that p comes from, or that is least clear; a ratio is a geometric mean. Every "
-    "comparison, with its bootstrap interval (BCa), p-values and the ids of its records, is in report.csv.",
+    "comparison, with its bootstrap interval (BCa), p-values and the ids of its records, is in report.csv "
+    "(`--format csv`)."
 )
 _COLUMNS = (
     *texts(("claim", "verdict", "comparison")),
@@ -93,11 +95,51 @@ def claims_of(
     names = tuple(verdict.claim for verdict in verdicts)
     cells = tuple(_cells(verdict, verdict.claim in changed) for verdict in verdicts)
     halves = collection.resamples
-    said = (tally, *CAPTION, caption(halves) if halves else SEEDS_ALONE, named)
+    over = caption(halves) if halves else SEEDS_ALONE
+    said = (tally, _caption(rules, verdicts), EFFECT, *_other_methods(collection, verdicts), over, named)
     table = Table(TITLE, said, _COLUMNS, names, cells)
     if not halves:
         return table, comparisons
     return with_samples(table, comparisons, verdicts, [_shown(verdict) for verdict in verdicts], rules, halves)
+
+
+def _caption(rules: ClaimRules, verdicts: Sequence[Verdict]) -> str:
+    """Say what decides, with the tests that were run."""
+    from care_bench.evidence.statistics import EXACT
+
+    equivalence = any(one.margin is not None for claim in rules.claims for one in claim.comparisons)
+    tested = [one for verdict in verdicts for one in verdict.findings if one.p is not None and one.kind != SWEPT]
+    few, most = {len(one.seeds) <= EXACT[1] for one in tested}, f"at most {EXACT[1]} seeds"
+    exact = " with which exact sign-flip tests agree" if few == {True} else ""
+    exact = f", with which exact sign-flip tests agree where there are {most}" if few == {True, False} else exact
+    exact = f", without exact tests, which are run for {most}" if few == {False} else exact
+    return (
+        f"Supported, or contradicted: comparisons wholly on one side, by 95 % t-intervals over pretraining seeds{exact}"
+        + ("; an equivalence by two one-sided t-tests at 5 % alone" if equivalence else "")
+        + ("; a sweep by the bootstrap samples of the seeds" if any(claim.sweep for claim in rules.claims) else "")
+        + "; p is that of the whole claim, adjusted for the claims of its family (Holm), and has to be at most 0.05. "
+        "Everything else is inconclusive. In brackets: how many comparisons are for it, against it, undecided, "
+        "or blocked by a guard, whose effect is shown all the same."
+    )
+
+
+def _other_methods(collection: Collection, verdicts: Sequence[Verdict]) -> list[str]:
+    """Name the rows of the comparisons whose plain name stands for another method on a data set."""
+    variants = Variants(group[-1] for group in collection.groups.values())
+    rows = {(place.dataset, place.variant): variants.of(place) for place in collection.groups}
+    names = labels(set(rows.values()))
+    compared = dict.fromkeys(
+        (one.dataset, row)
+        for verdict in verdicts
+        for one in verdict.findings
+        for row in (one.row, *one.against.split(" ~ "))
+    )
+    found = [
+        f"on {dataset} {row} is {names[rows[dataset, row]]}"
+        for dataset, row in compared
+        if (dataset, row) in rows and rows[dataset, row].setting and not says_more(rows[dataset, row])
+    ]
+    return [f"Comparisons call rows by their names in the profile: {'; '.join(found)}."] if found else []
 
 
 def _since(before: ClaimRules, found: tuple[ClaimRules, str, str]) -> str:
@@ -141,7 +183,7 @@ def _cells(verdict: Verdict, changed: bool) -> tuple[Cell, ...]:
     p = Cell(notes=why) if verdict.p_holm is None else Cell(_p_value(verdict.p_holm), quoted=verdict.p_holm)
     return (
         Cell(f"{verdict.text} ({verdict.source})"),
-        Cell(verdict.verdict),
+        Cell(_sides(verdict)),
         Cell(notes=why) if shown is None else Cell(_place(shown)),
         Cell(notes=why) if shown is None else _effect(shown),
         p,
@@ -149,6 +191,15 @@ def _cells(verdict: Verdict, changed: bool) -> tuple[Cell, ...]:
         Cell(str(len(verdict.records)), quoted=len(verdict.records)),
         Cell(f"{verdict.reason} (the rule was changed after the run)" if changed else verdict.reason),
     )
+
+
+def _sides(verdict: Verdict) -> str:
+    """Return the verdict with the number of comparisons on each side, such as `inconclusive (7 for, 1 blocked)`."""
+    from care_bench.evidence.ledger import Stand
+
+    counts = Counter(verdict.stands)
+    counted = ", ".join(f"{counts[side]} {side}" for side in get_args(Stand) if counts[side])
+    return verdict.verdict if verdict.verdict == "not run" else f"{verdict.verdict} ({counted})"
 
 
 def _effect(finding: Finding) -> Cell:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import fmean, variance
 from typing import TypeAlias
@@ -13,8 +13,9 @@ from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
 from care_bench.artifacts.record import Identity, code_versions
 from care_bench.artifacts.settings import flattened
-from care_bench.report.labels import labels, metric_label, variant_of
+from care_bench.report.labels import labels, metric_label
 from care_bench.report.statistics import number
+from care_bench.report.variants import Variants
 from care_bench.report.writers import csv_text
 
 SHOWN = 15
@@ -134,12 +135,12 @@ def comparison_lines(first: Collection, second: Collection, found: Comparison) -
         f"{found.other_version} by another version of their protocol",
         *found.settings,
     ]
-    named = _names(found)
+    name_of = _names(found)
     for one in found.differences[:SHOWN]:
         record = next(iter(one.first.values()))
         texts = " -> ".join(number(mean, record.unit) for mean in one.means)
         spread = f"{one.relative:.2g} relative" if one.deviations is None else f"{one.deviations:+.2f} sd"
-        lines.append(f"{texts} ({spread}): {_what(record)}, {named[variant_of(record)]}, {record.dataset}")
+        lines.append(f"{texts} ({spread}): {_what(record)}, {name_of(record)}, {record.dataset}")
     if len(found.differences) > SHOWN:
         lines.append(f"and {len(found.differences) - SHOWN} more")
     return [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in lines]
@@ -147,8 +148,8 @@ def comparison_lines(first: Collection, second: Collection, found: Comparison) -
 
 def comparison_csv(found: Comparison) -> str:
     """Return all differences, the largest first."""
-    named = _names(found)
-    return csv_text(HEADER, (_row(one, named[variant_of(next(iter(one.first.values())))]) for one in found.differences))
+    name_of = _names(found)
+    return csv_text(HEADER, (_row(one, name_of(next(iter(one.first.values())))) for one in found.differences))
 
 
 def _row(one: Difference, name: str) -> tuple[object, ...]:
@@ -197,9 +198,12 @@ def _what(record: Record) -> str:
     return f"{metric_label(record.metric)} of the {record.representation} ({record.protocol}{epoch})"
 
 
-def _names(found: Comparison) -> dict[object, str]:
-    rows = {variant_of(record) for one in found.differences for record in one.first.values()}
-    return dict(labels(rows).items())
+def _names(found: Comparison) -> Callable[[Record], str]:
+    """Return what names the row of a record of the first collection."""
+    records = [record for one in found.differences for record in one.first.values()]
+    variants = Variants(records)
+    names = labels(set(map(variants.of, records)))
+    return lambda record: names[variants.of(record)]
 
 
 def _grouped(records: Sequence[Record]) -> Groups:

@@ -60,7 +60,9 @@ def build_section(
     if snapshots:
         epochs = ", ".join(map(str, sorted({place.epoch for place in snapshots if place.epoch is not None})))
         number = sum(map(len, snapshots.values()))
-        absent.append(f"Snapshots after epochs {epochs}: {number} records, whose rows are in report.csv.")
+        absent.append(
+            f"Snapshots after epochs {epochs}: {number} records, whose rows are in report.csv (`--format csv`)."
+        )
     figures, left_out = figures_of(collection)
     absent += left_out
     picture = next((figure for figure in figures if figure.title == SCATTER), None)
@@ -86,7 +88,7 @@ def build_section(
         ),
         data=(*snapshot_tables(collection), *([claims[1]] if claims else [])),
         overview=overview,
-        provenance=provenance_of(collection.key, records, grid.labels, grid.order),
+        provenance=provenance_of(collection.key, records, grid.variants, grid.labels, grid.order),
     )
 
 

@@ -13,9 +13,10 @@ from care_bench.artifacts.collection import Collection
 from care_bench.artifacts.groups import Place
 from care_bench.evaluation.protocols import METRICS, OURS
 from care_bench.names import IMPORTED, REPRESENTATIONS, UNINFORMED
-from care_bench.report.labels import Order, Variant, labels, metric_label, position, variant_of
+from care_bench.report.labels import Order, Variant, labels, metric_label, position
 from care_bench.report.model import Cell, Column, seed_counts
 from care_bench.report.statistics import best, summarise, summary_text
+from care_bench.report.variants import Variants
 
 SELECTION = "Selection: {}nothing selected on test data{}."
 LAST, ELSEWHERE = "last checkpoint; ", " here; how imported encoders were chosen is not known"
@@ -55,6 +56,7 @@ class Grid:
         keys: of the columns, sorted.
         unmeasured: a sentence for each protocol or metric whose records on a data set all lack a value for the same
             reason. Such records have no key.
+        variants: the rows of the records, and of those of other stages.
         labels: row labels.
 
     Args:
@@ -67,13 +69,14 @@ class Grid:
         self._columns: dict[Key, dict[Variant, list[Record]]] = {}
         self._winners: dict[Key, Variant | None] = {}
         self._seeds: dict[Key, set[int]] = {}
+        self.variants = Variants(group[-1] for group in collection.groups.values())
         stage = {place: records for place, records in collection.groups.items() if place.epoch == epoch}
         backbones = _backbones(collection.groups)
         measured, self.unmeasured = _without_inapplicable(stage, self.order, backbones)
         for place in measured:
-            self._columns.setdefault(_key(place, backbones), {})[variant_of(place)] = stage[place]
+            self._columns.setdefault(_key(place, backbones), {})[self.variants.of(place)] = stage[place]
         # Of all stages together, so that a row has the same label in every table of a collection.
-        self.labels = labels(set(map(variant_of, collection.groups)))
+        self.labels = labels(set(map(self.variants.of, collection.groups)))
         self.keys = sorted(self._columns)
         protocols = {key.protocol: position(key.protocol, [known.id for known in OURS]) for key in self.keys}
         metrics = {key.metric: position(key.metric, METRICS) for key in self.keys}
@@ -172,6 +175,13 @@ class Grid:
             }
         named = [f"{name} (version {version}{_repeats(n)})" for (name, version), n in sorted(repeats.items())]
         return f"Protocol: {', '.join(named)}."
+
+    def differing(self, rows: Iterable[Variant], keys: Iterable[Key]) -> str:
+        """Name the rows whose method has other settings on another data set of some columns; "" if none has."""
+        datasets = dict.fromkeys(key.dataset for key in keys)
+        found = [(self.labels[row], self.variants.differing(row, datasets)) for row in rows]
+        named = "; ".join(f"{', '.join(settings)} of {label}" for label, settings in found if settings)
+        return f"Settings that differ between the data sets, as the section on settings says: {named}." if named else ""
 
     def _absent(self, variant: Variant | None, key: Key) -> str:
         """Say why a row has no record in a column."""

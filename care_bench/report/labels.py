@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from care_bench.artifacts import Record
-from care_bench.artifacts.groups import Place
 from care_bench.config import METHOD_SETTINGS
 from care_bench.evaluation.protocols import METRICS
 from care_bench.names import IMPORTED
@@ -19,12 +17,17 @@ METHODS = {name: entry.label for name, entry in METHOD_SETTINGS.data.items()}
 
 
 class Variant(NamedTuple):
-    """A row of tables: the name of a variant with its method, or of an imported encoder with its source as ``base``."""
+    """A row of tables: the name of a variant with its method, or of an imported encoder with its source as ``base``.
+
+    ``setting`` says what makes its method, or the one it wraps, another than its plain name says, such as
+    `invariance weight 0.1`: see :class:`care_bench.report.variants.Variants`.
+    """
 
     method: str
     base: str | None
     fidelity: str | None
     name: str
+    setting: str = ""
 
 
 @dataclass(frozen=True)
@@ -52,32 +55,36 @@ class Order:
         return lambda variant: (places.get(variant.name, len(places)), _order(variant))
 
 
-def variant_of(record: Record | Place) -> Variant:
-    """The row a record belongs to."""
-    base = record.backbone if record.method == IMPORTED else record.base
-    return Variant(record.method, base, record.fidelity, record.variant)
-
-
 def labels(variants: Iterable[Variant]) -> dict[Variant, str]:
     """Name every row, such as `CARE (SimCLR), paper fidelity`, or `mine (imported: timm:resnet18)`.
+
+    What makes a method another one is always said: `CARE (SimCLR, invariance weight 0.1), paper fidelity`.
 
     The variant's name is shown in brackets where it says more than method, base and fidelity do, or where two rows
     would have the same label.
     """
-    found = {variant: _label(variant, _says_more(variant)) for variant in variants}
+    found = {variant: _label(variant, says_more(variant)) for variant in variants}
     taken = Counter(found.values())
     return {variant: _label(variant, True) if taken[label] > 1 else label for variant, label in found.items()}
 
 
-def method_label(method: str, base: str | None = None) -> str:
-    """Name a method and the one it wraps, such as `CARE (SimCLR)`."""
+def method_label(method: str, base: str | None = None, setting: str = "") -> str:
+    """Name a method and the one it wraps, such as `CARE (SimCLR)`; ``setting`` is what is special about the latter."""
     label = METHODS.get(method, method)
-    return f"{label} ({METHODS.get(base, base)})" if base else label
+    inner = ", ".join(filter(None, (METHODS.get(base, base) if base else label, setting)))
+    return f"{label} ({inner})" if base else inner
 
 
 def metric_label(metric: str) -> str:
     """Return the label of a metric; the name of one that is not ours."""
     return METRICS[metric].label if metric in METRICS else metric
+
+
+def says_more(variant: Variant) -> bool:
+    """Return whether the name of a row says more than its method, base and fidelity."""
+    method, base, fidelity, name = (part and part.replace("_", "-") for part in variant[:4])
+    plain = [(method,), (method, base), (method, fidelity), (method, base, fidelity)]
+    return name not in {"-".join(filter(None, parts)) for parts in plain}
 
 
 def position(name: str, known: Iterable[str]) -> tuple[int, str]:
@@ -94,18 +101,12 @@ def natural(text: str) -> tuple[tuple[int, float, str], ...]:
 
 def _order(variant: Variant) -> tuple[object, ...]:
     place = position(variant.method, METHODS), position(variant.base or "", METHODS)
-    return (*place, variant.fidelity or "", natural(variant.name))
+    return (*place, variant.fidelity or "", natural(variant.name), natural(variant.setting))
 
 
 def _label(variant: Variant, with_name: bool) -> str:
     if variant.method == IMPORTED:
         return f"{variant.name} (imported: {variant.base})"
-    label = method_label(variant.method, variant.base)
+    label = method_label(variant.method, variant.base, variant.setting)
     label += f", {variant.fidelity} fidelity" if variant.fidelity else ""
     return f"{label} [{variant.name}]" if with_name else label
-
-
-def _says_more(variant: Variant) -> bool:
-    method, base, fidelity, name = (part and part.replace("_", "-") for part in variant)
-    plain = [(method,), (method, base), (method, fidelity), (method, base, fidelity)]
-    return name not in {"-".join(filter(None, parts)) for parts in plain}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from care_bench.artifacts.collection import Collection
 from care_bench.artifacts.record import code_versions
@@ -24,12 +24,13 @@ REPRESENTATION = "features"
 class Verdict:
     """What the rules say of one claim: its name, its text, the verdict, and the effect with its interval or "".
 
-    ``comparison`` says what the effect is of.
+    ``sides`` counts the comparisons on each side, and ``comparison`` says what the effect is of.
     """
 
     claim: str
     text: str
     verdict: str
+    sides: str
     comparison: str
     effect: str
 
@@ -45,6 +46,7 @@ class Overview:
         verdicts: one per claim; empty without rules.
         undecided: why no claim has a verdict; "" where some have or there are no rules.
         methods: one row per method with at most three metrics on the first data set; None without a number.
+        layers: that claims are about the projection, where figure and table show features; "" without such claims.
         elsewhere: how many rows other data sets have, which ``methods`` leaves out; "" where there are none.
         figure: the picture of the first screen.
     """
@@ -55,6 +57,7 @@ class Overview:
     verdicts: tuple[Verdict, ...]
     undecided: str
     methods: Table | None
+    layers: str
     elsewhere: str
     figure: Figure | None
 
@@ -89,6 +92,9 @@ def overview_of(
         agreement: sentences on pins of the same profile.
     """
     verdicts = _verdicts(claims) if isinstance(claims, Table) else ()
+    methods, layers = methods_table(grid), _layers(verdicts)
+    if methods is not None and layers:
+        methods = replace(methods, caption=(*methods.caption, layers))
     undecided = " ".join(claims.items) if isinstance(claims, Statements) else ""
     said = " ".join(claims.caption) if isinstance(claims, Table) else undecided
     changed = re.findall(r"Rules changed after the run: [^.]*\.|Since then \S+ has other rules [^.]*\.", said)
@@ -98,7 +104,8 @@ def overview_of(
         tuple(agreement),
         verdicts,
         undecided,
-        methods_table(grid),
+        methods,
+        layers,
         _elsewhere(grid),
         figure,
     )
@@ -191,4 +198,18 @@ def _chosen(grid: Grid, keys: Sequence[Key]) -> list[Key]:
 def _verdicts(claims: Table) -> tuple[Verdict, ...]:
     names = [column.name for column in claims.columns]
     places = [names.index(name) for name in ("claim", "verdict", "comparison", "effect")]
-    return tuple(Verdict(claim, *(cells[place].text for place in places)) for claim, cells in claims.lines)
+    found = []
+    for claim, cells in claims.lines:
+        text, said, comparison, effect = (cells[place].text for place in places)
+        verdict, _, sides = said.removesuffix(")").partition(" (")
+        found.append(Verdict(claim, text, verdict, sides, comparison, effect))
+    return tuple(found)
+
+
+def _layers(verdicts: Sequence[Verdict]) -> str:
+    """Say how many claims have their effect on another representation than what the first screen shows."""
+    compared = [one.comparison for one in verdicts if one.comparison]
+    others = sum(f", {REPRESENTATION}, " not in text for text in compared)
+    return (
+        f"Below: the {REPRESENTATION}; {others} of {len(compared)} claims are about the projection." if others else ""
+    )

@@ -11,7 +11,8 @@ from typing import NamedTuple
 from care_bench.artifacts import Record
 from care_bench.evaluation.protocols import METRICS, OURS
 from care_bench.names import REPRESENTATIONS, Representation
-from care_bench.report.labels import Order, Variant, metric_label, position, variant_of
+from care_bench.report.labels import Order, Variant, metric_label, position
+from care_bench.report.variants import Variants
 
 
 class Value(NamedTuple):
@@ -91,12 +92,15 @@ class _Column(NamedTuple):
     representation: Representation
 
 
-def provenance_of(source: str, records: Iterable[Record], labels: Mapping[Variant, str], order: Order) -> Provenance:
+def provenance_of(
+    source: str, records: Iterable[Record], variants: Variants, labels: Mapping[Variant, str], order: Order
+) -> Provenance:
     """Lay out records.
 
     Args:
         source: folder of the collection.
         records: those that cells cite.
+        variants: the rows of the collection.
         labels: of the rows.
         order: of data sets and rows.
     """
@@ -106,7 +110,7 @@ def provenance_of(source: str, records: Iterable[Record], labels: Mapping[Varian
         one = run[0]
         code, device = _both(one.trained_by, one.code_version), _both(one.trained_on, one.device)
         place = _Place(one.dataset, one.backbone, one.data_sha256, code, device)
-        encoder = _Encoder(variant_of(one), one.seed, one.config_sha256, one.weights_sha256)
+        encoder = _Encoder(variants.of(one), one.seed, one.config_sha256, one.weights_sha256)
         columns = {_Column(record.protocol, record.metric, record.representation): record for record in run}
         places.setdefault(place, {}).setdefault(encoder, {}).update(columns)
     found = sorted(places, key=lambda place: (order.dataset(place.dataset), place))

@@ -9,7 +9,8 @@ from typing import Any, TypeAlias
 
 from care_bench.artifacts import Record
 from care_bench.names import IMPORTED
-from care_bench.report.labels import Order, labels, variant_of
+from care_bench.report.labels import Order, labels
+from care_bench.report.variants import Variants
 from care_bench.untrusted import decoding
 
 Settings: TypeAlias = Mapping[str, Any]
@@ -28,8 +29,9 @@ def settings_lines(records: Sequence[Record], order: Order) -> list[str]:
         records: a collection.
         order: of data sets and rows.
     """
-    names = labels({variant_of(record) for record in records})
-    texts = {(record.dataset, variant_of(record)): record.config for record in records if record.method != IMPORTED}
+    variants = Variants(records)
+    names = labels(set(map(variants.of, records)))
+    texts = {(record.dataset, variants.of(record)): record.config for record in records if record.method != IMPORTED}
     configs = {
         (dataset, variant): _parse(text, f"the config of {names[variant]} on {dataset}", *_CONFIG)
         for (dataset, variant), text in texts.items()

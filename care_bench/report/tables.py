@@ -109,8 +109,9 @@ ABLATION = replace(
     _PER_DATA_SET,
     title="Loss ablation",
     family="probe",
-    caption="Which terms of the loss do what on {data}. InfoNCE and CARE weigh invariance and uniformity as InfoNCE "
-    "does, at its temperature; the rows of single terms are the terms as the paper writes them.",
+    caption="Which terms of the loss do what on {data}. SimCLR and CARE weigh invariance and uniformity as InfoNCE "
+    "does, at its temperature, but for an invariance weight that their row names; the rows of single terms are the "
+    "terms as the paper writes them.",
     metrics=("top1", "wahba_error", "gamma"),
     headers={"top1": "top-1, {protocol}"},
     methods=(*TERMS, "simclr", "care"),
@@ -232,6 +233,7 @@ def _table(grid: Grid, spec: Spec, metrics: Sequence[str], keys: list[Key], rows
         spec.caption.format(**place),
         f"Not part of profile {grid.profile}: {absent}." if absent and spec.names_absent else "",
         grid.protocols(keys),
+        grid.differing([row for _, row in shown if row], keys),
         *grid.cheated(keys),
         *reading(cells),
     )
@@ -251,11 +253,15 @@ def _method_rows(grid: Grid, methods: Sequence[str], present: list[Variant]) -> 
     """Rows by method, wrapped methods only around SimCLR; one without a variant where the profile lacks the method."""
     rows: list[tuple[str, Variant | None]] = []
     for method in methods:
-        suffix = " = InfoNCE" if method == "simclr" else ""
         found = [variant for variant in present if variant.method == method and variant.base in (None, "simclr")]
-        rows += [(f"{grid.labels[variant]}{suffix}", variant) for variant in found]
-        rows += [] if found else [(f"{method_label(method)}{suffix}", None)]
+        rows += [(grid.labels[variant] + _infonce(method, variant.setting), variant) for variant in found]
+        rows += [] if found else [(method_label(method) + _infonce(method), None)]
     return rows
+
+
+def _infonce(method: str, setting: str = "") -> str:
+    """Say of SimCLR with the weights of a plain name what its loss is."""
+    return " = InfoNCE" if method == "simclr" and not setting else ""
 
 
 def _of_family(family: str) -> tuple[str, ...]:

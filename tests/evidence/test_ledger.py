@@ -51,6 +51,8 @@ def test_quantifiers(first: Any, second: Any, quantifier: str, expected: str) ->
     records = [*BASE, *wahba(first), *wahba(second, "tinted_digits")]
     (found,) = decided(records, claim(TWO, quantifier=quantifier))
     assert found.verdict == expected, found.reason
+    sides = {id(LOWER): "for", id(HIGHER): "against", id(UNCLEAR): "undecided"}
+    assert found.stands == (sides[id(first)], sides[id(second)])
     assert found.seeds == SEEDS
     assert found.rules_sha256 == "f" * 64
     assert set(found.records) == {record.id for record in records}
@@ -117,6 +119,9 @@ def test_a_collapsed_row_gets_no_verdict() -> None:
     (found,) = decided([*BASE, *wahba(LOWER), *spread], claim(guards=COLLAPSE))
     assert found.verdict == "inconclusive"
     assert "more than the 0.05 that the guard against collapse allows" in found.reason
+    (one,) = found.findings
+    assert one.effect == pytest.approx(NOISE.mean() - 0.5), "shown all the same"
+    assert (one.side, one.p, found.stands) == ("neither", None, ("blocked",))
 
 
 def test_protocols_have_to_agree() -> None:

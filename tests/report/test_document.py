@@ -29,7 +29,7 @@ def test_every_record_is_cited_in_a_table(records: list[Record]) -> None:
     assert absent(records)[-3:] == [
         "first-pc-v1, digits (convnet): digits holds images, not point clouds (records without a value: 2).",
         "retrieval-v1 (tint distance), digits (convnet): digits has no tint (records without a value: 1).",
-        "Snapshots after epochs 2, 10: 9 records, whose rows are in report.csv.",
+        "Snapshots after epochs 2, 10: 9 records, whose rows are in report.csv (`--format csv`).",
     ]
 
 

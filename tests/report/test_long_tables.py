@@ -124,7 +124,7 @@ def test_figures_draw_the_first_rows_of_a_data_set_and_its_floor() -> None:
     plot = plots_of(collection)["positive-cosines"]
     assert plot.caption.endswith(
         f" At most {MOST} rows of a data set are drawn, of at most {BASES} base methods beside each other "
-        f"(digits has {MOST + 10}); report.csv has all."
+        f"(digits has {MOST + 10}); report.csv (`--format csv`) has all."
     )
     assert {row[1] for row in plot.rows} == {row.name for row in rows.rows("digits")}
 

@@ -89,10 +89,12 @@ def test_nothing_is_loaded_from_elsewhere(page: Path, parsed: Page) -> None:
 
 def test_the_first_screen_has_what_was_run_the_verdicts_and_the_scatter(page: Path, parsed: Page) -> None:
     text = page.read_text(encoding="utf-8")
-    order = ["<dt>profile</dt><dd>small</dd>", "Verdicts on 2 claims: ", 'class="verdicts"', "<figure>", "How to read"]
+    begin = ["<dt>profile</dt><dd>small</dd>", "Verdicts on 2 claims: ", 'class="verdicts"']
+    order = [*begin, '<p class="layers">Below: the features; ', "<figure>", "How to read"]
     places = [text.index(part, text.index('<h2 id="collected-small">')) for part in order]
     assert places == sorted(places)
     assert text.count("<figure>") == 1
+    assert '</span> <span class="sides">1 ' in text[: text.index("<figure>")]
     assert [title for tag, _, title in parsed.headings if tag == "h2"] == [
         "Collection collected/lone",
         "Collection collected/small",

@@ -55,7 +55,7 @@ def test_only_data_sets_with_the_same_settings_share_a_line() -> None:
     assert settings_lines(records, Order()) == [
         "Settings of SimCLR on a and b: invariance_weight 1, temperature 0.5.",
         f"Settings of CARE (SimCLR), paper fidelity on a and b: {care_line.format(1, 0.3)}",
-        f"Settings of CARE (SimCLR), paper fidelity on c: {care_line.format(0.1, 10)}",
+        f"Settings of CARE (SimCLR, invariance weight 0.1), paper fidelity on c: {care_line.format(0.1, 10)}",
     ]
 
 

@@ -143,6 +143,22 @@ def test_verdicts_come_first_with_the_effects_of_those_that_are_decided(per_seed
     ]
 
 
+def test_claims_about_another_representation_than_what_is_shown_are_counted(per_seed: PerSeed) -> None:
+    records = [
+        *per_seed([1.0] * 5, variant="simclr", metric="wahba_error"),
+        *per_seed([0.5] * 5, variant="care", metric="wahba_error"),
+        *per_seed([80.0] * 5, variant="simclr", representation="features"),
+        *per_seed([90.0] * 5, variant="care", representation="features"),
+    ]
+    probe = {"protocols": ["cached-v1"], "metric": "top1", "direction": "higher", "representations": ["features"]}
+    both = parse_claims(rules(claim(), claim(probe, id="C1"), **RULES), "here")
+    found = lines_of(small(records), rules=(both, "d" * 64, "reference/claims.yaml"))
+    assert "Below: the features; 1 of 2 claims are about the projection." in found
+    lone = parse_claims(rules(claim(probe, id="C1"), **RULES), "here")
+    said = lines_of(small(records), rules=(lone, "d" * 64, "reference/claims.yaml"))
+    assert not any(line.startswith("Below") for line in said)
+
+
 def test_of_many_claims_none_is_cut(per_seed: PerSeed) -> None:
     records = [
         *per_seed([1.0] * 5, variant="simclr", metric="wahba_error"),

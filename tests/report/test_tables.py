@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from care_bench.artifacts import Record
 from tests.report.laid_out import NO_PAPER, absent, columns, snapshots, tables, texts
+from tests.sample_records import sha
 
 Make = Callable[..., Record]
 PerSeed = Callable[..., list[Record]]
@@ -79,6 +80,28 @@ def test_the_ablation_has_every_row(per_seed: PerSeed) -> None:
         "CARE (SimCLR), paper fidelity",
     )
     assert [column.header for column in table.columns[:2]] == ["top-1, cached-v1 (%) ↑", "Wahba, mean ↓"]
+
+
+def test_simclr_with_another_invariance_weight_is_not_called_infonce(per_seed: PerSeed) -> None:
+    config = '{"method":{"invariance_weight":0.5,"name":"simclr"},"training":{"steps":null}}'
+    half = {"variant": "simclr-half-invariance", "method": "simclr", "config": config, "config_sha256": sha(config)}
+    found = [*per_seed([60.0], variant="invariance"), *per_seed([80.0], variant="simclr"), *per_seed([81.0], **half)]
+    table = tables(found)["Loss ablation, digits (convnet)"]
+    assert table.rows[4:6] == ("SimCLR = InfoNCE", "SimCLR, invariance weight 0.5 [simclr-half-invariance]")
+    assert "but for an invariance weight that their row names" in table.caption[0]
+
+
+def test_a_table_of_several_data_sets_names_settings_that_differ_between_them(record: Make) -> None:
+    def care(dataset: str, splits: int) -> Record:
+        method = f'{{"base":{{"name":"simclr"}},"name":"care","splits":{splits}}}'
+        config = f'{{"method":{method},"training":{{"steps":null}}}}'
+        return record(variant="care", dataset=dataset, config=config, config_sha256=sha(config))
+
+    named = "Settings that differ between the data sets, as the section on settings says: "
+    table = tables([care("digits", 8), care("tinted_digits", 4)])["Probe accuracy, cached-v1"]
+    assert f"{named}splits of CARE (SimCLR), paper fidelity." in table.caption
+    same = tables([care("digits", 8), care("tinted_digits", 8)])["Probe accuracy, cached-v1"]
+    assert not any(named in sentence for sentence in same.caption)
 
 
 def test_snapshots_do_not_change_the_tables(records: list[Record]) -> None:

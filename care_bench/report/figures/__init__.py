@@ -39,7 +39,7 @@ ILLUSTRATED: dict[FigureName, Maker] = {
 
 
 def _of_rows(make: Maker) -> Callable[[Rows], Plot | None]:
-    return lambda rows: make(rows.illustrations, rows.names)
+    return lambda rows: make(rows.illustrations, lambda dataset, run: rows.names[rows.variants.of_run(dataset, run)])
 
 
 FIGURES: dict[str, Callable[[Rows], Plot | None]] = {
@@ -69,7 +69,7 @@ def plots_of(collection: Collection) -> dict[str, Plot]:
     said = (
         f"At most {MOST} rows of a data set are drawn, of at most {BASES} base methods beside each other ({numbers}); "
     )
-    said += "report.csv has all."
+    said += "report.csv (`--format csv`) has all."
     return {
         name: plot if name in ILLUSTRATED else replace(plot, caption=f"{plot.caption.rstrip()} {said}")
         for name, plot in found.items()

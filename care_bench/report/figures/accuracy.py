@@ -83,6 +83,7 @@ def accuracy_plot(rows: Rows) -> Plot | None:
         ],
         lambda: drawn_accuracy(rows, points, shown, number, PER_LINE),
         narrow=lambda: drawn_accuracy(rows, points, shown, number, 1),
+        labels=tuple(dict.fromkeys(rows.names[row] for _, row in number)),
     )
 
 

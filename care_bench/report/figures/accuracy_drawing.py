@@ -32,7 +32,7 @@ PANEL, ALONE, NARROW = 3.9, 4.8, 3.6
 """Width of a panel beside another, of one alone, and of a figure for a narrow page, in inches."""
 FITTING = 29
 """Most lines of a legend in a free cell beside the panels."""
-LONGEST = 32
+LONGEST = 33
 """Most letters of a label there."""
 
 

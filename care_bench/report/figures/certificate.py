@@ -62,12 +62,12 @@ def certificate_plot(rows: Rows) -> Plot | None:
     applies = sum(point.admissible_percent > 0 for point in points)
     return Plot(
         TITLE,
-        "What inner products guarantee against what is measured, for every row and both representations, means over "
-        "the pretraining seeds: on the diagonal the theory explains the error wholly, at √2 it says nothing. The "
-        f"rank-k bound always holds; it is below half of the trivial √2 for {told} of {len(points)} encoders, and "
+        "What inner products guarantee against what is measured, a point for each representation of each row, means "
+        "over the pretraining seeds: on the diagonal the theory explains the error wholly, at √2 it says nothing. The "
+        f"rank-k bound always holds; it is below half of the trivial √2 for {told} of {len(points)} points, and "
         + (f"{ratio[len(ratio) // 2]:.1f} times the error in the middle. " if ratio else "the errors are 0. ")
-        + f"Prop. 3 applies to some of the augmentations for {applies} of {len(points)}; its bound is drawn where the "
-        "embeddings span the space, whether it applies or not.",
+        + f"Prop. 3 applies to some of the augmentations for {applies} of {len(points)}; its bound is drawn where "
+        "the embeddings of every seed span the space, whether it applies or not.",
         "Scatter of guaranteed bounds over measured errors, both logarithmic; every rank-k bound is above the "
         "diagonal.",
         Point._fields,

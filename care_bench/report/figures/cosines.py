@@ -119,6 +119,7 @@ def positive_plot(rows: Rows) -> Plot | None:
             for point in POINTS
         ],
         draw,
+        labels=tuple(rows.names[row] for _, row in shown),
     )
 
 

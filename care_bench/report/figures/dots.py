@@ -46,8 +46,7 @@ def ablation_plot(rows: Rows) -> Plot | None:
     lines = []
     for dataset in rows.datasets:
         shown = [row for row in rows.rows(dataset) if row.method in TERMS]
-        full = next((family for family in rows.families(dataset) if family[0].method == "simclr"), [])
-        shown += [row for row in full if row.method in ("simclr", "care")]
+        shown += _whole(rows, dataset, shown)
         shown += [row for row in rows.rows(dataset) if REFERENCES.get(row.method) == "untrained"]
         known = rows.first((*PROBES, R2), dataset)
         if any(row.method in TERMS for row in shown):
@@ -65,6 +64,14 @@ def ablation_plot(rows: Rows) -> Plot | None:
             else ""
         ),
     )
+
+
+def _whole(rows: Rows, dataset: str, terms: Sequence[Variant]) -> list[Variant]:
+    """Return SimCLR and CARE on it; of other invariance weights too, where they are trained as the single terms are."""
+    like = [rows.shared((dataset, term)) for term in terms]
+    found = [family for family in rows.families(dataset) if family[0].method == "simclr"]
+    chosen = [*found[:1], *(family for family in found[1:] if rows.shared((dataset, family[0])) in like)]
+    return [row for family in chosen for row in family if row.method in ("simclr", "care")]
 
 
 def _beside(lines: Sequence[Line]) -> str:
@@ -181,6 +188,7 @@ def _plot(rows: Rows, lines: Iterable[Line], title: str, caption: str, both: boo
         ("dataset", "row", "protocol", "metric", "representation", *INTERVAL),
         table,
         draw,
+        labels=tuple(rows.names[row] for line in shown for row in line.rows),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Sequence
 from statistics import fmean
 from typing import TYPE_CHECKING
@@ -87,6 +88,7 @@ def wahba_plot(rows: Rows) -> Plot | None:
         "samples. Its colour is its rank under the first row of the data set, from small (dark) to large (bright); the "
         "bar is the mean."
         + (f" Left out are draws that change nothing: {kept}." if kept else "")
+        + "".join(_several(rows, dataset, found) for dataset, found in families.items())
         + " A small error is no equivariance where the encoder is invariant or collapsed: see the scatter.",
         "Paired dots, one line per draw, from the base method to the methods that wrap it, a panel for each base.",
         ("dataset", "base", "row", "draw", "wahba_error_per_sample"),
@@ -97,6 +99,19 @@ def wahba_plot(rows: Rows) -> Plot | None:
 
 def _known(values: dict[Place, list[float]], dataset: str, family: Sequence[Variant]) -> list[Variant]:
     return [row for row in family if (dataset, row) in values]
+
+
+def _several(rows: Rows, dataset: str, families: Sequence[Sequence[Variant]]) -> str:
+    """Name the rows of a method that several panels of a data set have around variants of one base method."""
+    found: dict[tuple[str, str | None], list[str]] = defaultdict(list)
+    for base, *wrapping in families:
+        for row in wrapping:
+            found[row.method, row.base].append(f"{row.name} beside {rows.names[base]}")
+    return "".join(
+        f" On {dataset} {method_label(method)} is {' and '.join(named)}."
+        for (method, _), named in found.items()
+        if len(named) > 1
+    )
 
 
 def _still(values: dict[Place, list[float]], dataset: str, families: Sequence[Sequence[Variant]]) -> set[int]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from care_bench.artifacts.illustrations import BINS, Cosines, Illustrations, Shown
 from care_bench.report.figures.drawing import small_multiples
-from care_bench.report.figures.illustrated import rows_sentence, shown_in
+from care_bench.report.figures.illustrated import Names, rows_sentence, shown_in
 from care_bench.report.figures.looks import GREY, OKABE_ITO
 from care_bench.report.figures.plots import Plot
-from care_bench.report.labels import Variant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,7 +22,7 @@ OPPOSED = -0.5
 COLUMNS = 4
 
 
-def cosines_plot(found: Sequence[Illustrations], names: Mapping[Variant, str]) -> Plot | None:
+def cosines_plot(found: Sequence[Illustrations], names: Names) -> Plot | None:
     """Return the histogram of the cosines of every row; None without any."""
     parts = shown_in("cosines", found, names)
     if not parts:

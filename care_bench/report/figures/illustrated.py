@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeAlias
 
 from care_bench.artifacts.illustrations import FigureName, Illustrations, Shown
 from care_bench.report.figures.plots import Plot
-from care_bench.report.labels import Variant
 
-Maker: TypeAlias = Callable[[Sequence[Illustrations], Mapping[Variant, str]], Plot | None]
-"""Makes a figure of what was read of some data sets, and the labels of rows; None where it shows nothing."""
-
-
-def variant_of_run(run: Shown) -> Variant:
-    """Return the row that a run belongs to."""
-    return Variant(run.method, run.base, run.fidelity, run.variant)
+Names: TypeAlias = Callable[[str, Shown], str]
+"""Names a run on a data set by its row."""
+Maker: TypeAlias = Callable[[Sequence[Illustrations], Names], Plot | None]
+"""Makes a figure of what was read of some data sets; None where it shows nothing."""
 
 
 def shown_in(
-    figure: FigureName, found: Sequence[Illustrations], names: Mapping[Variant, str]
+    figure: FigureName, found: Sequence[Illustrations], names: Names
 ) -> list[tuple[Illustrations, list[tuple[str, Shown]]]]:
     """Return the data sets of a figure, each with its runs and their labels; seeds are named where they differ."""
     several = len({run.seed for one in found for run in one.runs}) > 1
     return [
-        (one, [(names[variant_of_run(run)] + (f", seed {run.seed}" if several else ""), run) for run in runs])
+        (one, [(names(one.dataset, run) + (f", seed {run.seed}" if several else ""), run) for run in runs])
         for one in found
         if (runs := one.showing(figure))
     ]

@@ -16,8 +16,9 @@ from care_bench.names import Representation
 from care_bench.report.figures.over_drawing import Point, curves_apart, drawn_over
 from care_bench.report.figures.plots import INTERVAL, Plot, numbers
 from care_bench.report.figures.rows import REFERENCES
-from care_bench.report.labels import method_label, metric_label, natural, variant_of
+from care_bench.report.labels import method_label, metric_label, natural
 from care_bench.report.statistics import summarise
+from care_bench.report.variants import Variants
 
 FIELDS = {
     "dataset": "dataset",
@@ -186,6 +187,7 @@ def _points(
 ) -> list[Point]:
     """Return means over the seeds, sorted by group, curve and place; ``curve`` is empty where a row is alone."""
     values: dict[tuple[Setting, str, Setting, str, str, str], list[float]] = defaultdict(list)
+    variants = Variants(records)
     for place, record in enumerate(records):
         if place in across and place in groups and record.value is not None:
             settings = flattened(record.config)
@@ -194,9 +196,9 @@ def _points(
                 for key, value in settings.items()
                 if key not in IDENTITY and not (key == x or key.endswith(f".{x}"))
             }
-            curve = repr((record.dataset, variant_of(record).name if x == "epoch" else sorted(rest.items())))
+            curve = repr((record.dataset, record.variant if x == "epoch" else sorted(rest.items())))
             released = ", released code" if record.fidelity == "released-code" else ""
-            label = method_label(record.method, record.base) + released
+            label = method_label(record.method, record.base, variants.of(record).setting) + released
             key = groups[place], curve, across[place], record.dataset, record.variant, label
             values[key].append(record.value)
     if not values:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+from xml.sax.saxutils import escape
 
 from care_bench.artifacts.drawn import Drawn
 from care_bench.report.figures.drawing import drawn
@@ -32,6 +33,7 @@ class Plot:
         rows: its numbers.
         draw: draws it in the style of the figures.
         narrow: draws it in one column for a narrow page, where it has several panels beside each other.
+        labels: of rows that stand in it. A drawing that was kept has to have them.
     """
 
     title: str
@@ -41,6 +43,7 @@ class Plot:
     rows: list[tuple[object, ...]]
     draw: Callable[[], Canvas]
     narrow: Callable[[], Canvas] | None = None
+    labels: tuple[str, ...] = ()
 
     @property
     def csv(self) -> str:
@@ -53,8 +56,10 @@ class Plot:
         return Drawn(svg, pdf, self.csv.encode(), drawn(self.narrow, ("svg",))[0] if self.narrow else b"")
 
     def drawn_as(self, kept: Drawn | None) -> Drawn | None:
-        """Return a drawing that was kept, if it shows the numbers of this figure."""
-        return kept if kept is not None and kept.data == self.csv.encode() else None
+        """Return a drawing that was kept, if it shows the numbers of this figure under the same labels."""
+        if kept is None or kept.data != self.csv.encode():
+            return None
+        return kept if all(escape(label).encode() in kept.svg for label in self.labels) else None
 
     def figure(self, again: str, images: Drawn) -> Figure:
         """Return it for a report; ``again`` is the command that draws it alone."""

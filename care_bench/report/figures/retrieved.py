@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -11,9 +11,8 @@ import numpy.typing as npt
 
 from care_bench.artifacts.illustrations import Illustrations, Shown
 from care_bench.report.figures.drawing import small_multiples
-from care_bench.report.figures.illustrated import rows_sentence, shown_in
+from care_bench.report.figures.illustrated import Names, rows_sentence, shown_in
 from care_bench.report.figures.plots import Plot
-from care_bench.report.labels import Variant
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,7 +28,7 @@ LINE = 0.58
 """Height of a line in inches."""
 
 
-def retrieval_plot(found: Sequence[Illustrations], names: Mapping[Variant, str]) -> Plot | None:
+def retrieval_plot(found: Sequence[Illustrations], names: Names) -> Plot | None:
     """Return contact sheets, one for each query, a line for each row; None without any."""
     parts = shown_in("retrieval", found, names)
     if not parts:

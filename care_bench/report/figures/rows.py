@@ -12,9 +12,10 @@ from care_bench.artifacts.collection import Collection
 from care_bench.artifacts.settings import Setting, flattened
 from care_bench.config import METHOD_SETTINGS
 from care_bench.names import IMPORTED, Representation
-from care_bench.report.labels import Order, Variant, method_label, variant_of
+from care_bench.report.labels import Order, Variant, method_label
 from care_bench.report.labels import labels as full_labels
 from care_bench.report.statistics import Summary, summarise
+from care_bench.report.variants import Variants
 
 REFERENCES = {name: entry.reference for name, entry in METHOD_SETTINGS.data.items() if entry.reference}
 """Method of a reference row -> which it is."""
@@ -56,6 +57,7 @@ class Rows:
     Attributes:
         profile: name of the profile.
         datasets: names, in order.
+        variants: the rows of all records.
         names: row -> a short label for figures.
         illustrations: what no record holds, by data set; empty where the collection has none.
         cut: data set -> the number of its rows, where only ``MOST`` of them are drawn.
@@ -69,7 +71,10 @@ class Rows:
         self._groups = collection.groups
         self._summaries: dict[tuple[Measure, int | None], dict[Place, Summary]] = {}
         self.datasets = sorted({place.dataset for place in collection.groups}, key=order.dataset)
-        found = {(place.dataset, variant_of(place)): group[-1].config for place, group in collection.groups.items()}
+        self.variants = Variants(group[-1] for group in collection.groups.values())
+        found = {
+            (place.dataset, self.variants.of(place)): group[-1].config for place, group in collection.groups.items()
+        }
         self._configs = {place: flattened(config) for place, config in found.items()}
         every = {
             dataset: sorted((row for name, row in found if name == dataset), key=order.variants([dataset]))
@@ -97,6 +102,11 @@ class Rows:
         """Return the flat settings of a row; the seed is that of one of its runs."""
         return self._configs[place]
 
+    def shared(self, place: Place) -> dict[str, Setting]:
+        """Return the settings of a row beside those of its method."""
+        found = self._configs[place].items()
+        return {key: value for key, value in found if key not in PER_ROW and not key.startswith("method.")}
+
     def records(self, measure: Measure, epoch: int | None = None) -> dict[Place, list[Record]]:
         """Return the records with a value, in the order of places, then of seeds."""
         if epoch not in self._stages:
@@ -104,7 +114,7 @@ class Rows:
             for place, records in self._groups.items():
                 if place.epoch == epoch and (known := [record for record in records if record.value is not None]):
                     key = Measure(place.protocol, place.metric, place.representation, "")
-                    self._stages[epoch][key][place.dataset, variant_of(place)] += known
+                    self._stages[epoch][key][place.dataset, self.variants.of(place)] += known
         found = self._stages[epoch].get(measure._replace(label=""), {})
         return {place: sorted(found[place], key=lambda record: record.seed) for place in self.places if place in found}
 
@@ -159,11 +169,8 @@ class Rows:
 
     def _comparable(self, place: Place, prefix: str) -> dict[str, Setting]:
         """Return the settings of a method below ``prefix`` without it, and those beside the method."""
-        return {
-            key.removeprefix(prefix): value
-            for key, value in self._configs[place].items()
-            if key not in PER_ROW and (key.startswith(prefix) or not key.startswith("method."))
-        }
+        own = {key.removeprefix(prefix): value for key, value in self._configs[place].items() if key.startswith(prefix)}
+        return {**own, **self.shared(place)}
 
 
 def _drawn(rows: Sequence[Variant]) -> list[Variant]:
@@ -177,7 +184,10 @@ def _drawn(rows: Sequence[Variant]) -> list[Variant]:
 
 
 def short_labels(rows: Iterable[Variant]) -> dict[Variant, str]:
-    """Name rows for figures: method and base where they say all, such as `CARE (SimCLR)`, else the row's own name."""
+    """Name rows for figures: method and base where they say all, such as `CARE (SimCLR)`, else the row's own name.
+
+    An invariance weight is written as short as can be: `CARE (SimCLR, invariance 0.1)`.
+    """
     full = full_labels(set(rows))
     found = {row: _short(row, label) for row, label in full.items()}
     taken = Counter(found.values())
@@ -190,4 +200,4 @@ def _short(row: Variant, label: str) -> str:
     if row.method == IMPORTED or label.endswith(f"[{row.name}]"):
         return row.name
     released = ", released code" if row.fidelity == "released-code" else ""
-    return method_label(row.method, row.base) + released
+    return method_label(row.method, row.base, row.setting.replace(" weight ", " ")) + released

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from care_bench.artifacts.illustrations import FULL, Curve, Illustrations, Shown, Turn
 from care_bench.report.figures.drawing import legend, small_multiples
-from care_bench.report.figures.illustrated import headed, rows_sentence, shown_in
+from care_bench.report.figures.illustrated import Names, headed, rows_sentence, shown_in
 from care_bench.report.figures.looks import PAPER, looks
 from care_bench.report.figures.plots import Plot
-from care_bench.report.labels import Variant
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -28,7 +27,7 @@ COLUMNS = (
 )
 
 
-def trajectories_plot(found: Sequence[Illustrations], names: Mapping[Variant, str]) -> Plot | None:
+def trajectories_plot(found: Sequence[Illustrations], names: Names) -> Plot | None:
     """Return the curves of a few clouds about three axes, a line of panels for each row; None without any."""
     parts = shown_in("trajectories", found, names)
     if not parts:

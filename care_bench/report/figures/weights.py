@@ -76,7 +76,7 @@ def weight_plot(rows: Rows) -> Plot | None:
             for panel in line[len(measured[sweep]) :]:
                 panel.set_visible(False)
             first = sweep.rows[0][1]
-            line[0].set_ylabel(f"{sweep.dataset}\n{method_label(first.method, first.base)}")
+            line[0].set_ylabel(f"{sweep.dataset}\n{method_label(first.method, first.base, first.setting)}")
         for panel in panels[-1]:
             panel.set_xlabel("weight of the term")
         return canvas

@@ -14,11 +14,11 @@ from care_bench.files import write_bytes
 from care_bench.names import Representation
 from care_bench.report.figures import FIGURES, ILLUSTRATED, plots_of
 from care_bench.report.figures.drawing import Form, drawable, drawn
-from care_bench.report.figures.illustrated import variant_of_run
 from care_bench.report.figures.over_settings import metric_plot
 from care_bench.report.figures.plots import Plot
 from care_bench.report.figures.rows import short_labels
 from care_bench.report.model import slug
+from care_bench.report.variants import variant_of
 
 FORMS: dict[str, Form] = {".svg": "svg", ".pdf": "pdf", ".png": "png"}
 FOLDER = "plots"
@@ -116,8 +116,9 @@ def plot_metric(
 
 def write_illustration(found: Illustrations, out: Path) -> tuple[Plot, list[Path]]:
     """Draw the one figure that illustrations of some runs hold, as :func:`write_plot` does."""
-    names = short_labels(variant_of_run(run) for run in found.runs)
-    plot = next(plot for make in ILLUSTRATED.values() if (plot := make([found], names)) is not None)
+    names = short_labels(map(variant_of, found.runs))
+    made = (make([found], lambda _, run: names[variant_of(run)]) for make in ILLUSTRATED.values())
+    plot = next(plot for plot in made if plot is not None)
     return plot, write_plot(plot, out)
 
 

@@ -14,6 +14,7 @@ from care_bench.files import canonical_json, sha256_bytes
 from tests.sample_records import make_record
 
 SIMCLR = {"name": "simclr", "temperature": 0.5}
+WEAK = {**SIMCLR, "invariance_weight": 0.1}
 CIRCLE = {"projector": {"hidden": [128], "output": 2}}
 DIGITS: dict[str, Any] = {
     "simclr": SIMCLR,
@@ -47,6 +48,9 @@ DIGITS: dict[str, Any] = {
 PROTEINS: dict[str, Any] = {
     "simclr": SIMCLR,
     "care": {"name": "care", "base": SIMCLR, "splits": 4, "weight": 10},
+    "simclr-weak": WEAK,
+    "care-weak": {"name": "care", "base": WEAK, "splits": 4, "weight": 10},
+    "uniformity": {"name": "uniformity"},
     "untrained": {"name": "untrained"},
 }
 PROFILE = {

@@ -45,7 +45,8 @@ def test_the_caption_says_how_far_the_theory_explains() -> None:
     plot = certificate_plot(Rows(collection(RECORDS)))
     assert plot is not None
     # The bounds over the errors: 0.7 / 0.3, 0.05 / 0.02 and 0.4 / 0.2.
-    assert "below half of the trivial √2 for 3 of 3 encoders, and 2.3 times the error in the middle" in plot.caption
+    assert "below half of the trivial √2 for 3 of 3 points, and 2.3 times the error in the middle" in plot.caption
+    assert "is drawn where the embeddings of every seed span the space" in plot.caption  # of the features one does
     assert "Prop. 3 applies to some of the augmentations for 1 of 3" in plot.caption
     assert [line.split(",")[5] for line in plot.csv.splitlines()[1:]] == ["0.7", "0.05", "0.4"]
     assert drawn(plot.draw, ["pdf"])[0].startswith(b"%PDF")

@@ -11,9 +11,9 @@ import pytest
 
 from care_bench.report.figures import FIGURES, ILLUSTRATED, Rows, figures_of, plots_of
 from care_bench.report.figures.drawing import drawn
-from care_bench.report.figures.illustrated import variant_of_run
 from care_bench.report.figures.plots import Plot
 from care_bench.report.figures.rows import short_labels
+from care_bench.report.variants import variant_of
 from tests.illustrated import illustrations, images, neighbours, shown, turns
 from tests.report.figures.made import collection, values
 
@@ -111,8 +111,8 @@ def test_several_data_sets_and_seeds_are_named() -> None:
     assert {"digits: SimCLR", "proteins: SimCLR"} <= set(texts(drawn_together))
     both = values("simclr", "top1", [90.0, 91.0])
     runs = tuple(shown(record) for record in both)
-    names = short_labels(variant_of_run(run) for run in runs)
-    plot = ILLUSTRATED["cosines"]([illustrations(both, runs=runs)], names)
+    names = short_labels(map(variant_of, runs))
+    plot = ILLUSTRATED["cosines"]([illustrations(both, runs=runs)], lambda _, run: names[variant_of(run)])
     assert plot is not None
     assert list(dict.fromkeys(line["row"] for line in table(plot))) == ["SimCLR, seed 0", "SimCLR, seed 1"]
 

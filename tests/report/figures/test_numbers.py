@@ -71,6 +71,18 @@ def test_wahba_is_drawn_by_draw_without_those_that_change_nothing() -> None:
     plot = wahba_plot(Rows(collection(*records)))
     assert plot is not None
     assert "draws that change nothing: 1 on digits." in plot.caption
+    assert "On digits" not in plot.caption
+
+
+WEAK = ("simclr", "care", "simclr-weak", "care-weak")
+
+
+def test_wahba_names_the_rows_of_a_method_around_variants_of_one_base() -> None:
+    plot = wahba_plot(
+        Rows(collection(*(values(name, "wahba_error_per_sample", [[0.2, 0.1]], "proteins") for name in WEAK)))
+    )
+    assert plot is not None
+    assert " On proteins CARE is care beside SimCLR and care-weak beside simclr-weak." in plot.caption
 
 
 def test_a_data_set_on_which_no_draw_moves_anything_has_no_panel() -> None:
@@ -187,6 +199,20 @@ def test_the_ablation_is_of_single_terms_beside_simclr_care_and_untrained() -> N
     gamma = [one for one in found if one["metric"] == "gamma_median"]
     assert (gamma[0]["mean"], gamma[0]["high"]) == pytest.approx((0.6, 0.6 + T1 * 0.1))
     assert ablation_plot(Rows(collection(records[0], records[1]))) is None
+
+
+def test_the_ablation_has_care_of_every_invariance_weight_and_names_it() -> None:
+    names = (*WEAK, "uniformity")
+    records = [values(name, "gamma_median", [0.5], "proteins") for name in names]
+    named_care = [one.model_copy(update={"variant": "care"}) for one in records[3]]
+    found = of(ablation_plot, *records)
+    assert [one["row"] for one in found] == ["uniformity", *WEAK]
+    plot = ablation_plot(Rows(collection(records[0], records[2], named_care, records[4])))
+    assert plot is not None
+    assert plot.labels == ("uniformity only", "simclr-weak", "CARE (SimCLR, invariance 0.1)")
+    # Another encoder is another experiment.
+    circle = [values(name, "gamma_median", [0.5]) for name in ("simclr", "care", "circle", "care-circle", "invariance")]
+    assert [one["row"] for one in of(ablation_plot, *circle)] == ["invariance", "simclr", "care"]
 
 
 def test_the_first_component_has_both_representations() -> None:
