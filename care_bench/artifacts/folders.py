@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from care_bench.artifacts.manifest import Manifest
 from care_bench.errors import CareBenchError
 from care_bench.files import locked, restore_replaced, sync
 from care_bench.untrusted import absent, decoding, reason
@@ -74,6 +75,14 @@ def check_replaceable(folder: Path, parts: re.Pattern[str], what: str) -> None:
         raise CareBenchError(
             f"{folder} holds {', '.join(others[:SHOWN])}{more}, which cannot be part of {what}; {expected}"
         )
+
+
+def holds_collections(parent: Path) -> bool:
+    """Say whether a folder has a collection or a pin in it, so that whatever is put there is read as one."""
+    try:
+        return any(parent.glob(f"*/{Manifest.NAME}"))
+    except OSError:
+        return False
 
 
 def fill(folder: Path, files: Mapping[str, bytes], written: Sequence[str] = ()) -> None:
