@@ -17,6 +17,7 @@ from care_bench.config.imported import ImportedSettings
 from care_bench.config.imported_run import ImportedConfig
 from care_bench.config.run import AugmentationConfig, RotationAugmentationConfig
 from care_bench.data import DATASETS, PreparedDataset, load, read_own
+from care_bench.data.own import ARRAYS
 from care_bench.errors import CareBenchError, unknown
 from care_bench.evaluation.imported import Measured, measure_imported
 from care_bench.evaluation.imported_views import default_augmentation
@@ -73,6 +74,10 @@ def measure(
     """
     check_threads(threads, "--threads")
     imported = ImportedSettings.parse(encoder, "encoder")
+    if imported.is_run and "seed" in encoder:
+        raise CareBenchError(
+            f"--seed is for weights that no file gives, and {imported.encoder} has its own; expected none"
+        )
     check_file_name(f"--out {out}: its name", out.name)
     if not out.is_dir() and os.path.lexists(out):
         raise CareBenchError(f"--out {out} is no folder; expected a folder, or nothing")
@@ -151,11 +156,23 @@ def _check_own(out: Path, config: ImportedConfig, evaluation: dict[str, Any], da
 
 
 def _dataset(name: str, data: Path, most: int | None, skip_broken: bool, verify: bool) -> PreparedDataset:
+    """Read a data set, prepared or the user's own, after refusing options that are about the other kind."""
     if name in DATASETS:
+        if skip_broken:
+            raise CareBenchError(
+                f"--skip-broken is for a folder of images, and {name} is prepared; expected none (it is an option of "
+                "care-bench prepare)"
+            )
         return load(name, data, verify)
     path = Path(name)
     if len(path.parts) == 1 and not path.suffix and not path.exists():
         raise CareBenchError(f"{unknown('data set', name, DATASETS)}, or a folder of images, .npy or .npz")
+    if verify and path.exists():
+        raise CareBenchError(
+            f"--verify is for prepared data sets, and --dataset {name} is read as it is; expected none"
+        )
+    if skip_broken and path.exists() and path.suffix in ARRAYS:
+        raise CareBenchError(f"--skip-broken is for a folder of images, and --dataset {name} is a file; expected none")
     return read_own(path, most, skip_broken)
 
 

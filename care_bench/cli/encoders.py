@@ -141,7 +141,9 @@ def measure(
     ] = None,
     mean: Annotated[str | None, typer.Option("--mean", help="Channel means, as 0.5,0.5,0.5; else the model's.")] = None,
     std: Annotated[str | None, typer.Option("--std", help="Channel deviations; else the model's.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the weights, where no file gives them.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Seed of the weights, where no file gives them; by default 0.")
+    ] = None,
     settings: Annotated[Path | None, typer.Option("--settings", help="Evaluation settings (JSON or YAML).")] = None,
     samples: Annotated[int | None, typer.Option("--samples", min=1, help="Most samples of each split.")] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
@@ -163,7 +165,7 @@ def measure(
         "size": size,
         "mean": _numbers("--mean", mean),
         "std": _numbers("--std", std),
-        "seed": seed,
+        **({} if seed is None else {"seed": seed}),
     }
     if out.name in ("", ".."):  # such as `.`, whose name is that of the folder
         out = out.resolve()
@@ -187,6 +189,8 @@ def doctor(
     """Show installed packages, the device, the prepared data sets, and the free disk space."""
     from care_bench.doctor import examine
 
+    if quick and verify:
+        raise CareBenchError("--quick leaves out the checksums that --verify is about; expected one of the two")
     if not examine(data, quick, Console(), verify):
         raise CareBenchError("some installed versions are outside the supported range, see above; run make setup")
 

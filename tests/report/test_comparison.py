@@ -14,7 +14,8 @@ import pytest
 from care_bench.artifacts import Record
 from care_bench.artifacts.collecting import collect
 from care_bench.report.comparison import compare
-from tests.commands import run_care_bench
+from tests.commands import run_care_bench, run_report
+from tests.forks import Ended
 from tests.sample_records import write_runs
 
 Make = Callable[..., Record]
@@ -139,6 +140,25 @@ def test_the_command_prints_and_writes_them(sides: tuple[list[Record], list[Reco
     assert [float(rows[0][key]) for key in ("first", "second", "difference")] == [2.0, 4.0, 2.0]
     ids = {record.id for side in sides for record in side}
     assert {name for row in rows for key in ("records_first", "records_second") for name in row[key].split()} <= ids
+
+
+@pytest.mark.parametrize("run", [run_report, lambda *arguments: run_care_bench("report", *arguments)])
+def test_the_options_beside_compare_are_heeded_or_refused(
+    sides: tuple[list[Record], list[Record]], tmp_path: Path, run: Callable[..., Ended]
+) -> None:
+    for name, records in zip(("one", "two"), sides, strict=True):
+        collect(write_runs(tmp_path / name, records), tmp_path / "collected" / name)
+    compared = (tmp_path, "--compare", "one", "two", "--out", tmp_path / "mine")
+    for options in (("--format", "md"), ("--collection", "one"), ("--print",)):
+        ended = run(*compared, *options)
+        assert ended.returncode == 2
+        said = f"{options[0]} is for a report, and --compare writes a CSV alone; expected one of the two\n"
+        assert ended.stderr.endswith(said)
+        assert ended.stderr.count("\n") == 1
+        assert not (tmp_path / "mine").exists()
+    assert run(*compared, "--format", "csv").returncode == 0
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["report.csv"]
+    assert not (tmp_path / "report").exists()
 
 
 def test_an_unknown_collection_is_one_line(sides: tuple[list[Record], list[Record]], tmp_path: Path) -> None:

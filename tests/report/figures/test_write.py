@@ -87,6 +87,7 @@ def test_by_default_it_is_in_the_results_folder(made: Path, tmp_path: Path) -> N
     [
         (["--x", "weight"], "plot takes --x and --y, or --figure; expected one of the two"),
         (["--figure", "composition", "--x", "weight"], "plot takes --x and --y, or --figure; expected one of the two"),
+        (["--figure", "composition", "--representation", "features"], "--representation with the first alone"),
         (["--figure", "compositon"], "unknown figure 'compositon': did you mean 'composition'?"),
         (["--figure", "circle"], "collected/drawn has no records for the figure 'circle'; it has those for compos"),
         (["--figure", "composition", "--collection", "drwn"], "unknown collection 'drwn'"),
