@@ -109,6 +109,28 @@ def test_settings_that_differ_between_the_two_sides_are_named(record: Make) -> N
     assert many[-1] == "settings of the runs differ: and 2 more"
 
 
+def test_why_nothing_can_be_compared_is_said(record: Make) -> None:
+    measured = {"method": "imported", "base": None, "fidelity": None, "variant": "mine", "backbone": "mine.py:f"}
+    ours = [record(variant=name) for name in ("care", "care-weight-1", "care-weight-3")]
+    found = compare([record(**measured)], ours)
+    assert found.apart == (
+        "nothing can be compared: other rows (mine (imported) against care, care-weight-1 and 1 more); other backbones "
+        "(mine.py:f against convnet)"
+    )
+    other = [record(**measured, data_sha256="0" * 64, evaluation='{"samples": 40, "k": 1}')]
+    found = compare(other, [record(evaluation='{"samples": 50, "k": 1}')])
+    assert found.apart.endswith("; other content of data sets (digits); other evaluation settings (samples)")
+    assert compare([record(metric="gamma")], [record(metric="gamma_median")]).apart == (
+        "nothing can be compared: other metrics (gamma against gamma_median)"
+    )
+    gamma, median = ([record(metric=name, representation=of) for of in ("projection", "features")]
+                     for name in ("gamma", "gamma_median"))  # fmt: skip
+    crossed, turned = [gamma[0], median[1]], [median[0], gamma[1]]
+    assert "none has the same data set, row, protocol, metric, layer and epoch" in compare(crossed, turned).apart
+    assert compare([], [record()]).apart == "nothing can be compared: the first has no number"
+    assert compare([record()], [record(value=9.0)]).apart == ""
+
+
 def test_zeros_of_other_seeds_are_not_apart(record: Make) -> None:
     zeros = [record(seed=seed, value=0.0) for seed in (0, 1)]
     (difference,) = compare(zeros[:1], zeros[1:]).differences
@@ -140,6 +162,16 @@ def test_the_command_prints_and_writes_them(sides: tuple[list[Record], list[Reco
     assert [float(rows[0][key]) for key in ("first", "second", "difference")] == [2.0, 4.0, 2.0]
     ids = {record.id for side in sides for record in side}
     assert {name for row in rows for key in ("records_first", "records_second") for name in row[key].split()} <= ids
+
+
+def test_the_command_says_why_nothing_can_be_compared(record: Make, tmp_path: Path) -> None:
+    for name, dataset in (("one", "digits"), ("two", "proteins")):
+        collect(write_runs(tmp_path / name, [record(dataset=dataset)]), tmp_path / "collected" / name)
+    ended = run_report(tmp_path, "--compare", "one", "two")
+    assert ended.returncode == 0
+    lines = ended.stdout.splitlines()
+    assert lines[2] == "0 numbers are equal to the bit, 0 differ"
+    assert lines[4] == "nothing can be compared: other data sets (digits against proteins)"
 
 
 @pytest.mark.parametrize("run", [run_report, lambda *arguments: run_care_bench("report", *arguments)])
