@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from care_bench.report.figures.over_settings import metric_plot
 from care_bench.report.figures.plots import Plot
 from care_bench.report.figures.rows import short_labels
 from care_bench.report.model import slug
-from care_bench.untrusted import absent, read_bytes
+from care_bench.untrusted import read_bytes
 
 FORMS: dict[str, Form] = {".svg": "svg", ".pdf": "pdf", ".png": "png"}
 FOLDER = "plots"
@@ -44,7 +45,7 @@ def write_plot(plot: Plot, out: Path) -> list[Path]:
     if not drawable():
         raise CareBenchError("figures need matplotlib; expected it installed, as care-bench[report]")
     expected = "expected numbers of this figure, or another --out"
-    if not absent(numbers) and _header(read_bytes(numbers, expected)) != _header(content):
+    if os.path.lexists(numbers) and _header(read_bytes(numbers, expected)) != _header(content):
         raise CareBenchError(
             f"{numbers} has other columns than this figure, whose numbers would replace it; {expected}"
         )

@@ -73,6 +73,13 @@ def test_a_figure_and_its_own_numbers_are_replaced(made: Path, tmp_path: Path) -
     assert out.read_text().startswith("<?xml")
 
 
+def test_a_folder_that_cannot_be_made_is_named(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    ended = run_care_bench("plot", made, "--figure", "composition", "--out", tmp_path / "link" / "one.svg")
+    assert ended.returncode == 2
+    assert f"File exists ({tmp_path / 'link'}); expected a folder there" in ended.stderr
+
+
 def test_by_default_it_is_in_the_results_folder(made: Path, tmp_path: Path) -> None:
     results = Path(shutil.copytree(made, tmp_path / "results"))
     assert run_care_bench("plot", results, "--x", "epochs", "--y", "gamma_median").returncode == 0
