@@ -11,7 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from care_bench.artifacts import read_records
+from care_bench.artifacts.collection import COLLECTED, PINNED
 from care_bench.artifacts.evaluated import RECORDS
+from care_bench.artifacts.folders import check_apart
 from care_bench.config import EvaluationConfig, read_evaluation
 from care_bench.config.imported import ImportedSettings
 from care_bench.config.imported_run import ImportedConfig
@@ -79,6 +81,7 @@ def measure(
             f"--seed is for weights that no file gives, and {imported.encoder} has its own; expected none"
         )
     check_file_name(f"--out {out}: its name", out.name)
+    check_apart(out, COLLECTED, PINNED)
     if not out.is_dir() and os.path.lexists(out):
         raise CareBenchError(f"--out {out} is no folder; expected a folder, or nothing")
     chosen = EvaluationConfig() if settings is None else read_evaluation(settings)

@@ -85,6 +85,23 @@ def holds_collections(parent: Path) -> bool:
         return False
 
 
+def check_apart(out: Path, *kinds: str) -> None:
+    """Check that a file or folder to write is not among collections or pins, where it would be read as one of them.
+
+    Args:
+        out: it may be absent.
+        kinds: names of folders of collections or pins.
+
+    Raises:
+        CareBenchError: it is; one line that names it.
+    """
+    for parent in Path(os.path.realpath(out)).parents:
+        if parent.name in kinds and holds_collections(parent):
+            raise CareBenchError(
+                f"--out {out} is in {parent}, where all is read as a collection or a pin; expected another place"
+            )
+
+
 def fill(folder: Path, files: Mapping[str, bytes], written: Sequence[str] = ()) -> None:
     """Write files into a folder that no reader sees yet, and sync them: relative name -> content.
 

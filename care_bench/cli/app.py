@@ -53,3 +53,11 @@ def check_versions() -> None:
     from care_bench.artifacts import check_versions as check
 
     check({name: SUPPORTED[name] for name in TRAINING})
+
+
+def check_place(out: Path) -> None:
+    """Check that what a command writes is not among collections or pins, as :func:`check_apart` says."""
+    from care_bench.artifacts.collection import COLLECTED, PINNED
+    from care_bench.artifacts.folders import check_apart
+
+    check_apart(out, COLLECTED, PINNED)

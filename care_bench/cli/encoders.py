@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from care_bench.cli.app import DATA, RAW, Data, Raw, Verify, app, check_versions, note, say
+from care_bench.cli.app import DATA, RAW, Data, Raw, Verify, app, check_place, check_versions, note, say
 from care_bench.errors import CareBenchError, unknown
 from care_bench.terminal import keeps
 
@@ -73,6 +73,7 @@ def pretrain(
     """Pretrain one run; a stopped run continues when it is started again."""
     from care_bench.config import read_run
 
+    check_place(out)
     settings = read_run(config, run)
     check_versions()
     if verify:
@@ -100,6 +101,8 @@ def evaluate(
     """Measure the frozen encoder of a finished run; writes one record per metric."""
     from care_bench.config import EvaluationConfig, read_evaluation
 
+    if out is not None:
+        check_place(out)
     chosen = EvaluationConfig() if settings is None else read_evaluation(settings)
     check_versions()
     from care_bench.evaluation.run import evaluate as measure

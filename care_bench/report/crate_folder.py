@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
@@ -38,9 +39,10 @@ def check_crate_replaceable(out: Path, name: str, results: Path) -> None:
         CareBenchError: the folder lies inside a results folder, holds anything that its metadata does not list as it
             is, or is the crate of another pin; one line that names it.
     """
-    real = out.resolve()
-    for parent in real.parents:
-        if parent == results.resolve() or any(holds_collections(parent / part) for part in (PINNED, COLLECTED)):
+    for parent in Path(os.path.realpath(out)).parents:
+        if parent == Path(os.path.realpath(results)) or any(
+            holds_collections(parent / part) for part in (PINNED, COLLECTED)
+        ):
             raise CareBenchError(f"--out {out} is inside the results folder {parent}; expected a folder outside of it")
     if absent(out):
         return

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from care_bench.artifacts.collection import COLLECTED, HOW_TO_COLLECT, PINNED, Collection, read_collection
-from care_bench.artifacts.folders import reading
+from care_bench.artifacts.folders import check_apart, reading
 from care_bench.artifacts.illustrations import Illustrations
 from care_bench.artifacts.pin import collected, pinned
 from care_bench.errors import CareBenchError, unknown
@@ -41,6 +41,7 @@ def write_plot(plot: Plot, out: Path) -> list[Path]:
         CareBenchError: another ending, a folder that cannot be written, a CSV beside it that holds something else, or
             matplotlib is missing.
     """
+    check_apart(out, COLLECTED, PINNED)
     form, numbers, content = form_of(out), out.with_suffix(".csv"), plot.csv.encode()
     if not drawable():
         raise CareBenchError("figures need matplotlib; expected it installed, as care-bench[report]")
