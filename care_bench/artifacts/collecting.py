@@ -162,9 +162,9 @@ def _write(found: Gathered, folder: Path, beside: Mapping[str, bytes], replace: 
         )
     name = folder.name if folder.name not in ("", "..") else folder.resolve().name
     check_file_name("collection", name)  # files of reports have it
-    check_apart(folder, PINNED)
     with replacing(folder) as new:
         _check_replaceable(folder, about, replace)
+        check_apart(folder, PINNED)
         write(new, _shown(found))
         fill(new, beside, written=(CSV, PARQUET))
         Manifest.of(new, about).save()
