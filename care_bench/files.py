@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import hashlib
 import json
@@ -16,13 +15,8 @@ from typing import Any, BinaryIO
 
 from care_bench.errors import CareBenchError
 from care_bench.lock_holders import holder, shared_by_machines
+from care_bench.unwritable import make_folder, writing
 
-UNWRITABLE = frozenset(
-    (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENAMETOOLONG)
-)
-"""Errors of a folder that cannot be written, or is full."""
-MOVED = frozenset((errno.ENOENT, errno.EEXIST, errno.ENOTEMPTY, errno.ESTALE))
-"""Errors where somebody else has changed the folder during the work."""
 LOCK = ".lock"
 """File in a folder that is locked as well where several machines share it."""
 
@@ -42,7 +36,7 @@ def write_atomic(path: Path, write: Callable[[BinaryIO], object]) -> None:
     if path.exists() and not path.is_file():
         raise CareBenchError(f"cannot write {path}: it is not a regular file")
     with writing(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         temporary = path.with_name(f".{path.name}.part")
         with _open_alone(temporary) as file:
             try:
@@ -81,7 +75,7 @@ def replacing(folder: Path) -> Iterator[Path]:
             for left in (new, old):
                 if left.exists():
                     shutil.rmtree(left)
-            new.mkdir()
+            make_folder(new)
             yield new
             if folder.exists():
                 folder.rename(old)
@@ -110,19 +104,6 @@ def restore_replaced(parent: Path) -> None:
         if f".{folder.name}.part" in hidden and not os.path.lexists(folder):
             with writing(folder):
                 (parent / old).rename(folder)
-
-
-@contextmanager
-def writing(path: Path) -> Iterator[None]:
-    """Turn an operating system error while writing a file or folder into one line.
-
-    Raises:
-        CareBenchError: the body raised OSError, for example because the disk is full.
-    """
-    try:
-        yield
-    except OSError as error:
-        raise CareBenchError(f"cannot write {path}: {error.strerror or error}{_remedy(error)}") from error
 
 
 @contextmanager
@@ -211,7 +192,7 @@ def sha256_tree(folder: Path, pattern: str) -> str:
 def _lock(folder: Path, wait: bool) -> list[int]:
     """Return descriptors that have the lock of a folder. The holder before may have deleted or moved the folder."""
     while True:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         held: list[int] = []
         try:
             held.append(os.open(folder, os.O_RDONLY | os.O_DIRECTORY))
@@ -255,18 +236,6 @@ def _open_alone(path: Path) -> Iterator[BinaryIO]:
                 file.truncate(0)
                 yield file
                 return
-
-
-def _remedy(error: OSError) -> str:
-    """Say what to do about an error while writing; nothing where the system's words say all that is known."""
-    if error.errno in UNWRITABLE:
-        return "; expected a writable folder with space left"
-    where = "" if error.filename is None else f" ({error.filename})"
-    if error.errno == errno.EEXIST and error.filename is not None and Path(error.filename).is_file():
-        return f"{where}; expected a folder there"
-    if error.errno in MOVED:
-        return f"{where}; another process has moved, made or deleted it meanwhile, run the same command again"
-    return ""
 
 
 def _real_folder(folder: Path) -> Path:

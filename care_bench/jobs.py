@@ -20,11 +20,12 @@ from typing import TypeVar
 from care_bench.config import EvaluationConfig, ImportedConfig, RunConfig, read_imported, read_runs
 from care_bench.data import load
 from care_bench.errors import CareBenchError
-from care_bench.files import sha256_file, write_json, writing
+from care_bench.files import sha256_file, write_json
 from care_bench.runs.folder import RunFolder
 from care_bench.terminal import line_of
 from care_bench.training.interrupts import RunInterruptedError
 from care_bench.untrusted import read_json
+from care_bench.unwritable import make_folder, writing
 
 One = TypeVar("One", RunConfig, ImportedConfig)
 
@@ -146,7 +147,7 @@ def _output_to(log: Path) -> Iterator[None]:
     The log of an earlier attempt is replaced; lines are appended to one that another process still writes.
     """
     with writing(log):
-        log.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(log.parent)
         descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NONBLOCK, 0o666)
     with suppress(OSError):  # another process has locked it, or the file system has no locks
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # as long as this process or a child has it open

@@ -11,12 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from care_bench.artifacts import Record, read_records
+from care_bench.artifacts.collection import COLLECTED, PINNED
 from care_bench.artifacts.evaluated import RECORDS
+from care_bench.artifacts.folders import check_apart
 from care_bench.config import EvaluationConfig, read_evaluation
 from care_bench.config.imported import ImportedSettings
 from care_bench.config.imported_run import HEAD, ImportedConfig
 from care_bench.config.run import AugmentationConfig, RotationAugmentationConfig
 from care_bench.data import DATASETS, PreparedDataset, load, read_own
+from care_bench.data.own import ARRAYS
 from care_bench.errors import CareBenchError, unknown
 from care_bench.evaluation.imported import Measured, measure_imported
 from care_bench.evaluation.imported_views import default_augmentation
@@ -79,6 +82,10 @@ def measure(
     """
     check_threads(threads, "--threads")
     imported = ImportedSettings.parse(encoder, "encoder")
+    if imported.is_run and "seed" in encoder:
+        raise CareBenchError(
+            f"--seed is for weights that no file gives, and {imported.encoder} has its own; expected none"
+        )
     _check_folder("--out", out)
     untrained = None if floor is None else _without_weights(imported, floor, out)
     chosen = EvaluationConfig() if settings is None else read_evaluation(settings)
@@ -114,6 +121,7 @@ def measure(
 
 def _check_folder(option: str, folder: Path) -> None:
     check_file_name(f"{option} {folder}: its name", folder.name)
+    check_apart(folder, COLLECTED, PINNED)
     if not folder.is_dir() and os.path.lexists(folder):
         raise CareBenchError(f"{option} {folder} is no folder; expected a folder, or nothing")
 
@@ -192,11 +200,23 @@ def _check_own(out: Path, config: ImportedConfig, evaluation: dict[str, Any], da
 
 
 def _dataset(name: str, data: Path, most: int | None, skip_broken: bool, verify: bool) -> PreparedDataset:
+    """Read a data set, prepared or the user's own, after refusing options that are about the other kind."""
     if name in DATASETS:
+        if skip_broken:
+            raise CareBenchError(
+                f"--skip-broken is for a folder of images, and {name} is prepared; expected none (it is an option of "
+                "care-bench prepare)"
+            )
         return load(name, data, verify)
     path = Path(name)
     if len(path.parts) == 1 and not path.suffix and not path.exists():
         raise CareBenchError(f"{unknown('data set', name, DATASETS)}, or a folder of images, .npy or .npz")
+    if verify and path.exists():
+        raise CareBenchError(
+            f"--verify is for prepared data sets, and --dataset {name} is read as it is; expected none"
+        )
+    if skip_broken and path.exists() and path.suffix in ARRAYS:
+        raise CareBenchError(f"--skip-broken is for a folder of images, and --dataset {name} is a file; expected none")
     return read_own(path, most, skip_broken)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 import yaml
 
+from care_bench import __version__
 from care_bench.artifacts import SUPPORTED, read_records
 from care_bench.artifacts.collecting import collect
 from care_bench.artifacts.collection import read_collection
@@ -104,6 +105,12 @@ def test_doctor_tells_versions_device_data_and_disk(data: Path) -> None:
         assert expected in ended.stdout
 
 
+def test_the_version_is_printed_and_nothing_else(tmp_path: Path) -> None:
+    for arguments in (("--version",), ("--version", "collect", "--out", "x")):
+        ended = run_care_bench(*arguments, cwd=tmp_path)
+        assert (ended.returncode, ended.stdout, ended.stderr) == (0, f"care-bench {__version__}\n", "")
+
+
 def test_a_data_set_is_prepared_and_its_checksum_shown(tmp_path: Path) -> None:
     ended = run_care_bench("prepare", "digits", "--data", str(tmp_path / "d"))
     assert ended.returncode == 0, ended.stderr
@@ -122,6 +129,8 @@ def test_a_data_set_is_prepared_and_its_checksum_shown(tmp_path: Path) -> None:
         (("evaluate", "absent"), "absent holds no run: config.json is missing"),
         (("report", "absent"), "absent"),
         (("verify", "absent"), "absent"),
+        (("verify", "--data", "d"), "--data is for the run that --rerun repeats; expected both or none"),
+        (("doctor", "--quick", "--verify"), "--quick leaves out the checksums that --verify is about"),
     ],
 )
 def test_a_mistake_is_one_line_and_exit_code_2(arguments: tuple[str, ...], message: str, tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from care_bench.files import (
     write_json,
     write_text,
 )
+from care_bench.unwritable import writing
 from tests.data.killing import python
 
 LOCK = "import sys; from pathlib import Path; from care_bench.files import locked\n"
@@ -128,6 +129,33 @@ def test_a_folder_where_a_file_is(tmp_path: Path) -> None:
     with pytest.raises(CareBenchError, match=said), locked(tmp_path / "mine"):
         pass
     assert (tmp_path / "mine").read_text() == "mine"
+
+
+@pytest.mark.parametrize("below", ["", "/deeper"])
+def test_where_the_system_makes_no_folder_that_is_said(below: str) -> None:
+    folder = Path(f"/proc/nope{below}")
+    line = r"^cannot write /proc/nope.*: the folder cannot be made in /proc; expected a folder that can be written$"
+    with pytest.raises(CareBenchError, match=line), locked(folder):
+        pass
+    with pytest.raises(CareBenchError, match=line), replacing(folder):
+        pass
+    with pytest.raises(CareBenchError, match=line):
+        write_text(folder / "file", "x")
+
+
+def test_a_folder_whose_parent_is_deleted_meanwhile(tmp_path: Path) -> None:
+    with (
+        pytest.raises(CareBenchError, match=r"file: No such file or directory \(.*\); another process has moved, made"),
+        writing(tmp_path / "file"),
+    ):
+        (tmp_path / "gone" / "folder").mkdir()
+
+
+def test_a_link_that_leads_nowhere_is_no_folder(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    said = r"cannot write .*link/below: File exists \(.*link\); expected a folder there$"
+    with pytest.raises(CareBenchError, match=said), locked(tmp_path / "link" / "below"):
+        pass
 
 
 def test_folder_that_cannot_be_made(tmp_path: Path) -> None:

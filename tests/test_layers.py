@@ -15,6 +15,7 @@ LAYERS = (
         "errors",
         "collector",
         "lock_holders",
+        "unwritable",
         "files",
         "empty_folders",
         "untrusted",

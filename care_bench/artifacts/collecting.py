@@ -7,9 +7,9 @@ from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from care_bench.artifacts.collection import FROM_PROFILE, FROM_RECORDS, PROFILE, RULES
+from care_bench.artifacts.collection import FROM_PROFILE, FROM_RECORDS, PINNED, PROFILE, RULES
 from care_bench.artifacts.evaluated import RECORDS, check_settings, read_evaluated
-from care_bench.artifacts.folders import SHOWN, check_replaceable, fill
+from care_bench.artifacts.folders import SHOWN, check_apart, check_replaceable, fill
 from care_bench.artifacts.frame import CSV, PARQUET, ROWS, write
 from care_bench.artifacts.gathering import Gathered
 from care_bench.artifacts.illustrations import NAME as ILLUSTRATIONS
@@ -164,6 +164,7 @@ def _write(found: Gathered, folder: Path, beside: Mapping[str, bytes], replace: 
     check_file_name("collection", name)  # files of reports have it
     with replacing(folder) as new:
         _check_replaceable(folder, about, replace)
+        check_apart(folder, PINNED)
         write(new, _shown(found))
         fill(new, beside, written=(CSV, PARQUET))
         Manifest.of(new, about).save()

@@ -1,4 +1,4 @@
-"""Figures as they were drawn when a collection was pinned: one archive, each image beside the numbers it shows."""
+"""Figures as they were drawn when a collection was pinned: one archive, each image beside its numbers and words."""
 
 from __future__ import annotations
 
@@ -14,16 +14,28 @@ NAME = "figures.zip"
 """The file, in a pin."""
 _EXPECTED = "expected the figures of a pin"
 _DATE = (1980, 1, 1, 0, 0, 0)
-_ENDINGS = {"svg": ".svg", "pdf": ".pdf", "data": ".csv", "narrow": ".narrow.svg"}
+_ENDINGS = {"svg": ".svg", "pdf": ".pdf", "data": ".csv"}
+_OPTIONAL = {"narrow": ".narrow.svg", "caption": ".caption.txt", "alt": ".alt.txt"}
 
 
 class Drawn(NamedTuple):
-    """A drawn figure: for pages, for papers, its numbers as CSV, and in one column (empty where it has none)."""
+    """A drawn figure.
+
+    Attributes:
+        svg: for pages.
+        pdf: for papers.
+        data: its numbers as CSV.
+        narrow: in one column; empty where it has none.
+        caption: what said then what is drawn; empty in older pins.
+        alt: described it then to readers who cannot see it; empty in older pins.
+    """
 
     svg: bytes
     pdf: bytes
     data: bytes
-    narrow: bytes
+    narrow: bytes = b""
+    caption: str = ""
+    alt: str = ""
 
 
 def encode_drawn(figures: Mapping[str, Drawn]) -> bytes:
@@ -31,11 +43,11 @@ def encode_drawn(figures: Mapping[str, Drawn]) -> bytes:
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name, figure in figures.items():
-            for part, ending in _ENDINGS.items():
-                if image := getattr(figure, part):
+            for part, ending in (_ENDINGS | _OPTIONAL).items():
+                if kept := getattr(figure, part):
                     entry = zipfile.ZipInfo(name + ending, _DATE)
                     entry.compress_type = zipfile.ZIP_DEFLATED
-                    archive.writestr(entry, image)
+                    archive.writestr(entry, kept)
     return content.getvalue()
 
 
@@ -49,12 +61,9 @@ def read_drawn(path: Path) -> dict[str, Drawn]:
     with decoding(path, _EXPECTED), zipfile.ZipFile(io.BytesIO(content)) as archive:
         parts = {name: archive.read(name) for name in archive.namelist()}
         names = [name.removesuffix(_ENDINGS["data"]) for name in parts if name.endswith(_ENDINGS["data"])]
-        return {
-            name: Drawn(
-                *(
-                    parts[name + ending] if part != "narrow" else parts.get(name + ending, b"")
-                    for part, ending in _ENDINGS.items()
-                )
-            )
-            for name in names
-        }
+        found = {}
+        for name in names:
+            svg, pdf, data = (parts[name + ending] for ending in _ENDINGS.values())
+            narrow, caption, alt = (parts.get(name + ending, b"") for ending in _OPTIONAL.values())
+            found[name] = Drawn(svg, pdf, data, narrow, caption.decode(), alt.decode())
+        return found

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from care_bench.artifacts.manifest import Manifest
 from care_bench.errors import CareBenchError
 from care_bench.files import locked, restore_replaced, sync
 from care_bench.untrusted import absent, decoding, reason
@@ -74,6 +75,31 @@ def check_replaceable(folder: Path, parts: re.Pattern[str], what: str) -> None:
         raise CareBenchError(
             f"{folder} holds {', '.join(others[:SHOWN])}{more}, which cannot be part of {what}; {expected}"
         )
+
+
+def holds_collections(parent: Path) -> bool:
+    """Say whether a folder has a collection or a pin in it, so that whatever is put there is read as one."""
+    try:
+        return any(parent.glob(f"*/{Manifest.NAME}"))
+    except OSError:
+        return False
+
+
+def check_apart(out: Path, *kinds: str) -> None:
+    """Check that a file or folder to write is not among collections or pins, where it would be read as one of them.
+
+    Args:
+        out: it may be absent.
+        kinds: names of folders of collections or pins.
+
+    Raises:
+        CareBenchError: it is; one line that names it.
+    """
+    for parent in Path(os.path.realpath(out)).parents:
+        if parent.name in kinds and holds_collections(parent):
+            raise CareBenchError(
+                f"--out {out} is in {parent}, where all is read as a collection or a pin; expected another place"
+            )
 
 
 def fill(folder: Path, files: Mapping[str, bytes], written: Sequence[str] = ()) -> None:

@@ -39,11 +39,12 @@ def note(line: str) -> None:
 @app.callback(invoke_without_command=True)
 def top(
     context: typer.Context,
-    version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False,
+    version: Annotated[bool, typer.Option("--version", help="Print the version, and nothing else.")] = False,
 ) -> None:
     """Reproduce, measure and report equivariant contrastive learning (CARE, ICLR 2024)."""
-    if context.invoked_subcommand is None:
+    if version or context.invoked_subcommand is None:
         say(f"care-bench {__version__}" if version else context.get_help())
+        raise typer.Exit
 
 
 def check_versions() -> None:
@@ -52,3 +53,11 @@ def check_versions() -> None:
     from care_bench.artifacts import check_versions as check
 
     check({name: SUPPORTED[name] for name in TRAINING})
+
+
+def check_place(out: Path) -> None:
+    """Check that what a command writes is not among collections or pins, as :func:`check_apart` says."""
+    from care_bench.artifacts.collection import COLLECTED, PINNED
+    from care_bench.artifacts.folders import check_apart
+
+    check_apart(out, COLLECTED, PINNED)

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from care_bench.cli.app import DATA, RAW, Data, Raw, Verify, app, check_versions, note, say
+from care_bench.cli.app import DATA, RAW, Data, Raw, Verify, app, check_place, check_versions, note, say
 from care_bench.errors import CareBenchError, unknown
 from care_bench.terminal import keeps
 
@@ -73,6 +73,7 @@ def pretrain(
     """Pretrain one run; a stopped run continues when it is started again."""
     from care_bench.config import read_run
 
+    check_place(out)
     settings = read_run(config, run)
     check_versions()
     if verify:
@@ -100,6 +101,8 @@ def evaluate(
     """Measure the frozen encoder of a finished run; writes one record per metric."""
     from care_bench.config import EvaluationConfig, read_evaluation
 
+    if out is not None:
+        check_place(out)
     chosen = EvaluationConfig() if settings is None else read_evaluation(settings)
     check_versions()
     from care_bench.evaluation.run import evaluate as measure
@@ -141,7 +144,9 @@ def measure(
     ] = None,
     mean: Annotated[str | None, typer.Option("--mean", help="Channel means, as 0.5,0.5,0.5; else the model's.")] = None,
     std: Annotated[str | None, typer.Option("--std", help="Channel deviations; else the model's.")] = None,
-    seed: Annotated[int, typer.Option("--seed", help="Seed of the weights, where no file gives them.")] = 0,
+    seed: Annotated[
+        int | None, typer.Option("--seed", help="Seed of the weights, where no file gives them; by default 0.")
+    ] = None,
     settings: Annotated[Path | None, typer.Option("--settings", help="Evaluation settings (JSON or YAML).")] = None,
     samples: Annotated[int | None, typer.Option("--samples", min=1, help="Most samples of each split.")] = None,
     threads: Annotated[int, typer.Option("--threads", min=1, help="CPU threads.")] = 1,
@@ -167,7 +172,7 @@ def measure(
         "size": size,
         "mean": _numbers("--mean", mean),
         "std": _numbers("--std", std),
-        "seed": seed,
+        **({} if seed is None else {"seed": seed}),
     }
     out, floor = _named(out), None if floor is None else _named(floor)
     found, beneath = work(
@@ -195,6 +200,8 @@ def doctor(
     """Show installed packages, the device, the prepared data sets, and the free disk space."""
     from care_bench.doctor import examine
 
+    if quick and verify:
+        raise CareBenchError("--quick leaves out the checksums that --verify is about; expected one of the two")
     if not examine(data, quick, Console(), verify):
         raise CareBenchError("some installed versions are outside the supported range, see above; run make setup")
 

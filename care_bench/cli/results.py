@@ -56,20 +56,20 @@ def collect(
 def report(
     results: Results = RESULTS,
     out: Annotated[Path | None, typer.Option("--out", help="Where to write; by default RESULTS/report/NAME.")] = None,
-    formats: Annotated[str, typer.Option("--format", help="Any of md,tex,html,csv.")] = "md,tex,html,csv",
+    formats: Annotated[
+        str | None, typer.Option("--format", help="Any of md,tex,html,csv; by default all.", show_default=False)
+    ] = None,
     collection: Annotated[str | None, typer.Option("--collection", help="Report this collection or pin only.")] = None,
     print_all: Annotated[bool, typer.Option("--print", help="Print every table, not the short form.")] = False,
     compare: Annotated[
-        tuple[str, str] | None, typer.Option("--compare", help="Instead: which numbers of two collections differ.")
+        tuple[str, str] | None,
+        typer.Option("--compare", help="Instead: which numbers of two collections differ, as CSV."),
     ] = None,
 ) -> None:
     """Write the page and the tables, every number with its records, and print them in short."""
-    from care_bench.report.build import write_comparison, write_report
+    from care_bench.report.command import write
 
-    if compare is not None:
-        write_comparison(results, *compare)
-        return
-    write_report(results, out, formats.split(","), collection, print_all=print_all)
+    write(results, out, formats, collection, print_all, compare)
 
 
 @app.command()
@@ -82,7 +82,9 @@ def plot(
     where: Annotated[
         list[str] | None, typer.Option("--where", help="Only rows with this: NAME=VALUE, repeatable.")
     ] = None,
-    representation: Annotated[str, typer.Option("--representation", help="projection or features.")] = "projection",
+    representation: Annotated[
+        str | None, typer.Option("--representation", help="projection (default) or features, of --y.")
+    ] = None,
     figure: Annotated[
         str | None, typer.Option("--figure", help="A figure of the report, instead of --x and --y.")
     ] = None,
@@ -94,16 +96,20 @@ def plot(
     """Draw a metric over a setting, or one figure of the report, with its numbers as CSV beside it."""
     from care_bench.report.figures.write import plot_figure, plot_metric
 
-    if figure is not None and not (x or y or by or where):
+    if figure is not None and not (x or y or by or where or representation):
         drawn, files = plot_figure(results, collection, figure, out)
     elif figure is None and x is not None and y is not None:
-        if representation not in names.REPRESENTATIONS:
-            raise unknown("representation", representation, names.REPRESENTATIONS)
-        drawn, files = plot_metric(results, collection, x, y, by, representation, where or [], out)
+        chosen = representation or "projection"
+        if chosen not in names.REPRESENTATIONS:
+            raise unknown("representation", chosen, names.REPRESENTATIONS)
+        drawn, files = plot_metric(results, collection, x, y, by, chosen, where or [], out)
     else:
         from care_bench.report.figures import FIGURES
 
-        raise CareBenchError(f"plot takes --x and --y, or --figure; expected one of the two ({', '.join(FIGURES)})")
+        raise CareBenchError(
+            "plot takes --x and --y, or --figure; expected one of the two, and --by, --where and --representation with "
+            f"the first alone ({', '.join(FIGURES)})"
+        )
     say(f"{drawn.title}, in {' and '.join(map(str, files))}")
 
 
@@ -195,15 +201,17 @@ def verify(
     again: Annotated[
         str | None, typer.Option("--rerun", metavar="RECORD", help="Train and measure the run of this record again.")
     ] = None,
-    data: Data = DATA,
+    data: Annotated[Path | None, typer.Option("--data", help="For --rerun: folder of prepared data sets.")] = None,
 ) -> None:
     """Check every pinned file against its manifest; or repeat the run of a pinned record, and compare."""
     if again is not None:
         check_versions()
         from care_bench.rerun import rerun
 
-        rerun(results, again, data, say)
+        rerun(results, again, DATA if data is None else data, say)
         return
+    if data is not None:
+        raise CareBenchError("--data is for the run that --rerun repeats; expected both or none")
     from care_bench.artifacts.pin import verify_all
 
     verified = verify_all(results)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
 from operator import attrgetter
@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from care_bench.artifacts import Record
-from care_bench.config.claims import Comparison, Guards, Measure
+from care_bench.config.claims import CollapseGuard, Comparison, Guards, Measure
 from care_bench.evidence.statistics import Values, paired_effects
 from care_bench.names import Representation
 
@@ -138,7 +138,7 @@ def pair(index: Index, comparison: Comparison, cell: Cell, protocol: str, guards
         missing += index.missing(names, cell, guards.movement)
     used = [records[seed] for records in (*found, *movement) for seed in seeds]
     if guards.collapse and cell.opponents:
-        pressed, blocked = _collapse(index, cell, guards, seeds)
+        pressed, blocked = _collapse(index, cell, guards.collapse, movement, seeds)
         used += pressed
     else:
         blocked = ""
@@ -185,7 +185,7 @@ def effects_of(
         if not others:
             return values, ""
         if movement:
-            opponent = np.array(list(_interpolated(comparison, others, movement, seeds)))
+            opponent = _interpolated(others, movement, seeds, comparison.matched or (), comparison.scale == "log_ratio")
         else:
             opponent = numbers(others[0], seeds)
         return paired_effects(values, opponent, comparison.scale), ""
@@ -206,17 +206,17 @@ def _share(own: Measured, other: Measured, direction: str) -> float:
 
 
 def _interpolated(
-    comparison: Comparison, others: Sequence[AnySeed], movement: Sequence[AnySeed], seeds: Sequence[int]
-) -> Iterator[float]:
-    """Yield the opponent of every seed, at the row's own movement between the rows of other movement.
+    others: Sequence[AnySeed], movement: Sequence[AnySeed], seeds: Iterable[int], names: Iterable[str], ratio: bool
+) -> Values:
+    """Return the opponent of every seed (n,), at the row's own movement between the rows of other movement.
 
-    The movement is interpolated on a log scale, and so is the metric where the comparison is a ratio.
+    The movement is interpolated on a log scale, and so is the metric of a ratio.
 
     Raises:
         ValueError: the row moves less or more than all of them, or a logarithm does not exist.
     """
-    ratio = comparison.scale == "log_ratio"
     own, *moved = movement
+    found = []
     for seed in seeds:
         at = [float(value) for records in (own, *moved) for value in numbers(records, [seed])]
         known = [float(value) for records in others for value in numbers(records, [seed])]
@@ -225,27 +225,37 @@ def _interpolated(
         if not min(at[1:]) <= at[0] <= max(at[1:]):
             raise ValueError(
                 f"seed {seed} moves by {at[0]:.3g}, outside the {min(at[1:]):.3g} to {max(at[1:]):.3g} of "
-                f"{', '.join(comparison.matched or ())}: no matched opponent"
+                f"{', '.join(names)}: no matched opponent"
             )
         x, y = zip(*sorted(zip(np.log(at[1:]), np.log(known) if ratio else known, strict=True)), strict=True)
         value = float(np.interp(np.log(at[0]), x, y))
-        yield float(np.exp(value)) if ratio else value
+        found.append(float(np.exp(value)) if ratio else value)
+    return np.array(found)
 
 
-def _collapse(index: Index, cell: Cell, guards: Guards, seeds: Sequence[int]) -> tuple[list[Record], str]:
-    """Return the records that the guard against collapse looks at, and its objection."""
-    guard = guards.collapse
-    if guard is None:
-        return [], ""
-    own, other = (_measured(index, name, cell, guard) for name in (cell.row, cell.opponents[0]))
-    if missing := [seed for seed in seeds if seed not in own or seed not in other]:
+def _collapse(
+    index: Index, cell: Cell, guard: CollapseGuard, movement: Sequence[BySeed], seeds: Sequence[int]
+) -> tuple[list[Record], str]:
+    """Return the records that the guard against collapse looks at, and its objection.
+
+    A matched opponent is interpolated as that of the comparison is. Without one, the comparison itself says why.
+    """
+    own, *others = found = [_measured(index, name, cell, guard) for name in (cell.row, *cell.opponents)]
+    if missing := [seed for seed in seeds if any(seed not in records for records in found)]:
         return [], f"{guard.metric} of seed {missing[0]} is not measured, so that collapse cannot be excluded"
-    excess = float((numbers(own, seeds) - numbers(other, seeds)).mean())
-    records = [found[seed] for found in (own, other) for seed in seeds]
+    used = [records[seed] for records in found for seed in seeds]
+    opponent = numbers(others[0], seeds)
+    if movement:
+        try:
+            opponent = _interpolated(others, movement, seeds, cell.opponents, ratio=False)
+        except ValueError:
+            return used, ""
+    excess = float((numbers(own, seeds) - opponent).mean())
     if excess <= guard.most:
-        return records, ""
-    return records, (
-        f"{guard.metric} of {cell.row} exceeds that of {cell.opponents[0]} by {excess:.3g}, more than the "
+        return used, ""
+    at = ", interpolated where they move as far," if movement else ""
+    return used, (
+        f"{guard.metric} of {cell.row} exceeds that of {', '.join(cell.opponents)}{at} by {excess:.3g}, more than the "
         f"{guard.most:g} that the guard against collapse allows"
     )
 

@@ -147,19 +147,27 @@ def _read_all(results: Path) -> list[Collection]:
         return [*(read_collection(folder, rehash=False) for folder in folders), *pins]
 
 
-def write_comparison(results: Path, first: str, second: str) -> Path:
+def write_comparison(results: Path, first: str, second: str, out: Path | None = None) -> Path:
     """Compare two collections or pins, print the largest differences, and write all of them.
 
+    Args:
+        results: the results folder.
+        first: a collection, as :func:`write_report` takes it.
+        second: another.
+        out: folder to make or replace; by default `report/FIRST-against-SECOND` in the results folder.
+
     Returns:
-        The file, `report/FIRST-against-SECOND/report.csv` in the results folder.
+        The file, `report.csv` in that folder.
 
     Raises:
-        CareBenchError: no such collection, or one that is not as it was made.
+        CareBenchError: no such collection, one that is not as it was made, or a folder that holds anything else than a
+            report, or that cannot be written.
     """
     one, other = (_read_one(results, name) for name in (first, second))
     found = compare(one.records, other.records)
     names = (collection.key.replace("/", "-") for collection in (one, other))
-    (path,) = publish(results / "report" / "-against-".join(names), "report", {"report.csv": comparison_csv(found)})
+    folder = results / "report" / "-against-".join(names) if out is None else out
+    (path,) = publish(folder, "report", {"report.csv": comparison_csv(found)})
     shown = standard_output()
     for line in (*comparison_lines(one, other, found), f"all differences: {path}"):
         shown.print(Text(line), soft_wrap=True)

@@ -13,6 +13,7 @@ from care_bench.artifacts import Record
 from care_bench.artifacts.collection import Collection
 from care_bench.artifacts.record import Identity, code_versions
 from care_bench.artifacts.settings import flattened
+from care_bench.report.apart import why_apart
 from care_bench.report.labels import labels, metric_label
 from care_bench.report.statistics import number
 from care_bench.report.variants import Variants
@@ -87,6 +88,7 @@ class Comparison:
         other_version: how many were measured by another version of their protocol, which are not compared.
         settings: in which data, numbers of samples, and settings of the measurement and of the runs those differ that
             are compared, a line each.
+        apart: where no number is in both, why; else "".
     """
 
     equal: int
@@ -95,6 +97,7 @@ class Comparison:
     only_second: int
     other_version: int
     settings: tuple[str, ...] = ()
+    apart: str = ""
 
 
 def compare(first: Sequence[Record], second: Sequence[Record]) -> Comparison:
@@ -119,7 +122,12 @@ def compare(first: Sequence[Record], second: Sequence[Record]) -> Comparison:
         *_other_settings("of the measurement", {(one.evaluation, other.evaluation) for one, other in pairs}),
         *_other_settings("of the runs", {(one.config, other.config) for one, other in pairs}),
     )
-    return Comparison(equal, tuple(differences), *only, other_version, settings)
+    apart = (
+        ""
+        if pairs
+        else why_apart(*([next(iter(found.values())) for found in side.values()] for side in (ours, theirs)))
+    )
+    return Comparison(equal, tuple(differences), *only, other_version, settings, apart)
 
 
 def comparison_lines(first: Collection, second: Collection, found: Comparison) -> list[str]:
@@ -134,6 +142,7 @@ def comparison_lines(first: Collection, second: Collection, found: Comparison) -
         f"not compared: {found.only_first} in the first alone, {found.only_second} in the second, "
         f"{found.other_version} by another version of their protocol",
         *found.settings,
+        *([found.apart] if found.apart else []),
     ]
     name_of = _names(found)
     for one in found.differences[:SHOWN]:
@@ -143,7 +152,7 @@ def comparison_lines(first: Collection, second: Collection, found: Comparison) -
         lines.append(f"{texts} ({spread}): {_what(record)}, {name_of(record)}, {record.dataset}")
     if len(found.differences) > SHOWN:
         lines.append(f"and {len(found.differences) - SHOWN} more")
-    return [line if len(line) <= WIDTH else f"{line[: WIDTH - 1]}…" for line in lines]
+    return [line if len(line) <= WIDTH or line == found.apart else f"{line[: WIDTH - 1]}…" for line in lines]
 
 
 def comparison_csv(found: Comparison) -> str:

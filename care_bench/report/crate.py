@@ -6,8 +6,6 @@ The crate is a results folder: `care-bench verify CRATE` and `python -m care_ben
 from __future__ import annotations
 
 import io
-import json
-import re
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,7 +14,7 @@ from rich.console import Console
 
 from care_bench.artifacts.collection import PINNED, PROFILE, Collection
 from care_bench.artifacts.drawn import NAME as FIGURES
-from care_bench.artifacts.folders import check_replaceable, fill, reading
+from care_bench.artifacts.folders import fill, reading
 from care_bench.artifacts.frame import PARQUET
 from care_bench.artifacts.illustrations import NAME as ILLUSTRATIONS
 from care_bench.artifacts.manifest import Manifest
@@ -26,15 +24,14 @@ from care_bench.artifacts.resamples import NAME as RESAMPLES
 from care_bench.errors import CareBenchError, unknown
 from care_bench.files import replacing, sha256_file, write_bytes
 from care_bench.report.build import write_report
+from care_bench.report.crate_folder import METADATA, check_crate_replaceable, metadata_text
 from care_bench.report.paper import REFERENCE as TABLE1
 from care_bench.untrusted import read_bytes
 
-METADATA = "ro-crate-metadata.json"
 PAPER = "https://doi.org/10.48550/arXiv.2306.13924"
 LICENSE = "https://spdx.org/licenses/MIT"
 AUTHORS, SOFTWARE, MEASUREMENT = "#authors", "#care_bench", "#measurement"
 
-_PARTS = re.compile(rf"{re.escape(METADATA)}|(pinned|reference|report)/.*")
 _KINDS = {
     ".parquet": ("application/vnd.apache.parquet", "The records: one measured number a row, with its provenance."),
     ".json": ("application/json", "The profile of the runs, or the checksums of the files beside it."),
@@ -59,20 +56,20 @@ def write_crate(results: Path, name: str, out: Path) -> Path:
     Args:
         results: the results folder.
         name: of the pin.
-        out: folder to make or replace.
+        out: folder to make, or to replace if it is the crate of the same pin as it was written.
 
     Returns:
         The metadata file.
 
     Raises:
-        CareBenchError: no such pin, one that is not as it was pinned, a folder that holds anything else than a crate or
-            cannot be written, or rocrate is missing.
+        CareBenchError: no such pin, one that is not as it was pinned, a folder that holds anything else than this
+            crate, lies inside a results folder or cannot be written, or rocrate is missing.
     """
     try:
         from rocrate.rocrate import ROCrate
     except ImportError:
         raise CareBenchError("a crate needs rocrate; expected it installed, as care-bench[report]") from None
-    _check_replaceable(out)
+    check_crate_replaceable(out, name, results)
     with reading(results / PINNED):
         folders = {folder.name: folder for folder in pinned(results)[0]}
         if name not in folders:
@@ -91,8 +88,8 @@ def write_crate(results: Path, name: str, out: Path) -> Path:
         for path in sorted(folder.rglob("*")):
             if path.is_file():
                 crate.add_file(dest_path=path.relative_to(folder).as_posix(), properties=_file(path))
-        content = crate.metadata.generate()
-        write_bytes(folder / METADATA, (json.dumps(content, indent=2, sort_keys=True) + "\n").encode())
+        write_bytes(folder / METADATA, metadata_text(crate.metadata.generate()))
+        check_crate_replaceable(out, name, results)  # what was put there meanwhile is not lost either
     return out / METADATA
 
 
@@ -149,8 +146,3 @@ def _file(path: Path) -> dict[str, str]:
         if known in _KINDS:
             about["encodingFormat"], about["description"] = _KINDS[known]
     return about
-
-
-def _check_replaceable(out: Path) -> None:
-    """Refuse a folder that holds anything but a crate; one without metadata is none, whatever it holds."""
-    check_replaceable(out, _PARTS if (out / METADATA).is_file() else re.compile("(?!)"), "a crate")

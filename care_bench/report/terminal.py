@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
-from care_bench.artifacts.folders import check_replaceable, fill
+from care_bench.artifacts.collection import COLLECTED, PINNED
+from care_bench.artifacts.folders import check_apart, check_replaceable, fill
 from care_bench.files import replacing
 from care_bench.report.model import (
     Cell,
@@ -28,7 +29,10 @@ from care_bench.report.model import (
     Table,
 )
 
-_PARTS = r"(index|records)\.html|figures/|figures/[^/]+--[^/]+\.(svg|pdf|csv)|tables/|tables/[^/]+\.(tex|bib|html)"
+_PARTS = (
+    r"(index|records)\.html|figures/|figures/[^/]+--[^/]+\.(svg|pdf|csv)|tables/|tables/pin\.bib"
+    r"|tables/[^/]+--[^/]+\.(tex|html)"
+)
 """What a folder of documents may hold beside them."""
 LOG_WIDTH = 160
 """Width of the output where it is no terminal."""
@@ -51,8 +55,9 @@ def publish(folder: Path, stem: str, files: Mapping[str, bytes | str]) -> list[P
         The files that are in the folder itself, in the order of ``files``.
 
     Raises:
-        CareBenchError: the folder cannot be written, or holds anything else than such files.
+        CareBenchError: the folder cannot be written, holds anything else than such files, or is among collections.
     """
+    check_apart(folder, COLLECTED, PINNED)
     with replacing(folder) as new:
         check_replaceable(folder, re.compile(rf"{stem}\.(md|tex|html|csv)|{_PARTS}"), f"the {stem} files")
         fill(new, {name: text.encode() if isinstance(text, str) else text for name, text in files.items()})

@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 
 from care_bench.errors import CareBenchError
-from care_bench.files import sha256_bytes, writing
+from care_bench.files import sha256_bytes
 from care_bench.names import GRADIENT_RATIO
 from care_bench.untrusted import read_bytes
+from care_bench.unwritable import make_folder, writing
 
 
 class TermLog:
@@ -41,7 +42,7 @@ class TermLog:
         self.last_loss = math.nan
         self._waiting: list[tuple[int, float, tuple[str, ...], Tensor]] = []
         with writing(path):
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(path.parent)
         again = f"delete {path.parent} to start the run again"
         before = read_bytes(path, again) if length else b""
         if len(before) < length:

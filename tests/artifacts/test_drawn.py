@@ -12,7 +12,11 @@ from care_bench.artifacts.drawn import Drawn, encode_drawn, read_drawn
 from care_bench.artifacts.pin import pin, read_pin, verify_all
 from care_bench.errors import CareBenchError
 
-FIGURES = {"one": Drawn(b"<svg/>", b"%PDF", b"a,b\n1,2\n", b""), "two": Drawn(b"<svg>2</svg>", b"%PDF2", b"c\n", b"n")}
+ROOT = Path(__file__).parents[2]
+FIGURES = {
+    "one": Drawn(b"<svg/>", b"%PDF", b"a,b\n1,2\n"),
+    "two": Drawn(b"<svg>2</svg>", b"%PDF2", b"c\n", b"n", "γ over\nepochs. ", "Two lines."),
+}
 
 
 def test_figures_are_read_as_they_were_written(tmp_path: Path) -> None:
@@ -29,17 +33,32 @@ def test_figures_are_read_as_they_were_written(tmp_path: Path) -> None:
             "two.pdf",
             "two.csv",
             "two.narrow.svg",
+            "two.caption.txt",
+            "two.alt.txt",
         ]
         assert archive.read("one.csv") == b"a,b\n1,2\n"
+        assert archive.read("two.caption.txt").decode() == "γ over\nepochs. "
 
 
-@pytest.mark.parametrize("damage", ["no archive", "a part is missing"])
+def test_the_archive_of_an_older_pin_has_no_words() -> None:
+    found = read_drawn(ROOT / "results/pinned/cpu-v3/figures.zip")["accuracy"]
+    assert found.svg.startswith(b"<?xml")
+    assert found.narrow
+    assert (found.caption, found.alt) == ("", "")
+
+
+@pytest.mark.parametrize("damage", ["no archive", "a part is missing", "words that are none"])
 def test_damage_is_one_line(damage: str, tmp_path: Path) -> None:
     path = tmp_path / "figures.zip"
     path.write_bytes(b"PK")
     if damage == "a part is missing":
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr("one.csv", "a\n")
+    if damage == "words that are none":
+        with zipfile.ZipFile(path, "w") as archive:
+            for ending in ("svg", "pdf", "csv"):
+                archive.writestr(f"one.{ending}", "")
+            archive.writestr("one.alt.txt", b"\xff")
     with pytest.raises(CareBenchError, match=r"^\S+/figures.zip is damaged: .*; expected the figures of a pin$"):
         read_drawn(path)
 

@@ -140,6 +140,31 @@ def test_a_collapsed_row_has_no_verdict(excess: float, blocked: bool) -> None:
     assert "uniformity of seed 10 is not measured" in paired(unmeasured, parsed({}, guards=COLLAPSE)).blocked
 
 
+@pytest.mark.parametrize("order", [["simclr", "half", "quarter"], ["quarter", "half", "simclr"]])
+@pytest.mark.parametrize(("own", "blocked"), [(0.249, ""), (0.251, "by 0.051, more than the 0.05 that")])
+@pytest.mark.parametrize("scale", ["difference", "log_ratio"])
+def test_collapse_is_held_against_the_opponent_that_moves_as_far(
+    order: list[str], own: float, blocked: str, scale: str
+) -> None:
+    """Half way between 0.2 and 0.4 on a log scale; half way between 0.1 and 0.3 is 0.2, whatever the metric's scale."""
+    uniform = {"simclr": 0.0, "half": 0.1, "quarter": 0.3, "care": own}
+    records = matched_records(0.2 * 2**0.5)
+    records += listed(values_of(row, "uniformity", [value] * 6) for row, value in uniform.items())
+    rule = parsed({**MATCHED, "matched": order, "scale": scale}, guards={**COLLAPSE, **MOVEMENT})
+    found = paired(records, rule)
+    assert blocked in found.blocked
+    assert bool(found.blocked) == bool(blocked)
+    assert set(found.records) == {record.id for record in records}
+    unmeasured = [one for one in records if (one.variant, one.metric) != ("half", "uniformity")]
+    assert "uniformity of seed 10 is not measured" in paired(unmeasured, rule).blocked
+
+
+def test_without_a_matched_opponent_the_guard_leaves_the_reason_to_the_comparison() -> None:
+    records = matched_records(0.41)
+    records += listed(values_of(row, "uniformity", [1.0] * 6) for row in ("simclr", "half", "quarter", "care"))
+    assert "no matched opponent" in paired(records, parsed(MATCHED, guards={**COLLAPSE, **MOVEMENT})).blocked
+
+
 def test_a_log_ratio_of_zero_has_no_verdict() -> None:
     records = values_of("care", "wahba_error", [0.0] * 5) + values_of("simclr", "wahba_error", [1.0] * 5)
     assert "found 0 in a log ratio" in paired(records, parsed({"scale": "log_ratio"})).blocked

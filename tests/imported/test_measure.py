@@ -181,6 +181,7 @@ def test_point_clouds(encoders: Path, data: Path, tmp_path: Path) -> None:
         (("--dataset", "digits", "--layer", "7"), "unknown layer '7'"),
         (("--dataset", "digits", "--out", "pyproject.toml"), "--out pyproject.toml is no folder"),
         (("--dataset", "digits", "--weights", "no.pth"), "no.pth"),
+        (("--dataset", "digits", "--skip-broken"), "--skip-broken is for a folder of images, and digits is prepared"),
     ],
 )
 def test_wrong_options_end_in_one_line(
@@ -194,6 +195,25 @@ def test_wrong_options_end_in_one_line(
     assert len(lines) == 1, ended.stderr
     assert said in lines[0]
     assert not (tmp_path / "x" / "records.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "said"),
+    [
+        ("mine.npy", "--verify", "--verify is for prepared data sets, and --dataset {} is read as it is"),
+        ("mine.npy", "--skip-broken", "--skip-broken is for a folder of images, and --dataset {} is a file"),
+        ("pictures", "--verify", "--verify is for prepared data sets, and --dataset {} is read as it is"),
+    ],
+)
+def test_options_about_other_data_are_refused(
+    encoders: Path, tmp_path: Path, name: str, option: str, said: str
+) -> None:
+    (tmp_path / "mine.npy").write_bytes(b"")
+    (tmp_path / "pictures").mkdir()
+    arguments = ("--encoder", f"{encoders}:grey", "--dataset", tmp_path / name, "--out", tmp_path / "x", option)
+    ended = run_care_bench("measure", *arguments)
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines() == [f"care-bench: {said.format(tmp_path / name)}; expected none"]
 
 
 @pytest.mark.parametrize(("cores", "threads", "most"), [(1, 65, 64), (1, 2000, 64), (400, 2000, 1024)])

@@ -87,6 +87,14 @@ def test_its_layers_are_the_run_s_representations(
     torch.testing.assert_close(rows["projector"], expected["projection"], rtol=1e-5, atol=1e-6)
 
 
+def test_a_seed_beside_the_weights_of_a_run_is_refused(tmp_path: Path) -> None:
+    arguments = ("--dataset", "digits", "--out", tmp_path / "mine", "--seed", "0")
+    ended = run_care_bench("measure", "--encoder", "run:mine", *arguments)
+    assert ended.returncode == 2
+    said = "care-bench: --seed is for weights that no file gives, and run:mine has its own; expected none"
+    assert ended.stderr.splitlines() == [said]
+
+
 def test_its_records_are_those_of_its_evaluation(
     runs: dict[str, tuple[RunConfig, Path]], data: Path, tmp_path: Path
 ) -> None:

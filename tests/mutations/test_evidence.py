@@ -77,9 +77,16 @@ MUTANTS = (
     Mutant(
         "the guard looks at the opponent's collapse",
         "evidence/pairs.py",
-        "(numbers(own, seeds) - numbers(other, seeds)).mean()",
-        "(numbers(other, seeds) - numbers(own, seeds)).mean()",
+        "(numbers(own, seeds) - opponent).mean()",
+        "(opponent - numbers(own, seeds)).mean()",
         LEDGER,
+    ),
+    Mutant(
+        "the guard against collapse looks at the first of the matched rows",
+        "evidence/pairs.py",
+        "opponent = _interpolated(others, movement, seeds, cell.opponents, ratio=False)",
+        "_interpolated(others, movement, seeds, cell.opponents, ratio=False)",
+        PAIRS,
     ),
     Mutant(
         "records of other seeds decide too",

@@ -14,7 +14,8 @@ import pytest
 from care_bench.artifacts import Record
 from care_bench.artifacts.collecting import collect
 from care_bench.report.comparison import compare
-from tests.commands import run_care_bench
+from tests.commands import run_care_bench, run_report
+from tests.forks import Ended
 from tests.sample_records import write_runs
 
 Make = Callable[..., Record]
@@ -108,6 +109,28 @@ def test_settings_that_differ_between_the_two_sides_are_named(record: Make) -> N
     assert many[-1] == "settings of the runs differ: and 2 more"
 
 
+def test_why_nothing_can_be_compared_is_said(record: Make) -> None:
+    measured = {"method": "imported", "base": None, "fidelity": None, "variant": "mine", "backbone": "mine.py:f"}
+    ours = [record(variant=name) for name in ("care", "care-weight-1", "care-weight-3")]
+    found = compare([record(**measured)], ours)
+    assert found.apart == (
+        "nothing can be compared: other rows (mine (imported) against care, care-weight-1 and 1 more); other backbones "
+        "(mine.py:f against convnet)"
+    )
+    other = [record(**measured, data_sha256="0" * 64, evaluation='{"samples": 40, "k": 1}')]
+    found = compare(other, [record(evaluation='{"samples": 50, "k": 1}')])
+    assert found.apart.endswith("; other content of data sets (digits); other evaluation settings (samples)")
+    assert compare([record(metric="gamma")], [record(metric="gamma_median")]).apart == (
+        "nothing can be compared: other metrics (gamma against gamma_median)"
+    )
+    gamma, median = ([record(metric=name, representation=of) for of in ("projection", "features")]
+                     for name in ("gamma", "gamma_median"))  # fmt: skip
+    crossed, turned = [gamma[0], median[1]], [median[0], gamma[1]]
+    assert "none has the same data set, row, protocol, metric, layer and epoch" in compare(crossed, turned).apart
+    assert compare([], [record()]).apart == "nothing can be compared: the first has no number"
+    assert compare([record()], [record(value=9.0)]).apart == ""
+
+
 def test_zeros_of_other_seeds_are_not_apart(record: Make) -> None:
     zeros = [record(seed=seed, value=0.0) for seed in (0, 1)]
     (difference,) = compare(zeros[:1], zeros[1:]).differences
@@ -139,6 +162,35 @@ def test_the_command_prints_and_writes_them(sides: tuple[list[Record], list[Reco
     assert [float(rows[0][key]) for key in ("first", "second", "difference")] == [2.0, 4.0, 2.0]
     ids = {record.id for side in sides for record in side}
     assert {name for row in rows for key in ("records_first", "records_second") for name in row[key].split()} <= ids
+
+
+def test_the_command_says_why_nothing_can_be_compared(record: Make, tmp_path: Path) -> None:
+    for name, dataset in (("one", "digits"), ("two", "proteins")):
+        collect(write_runs(tmp_path / name, [record(dataset=dataset)]), tmp_path / "collected" / name)
+    ended = run_report(tmp_path, "--compare", "one", "two")
+    assert ended.returncode == 0
+    lines = ended.stdout.splitlines()
+    assert lines[2] == "0 numbers are equal to the bit, 0 differ"
+    assert lines[4] == "nothing can be compared: other data sets (digits against proteins)"
+
+
+@pytest.mark.parametrize("run", [run_report, lambda *arguments: run_care_bench("report", *arguments)])
+def test_the_options_beside_compare_are_heeded_or_refused(
+    sides: tuple[list[Record], list[Record]], tmp_path: Path, run: Callable[..., Ended]
+) -> None:
+    for name, records in zip(("one", "two"), sides, strict=True):
+        collect(write_runs(tmp_path / name, records), tmp_path / "collected" / name)
+    compared = (tmp_path, "--compare", "one", "two", "--out", tmp_path / "mine")
+    for options in (("--format", "md"), ("--collection", "one"), ("--print",)):
+        ended = run(*compared, *options)
+        assert ended.returncode == 2
+        said = f"{options[0]} is for a report, and --compare writes a CSV alone; expected one of the two\n"
+        assert ended.stderr.endswith(said)
+        assert ended.stderr.count("\n") == 1
+        assert not (tmp_path / "mine").exists()
+    assert run(*compared, "--format", "csv").returncode == 0
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["report.csv"]
+    assert not (tmp_path / "report").exists()
 
 
 def test_an_unknown_collection_is_one_line(sides: tuple[list[Record], list[Record]], tmp_path: Path) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from care_bench.report.build import write_report
 from care_bench.report.crate import _file
 from tests.commands import run_care_bench, run_report
 
@@ -108,6 +110,82 @@ def test_a_file_that_is_not_of_a_crate_is_kept(crate: Path, written: Path, tmp_p
     assert ended.returncode == 2
     assert "holds notes.txt" in ended.stderr
     assert (folder / "notes.txt").read_text() == "mine"
+
+
+@pytest.fixture
+def copied(crate: Path, tmp_path: Path) -> Path:
+    """A copy of the crate, which a test may change."""
+    return Path(shutil.copytree(crate, tmp_path / "crate"))
+
+
+def _refused(written: Path, out: Path, name: str = "old") -> str:
+    """Write a crate to a folder that must be refused and stay as it is, and return the line."""
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    ended = run_care_bench("crate", name, "--results", written, "--out", out)
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    return ended.stderr
+
+
+@pytest.mark.parametrize("mine", ["pinned/mine/records.parquet", "report/notes.md", "reference/mine.csv"])
+def test_a_file_that_the_metadata_does_not_list_is_kept(written: Path, copied: Path, mine: str) -> None:
+    (copied / mine).parent.mkdir(exist_ok=True)
+    (copied / mine).write_text("mine")
+    named = "pinned/mine/" if mine.startswith("pinned") else mine
+    assert f"{copied} holds {named}, which cannot be part of this crate; expected this" in _refused(written, copied)
+
+
+def test_a_file_that_was_changed_is_kept(written: Path, copied: Path) -> None:
+    (copied / "report/old/report.md").write_text("my words")
+    assert f"{copied}: report/old/report.md changed since the crate was written" in _refused(written, copied)
+
+
+@pytest.mark.parametrize("added", [{"@id": "#me", "@type": "Person"}, None])
+def test_metadata_that_were_changed_are_kept(written: Path, copied: Path, added: dict[str, str] | None) -> None:
+    content = json.loads((copied / METADATA).read_text())
+    if added:
+        content["@graph"].append(added)
+    else:
+        next(entity for entity in content["@graph"] if entity["@id"] == METADATA)["description"] = "By me."
+    (copied / METADATA).write_text(json.dumps(content))
+    assert f"{copied}: {METADATA} changed since the crate was written" in _refused(written, copied)
+    (copied / METADATA).write_text("{}")
+    assert f"{copied / METADATA} is damaged: it lacks '@graph'" in _refused(written, copied)
+
+
+def test_the_crate_of_another_pin_is_kept(results: Path, copied: Path) -> None:
+    other = results / "pinned" / "other"
+    shutil.copytree(results / "pinned" / "old", other)
+    assert f"{copied} is the crate of pin old, not of other; expected another folder" in _refused(
+        results, copied, "other"
+    )
+
+
+@pytest.mark.parametrize("place", ["pinned/x", "report/x", "x"])
+def test_a_crate_inside_a_results_folder_is_refused(results: Path, copied: Path, place: str) -> None:
+    for folder in (results, copied):  # the crate is a results folder too
+        line = _refused(results, folder / place)
+        assert f"--out {folder / place} is inside the results folder {folder}; expected a folder outside" in line
+        assert not (folder / place).exists()
+        assert run_care_bench("verify", folder).returncode == 0
+
+
+def test_what_was_put_there_meanwhile_is_kept(written: Path, copied: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def meanwhile(*arguments: Any, **options: Any) -> list[Path]:
+        (copied / "report" / "notes.md").write_text("mine")
+        return write_report(*arguments, **options)
+
+    monkeypatch.setattr("care_bench.report.crate.write_report", meanwhile)
+    ended = run_care_bench("crate", "old", "--results", written, "--out", copied)
+    assert ended.returncode == 2
+    assert (copied / "report" / "notes.md").read_text() == "mine"
+
+
+def test_a_file_that_was_removed_is_written_again(written: Path, copied: Path) -> None:
+    (copied / "report/old/report.md").unlink()
+    assert run_care_bench("crate", "old", "--results", written, "--out", copied).returncode == 0
+    assert (copied / "report/old/report.md").is_file()
 
 
 def test_unknown_and_damaged_pins_are_one_line(results: Path, tmp_path: Path) -> None:

@@ -21,9 +21,10 @@ import numpy.typing as npt
 from care_bench.data.preparing.npy import map_npy, write_npy
 from care_bench.data.source import Array
 from care_bench.errors import CareBenchError
-from care_bench.files import remove, writing
+from care_bench.files import remove
 from care_bench.progress import progress
 from care_bench.untrusted import is_damage, reason
+from care_bench.unwritable import writing
 
 DONE = "done.npy"
 COPIED = 1 << 26  # bytes per copy

@@ -22,8 +22,9 @@ from urllib.error import HTTPError
 from care_bench.data.source import Raw
 from care_bench.empty_folders import removing_empty
 from care_bench.errors import CareBenchError
-from care_bench.files import locked, remove, write_json, writing
+from care_bench.files import locked, remove, write_json
 from care_bench.untrusted import absent, decoding, is_damage, open_regular, read_json, sha256_of
+from care_bench.unwritable import make_folder, writing
 
 UNPACKED = "unpacked"  # folder in the workspace; the .json file of that name has the sha256 of its files
 TIMEOUT = 60.0  # seconds to wait for a server to send something
@@ -93,7 +94,7 @@ class Originals:
             place = self.raw.folder / file.path
             try:
                 with removing_empty(place.parent):
-                    place.parent.mkdir(parents=True, exist_ok=True)
+                    make_folder(place.parent)
                     with locked(place.parent, wait=True):
                         if not self.has(file.path, file.md5):  # another process may have been faster
                             _download(file, place)
@@ -164,7 +165,7 @@ class Originals:
                 assert content is not None  # it is a regular file
                 with writing(root / path):
                     remove(root / path)
-                    (root / path).parent.mkdir(parents=True, exist_ok=True)
+                    make_folder((root / path).parent)
                     with (root / path).open("wb") as target:
                         shutil.copyfileobj(content, target)
                 md5 = files[path]

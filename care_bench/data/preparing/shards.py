@@ -21,8 +21,9 @@ import numpy.typing as npt
 from care_bench.data.preparing.npy import map_npy, write_npy
 from care_bench.data.source import Array
 from care_bench.errors import CareBenchError
-from care_bench.files import canonical_json, remove, sha256_bytes, sha256_file, write_json, writing
+from care_bench.files import canonical_json, remove, sha256_bytes, sha256_file, write_json
 from care_bench.untrusted import is_damage, reason
+from care_bench.unwritable import writing
 
 OPEN = 64  # shards open at a time
 

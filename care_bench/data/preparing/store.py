@@ -26,7 +26,8 @@ from care_bench.data.preparing.numbers import channel_statistics
 from care_bench.data.source import Array, Built, DatasetInfo, Raw, check_layout
 from care_bench.empty_folders import removing_empty
 from care_bench.errors import CareBenchError
-from care_bench.files import LOCK, locked, remove, sha256_file, write_atomic, write_json, writing
+from care_bench.files import LOCK, locked, remove, sha256_file, write_atomic, write_json
+from care_bench.unwritable import make_folder, writing
 
 RAW = Path("results/raw")
 """The folder of raw data, unless the user names another one."""
@@ -87,7 +88,7 @@ def _alone(place: Path) -> Iterator[Path]:
     aside = _aside(place)
     with removing_empty(place.parent):
         with writing(place):
-            aside.mkdir(parents=True, exist_ok=True)
+            make_folder(aside)
         with locked(aside, wait=True):
             try:
                 _clean(place, aside)

@@ -77,25 +77,29 @@ def plots_of(collection: Collection) -> dict[str, Plot]:
 
 
 def figures_of(collection: Collection) -> tuple[list[Figure], list[str]]:
-    """Return the figures of a collection: as they were pinned if their numbers are the same, else drawn.
+    """Return the figures of a collection: as they were pinned if their numbers and words are the same, else drawn.
+
+    Where matplotlib is missing, a figure that was pinned in other words is shown as it was, and says so.
 
     Returns:
-        The figures, and sentences on those that are not drawn, such as all where matplotlib is missing.
+        The figures, and sentences on those that are not drawn, such as all others where matplotlib is missing.
     """
     plots = plots_of(collection)
-    left_out = [LOSSES] if "training" in plots or "gradient-ratio" in plots else []
-    kept = {name: plot.drawn_as(collection.figures.get(name)) for name, plot in plots.items()}
-    can_draw = all(kept.values()) or drawable()
-    left_out = [
-        *(MISSING.format(plot.title) for name, plot in plots.items() if not (kept[name] or can_draw)),
-        *left_out,
-    ]
-    found = [
-        plot.figure(again(collection.key, name), kept[name] or plot.drawn())
-        for name, plot in plots.items()
-        if kept[name] or can_draw
-    ]
-    return found, left_out
+    kept = {name: one for name, one in collection.figures.items() if name in plots and plots[name].shown_by(one)}
+    same = {name for name, one in kept.items() if plots[name].described_by(one)}
+    can_draw = same == plots.keys() or drawable()
+    found, left_out = [], []
+    for name, plot in plots.items():
+        command = again(collection.key, name)
+        if name in same:
+            found.append(plot.figure(command, kept[name]))
+        elif can_draw:
+            found.append(plot.figure(command, plot.drawn()))
+        elif name in kept:
+            found.append(plot.as_kept(kept[name]).figure(command, kept[name]))
+        else:
+            left_out.append(MISSING.format(plot.title))
+    return found, [*left_out, *([LOSSES] if "training" in plots or "gradient-ratio" in plots else [])]
 
 
 def drawn_figures(collection: Collection) -> dict[str, Drawn]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 INTERVAL = ("seeds", "mean", "low", "high")
 """Columns of a mean over the seeds with its interval."""
+AS_PINNED = "Shown as it was drawn when the collection was pinned."
+"""Said of a drawing that cannot be made again, since matplotlib is missing."""
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,23 @@ class Plot:
     def drawn(self) -> Drawn:
         """Draw it for pages and for papers."""
         svg, pdf = drawn(self.draw, ("svg", "pdf"))
-        return Drawn(svg, pdf, self.csv.encode(), drawn(self.narrow, ("svg",))[0] if self.narrow else b"")
+        narrow = drawn(self.narrow, ("svg",))[0] if self.narrow else b""
+        return Drawn(svg, pdf, self.csv.encode(), narrow, self.caption, self.alt)
 
-    def drawn_as(self, kept: Drawn | None) -> Drawn | None:
-        """Return a drawing that was kept, if it shows the numbers of this figure under the same labels."""
-        if kept is None or kept.data != self.csv.encode():
-            return None
-        return kept if all(escape(label).encode() in kept.svg for label in self.labels) else None
+    def shown_by(self, kept: Drawn) -> bool:
+        """Say whether a drawing that was kept shows the numbers of this figure, whatever was said of it."""
+        return kept.data == self.csv.encode()
+
+    def described_by(self, kept: Drawn) -> bool:
+        """Say whether a drawing that was kept has the labels of this figure, and was described in its words."""
+        labelled = all(escape(label).encode() in kept.svg for label in self.labels)
+        return labelled and (kept.caption, kept.alt) == (self.caption, self.alt)
+
+    def as_kept(self, kept: Drawn) -> Plot:
+        """Return it with what was said of a drawing that was kept, and that it is this drawing."""
+        if not kept.caption:
+            return replace(self, caption=f"{self.caption.rstrip()} {AS_PINNED[:-1]}; the words are of today.")
+        return replace(self, caption=f"{kept.caption.rstrip()} {AS_PINNED}", alt=kept.alt)
 
     def figure(self, again: str, images: Drawn) -> Figure:
         """Return it for a report; ``again`` is the command that draws it alone."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from care_bench.artifacts.collection import COLLECTED, HOW_TO_COLLECT, PINNED, Collection, read_collection
-from care_bench.artifacts.folders import reading
+from care_bench.artifacts.folders import check_apart, reading
 from care_bench.artifacts.illustrations import Illustrations
 from care_bench.artifacts.pin import collected, pinned
 from care_bench.errors import CareBenchError, unknown
@@ -19,6 +20,7 @@ from care_bench.report.figures.plots import Plot
 from care_bench.report.figures.rows import short_labels
 from care_bench.report.model import slug
 from care_bench.report.variants import variant_of
+from care_bench.untrusted import read_bytes
 
 FORMS: dict[str, Form] = {".svg": "svg", ".pdf": "pdf", ".png": "png"}
 FOLDER = "plots"
@@ -36,15 +38,26 @@ def write_plot(plot: Plot, out: Path) -> list[Path]:
         The two files.
 
     Raises:
-        CareBenchError: another ending, a folder that cannot be written, or matplotlib is missing.
+        CareBenchError: another ending, a folder that cannot be written, a CSV beside it that holds something else, or
+            matplotlib is missing.
     """
-    form = form_of(out)
+    check_apart(out, COLLECTED, PINNED)
+    form, numbers, content = form_of(out), out.with_suffix(".csv"), plot.csv.encode()
     if not drawable():
         raise CareBenchError("figures need matplotlib; expected it installed, as care-bench[report]")
+    expected = "expected numbers of this figure, or another --out"
+    if os.path.lexists(numbers) and _header(read_bytes(numbers, expected)) != _header(content):
+        raise CareBenchError(
+            f"{numbers} has other columns than this figure, whose numbers would replace it; {expected}"
+        )
     (image,) = drawn(plot.draw, [form])
     write_bytes(out, image)
-    write_bytes(out.with_suffix(".csv"), plot.csv.encode())
-    return [out, out.with_suffix(".csv")]
+    write_bytes(numbers, content)
+    return [out, numbers]
+
+
+def _header(content: bytes) -> bytes:
+    return content.partition(b"\n")[0]
 
 
 def form_of(out: Path) -> Form:

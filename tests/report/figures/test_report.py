@@ -10,9 +10,12 @@ from xml.etree import ElementTree
 
 import pytest
 
+from care_bench.artifacts.collecting import collect
+from care_bench.artifacts.drawn import Drawn
+from care_bench.artifacts.pin import pin, read_pin
 from care_bench.report.figures import drawn_figures, figures_of, plots_of
 from tests.report.figures.made import collection, values
-from tests.sample_records import ROOT
+from tests.sample_records import ROOT, write_runs
 
 FOUND = collection(
     values("simclr", "composition_error", [[0.1, 0.3]]),
@@ -57,17 +60,6 @@ def test_without_records_for_a_figure_matplotlib_is_not_imported() -> None:
 KEPT = b"<svg>kept: SimCLR, CARE (SimCLR), untrained</svg>"
 
 
-def test_a_pinned_figure_is_shown_as_it_was_drawn_while_its_numbers_are_the_same() -> None:
-    kept = {name: one._replace(svg=KEPT) for name, one in drawn_figures(FOUND).items()}
-    figures, _ = figures_of(replace(FOUND, figures=kept))
-    assert [figure.svg for figure in figures] == [KEPT] * 2
-    fresh, _ = figures_of(FOUND)
-    assert [figure.data for figure in figures] == [figure.data for figure in fresh]
-    kept["composition"] = kept["composition"]._replace(data=kept["composition"].data.replace(b"0.2", b"0.3"))
-    figures, _ = figures_of(replace(FOUND, figures=kept))
-    assert [figure.svg for figure in figures] == [KEPT, fresh[1].svg]
-
-
 def test_a_pinned_figure_is_drawn_again_where_a_row_has_another_label_by_now() -> None:
     drawn = drawn_figures(FOUND)
     kept = {name: one._replace(svg=KEPT.replace(b"CARE (SimCLR)", b"CARE")) for name, one in drawn.items()}
@@ -75,17 +67,64 @@ def test_a_pinned_figure_is_drawn_again_where_a_row_has_another_label_by_now() -
     assert figures[1].svg == drawn["composition"].svg
 
 
-def test_the_pins_here_are_reported_without_what_takes_long_to_import(tmp_path: Path) -> None:
-    (tmp_path / "results").mkdir()
-    for part in ("pinned", "reference"):  # and not what was collected here
-        (tmp_path / "results" / part).symlink_to(ROOT / "results" / part)
-    # matplotlib draws the figures again whose rows have other labels than when they were pinned
+def _pinned(**changes: str | bytes) -> dict[str, Drawn]:
+    """The figures as a pin keeps them, the second of them with changes."""
+    kept = {name: one._replace(svg=KEPT) for name, one in drawn_figures(FOUND).items()}
+    return {**kept, "composition": kept["composition"]._replace(**changes)}
+
+
+def test_a_pinned_figure_is_shown_as_it_was_drawn_while_its_numbers_and_words_are_the_same() -> None:
+    fresh, _ = figures_of(FOUND)
+    figures, _ = figures_of(replace(FOUND, figures=_pinned()))
+    assert [figure.svg for figure in figures] == [KEPT] * 2
+    assert [replace(figure, svg=b"") for figure in figures] == [replace(figure, svg=b"") for figure in fresh]
+    changed = fresh[1].data.replace("0.2", "0.3").encode()
+    for other in ({"data": changed}, {"caption": "On the left edge."}, {"alt": "Bars."}, {"caption": "", "alt": ""}):
+        figures, _ = figures_of(replace(FOUND, figures=_pinned(**other)))
+        assert [figure.svg for figure in figures] == [KEPT, fresh[1].svg], other
+        assert figures[1] == fresh[1]
+
+
+def test_without_matplotlib_a_pinned_figure_is_said_to_be_the_one_drawn_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    today = plots_of(FOUND)["composition"]
+    other, older, gone = (
+        _pinned(**changes)
+        for changes in ({"caption": "Then.", "alt": "Bars."}, {"caption": "", "alt": ""}, {"data": b"a\n1\n"})
+    )
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    (same, figure), left_out = figures_of(replace(FOUND, figures=other))
+    assert same.caption == plots_of(FOUND)["gradient-ratio"].caption
+    assert (figure.svg, figure.alt) == (KEPT, "Bars.")
+    assert figure.caption == "Then. Shown as it was drawn when the collection was pinned."
+    assert len(left_out) == 1
+    (_, figure), _ = figures_of(replace(FOUND, figures=older))
+    assert (figure.svg, figure.alt) == (KEPT, today.alt)
+    assert figure.caption.startswith(today.caption.rstrip())
+    assert figure.caption.endswith(" Shown as it was drawn when the collection was pinned; the words are of today.")
+    (figure,), left_out = figures_of(replace(FOUND, figures=gone))
+    assert figure.title == "Gradient ratio through training"
+    assert left_out[0].startswith("The figure 'Composition of augmentations' needs matplotlib")
+
+
+def test_the_first_figure_of_a_pin_without_words_is_drawn_anew() -> None:
+    """Its kept drawing has nothing on the left edge, of which the caption speaks."""
+    found = read_pin(ROOT / "results/pinned/cpu-v3", rehash=False)
+    accuracy = plots_of(found)["accuracy"]
+    assert "left edge" in accuracy.caption
+    assert accuracy.shown_by(found.figures["accuracy"])
+    assert not accuracy.described_by(found.figures["accuracy"])
+
+
+def test_a_pin_is_reported_without_what_takes_long_to_import(results: Path, tmp_path: Path) -> None:
+    collect(write_runs(tmp_path / "runs", FOUND.records), results / "collected" / "drawn")
+    folder = pin(results, "drawn", "drawn", drawn_figures)
+    assert list(read_pin(folder).figures) == ["gradient-ratio", "composition"]
     code = (
         "import sys; from pathlib import Path; from care_bench.report.build import write_report\n"
-        f"write_report(Path({str(tmp_path / 'results')!r}), Path({str(tmp_path / 'report')!r}))\n"
-        "slow = ('pandas', 'pyarrow.compute', 'pyarrow.dataset', 'scipy.stats', 'torch')\n"
+        f"write_report(Path({str(results)!r}), Path({str(tmp_path / 'report')!r}), collection='pinned/drawn')\n"
+        "slow = ('matplotlib', 'pandas', 'pyarrow.compute', 'pyarrow.dataset', 'scipy.stats', 'torch')\n"
         "print([name for name in slow if name in sys.modules])"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert ended.stdout.splitlines()[-1] == "[]"
-    assert len(list((tmp_path / "report" / "figures").glob("*.svg"))) > 10
+    assert len(list((tmp_path / "report" / "figures").glob("*.svg"))) == 2

@@ -51,6 +51,35 @@ def test_a_figure_of_the_report_is_drawn_alone(made: Path, tmp_path: Path, endin
     assert out.read_bytes().startswith(start)
 
 
+@pytest.mark.parametrize("content", [b"epoch,gamma\n1,0.5\n", b"", b"\xff\n"])
+def test_the_numbers_of_somebody_else_are_kept(made: Path, tmp_path: Path, content: bytes) -> None:
+    out, mine = tmp_path / "one.svg", tmp_path / "one.csv"
+    mine.write_bytes(content)
+    ended = run_care_bench("plot", made, "--figure", "composition", "--out", out)
+    assert ended.returncode == 2
+    assert ended.stderr.count("\n") == 1
+    assert f"{mine} has other columns than this figure, whose numbers would replace it; expected" in ended.stderr
+    assert [path.read_bytes() for path in tmp_path.iterdir()] == [content]
+
+
+def test_a_figure_and_its_own_numbers_are_replaced(made: Path, tmp_path: Path) -> None:
+    out, numbers = tmp_path / "one.svg", tmp_path / "one.csv"
+    assert run_care_bench("plot", made, "--figure", "composition", "--out", out).returncode == 0
+    first = numbers.read_text()
+    out.write_text("mine")
+    numbers.write_text(first.replace("care", "other"))
+    assert run_care_bench("plot", made, "--figure", "composition", "--out", out).returncode == 0
+    assert numbers.read_text() == first
+    assert out.read_text().startswith("<?xml")
+
+
+def test_a_folder_that_cannot_be_made_is_named(made: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    ended = run_care_bench("plot", made, "--figure", "composition", "--out", tmp_path / "link" / "one.svg")
+    assert ended.returncode == 2
+    assert f"File exists ({tmp_path / 'link'}); expected a folder there" in ended.stderr
+
+
 def test_by_default_it_is_in_the_results_folder(made: Path, tmp_path: Path) -> None:
     results = Path(shutil.copytree(made, tmp_path / "results"))
     assert run_care_bench("plot", results, "--x", "epochs", "--y", "gamma_median").returncode == 0
@@ -65,6 +94,7 @@ def test_by_default_it_is_in_the_results_folder(made: Path, tmp_path: Path) -> N
     [
         (["--x", "weight"], "plot takes --x and --y, or --figure; expected one of the two"),
         (["--figure", "composition", "--x", "weight"], "plot takes --x and --y, or --figure; expected one of the two"),
+        (["--figure", "composition", "--representation", "features"], "--representation with the first alone"),
         (["--figure", "compositon"], "unknown figure 'compositon': did you mean 'composition'?"),
         (["--figure", "circle"], "collected/drawn has no records for the figure 'circle'; it has those for compos"),
         (["--figure", "composition", "--collection", "drwn"], "unknown collection 'drwn'"),
