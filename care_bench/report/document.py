@@ -15,6 +15,8 @@ from care_bench.evaluation.protocols import METRICS
 from care_bench.report.claims import claims_of
 from care_bench.report.figures import figures_of
 from care_bench.report.figures.accuracy import TITLE as SCATTER
+from care_bench.report.figures.rows import Rows
+from care_bench.report.findings import findings
 from care_bench.report.grid import READING, Grid, selection
 from care_bench.report.labels import metric_label
 from care_bench.report.model import Cell, Definitions, Section, Statements, Table, texts
@@ -71,13 +73,13 @@ def build_section(
     remarks, agreement = _remarks(collection), agreement_lines(collection, pins)
     verdicts = claims[0] if claims else None
     verdicts = replace(verdicts, linked=True) if isinstance(verdicts, Table) else verdicts
-    overview = overview_of(collection, grid, verdicts, picture, remarks, agreement)
+    overview = overview_of(collection, grid, verdicts, picture, remarks, findings(Rows(collection)), agreement)
     return Section(
         key=collection.key,
         title=f"Collection {collection.key}",
         parts=(
             overview.facts,
-            *([Statements(said)] if (said := (*overview.remarks, *overview.agreement)) else []),
+            *([Statements(overview.said)] if overview.said else []),
             *([verdicts] if verdicts else []),
             *([picture] if picture else []),
             Statements((selection(collection.records), *READING), "How to read the tables"),

@@ -42,6 +42,7 @@ class Overview:
     Attributes:
         facts: what was run.
         remarks: what a reader has to know before any number, such as that there is one seed.
+        findings: what the rows are beside the untrained encoder and the inputs, a sentence each.
         agreement: how far the numbers are those of pins of the same profile, a sentence each.
         verdicts: one per claim; empty without rules.
         undecided: why no claim has a verdict; "" where some have or there are no rules.
@@ -53,6 +54,7 @@ class Overview:
 
     facts: Facts
     remarks: tuple[str, ...]
+    findings: tuple[str, ...]
     agreement: tuple[str, ...]
     verdicts: tuple[Verdict, ...]
     undecided: str
@@ -60,6 +62,11 @@ class Overview:
     layers: str
     elsewhere: str
     figure: Figure | None
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """All sentences of the first screen: what to know first, what was found, and how it agrees with pins."""
+        return (*self.remarks, *self.findings, *self.agreement)
 
     @property
     def outcomes(self) -> list[str]:
@@ -79,6 +86,7 @@ def overview_of(
     claims: Table | Statements | None,
     figure: Figure | None,
     remarks: Iterable[str],
+    found: Iterable[str],
     agreement: Iterable[str],
 ) -> Overview:
     """Shorten a collection.
@@ -89,6 +97,7 @@ def overview_of(
         claims: the table of verdicts, or the line that says why there are none.
         figure: of the first screen.
         remarks: sentences that come before any number.
+        found: sentences on the rows beside their floors.
         agreement: sentences on pins of the same profile.
     """
     verdicts = _verdicts(claims) if isinstance(claims, Table) else ()
@@ -101,6 +110,7 @@ def overview_of(
     return Overview(
         facts_of(collection, grid),
         (*remarks, *changed),
+        tuple(found),
         tuple(agreement),
         verdicts,
         undecided,

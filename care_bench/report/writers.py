@@ -226,7 +226,7 @@ def _after_first_screen(section: Section) -> list[Part]:
     overview = section.overview
     if overview is None:
         return list(section.parts)
-    remarks = Statements((*overview.remarks, *overview.agreement))
+    remarks = Statements(overview.said)
     return [part for part in section.parts if part not in (overview.facts, remarks, overview.figure)]
 
 
