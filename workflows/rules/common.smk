@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -74,6 +75,7 @@ JOB = f"{JOBS}/{{job}}"
 COLLECTED = f"results/collected/{PROFILE.name}"
 LEDGER = "results/theory/ledger.jsonl"
 RESOLVED = f"{JOBS}/profile.json"
+RESOLVED_PROFILE = PROFILE.model_dump_json()
 FIXED_RULES = [f"{JOBS}/claims.yaml"] if RULES_FOR_CLAIMS else []
 RESAMPLES = [
     f"{JOBS}/{job}/resamples.jsonl"
@@ -92,10 +94,16 @@ wildcard_constraints:
     job="[^/]+/.+",
 
 
+@cache
 def configurations(job):
     """The runs or imported encoders of a job, as the JSON that the commands read."""
     runs = ALL_JOBS[job]
     return json.dumps([run.model_dump(mode="json") for run in runs])
+
+
+def evaluation_settings(dataset):
+    """How encoders on a data set are measured, as the JSON that the commands read."""
+    return PROFILE.measured(dataset).model_dump_json()
 
 
 def dataset_of_job(job):
