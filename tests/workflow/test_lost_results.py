@@ -52,6 +52,20 @@ def test_the_profile_is_compared_with_the_results_alone(own: Workflow, edit: Edi
     assert planned(own, changed) == follows | {"evaluation_settings", "evaluate care", "evaluate simclr"}
 
 
+def test_another_number_of_halves_measures_them_again(own: Workflow, edit: Edit) -> None:
+    """Also without the parameters that snakemake keeps: the file itself says the number."""
+    _rules(own.folder / "results")
+    kept = own.folder / f"results/jobs/{NAME}/claims.yaml"
+    kept.write_text(json.dumps(rules(claim(), profile=NAME)))
+    for variant, values in (("care", [0.0] * 10), ("simclr", [0.0] * 11)):
+        line = json.dumps({"found": [{"values": values}]})
+        (own.folder / f"results/jobs/{NAME}/digits/{variant}/seed0/resamples.jsonl").write_text(f"{line}\n")
+    shutil.rmtree(own.folder / ".snakemake")
+    found = planned(own, {**edit(), "resamples": 10})
+    assert "resample simclr" in found
+    assert "resample care" not in found
+
+
 @pytest.mark.parametrize("targets", [(), ("all",), (REPORT,)])
 @pytest.mark.parametrize("job", [False, True], ids=["the run alone", "its job too"])
 def test_a_lost_run_is_noticed_by_every_target_that_needs_it(
@@ -74,6 +88,12 @@ def test_a_target_that_needs_no_run_makes_none(own: Workflow, edit: Edit) -> Non
 def test_every_lost_output_is_made_again(own: Workflow, edit: Edit, output: str) -> None:
     (own.folder / output).unlink()
     assert OUTPUTS[output] in planned(own, edit())
+
+
+def _rules(results: Path) -> None:
+    path = results / "reference/claims.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(rules(claim(), profile=NAME)))
 
 
 def _pin(about: dict[str, str]) -> str:

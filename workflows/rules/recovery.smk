@@ -51,6 +51,9 @@ def lost():
             gone = finished and not results
             if gone or any(current(run) != sha256 for run, sha256 in results.items()):
                 yield str(output)
+    for output in RESAMPLES:
+        if halves_in(output) not in (None, PROFILE.resamples):
+            yield output
     for output, text in written():
         try:
             differs = Path(output).read_bytes() != f"{text}\n".encode()
@@ -89,13 +92,14 @@ def records_sha256(run):
     return sha256_file(path) if path.is_file() else None
 
 
-def content(path):
-    """A JSON object; empty where there is no such file."""
+def halves_in(path):
+    """The number of halves in a file of resamples; None where it has none."""
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        with open(path) as file:
+            found = json.loads(file.readline())["found"]
+        return len(found[0]["values"])
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return None
 
 
 def go_on(prepare):

@@ -38,23 +38,6 @@ rule collect:
         "python -m care_bench collect --profile {input.profile} --runs {params.runs} --out {params.folder} {params.rules} {params.illustrations} {params.resamples} > {log} 2>&1 && cp {params.folder}/MANIFEST.json {output.made}"
 
 
-def beside_report(wildcards):
-    """What a report reads beside the collection, where it is there: theory checks, the paper's values, rules, and pins.
-
-    Paths are absolute, so that snakemake does not take the ledger for the output of rule theory and run it: its
-    packages may be missing.
-    """
-    files = [Path(LEDGER), Path("results/reference/table1.csv")]
-    found = [path for path in files if path.exists()]
-    if rules := rules_for(PROFILE.name, [Path("results")]):
-        found.append(rules)
-    for manifest in sorted(Path("results/pinned").glob("*/MANIFEST.json")):
-        about = content(manifest).get("about")
-        if isinstance(about, dict) and about.get("profile") == PROFILE.name:
-            found.append(manifest)
-    return [str(path.absolute()) for path in found]
-
-
 rule report_tables:
     input:
         records=f"{COLLECTED}/records.parquet",
