@@ -37,6 +37,6 @@ localrules:
 
 rule all:
     input:
-        f"results/collected/{PROFILE.name}/records.parquet",
-        f"results/report/{PROFILE.name}/report.md",
-        f"results/settings/{PROFILE.name}/settings.md",
+        rules.collect.output,
+        rules.report_tables.output,
+        rules.settings.output,

@@ -77,7 +77,7 @@ def collect_profile(
         runs: folder of the profile's runs; each has its `records.jsonl` in `runs/<data set>/<variant>/seed<N>`.
         folder: the collection to make or replace.
         replace: replace a collection of another profile.
-        rules: the rules for claims as they were before the first training, which are kept as `claims.yaml`.
+        rules: the rules for claims that the profile keeps, from before the first training; they become `claims.yaml`.
         illustrations: files of them, which are kept in this order as `illustrations.jsonl`.
         resamples: files of metrics on halves of the test samples, which are kept in this order as `resamples.jsonl`.
 

@@ -28,7 +28,7 @@ from care_bench.untrusted import absent, decoding, read_bytes, read_json
 PROFILE = "profile.json"
 """The profile of a collection, as JSON."""
 RULES = "claims.yaml"
-"""The rules for claims as they were before the first training, where the profile has some."""
+"""The rules for claims as they were before the first training, or with a first line that says after how many runs."""
 COLLECTED, PINNED = "collected", "pinned"
 FROM_PROFILE, FROM_RECORDS = "profile", "records"
 """What a collection can be made from: all runs of a profile, or files of records that were named."""
@@ -44,7 +44,8 @@ class Collection:
         records: at least one.
         pinned_on: date of the pin; None for a fresh collection.
         variants: data set -> its variants, both in the order of the profile; empty where the folder has no profile.
-        rules: the file of rules for claims as it was before the first training; None where none was kept.
+        rules: the file of rules for claims as the profile keeps it, see :mod:`care_bench.runs.kept_rules`; None where
+            none was kept.
         illustrations: what pictures of encoders are drawn from, by data set; empty where none were made.
         resamples: what the rules for claims compare, on halves of the test samples, by run; empty where none were made.
         figures: as they were drawn when it was pinned, by name; empty for a fresh collection.

@@ -17,6 +17,19 @@ Evaluation = Annotated[Path, typer.Option("--settings", help="Evaluation setting
 Summary = Annotated[Path, typer.Option("--out", help="JSON file to write: run -> SHA-256 of its result.")]
 
 
+@app.command("keep-rules")
+@keeps("nothing was written; the same command starts again")
+def keep_rules(
+    rules: Annotated[Path, typer.Argument(metavar="RULES", help="Rules for claims.")],
+    runs: RunsFolder,
+    out: Annotated[Path, typer.Option("--out", help="The copy; one that is there stays.")],
+) -> None:
+    """Copy rules for claims before the first training; the copy says so if there were runs already."""
+    from care_bench.runs.kept_rules import keep_rules as keep
+
+    keep(rules, runs, out)
+
+
 @app.command("pretrain-runs")
 @keeps("finished runs and the last checkpoint are kept; the same command continues")
 def pretrain_runs(file: Runs, runs: RunsFolder, logs: Logs, out: Summary, data: Data = DATA) -> None:

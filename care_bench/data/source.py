@@ -92,6 +92,8 @@ class DatasetInfo:
         labels: names of the labels of each split.
         build: makes the arrays from the raw data; the same files always give the same arrays.
         version: raise it whenever ``build`` gives other arrays, so that older stores are rebuilt.
+        originals: for data sets of files that the user chooses: those in a folder of raw data by name, the one that
+            ``Built.skipped`` has. ``prepare`` refuses a folder with others than those that the data set was made from.
     """
 
     name: str
@@ -101,6 +103,7 @@ class DatasetInfo:
     labels: tuple[str, ...]
     build: Callable[[Raw], Built]
     version: int = 1
+    originals: Callable[[Path], Mapping[str, Path]] | None = None
 
 
 def check_layout(info: DatasetInfo, built: Built) -> None:

@@ -15,6 +15,7 @@ from care_bench.report.model import Cell, Column, Statements, Table, texts
 from care_bench.report.sampled import SEEDS_ALONE, caption, with_samples
 from care_bench.report.statistics import Summary, number
 from care_bench.report.variants import Variants
+from care_bench.runs.kept_rules import kept_after, runs_of
 
 if TYPE_CHECKING:
     from care_bench.config.claims import ClaimRules
@@ -60,8 +61,8 @@ def claims_of(
 ) -> tuple[Table | Statements, Table] | None:
     """Return the verdicts, or the line that says why there are none, and all comparisons; None without rules for it.
 
-    The rules that the collection keeps, as they were before the run, decide where there are no others for its profile,
-    or where those are for seeds of which the collection has none: these came later, for runs that are to come.
+    The rules that the collection keeps, from before the run or from later, decide where there are no others for its
+    profile, or where those are for seeds of which the collection has none: these came later, for runs that are to come.
     """
     kept, kept_line = _kept(collection)
     if found is not None and found[0].profile != collection.profile:
@@ -81,7 +82,7 @@ def claims_of(
 
     rules, digest, place = found
     if kept:
-        kept_line = f"Rules changed after the run: {', '.join(changed)}." if changed else UNCHANGED + since
+        kept_line = _history(kept_after(collection.rules or b""), changed) + since
     verdicts = decide(collection.records, rules, digest)
     named = f"Rules: {place}, SHA-256 {digest}; seeds {', '.join(map(str, rules.seeds))}. {kept_line}"
     behind = [(verdict, one) for verdict in verdicts for one in verdict.findings]
@@ -148,6 +149,19 @@ def _since(before: ClaimRules, found: tuple[ClaimRules, str, str]) -> str:
     changed = changed_claims(before.model_copy(update={"seeds": rules.seeds}), rules)
     named = f"other rules for {', '.join(changed)}" if changed else "the same rules"
     return f" Since then {place} has {named}, for seeds that are not here: {', '.join(map(str, rules.seeds))}."
+
+
+def _history(runs: int, changed: Sequence[str]) -> str:
+    """Say whether rules are those of before the run, with the claims whose rule was changed since they were kept.
+
+    Args:
+        runs: how many were trained or measured when the rules were kept.
+        changed: ids of claims.
+    """
+    if runs:
+        late = f"They were kept after {runs_of(runs)} had been trained or measured: no verdict is preregistered."
+        return f"{late} Rules changed since then: {', '.join(changed)}." if changed else late
+    return f"Rules changed after the run: {', '.join(changed)}." if changed else UNCHANGED
 
 
 def changed_claims(before: ClaimRules, now: ClaimRules) -> list[str]:

@@ -101,6 +101,22 @@ def test_rules_that_were_changed_after_the_run_are_named(
     assert marked == [name in said for name in ("C5", "C7", "C9")]
 
 
+@pytest.mark.parametrize("number", [1, 12])
+def test_rules_that_were_kept_after_runs_are_not_called_those_of_before(collection: Collection, number: int) -> None:
+    before = kept(collection, claim(), WORSE, UNDECIDED)
+    runs = "1 run" if number == 1 else "12 runs"
+    note = f"# Kept after {runs} had been trained or measured.\n".encode()
+    late = replace(before, rules=note + (before.rules or b""))
+    said = f"They were kept after {runs} had been trained or measured: no verdict is preregistered."
+    for found, end in (
+        (laid_out(late, claim(), WORSE, UNDECIDED), said),
+        (laid_out(late, claim({"smallest_effect": -0.1}), WORSE), f"{said} Rules changed since then: C5, C9."),
+        (claims_of(late, None), said),
+    ):
+        assert found is not None
+        assert found[0].caption[-1].endswith(end)  # type: ignore[union-attr]
+
+
 def test_the_rules_of_the_run_decide_where_there_are_no_others(collection: Collection) -> None:
     found = claims_of(kept(collection, claim()), None)
     assert found is not None

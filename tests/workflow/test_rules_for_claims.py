@@ -45,6 +45,18 @@ def test_they_stay_as_they_were(workflow: Workflow, edit: Edit) -> None:
     assert (workflow.folder / KEPT).read_text() == before != after
 
 
+def test_those_that_come_after_runs_say_so(workflow: Workflow, edit: Edit) -> None:
+    runs = workflow.folder / "results/runs/tiny-steps2/digits"
+    for kept in ("simclr/seed0/pretrain.json", "care/seed0/config-0123456789ab/pretrain.json"):
+        (runs / kept).parent.mkdir(parents=True)
+        (runs / kept).write_text("{}")
+    ended = workflow.run(edit(), KEPT)
+    assert ended.returncode == 0, ended.stderr
+    given = (workflow.folder / "results/reference/claims.yaml").read_text()
+    expected = f"# Kept after 2 runs had been trained or measured.\n{given}"
+    assert (workflow.folder / KEPT).read_text() == expected
+
+
 def test_those_of_another_profile_are_not(workflow: Workflow, edit: Edit) -> None:
     write(workflow.folder, profile="another")
     planned = workflow.run(edit(), "--dry-run", "--printshellcmds")

@@ -5,6 +5,7 @@ import os
 import shlex
 import shutil
 import sys
+from functools import cache
 from pathlib import Path
 
 from snakemake.exceptions import WorkflowError
@@ -74,6 +75,7 @@ JOB = f"{JOBS}/{{job}}"
 COLLECTED = f"results/collected/{PROFILE.name}"
 LEDGER = "results/theory/ledger.jsonl"
 RESOLVED = f"{JOBS}/profile.json"
+RESOLVED_PROFILE = PROFILE.model_dump_json()
 FIXED_RULES = [f"{JOBS}/claims.yaml"] if RULES_FOR_CLAIMS else []
 RESAMPLES = [
     f"{JOBS}/{job}/resamples.jsonl"
@@ -92,10 +94,16 @@ wildcard_constraints:
     job="[^/]+/.+",
 
 
+@cache
 def configurations(job):
     """The runs or imported encoders of a job, as the JSON that the commands read."""
     runs = ALL_JOBS[job]
     return json.dumps([run.model_dump(mode="json") for run in runs])
+
+
+def evaluation_settings(dataset):
+    """How encoders on a data set are measured, as the JSON that the commands read."""
+    return PROFILE.measured(dataset).model_dump_json()
 
 
 def dataset_of_job(job):
@@ -150,3 +158,29 @@ def gpus(devices):
 def modules(folder):
     """The Python files of a folder of this checkout, and of those in it."""
     return sorted(str(path) for path in Path(workflow.basedir, folder).rglob("*.py"))
+
+
+def content(path):
+    """A JSON object; empty where there is no such file."""
+    try:
+        found = json.loads(path.read_bytes())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def beside_report(wildcards):
+    """What a report reads beside the collection, where it is there: theory checks, the paper's values, rules, and pins.
+
+    Paths are absolute, so that snakemake does not take the ledger for the output of the theory checks and run these:
+    their packages may be missing.
+    """
+    files = [Path(LEDGER), Path("results/reference/table1.csv")]
+    found = [path for path in files if path.exists()]
+    if rules := rules_for(PROFILE.name, [Path("results")]):
+        found.append(rules)
+    for manifest in sorted(Path("results/pinned").glob("*/MANIFEST.json")):
+        about = content(manifest).get("about")
+        if isinstance(about, dict) and about.get("profile") == PROFILE.name:
+            found.append(manifest)
+    return [str(path.absolute()) for path in found]

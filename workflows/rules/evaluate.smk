@@ -9,7 +9,7 @@ rule evaluation_settings:
     conda:
         "../envs/data.yaml"
     params:
-        settings=lambda wildcards: PROFILE.measured(wildcards.dataset).model_dump_json(),
+        settings=lambda wildcards: evaluation_settings(wildcards.dataset),
     shell:
         "printf '%s\\n' {params.settings:q} > {output} 2> {log}"
 

@@ -21,7 +21,7 @@ rule configure:
 if RULES_FOR_CLAIMS:
 
     rule fix_claims:
-        # Kept as it was before the first training, whatever happens to the rules later.
+        # Kept as it was before the first training, whatever happens to the rules later. If it comes later, it says so.
         output:
             update(FIXED_RULES),
         log:
@@ -31,8 +31,9 @@ if RULES_FOR_CLAIMS:
             "../envs/data.yaml"
         params:
             rules=RULES_FOR_CLAIMS,
+            runs=RUNS,
         shell:
-            "(test -e {output:q} || (cp {params.rules:q} {output:q}.part && mv {output:q}.part {output:q})) > {log} 2>&1"
+            "python -m care_bench keep-rules {params.rules:q} --runs {params.runs} --out {output:q} > {log} 2>&1"
 
 
 rule pretrain:

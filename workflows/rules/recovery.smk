@@ -31,24 +31,48 @@ def remove_stale_locks(folder):
 
 
 def lost():
-    """Yield the outputs of jobs whose results have gone or are no longer the ones that the job made."""
-    for job in JOBS_OF_PROFILE:
-        for stage, current in (
-            ("pretrained", weights_sha256),
-            ("evaluated", records_sha256),
-        ):
-            output = Path(JOBS, job, f"{stage}.json")
-            made = content(output)
-            if made and any(current(run) != digest for run, digest in made.items()):
-                yield str(output)
-    for job in IMPORTED_JOBS:
-        output = Path(JOBS, job, "measured.json")
-        made = content(output)
-        if made and any(records_sha256(run) != digest for run, digest in made.items()):
-            yield str(output)
+    """Yield the outputs of jobs whose results have gone or are no longer the ones that the job made.
+
+    What is not there is made anyway, unless the collection, which is made last, is there.
+    """
     made = Path(JOBS, "collected.json")
-    if made.exists() and made_from(Path(COLLECTED)) != sha256_file(made):
+    finished = made.exists()
+    if finished and made_from(Path(COLLECTED)) != sha256_file(made):
         yield str(made)
+    stages = (
+        ("pretrained", weights_sha256, JOBS_OF_PROFILE),
+        ("evaluated", records_sha256, JOBS_OF_PROFILE),
+        ("measured", records_sha256, IMPORTED_JOBS),
+    )
+    for stage, current, jobs in stages:
+        for job in jobs:
+            output = Path(JOBS, job, f"{stage}.json")
+            results = content(output)
+            gone = finished and not results
+            if gone or any(current(run) != sha256 for run, sha256 in results.items()):
+                yield str(output)
+    for output in RESAMPLES:
+        if halves_in(output) not in (None, PROFILE.resamples):
+            yield output
+    for output, text in written():
+        try:
+            differs = Path(output).read_bytes() != f"{text}\n".encode()
+        except OSError:
+            differs = finished
+        if differs:
+            yield output
+
+
+def written():
+    """Yield the files that jobs write of the profile alone, with what it says now.
+
+    Snakemake compares parameters too, but only those that it has kept, in a folder that results may be without.
+    """
+    yield RESOLVED, RESOLVED_PROFILE
+    for dataset in dict.fromkeys(map(dataset_of_job, ALL_JOBS)):
+        yield f"{JOBS}/{dataset}/evaluation.json", evaluation_settings(dataset)
+    for job in ALL_JOBS:
+        yield f"{JOBS}/{job}/runs.json", configurations(job)
 
 
 def weights_sha256(run):
@@ -68,29 +92,27 @@ def records_sha256(run):
     return sha256_file(path) if path.is_file() else None
 
 
-def content(path):
-    """A JSON object; empty where there is no such file."""
+def halves_in(path):
+    """The number of halves in a file of resamples; None where it has none."""
     try:
-        found = json.loads(path.read_bytes())
-    except (OSError, ValueError):
-        return {}
-    return found if isinstance(found, dict) else {}
+        with open(path) as file:
+            found = json.loads(file.readline())["found"]
+        return len(found[0]["values"])
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        return None
 
 
 def go_on(prepare):
     """Wrap the method that prepares the DAG: its settings, which have no name in a Snakefile, exist from then on."""
 
     def prepare_and_go_on(*arguments, **options):
-        settings = workflow.dag_settings
-        settings.force_incomplete = True
-        if (
-            not settings.targets
-        ):  # forced outputs would be targets beside those asked for
-            settings.forcerun = {*settings.forcerun, *lost()}
+        workflow.dag_settings.force_incomplete = True
         # Locally nothing is submitted, and this limit wakes the scheduler once more a second for every job that ended.
         if workflow.local_exec and workflow.scheduling_settings:
             workflow.scheduling_settings.max_jobs_per_timespan = None
-        return prepare(*arguments, **options)
+        prepare(*arguments, **options)
+        # Files in the settings would be targets beside those asked for.
+        workflow._dag.forcefiles.update(lost())
 
     return prepare_and_go_on
 

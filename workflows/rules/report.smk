@@ -43,11 +43,7 @@ rule report_tables:
         records=f"{COLLECTED}/records.parquet",
         # Tables have data sets and variants in the order of the profile.
         profile=f"{COLLECTED}/profile.json",
-        # The report shows the last theory checks. The path is absolute, so that snakemake does not take it for the
-        # output of rule theory and run it: its packages may be missing.
-        theory=lambda wildcards: (
-            [str(Path(LEDGER).absolute())] if Path(LEDGER).exists() else []
-        ),
+        beside=beside_report,
     output:
         markdown=update(f"results/report/{PROFILE.name}/report.md"),
         html=update(
@@ -78,7 +74,7 @@ rule resolved_profile:
     conda:
         "../envs/data.yaml"
     params:
-        profile=PROFILE.model_dump_json(),
+        profile=RESOLVED_PROFILE,
     shell:
         "printf '%s\\n' {params.profile:q} > {output} 2> {log}"
 

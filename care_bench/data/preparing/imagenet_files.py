@@ -57,6 +57,12 @@ def validation_images(folder: Path, synsets: Sequence[str]) -> list[Photograph]:
     return _validation_archive(folder / VAL_TAR, folder / DEVKIT, synsets)
 
 
+def class_files(folder: Path, synsets: Sequence[str]) -> dict[str, Path]:
+    """Return the images in class folders by name, `<synset>/<file>`; none of those in archives."""
+    places = (folder / part / synset for part in (TRAIN_FOLDER, VAL_FOLDER) for synset in synsets)
+    return {f"{place.name}/{path.name}": path for place in places for path in place.glob(f"*{SUFFIX}")}
+
+
 def _class_folders(folder: Path, split: str, synsets: Sequence[str]) -> list[Photograph]:
     missing = [synset for synset in synsets if not (folder / synset).is_dir()]
     if len(missing) == len(synsets):

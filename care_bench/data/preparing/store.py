@@ -21,6 +21,7 @@ import numpy as np
 
 from care_bench import plugins
 from care_bench.data.load import FORMAT, META, content_sha256, find, is_intact, not_finite
+from care_bench.data.preparing import inventory
 from care_bench.data.preparing.npy import write_npy
 from care_bench.data.preparing.numbers import channel_statistics
 from care_bench.data.source import Array, Built, DatasetInfo, Raw, check_layout
@@ -32,7 +33,9 @@ from care_bench.unwritable import make_folder, writing
 RAW = Path("results/raw")
 """The folder of raw data, unless the user names another one."""
 
-OURS = re.compile(rf"{re.escape(META)}|(train|test)_(inputs|label_\w+)\.npy")  # files of the store
+OURS = re.compile(
+    rf"{re.escape(META)}|{re.escape(inventory.NAME)}|(train|test)_(inputs|label_\w+)\.npy"
+)  # files of the store
 
 
 def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False, verify: bool = False) -> Path:
@@ -52,21 +55,27 @@ def prepare(name: str, root: Path, raw: Path = RAW, skip_broken: bool = False, v
 
     Raises:
         CareBenchError: the name is unknown, raw data is missing or broken, the source has a NaN or infinity, the
-            folder cannot be written or holds other files, or the data set there lacks broken files and ``skip_broken``
-            is not set. Nothing half-written is left except the source's workspace, where the next attempt
-            continues.
+            folder cannot be written or holds other files, the data set there lacks broken files and ``skip_broken``
+            is not set, or it was prepared from other files than ``raw`` holds now. Nothing half-written is left
+            except the source's workspace, where the next attempt continues.
     """
     info = find(name)
     folder, workspace = root / name, root / f".{name}.partial"
     place = _place(folder)
+    current = False
     if not is_intact(info, root, verify) or _aside(place).exists() or workspace.exists():
         with _alone(place) as aside:
             if not is_intact(info, root, verify):  # another process may have been faster
                 _refuse_foreign(info, folder)
-                _write(info, _build(info, Raw(raw, workspace, skip_broken)), place, aside, workspace)
+                found, status = inventory.take(info, raw)  # first, so that a change while they are read is seen later
+                _write(info, _build(info, Raw(raw, workspace, skip_broken)), found, place, aside, workspace)
+                inventory.remember(folder, status)
+                current = True
             shutil.rmtree(workspace, ignore_errors=True)
     if not skip_broken:
         _refuse_left_out(folder)
+    if not current:
+        inventory.refuse_others(info, folder, raw, _skipped(folder))
     return folder
 
 
@@ -137,11 +146,17 @@ def _build(info: DatasetInfo, raw: Raw) -> Built:
 
 def _refuse_left_out(folder: Path) -> None:
     """Refuse a data set that was prepared without broken files: they may have been repaired since."""
-    if skipped := json.loads((folder / META).read_bytes()).get("skipped"):
+    if skipped := _skipped(folder):
         raise CareBenchError(
             f"{folder} was prepared leaving out {len(skipped)} broken files (named in {folder / META}); delete "
             f"{folder} to read the raw files again, or pass --skip-broken to keep it"
         )
+
+
+def _skipped(folder: Path) -> list[str]:
+    """Return the broken files that a data set was prepared without."""
+    found: list[str] = json.loads((folder / META).read_bytes()).get("skipped", [])
+    return found
 
 
 def _refuse_foreign(info: DatasetInfo, folder: Path) -> None:
@@ -165,11 +180,14 @@ def _refuse_emptied(info: DatasetInfo, built: Built) -> None:
             )
 
 
-def _write(info: DatasetInfo, built: Built, place: Path, aside: Path, workspace: Path) -> None:
+def _write(
+    info: DatasetInfo, built: Built, originals: inventory.Inventory, place: Path, aside: Path, workspace: Path
+) -> None:
     with writing(place):
         new = aside / "new"
         new.mkdir()
         _write_files(info, built, new, workspace)
+        inventory.write(originals, new)
         if place.exists():
             place.rename(aside / "old")
         new.rename(place)

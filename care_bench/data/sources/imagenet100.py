@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from care_bench.data.preparing.imagenet_files import FORMS, train_images, validation_images
+from care_bench.data.preparing.imagenet_files import FORMS, class_files, train_images, validation_images
 from care_bench.data.preparing.photographs import INPUTS, Photograph, build_splits
 from care_bench.data.source import Built, DatasetInfo, Raw
 from care_bench.errors import CareBenchError
@@ -74,6 +74,11 @@ def build(raw: Raw) -> Built:
     )
 
 
+def originals(raw: Path) -> dict[str, Path]:
+    """Return the images in a folder of raw data by name, where they are unpacked."""
+    return class_files(raw, synsets())
+
+
 def _check_names(photographs: Sequence[Photograph], names: Sequence[str]) -> None:
     """Refuse an image that is there twice, which hides in the counts one that is missing, and one in a foreign class.
 
@@ -111,4 +116,5 @@ INFO = DatasetInfo(
     how_to_get=f"ILSVRC2012 from image-net.org, after registration: put {FORMS} in the folder of raw data",
     labels=("class",),
     build=build,
+    originals=originals,
 )

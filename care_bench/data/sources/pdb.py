@@ -106,6 +106,11 @@ def select(files: Sequence[StructureFile], finished: Sequence[Finished | None]) 
     )
 
 
+def originals(raw: Path) -> dict[str, Path]:
+    """Return the structure files in a folder of raw data by name."""
+    return {file.name: file.path for file in structure_files(raw / FOLDER)}
+
+
 def _check_splits(folder: Path, *chains: Sequence[Chain]) -> None:
     train, test = (len({chain.entry for chain in split if chain.fragments.count}) for split in chains)
     if not train or not test:
@@ -132,4 +137,5 @@ INFO = DatasetInfo(
     labels=("pdb_id",),
     build=build,
     version=3,
+    originals=originals,
 )

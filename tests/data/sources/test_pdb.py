@@ -270,3 +270,22 @@ def test_command_refuses_or_keeps_a_set_prepared_without_broken_files(tmp_path: 
     assert kept == first.replace("left out (", "left out when it was prepared before (")
     shutil.rmtree(tmp_path / "d" / "pdb")
     assert "2 train, 1 test, sha256 " in command().stdout
+
+
+def test_command_refuses_another_choice_of_entries_than_the_prepared_one(tmp_path: Path) -> None:
+    def command(raw_folder: str) -> Ended:
+        return run_care_bench("prepare", "pdb", "--data", tmp_path / "d", "--raw", tmp_path / raw_folder / "raw")
+
+    for place, entry in enumerate((TRAIN[0], TEST[0])):
+        write(tmp_path / "A", f"{entry}.cif", entry, chain(place, 70))
+        write(tmp_path / "B", f"{entry}.cif", entry, chain(place + 5, 70 + 64 * place))
+    first = command("A")
+    assert first.returncode == 0, first.stderr
+    assert command("A").stdout == first.stdout
+    other = command("B")
+    assert other.returncode == 2
+    assert f"{tmp_path}/d/pdb was prepared from other files than {tmp_path}/B/raw holds: " in other.stderr
+    assert f"delete {tmp_path}/d/pdb to prepare it from these" in other.stderr
+    assert len(other.stderr.splitlines()) == 1
+    write(tmp_path / "A", "added.cif", TRAIN[1], chain(9, 70))
+    assert "1 new (added.cif)" in command("A").stderr
