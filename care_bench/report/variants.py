@@ -12,8 +12,8 @@ from care_bench.artifacts.settings import Setting, flattened
 from care_bench.names import IMPORTED
 from care_bench.report.labels import Variant, says_more
 
-PLAIN: Mapping[str, Setting] = {"invariance_weight": 1}
-"""Settings with the value that a plain name stands for: SimCLR is InfoNCE with weight 1 alone."""
+PLAIN: Mapping[str, Mapping[str, Setting]] = {"simclr": {"invariance_weight": 1}}
+"""Method -> settings with the value that its plain name stands for: SimCLR is InfoNCE with weight 1 alone."""
 
 
 class Variants:
@@ -39,9 +39,9 @@ class Variants:
         }
         self._found = {
             (dataset, row): row._replace(
-                setting=_told(_settings(config, "method.base."), plain.get((dataset, row.base), {}))
+                setting=_told(row.base, _settings(config, "method.base."), plain.get((dataset, row.base), {}))
                 if row.base
-                else _told(self._own[dataset, row], {})
+                else _told(row.method, self._own[dataset, row], {})
             )
             for (dataset, row), config in configs.items()
         }
@@ -73,13 +73,14 @@ def _settings(config: str, prefix: str) -> dict[str, Setting]:
     return {key: value for key, value in found if "." not in key}
 
 
-def _told(settings: Mapping[str, Setting], plain: Mapping[str, Setting]) -> str:
-    """Write the settings that are neither as a plain name says nor those of the plain row."""
-    usual = {**PLAIN, **plain}
+def _told(method: str, settings: Mapping[str, Setting], plain: Mapping[str, Setting]) -> str:
+    """Write the settings of a method that are neither as its plain name says nor those of the plain row."""
+    named = PLAIN.get(method, {})
+    usual = {**named, **plain}
     special = {
         key: value
         for key, value in settings.items()
-        if value != usual.get(key, value) or value != PLAIN.get(key, value)
+        if value != usual.get(key, value) or value != named.get(key, value)
     }
     return ", ".join(f"{key.replace('_', ' ')} {_text(value)}" for key, value in special.items())
 

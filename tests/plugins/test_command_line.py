@@ -115,7 +115,7 @@ def report(folder: Path) -> Path:
 def test_the_report_shows_the_methods_without_the_package(report: Path) -> None:
     with (report / "report.csv").open() as file:
         rows = {row["row"] for row in csv.DictReader(file)}
-    assert rows == {"vicreg", "CARE (vicreg), paper fidelity", "EquiMod (vicreg)"}
+    assert rows == {"vicreg", "CARE (vicreg, covariance weight 2), paper fidelity", "EquiMod (vicreg)"}
     assert "covariance_weight 25" not in (report / "report.md").read_text()
     assert "base.covariance_weight 2" in (report / "report.md").read_text()
 
