@@ -126,7 +126,7 @@ def test_a_violated_statement_is_kept_and_shown_and_fails_the_target(checkout: P
         assert "theory: violated: wrong; see results/theory/ledger.jsonl" in ended.stderr, attempt
         assert {row.name: row.verdict for row in read_ledger(path)} == {"right": "holds", "wrong": "violated"}
     write_report(checkout.parent / "here/results", checkout.parent / "report", ["md"])
-    assert "Verdicts: holds: 1; violated: 1." in (checkout.parent / "report/report.md").read_text()
+    assert "Verdicts: violated: 1; holds: 1." in (checkout.parent / "report/report.md").read_text()
 
     before = path.read_bytes()
     ended = checked(checkout, "import nothing_like_it\n", python=forked_python)
