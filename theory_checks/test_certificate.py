@@ -53,7 +53,7 @@ def bounds(a: Tensor, b: Tensor) -> list[float]:
         first, second = a @ v[:k].T, b @ w[:k].T
         inside = SHARP * gram_gap(first, second) / float(s[k - 1]) if s[k - 1] > 0 else math.inf
         outside = (a @ v[k:].T).square().sum() + (b @ w[k:].T).square().sum()
-        found.append(math.sqrt(inside**2 + float(outside)))
+        found.append(math.hypot(inside, math.sqrt(float(outside))))
     return found
 
 
