@@ -2,7 +2,7 @@
 
 pytest theory_checks/                                  40 examples per check, the same ones every time
 pytest theory_checks/ --hypothesis-profile=thorough    400 examples per check, new ones every time
-pytest theory_checks/ --ledger PATH                    writes one JSON line per statement, of all checks
+pytest theory_checks/ --ledger PATH                    writes one JSON line per statement, if all checks ran
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from care_bench.errors import CareBenchError
 from theory_checks.ledger import Ledger
 from theory_checks.observing import Page, Statement, open_page
 from theory_checks.table import LEGEND, console, ledger_table, stuck_table
+from theory_checks.whole import Whole
 
 # geomstats picks its backend when first imported, announces it, and trips over its own import hook on Python 3.11.
 os.environ["GEOMSTATS_BACKEND"] = "numpy"
@@ -65,6 +66,7 @@ class LedgerPlugin:
         self.config = config
         self.ledger = Ledger()
         self.version = code_version()
+        self.whole = Whole(config)
         self.left_out: list[list[str]] = []  # the statements of every test that was deselected
         self.started = time.perf_counter()
         self.trouble: str | None = None
@@ -76,6 +78,7 @@ class LedgerPlugin:
         This runs before -k and -m deselect items. A statement whose tests are all deselected is left out of the table;
         one without any test is in it as not observed, unless tests were selected by name.
         """
+        self.whole.collect(item.nodeid for item in items)
         declared = _declared(items)
         marked = {mark for item in items for mark in _marks(item)}
         if unknown := sorted(marked - declared.keys()):
@@ -84,6 +87,11 @@ class LedgerPlugin:
         for item in items:
             orphans = [] if by_name else [orphan for orphan in _statements(item) if orphan.id not in marked]
             item.stash[_PAGE] = Page((*(declared[mark] for mark in _marks(item)), *orphans))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, ids: list[str]) -> None:
+        """Note the tests that a worker has collected: this process collects none then."""
+        self.whole.collect(ids)
 
     def pytest_deselected(self, items: list[pytest.Item]) -> None:
         """Note the tests that -k and -m deselected."""
@@ -112,6 +120,7 @@ class LedgerPlugin:
         if theory is not None:
             self.ledger.add(theory["page"], seconds=report.duration, failed=report.failed, marked=theory["marked"])
             self.left_out = theory["left_out"]
+            self.whole.report(report)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
@@ -127,22 +136,16 @@ class LedgerPlugin:
         if status not in _ENDED or session.shouldfail or session.shouldstop:
             self.trouble = f"ledger {path} not written: the run did not come to its end"
             return
-        if left_out := self._left_out():
-            self.trouble = f"ledger {path} not written: {left_out}; expected all checks, as of `pytest theory_checks/`"
+        rows = self.rows()
+        if missing := self.whole.missing(len(self.left_out)) or ("" if rows else "no statement was checked"):
+            self.trouble = f"ledger {path} not written: {missing}; expected all checks, as of `pytest theory_checks/`"
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
             return
         try:
-            write_ledger(path, self.rows())
+            write_ledger(path, rows)
         except CareBenchError as error:
             self.trouble = str(error)
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
-
-    def _left_out(self) -> str:
-        """Say which checks were not asked for; empty if all were."""
-        if self.left_out:
-            return f"{len(self.left_out)} tests were left out"
-        named = [one for one in self.config.args if "::" in one or (self.config.invocation_params.dir / one).is_file()]
-        return f"only {named[0]} was asked for" if named else ""
 
     @property
     def not_observed(self) -> list[str]:

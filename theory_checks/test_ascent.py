@@ -42,19 +42,19 @@ STATEMENTS = (
         "prop-3-ascent",
         "On the unit sphere gradient ascent finds no residual above (√3-1)‖A†‖ε², and comes within 10 % of it.",
         "Prop. 3, tightness",
-        "holds with assumption: ‖A†‖ε <= 1/√2",
+        "holds with assumption: A has full rank and ‖A†‖ε <= 1/√2",
     ),
     Statement(
         "prop-3-per-sample-ascent",
         "On the unit sphere gradient ascent finds no single sample further than (√3-1)‖A†‖ε² from its image.",
         "Prop. 3, per sample",
-        "holds with assumption: ‖A†‖ε <= 1/√2",
+        "holds with assumption: A has full rank and ‖A†‖ε <= 1/√2",
     ),
     Statement(
         "prop-6-ascent",
         "Off the sphere gradient ascent brings the residual of Prop. 6 to (√3-1)‖A†‖ε² and no further.",
         "Prop. 6, tightness",
-        "holds with assumption: ‖A†‖ε <= 1/√2; beyond it the ascent reaches (2√2-2)^(-1/2)‖A†‖ε²",
+        "holds with assumption: A has full rank and ‖A†‖ε <= 1/√2; beyond it the ascent reaches (2√2-2)^(-1/2)‖A†‖ε²",
     ),
     Statement(
         "cor-2-second-order-ascent",
@@ -66,7 +66,7 @@ STATEMENTS = (
         "cor-2-printed-ascent",
         "Gradient ascent finds no composition error of Procrustes maps above the last line of the proof of Cor. 2.",
         "Cor. 2, last line of its proof",
-        "holds with assumption: every ρ is the Procrustes map",
+        "holds with assumption: every ρ is the Procrustes map, ρ(a') fitted on the embeddings of a(x)",
     ),
 )
 STARTS, STEPS = 2, 80

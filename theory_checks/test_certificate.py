@@ -12,23 +12,33 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from care_bench.metrics import certificate
-from theory_checks.measures import gram_gap, procrustes, smallest_singular_value
+from theory_checks.measures import gram_gap, numerical_rank, procrustes, smallest_singular_value
 from theory_checks.measures_bounds import PRINTED, SHARP, is_admissible, perturb, residual_bound
 from theory_checks.observing import Statement, observe_bound, observe_counterexample
-from theory_checks.strategies import generator, make_full_rank_points, make_orthogonal, ranks, seeds, spectra
+from theory_checks.strategies import (
+    POINT_KINDS,
+    generator,
+    make_full_rank_points,
+    make_orthogonal,
+    make_points,
+    ranks,
+    seeds,
+    spectra,
+)
 from theory_checks.tolerances import EXACT
 
 STATEMENTS = (
     Statement(
         "rank-k-bound",
-        "For all embeddings A and B and every k, with V and W their k leading right singular vectors, one orthogonal "
-        "map leaves a squared residual of at most (C‖AVVᵀAᵀ - BWWᵀBᵀ‖/σ_k)² + ‖A - AVVᵀ‖² + ‖B - BWWᵀ‖², C = 1.0987.",
+        "For all embeddings A and B and every k with σ_k > 0, V and W their k leading right singular vectors, one "
+        "orthogonal map leaves a squared residual of at most (C‖AVVᵀAᵀ - BWWᵀBᵀ‖/σ_k)² + ‖A - AVVᵀ‖² + ‖B - BWWᵀ‖², "
+        "C = 1.0987.",
         "certificate-v1, from Tu et al. 2016",
         "holds",
     ),
     Statement(
         "rank-k-mass",
-        "Without the mass outside of the k directions the bound of rank k fails.",
+        "Without the mass outside of the k directions the bound of rank k can fail.",
         "certificate-v1, assumption",
         "holds",
     ),
@@ -43,7 +53,7 @@ def bounds(a: Tensor, b: Tensor) -> list[float]:
         first, second = a @ v[:k].T, b @ w[:k].T
         inside = SHARP * gram_gap(first, second) / float(s[k - 1]) if s[k - 1] > 0 else math.inf
         outside = (a @ v[k:].T).square().sum() + (b @ w[k:].T).square().sum()
-        found.append(math.sqrt(inside**2 + float(outside)))
+        found.append(math.hypot(inside, math.sqrt(float(outside))))
     return found
 
 
@@ -71,6 +81,18 @@ def test_every_rank_bounds_the_residual_of_unrelated_points(n: int, d: int, seed
     _, residual = procrustes(a, b)
     observe_bound("rank-k-bound", value=residual, bound=min(bounds(a, b)), case=f"n={n} d={d} seed={seed} unrelated")
     assert residual <= min(bounds(a, b)) + EXACT
+
+
+@pytest.mark.statement("rank-k-bound")
+@given(n=st.integers(2, 24), d=st.integers(1, 24), kinds=st.tuples(*[st.sampled_from(POINT_KINDS)] * 2), seed=seeds())
+def test_every_rank_bounds_the_residual_of_special_points(n: int, d: int, kinds: tuple[str, str], seed: int) -> None:
+    """Below full rank the singular values from the rank on are rounding errors or zero: only those above count."""
+    a, b = (make_points(n, d, seed + i, kind) for i, kind in enumerate(kinds))
+    _, residual = procrustes(a, b)
+    case = f"n={n} d={d} seed={seed} {kinds[0]} and {kinds[1]}"
+    tightest = min(bounds(a, b)[: numerical_rank(a) + 1])
+    observe_bound("rank-k-bound", value=residual, bound=tightest, case=case)
+    assert residual <= tightest + EXACT
 
 
 @pytest.mark.statement("rank-k-bound")

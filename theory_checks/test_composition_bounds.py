@@ -62,19 +62,20 @@ STATEMENTS = (
         "For the Procrustes maps, with r and r' the residuals of a and a', ‖ρ(a'∘a) - ρ(a')ρ(a)‖ <= ‖A†‖² r r' / "
         "(1 - ‖A†‖(r + r')).",
         "sharpens Cor. 2",
-        "holds with assumption: ‖A†‖(r + r') < 1 and ρ(a') is fitted on the embeddings of a(x)",
+        "holds with assumption: A has full rank, ‖A†‖(r + r') < 1 and ρ(a') is fitted on the embeddings of a(x)",
     ),
     Statement(
         "cor-2-corrected",
         "‖ρ(a'∘a) - ρ(a')ρ(a)‖ <= (1+√2)(‖Ā†‖+2‖A†‖) √d ‖B^-1‖ ε², for every choice of maps that Prop. 3 allows.",
         "Cor. 2, steps of its proof",
-        "holds with assumption: ρ(a') is fitted on the embeddings of a(x)",
+        "holds with assumption: A and Ā have full rank, and ρ(a') is fitted on Ā, the embeddings of a(x)",
     ),
     Statement(
         "cor-2-printed-procrustes",
         "‖ρ(a'∘a) - ρ(a')ρ(a)‖ <= (1+√2)‖A†‖ √d ‖B^-1‖ ε² for the Procrustes maps.",
         "Cor. 2, last line of its proof",
-        "holds with assumption: every ρ is the Procrustes map (a search up to ‖A†‖ε = 1/√2 found no violation)",
+        "holds with assumption: every ρ is the Procrustes map, ρ(a') fitted on the embeddings of a(x) (a search up to "
+        "‖A†‖ε = 1/√2 found no violation)",
     ),
     Statement(
         "cor-2-printed-any-maps",

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from care_bench.losses import equivariance
 from care_bench.metrics import composition_error
-from theory_checks.measures import distance, equivariance_loss, procrustes, smallest_singular_value
+from theory_checks.measures import distance, equivariance_loss, off_map, procrustes, smallest_singular_value
 from theory_checks.measures_bounds import epsilon_squared, inverse_norm
 from theory_checks.observing import Statement, observe, observe_bound, observe_counterexample
 from theory_checks.strategies import generator, make_full_rank_points, make_orthogonal, make_points, seeds
@@ -39,7 +39,7 @@ STATEMENTS = (
         "point-1-repaired",
         "With zero loss of a' on a(X) as well and ρ(a') fitted there, ρ(a'∘a) = ρ(a')ρ(a).",
         "point 1, Cor. 1 and 2",
-        "holds with assumption: a(X) lies in the support of the loss",
+        "holds with assumption: a(X) lies in the support of the loss and the embeddings span R^d",
     ),
     Statement(
         "point-2-homomorphism",
@@ -56,7 +56,7 @@ STATEMENTS = (
     ),
     Statement(
         "point-7-practical-loss",
-        "The practical loss (a and a' both drawn) is zero for f(a(x)) = R_a g(x) while the ideal one is not.",
+        "The practical loss (a and a' both drawn) is zero for f(a(x)) = R_a g(x) while the ideal one need not be.",
         "point 7, Eq. 2",
         "holds with assumption: the identity is not among the augmentations",
     ),
@@ -120,6 +120,21 @@ def test_a_of_x_outside_the_support_breaks_the_homomorphism(d: int, more: int, s
     both = views(table, range(2 * n), identity, a_prime)
     least = math.sqrt(2) * smallest_singular_value(z) * smallest_singular_value(za) * distance(on_x, on_y)
     assert epsilon_squared(*both) > least - EXACT > 1e-4
+
+
+@pytest.mark.statement("point-1-repaired")
+@given(n=st.integers(2, 16), d=dimensions, seed=seeds())
+def test_below_full_rank_repaired_maps_may_differ_off_the_span(n: int, d: int, seed: int) -> None:
+    z = make_points(n, d, seed, "rank_deficient")
+    first, second = make_orthogonal(d, seed), make_orthogonal(d, seed + 1)
+    unseen = torch.linalg.svd(z).Vh[-1]
+    both = second @ first
+    other = both - 2 * torch.outer(both @ unseen, unseen)
+    case = f"n={n} d={d} seed={seed} rank deficient"
+    observe("point-1-repaired", residual=off_map(z, z @ both.mT, other), case=case)
+    observe_counterexample("point-1-repaired", value=distance(other, both), case=case)
+    assert off_map(z, z @ both.mT, other) < EXACT
+    assert distance(other, both) == pytest.approx(2)
 
 
 @pytest.mark.statement("point-1-support")
@@ -219,6 +234,7 @@ def test_the_practical_loss_without_the_identity_says_nothing_about_plain_inputs
     case = f"n={n} d={d} seed={seed} augmentations={count}"
     observe("point-7-practical-loss", residual=practical, case=case)
     assert practical < EXACT
+    assert _practical_and_ideal(hidden, augmented, [1 / count] * count)[1] < EXACT  # with g = f both are zero
     assume(epsilon_squared(plain, hidden) > 0.1)
     observe_counterexample("point-7-practical-loss", value=ideal, case=case)
     assert ideal > 1e-6

@@ -34,13 +34,13 @@ STATEMENTS = (
     ),
     Statement(
         "loss-of-samples",
-        "The loss on n samples differs from the expected loss by order n^-1/2.",
+        "The loss on n samples differs from the expected loss by order n^-1/2, or not at all where that is zero.",
         "Prop. 1, 2",
         "holds",
     ),
     Statement(
         "map-of-samples",
-        "The map fitted on n samples has a mean squared residual on unseen ones that is above the best by order 1/n.",
+        "The map of n samples has a mean squared residual on unseen ones at most of order 1/n above the best.",
         "Prop. 1, 5 in expectation",
         "holds with assumption: the samples span R^d; with fewer than d samples zero loss on them leaves unseen "
         "residuals of order one",
@@ -129,6 +129,13 @@ def test_fewer_samples_than_dimensions_say_nothing_of_unseen_ones(d: int) -> Non
     observe_counterexample("map-of-samples", value=worst, case=f"n={d - 1} d={d}: residual of one map that fits")
     assert max(off_map(z, za, fit) for fit in (r, other)) <= EXACT
     assert worst == pytest.approx(2 / math.sqrt(d), rel=0.05)
+
+
+@pytest.mark.statement("loss-of-samples")
+def test_of_an_exactly_equivariant_encoder_the_loss_of_samples_is_zero() -> None:
+    found = [equivariance_loss(*NearlyEquivariant(3, 0.0, seed=3).views(n, seed=0)) for n in COUNTS]
+    observe_bound("loss-of-samples", value=max(found), bound=EXACT, case="n=512 d=3 exactly equivariant")
+    assert max(found) <= EXACT**2
 
 
 def test_control_samples_of_another_augmentation_do_not_carry_over() -> None:

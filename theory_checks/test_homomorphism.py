@@ -32,7 +32,8 @@ STATEMENTS = (
         "cor-1-span",
         "Maps that fit all embeddings compose as augmentations do.",
         "Cor. 1",
-        "holds with assumption: the embeddings span R^d; below full rank maps that fit exactly need not compose",
+        "holds with assumption: augmentations carry the data into itself, and the embeddings span R^d; below full rank "
+        "maps that fit exactly need not compose",
     ),
 )
 FINITE = [cyclic(m) for m in (1, 2, 3, 5, 8)] + [dihedral(m) for m in (1, 2, 3, 4, 6)]

@@ -37,7 +37,7 @@ STATEMENTS = (
         "minima-free-embeddings",
         TEXT.format("L-BFGS over free embeddings on spheres"),
         "Prop. 2, 3 by minimising",
-        "holds with assumption: ||A^+|| eps <= 1/sqrt 2",
+        "holds with assumption: A has full rank and ||A^+|| eps <= 1/sqrt 2",
     ),
     Statement(
         "minima-local",
@@ -50,7 +50,7 @@ STATEMENTS = (
         "minima-riemannian",
         TEXT.format("Riemannian descent on the product of spheres"),
         "Prop. 2, 3 by minimising",
-        "holds with assumption: ||A^+|| eps <= 1/sqrt 2",
+        "holds with assumption: A has full rank and ||A^+|| eps <= 1/sqrt 2",
     ),
     Statement(
         "minima-linear-map",
@@ -62,7 +62,7 @@ STATEMENTS = (
         "minima-network",
         TEXT.format("a small network on point clouds under SO(3)"),
         "Prop. 2, 3 by minimising",
-        "holds with assumption: ||A^+|| eps <= 1/sqrt 2; alone the loss lets the network collapse",
+        "holds with assumption: A has full rank and ||A^+|| eps <= 1/sqrt 2; alone the loss lets the network collapse",
     ),
 )
 ORTHOGONAL = 1e-6

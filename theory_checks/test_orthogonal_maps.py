@@ -64,7 +64,7 @@ STATEMENTS = (
         "prop-1-coset",
         "The map that Procrustes recovers lies in SO(d) or in its reflection coset, as the true one does.",
         "Prop. 1",
-        "holds",
+        "holds with assumption: the embeddings span R^d; below full rank a map in the other coset fits as well",
     ),
 )
 
@@ -219,6 +219,20 @@ def test_procrustes_recovers_the_map_in_its_coset(data: st.DataObject) -> None:
     observe("prop-1-coset", residual=measures.orthogonality_defect(found), case=sizes(a))
     assert rotation != reflected
     assert rotation == bool(torch.linalg.det(true) > 0)
+
+
+@pytest.mark.statement("prop-1-coset")
+@given(sphere_points(min_d=2, kind="rank_deficient"), seeds())
+def test_below_full_rank_maps_of_both_cosets_fit(a: Tensor, seed: int) -> None:
+    b = a @ make_orthogonal(a.shape[1], seed).mT
+    r, _ = measures.procrustes(a, b)
+    unseen = torch.linalg.svd(a).Vh[-1]
+    other = r - 2 * torch.outer(r @ unseen, unseen)
+    observe("prop-1-coset", residual=measures.off_map(a, b, other), case=f"{sizes(a)} seed={seed}")
+    assert max(measures.off_map(a, b, fit) for fit in (r, other)) <= EXACT
+    apart = float((torch.linalg.det(r) - torch.linalg.det(other)).abs())
+    observe_counterexample("prop-1-coset", value=apart, case=f"{sizes(a)} seed={seed}")
+    assert apart == pytest.approx(2.0)
 
 
 @pytest.mark.parametrize("d", [2, 3, 8])

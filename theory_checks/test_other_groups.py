@@ -23,11 +23,11 @@ from theory_checks.measures_other_groups import (
     unitary_procrustes,
     unitary_rows,
 )
-from theory_checks.observing import Statement, observe, observe_bound, observe_starts
+from theory_checks.observing import Statement, observe, observe_bound, observe_counterexample, observe_starts
 from theory_checks.tolerances import EXACT
 
 TEXT = "The loss with the {} form is zero exactly when the views differ by one {} map."
-SPAN = "holds with assumption: the embeddings span a non-degenerate subspace (Witt)"
+SPAN = "holds with assumption: the embeddings and the views each span a non-degenerate subspace (Witt)"
 STATEMENTS = (
     Statement("other-groups-lorentz", TEXT.format("Minkowski", "Lorentz"), "other groups", SPAN),
     Statement("other-groups-symplectic", TEXT.format("symplectic", "symplectic"), "other groups", SPAN),
@@ -107,6 +107,30 @@ def test_minimising_from_random_starts_ends_at_an_element_of_the_group(group: Gr
             assert residual <= 1e-6
     observe_starts(group.statement, len(descents), stuck_of(descents))
     assert sum(descent.at_zero for descent in descents) >= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "rows", "null"),
+    [
+        ("lorentz", [[1.0, 0, 0], [1.0, 0, 0]], [0, 1.0, 1.0]),
+        ("symplectic", [[1.0, 0, 0, 0], [0, 0, 1.0, 0], [1.0, 0, 0, 0]], [0, 1.0, 0, 0]),
+    ],
+    ids=["lorentz", "symplectic"],
+)
+@pytest.mark.statement("other-groups-lorentz", "other-groups-symplectic")
+def test_a_null_vector_beside_one_of_two_equal_rows_is_not_seen(
+    name: str, rows: list[list[float]], null: list[float]
+) -> None:
+    """The span of the embeddings is non-degenerate, that of the views is not, and no map separates equal rows."""
+    z, d, statement = torch.tensor(rows).double(), len(null), f"other-groups-{name}"
+    za = z.clone()
+    za[-1] += torch.tensor(null).double()
+    form, misfit = GROUPS[name].form(d), recovered_map(z, za)[1]
+    degenerate = [torch.linalg.matrix_rank(gram(form, view)) < torch.linalg.matrix_rank(view) for view in (z, za)]
+    observe_counterexample(statement, value=misfit, case=f"n={len(z)} d={d} equal rows, and a null vector apart")
+    assert degenerate == [False, True]
+    assert form_equivariance(form, z, za) == 0
+    assert misfit > 0.5
 
 
 @pytest.mark.statement("other-groups-lorentz")

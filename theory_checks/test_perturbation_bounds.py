@@ -58,7 +58,7 @@ STATEMENTS = (
     ),
     Statement(
         "prop-3-full-rank",
-        "Without full rank the bound of Prop. 3 fails: from embeddings on one line the residual is of order ε, not ε².",
+        "Without full rank the bound of Prop. 3 can fail: from embeddings on one line the residual can be of order ε.",
         "Prop. 3, assumption",
         "holds",
     ),

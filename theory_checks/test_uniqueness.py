@@ -60,12 +60,12 @@ STATEMENTS = (
         "point-4-reflection",
         "A reflection has zero loss and no rotation fits it: Wahba's error over SO(d) is exactly 2 σ_min(A).",
         "point 4",
-        "holds",
+        "holds with assumption: rank = d; where the embeddings span less, σ_min is zero and a rotation fits",
     ),
     Statement(
         "so-not-from-pairs",
-        "SO(d) is not determined by pairs: any d - 1 points and their mirror images differ by a rotation, the d points "
-        "together do not, and no loss of inner products distinguishes them.",
+        "SO(d) is not determined by pairs: any d - 1 points and their mirror images differ by a rotation, d "
+        "independent points do not, and no loss of inner products distinguishes them.",
         "other groups",
         "holds",
     ),
@@ -159,6 +159,17 @@ def test_a_reflection_has_zero_loss_and_no_rotation_fits_it(d: int, more: int, s
     observe("point-4-reflection", residual=abs(error - expected), case=f"n={n} d={d} seed={seed}")
     assert error == pytest.approx(expected, abs=EXACT)
     assert error > 0.1
+
+
+@pytest.mark.statement("point-4-reflection")
+@given(n=st.integers(2, 32), d=dimensions, seed=seeds(), kind=st.sampled_from(["rank_deficient", "collinear"]))
+def test_below_full_rank_a_rotation_fits_the_image_of_a_reflection(n: int, d: int, seed: int, kind: str) -> None:
+    a = make_points(n, d, seed, kind)
+    b = a @ make_orthogonal(d, seed, "reflection").mT
+    case = f"n={n} d={d} seed={seed} {kind}"
+    error, expected = float(wahba(a, b, group="SO").error), 2 * smallest_singular_value(a)
+    observe("point-4-reflection", residual=abs(error - expected), case=case)
+    assert max(error, expected) < EXACT
 
 
 @pytest.mark.statement("so-not-from-pairs")

@@ -29,7 +29,7 @@ STATEMENTS = (
         "point-5-degenerate-span",
         "Under an indefinite or alternating form equal Gram matrices need not come from an element of the group.",
         "point 5",
-        "holds with assumption: the span is degenerate (a null vector and the zero vector)",
+        "holds with assumption: the span of one view is degenerate (a null vector and the zero vector)",
     ),
 )
 

@@ -21,7 +21,7 @@ from torch.nn import functional
 from care_bench.augmentations import ImageAugmentation, RandomRotation3D
 from care_bench.data import PreparedDataset, load, prepare
 from care_bench.losses import equivariance, uniformity
-from care_bench.metrics import wahba
+from care_bench.metrics import certificate, wahba
 from care_bench.models import Encoder, projection_head
 from care_bench.models.convnet import ConvNet
 from care_bench.models.deepset import DeepSet
@@ -76,6 +76,7 @@ class Maps:
         defect: Frobenius distance from O(d) of the best linear map, which may be any matrix, on the directions whose
             eigenvalue of E f f^T is at least ``PRINCIPAL``.
         motion: root mean square distance of f(a(x)) from f(x): an invariant encoder has none.
+        rank_bound: the smallest of the bounds of rank k, from the inner products of all held-out samples.
         uniformity: of f(x); 1 where the encoder is collapsed.
         smallest: smallest eigenvalue of E f f^T.
     """
@@ -84,6 +85,7 @@ class Maps:
     residual: float
     defect: float
     motion: float
+    rank_bound: float
     uniformity: float
     smallest: float
 
@@ -171,7 +173,8 @@ def maps(problem: Problem, encoder: Encoder, seed: int) -> Maps:
         missed = (za[half:] - z[half:] @ fit.mT).square().sum(dim=1).mean().sqrt()
         defect = torch.linalg.vector_norm(torch.linalg.svdvals(linear) - 1)
         motion = (za - z).square().sum(dim=1).mean().sqrt()
-        found.append([float(value) for value in (equivariance(z, za, splits=1), missed, defect, motion)])
+        loss, bound = equivariance(z, za, splits=1), certificate(z, za).bound
+        found.append([float(value) for value in (loss, missed, defect, motion, bound)])
     return Maps(*np.mean(found, axis=0).tolist(), float(uniformity(z)), float(weights[0]))
 
 

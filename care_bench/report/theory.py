@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from care_bench.artifacts import LedgerRow, read_ledger
-from care_bench.artifacts.ledger import VERDICTS
+from care_bench.artifacts.ledger import NOT_OBSERVED, VERDICTS, VIOLATED
 from care_bench.report.document import DIRTY, digest_cell, evidence_table
 from care_bench.report.model import Cell, Section, Statements, Table, texts
 from care_bench.report.statistics import number
@@ -48,7 +48,9 @@ def theory_section(results: Path) -> Section | None:
     rows = read_ledger(path)
     verdicts = Counter(row.outcome for row in rows)
     versions = sorted({row.code_version for row in rows})
-    counts = "; ".join(f"{name}: {verdicts[name]}" for name in VERDICTS if verdicts[name])
+    # What failed comes first: a narrow terminal cuts the end off.
+    order = sorted(VERDICTS, key=lambda name: name not in (VIOLATED, NOT_OBSERVED))
+    counts = "; ".join(f"{name}: {verdicts[name]}" for name in order if verdicts[name])
     examples = sum(row.examples for row in rows)
     statements = (
         f"Statements: {len(rows)}; examples: {examples}; code version {', '.join(versions)}.",

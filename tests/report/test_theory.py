@@ -152,7 +152,7 @@ def test_markdown_rows_say_what_the_ledger_says(results: Path, ledger: Path) -> 
     )
     assert "<br>\n".join(f"<sup>{number}</sup> {reason}" for number, reason in enumerate(reasons, start=1)) in table
     assert "- Statements: 5; examples: 320; code version 0.1.0+g0123456789ab." in table
-    counts = "holds: 2; holds with assumption: 1; counterexample to the text as printed: 1; violated: 1"
+    counts = "violated: 1; holds: 2; holds with assumption: 1; counterexample to the text as printed: 1"
     assert f"- Verdicts: {counts}." in table
     assert "n=3 d=2 seed=7 \\[worst\\] \\*of all\\*" in evidence
     assert "quartiles 0.125, 0.25, 0.5" in evidence

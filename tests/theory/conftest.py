@@ -24,6 +24,37 @@ def statement(name, verdict="holds"):
     return Statement(name, f"{name} is true.", "Prop. 0", verdict)
 """
 
+HOLDING = """
+STATEMENTS = (statement("exact"), statement("within-bound", "holds with assumption: it is Monday"))
+
+@pytest.mark.statement("exact", "within-bound")
+def test_both():
+    for n, value in ((10, 0.5), (2, 3.0), (7, 1.0)):
+        observe_bound("within-bound", value=value, bound=4.0, case=f"n={n} seed=1")
+    observe_bound("exact", value=0, bound=0, case="n=1")
+
+@pytest.mark.statement("exact")
+def test_exact():
+    observe("exact", residual=1e-15, case="n=3")
+"""
+FAILING = """
+STATEMENTS = (statement("few"), statement("silent"))
+
+@pytest.mark.statement("few")
+@given(st.integers(0, 1000))
+def test_few(n):
+    observe_bound("few", value=n, bound=6, case=f"n={n}")
+    assert n < 7
+
+@pytest.mark.statement("few")
+def test_few_passes():
+    observe("few", residual=0, case="n=0")
+
+@pytest.mark.statement("silent")
+def test_silent():
+    assert True
+"""
+
 
 class Outcome(NamedTuple):
     """How pytest ended and what it printed."""

@@ -9,38 +9,8 @@ import pytest
 
 from care_bench.artifacts import LedgerRow, read_ledger
 
-from .conftest import RunPytest
+from .conftest import FAILING, HOLDING, RunPytest
 
-HOLDING = """
-STATEMENTS = (statement("exact"), statement("within-bound", "holds with assumption: it is Monday"))
-
-@pytest.mark.statement("exact", "within-bound")
-def test_both():
-    for n, value in ((10, 0.5), (2, 3.0), (7, 1.0)):
-        observe_bound("within-bound", value=value, bound=4.0, case=f"n={n} seed=1")
-    observe_bound("exact", value=0, bound=0, case="n=1")
-
-@pytest.mark.statement("exact")
-def test_exact():
-    observe("exact", residual=1e-15, case="n=3")
-"""
-FAILING = """
-STATEMENTS = (statement("few"), statement("silent"))
-
-@pytest.mark.statement("few")
-@given(st.integers(0, 1000))
-def test_few(n):
-    observe_bound("few", value=n, bound=6, case=f"n={n}")
-    assert n < 7
-
-@pytest.mark.statement("few")
-def test_few_passes():
-    observe("few", residual=0, case="n=0")
-
-@pytest.mark.statement("silent")
-def test_silent():
-    assert True
-"""
 ORPHAN = """
 STATEMENTS = (statement("orphan"), statement("tested"))
 
@@ -185,24 +155,6 @@ def test_statements_of_deselected_tests_are_left_out_of_the_table(theory: RunPyt
     assert "2 tests were left out" in output
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (("-k", "passes"), "4 tests were left out"),
-        (("test_failing.py::test_few_passes",), "only test_failing.py::test_few_passes was asked for"),
-        (("test_holding.py",), "only test_holding.py was asked for"),
-        pytest.param(("-k", "passes", "-n", "1"), "4 tests were left out", marks=pytest.mark.long),
-    ],
-    ids=["deselected", "a test", "a file", "deselected in a worker"],
-)
-def test_a_ledger_is_of_all_checks(theory: RunPytest, tmp_path: Path, arguments: tuple[str, ...], said: str) -> None:
-    (tmp_path / "ledger.jsonl").write_text("old\n")
-    code, output = theory("--ledger", "ledger.jsonl", *arguments, failing=FAILING, holding=HOLDING)
-    assert code == pytest.ExitCode.USAGE_ERROR, output
-    assert f"ledger ledger.jsonl not written: {said}; expected all checks" in output
-    assert (tmp_path / "ledger.jsonl").read_text() == "old\n"
-
-
 def test_counterexamples_alone_do_not_support_a_statement_that_holds(theory: RunPytest) -> None:
     observed = """
         STATEMENTS = (statement("few"),)
@@ -235,14 +187,6 @@ def test_observations_of_xdist_workers_are_collected(theory: RunPytest, tmp_path
     code, output = theory("--ledger", "ledger.jsonl", "-n", workers, **files)
     assert code == pytest.ExitCode.TESTS_FAILED, output
     assert without_time(ledger(tmp_path)) == without_time(alone)
-
-
-def test_a_run_that_stops_early_leaves_the_old_ledger(theory: RunPytest, tmp_path: Path) -> None:
-    (tmp_path / "ledger.jsonl").write_text("old\n")
-    code, output = theory("--ledger", "ledger.jsonl", "-x", failing=FAILING)
-    assert code != pytest.ExitCode.OK
-    assert "ledger ledger.jsonl not written: the run did not come to its end" in output
-    assert (tmp_path / "ledger.jsonl").read_text() == "old\n"
 
 
 def test_a_ledger_that_cannot_be_written_is_one_line_and_an_exit_code(theory: RunPytest, tmp_path: Path) -> None:

@@ -200,6 +200,20 @@ MUTATIONS = (
         "ascent_on_the_sphere",
     ),
     Mutation(
+        "the variance of cosines from the skew part of a map",
+        "theory_checks/test_claims.py",
+        (("s = len(r), (r + r.mT) / 2", "s = len(r), (r - r.mT) / 2"),),
+        "test_claims.py",
+        "variance_says_how_far",
+    ),
+    Mutation(
+        "no rotation fits a reflection, whatever the rank",
+        "theory_checks/test_uniqueness.py",
+        (("    assert max(error, expected) < EXACT", "    assert error > 0.1"),),
+        "test_uniqueness.py",
+        "a_rotation_fits_the_image_of_a_reflection",
+    ),
+    Mutation(
         "the bound by two residuals without its denominator",
         "theory_checks/test_ascent.py",
         (("bound = product / (1 - inverse_norm(a) * sum(residuals))", "bound = product"),),
