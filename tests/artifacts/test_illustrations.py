@@ -121,7 +121,7 @@ def test_parts_that_do_not_fit_are_refused() -> None:
 
 
 def test_an_older_pin_without_them_is_read_as_before(tmp_path: Path) -> None:
-    copy = Path(shutil.copytree(ROOT / "results/pinned/smoke-v10", tmp_path / "results/pinned/older"))
+    copy = Path(shutil.copytree(ROOT / "results/pinned/smoke-v11", tmp_path / "results/pinned/older"))
     about = json.loads((copy / "MANIFEST.json").read_text())["about"]
     del about["name"]
     for name in (NAME, "figures.zip"):

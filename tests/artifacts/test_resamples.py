@@ -128,7 +128,7 @@ def test_parts_that_do_not_fit_are_refused() -> None:
 
 
 def test_an_older_pin_without_them_is_read_as_before(tmp_path: Path) -> None:
-    older = ROOT / "results/pinned/smoke-v10"
-    copy = Path(shutil.copytree(older, tmp_path / "results/pinned/smoke-v10"))
+    older = ROOT / "results/pinned/smoke-v11"
+    copy = Path(shutil.copytree(older, tmp_path / "results/pinned/smoke-v11"))
     assert NAME not in json.loads((copy / "MANIFEST.json").read_text())["files"]
     assert read_pin(copy).resamples == ()
