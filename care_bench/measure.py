@@ -82,10 +82,10 @@ def measure(
     """
     check_threads(threads, "--threads")
     imported = ImportedSettings.parse(encoder, "encoder")
-    if imported.is_run and "seed" in encoder:
-        raise CareBenchError(
-            f"--seed is for weights that no file gives, and {imported.encoder} has its own; expected none"
-        )
+    given = imported.is_run or (imported.weights is not None and floor is None and not imported.allow_partial)
+    if "seed" in encoder and given:
+        its = imported.encoder if imported.is_run else imported.weights
+        raise CareBenchError(f"--seed is for weights that no file gives, and {its} gives them; expected none")
     _check_folder("--out", out)
     untrained = None if floor is None else _without_weights(imported, floor, out)
     chosen = EvaluationConfig() if settings is None else read_evaluation(settings)
@@ -133,8 +133,15 @@ def _without_weights(imported: ImportedSettings, floor: Path, out: Path) -> Impo
         CareBenchError: it has none, it is measured in its projection head alone, or the folder is no other one.
     """
     _check_folder("--floor", floor)
-    if floor.resolve() == out.resolve():
-        raise CareBenchError(f"--floor {floor} is the folder of --out; expected one of its own")
+    if floor.name == out.name:
+        raise CareBenchError(
+            f"--floor {floor} has the name of --out {out}, which is that of its row in tables; expected another one"
+        )
+    if imported.is_run:
+        raise CareBenchError(
+            f"--floor {floor} is for an encoder with a checkpoint, and {imported.encoder} is a run; expected none: a "
+            "row `untrained` of its profile is its floor"
+        )
     if imported.weights is None:
         raise CareBenchError(f"--floor {floor} is for the encoder without its checkpoint; expected --weights with it")
     layers = tuple(layer for layer in imported.layers if layer != HEAD)

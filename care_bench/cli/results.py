@@ -24,7 +24,7 @@ def collect(
         bool, typer.Option("--replace", help="Replace the collection of another profile, or of all runs of a profile.")
     ] = False,
     rules: Annotated[
-        Path | None, typer.Option("--rules", help="Rules for claims as they were before the runs, to keep with them.")
+        Path | None, typer.Option("--rules", help="Rules for claims, as keep-rules copied them, to keep with the runs.")
     ] = None,
     illustrations: Annotated[
         list[Path] | None, typer.Option("--illustrations", help="What illustrate-runs wrote, to keep with them.")

@@ -161,8 +161,8 @@ class TrainingConfig(Settings):
     devices: Annotated[int, Field(ge=1, le=64)] = 1
     """Ranks that share every batch: one process per GPU, or that many on the CPU; it has to divide `batch_size`."""
     batchnorm: Literal["per-device", "synchronised"] = "per-device"
-    """With several devices: the backbone's statistics are of each device's shard of the batch, or of the whole batch. The
-    projection head sees the whole batch."""
+    """With several devices: the backbone's statistics are of each device's shard of the batch, or of the whole batch.
+    The projection head sees the whole batch."""
     batchnorm_rows: Annotated[int, Field(ge=2)] | None = None
     """Rows of a batch whose BatchNorm statistics in the encoder are taken together, whatever the number of devices;
     running statistics follow the first of them. None: all rows of a device."""

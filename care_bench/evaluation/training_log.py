@@ -45,7 +45,7 @@ class TrainingLog:
                 tuple(float(line[name]) for line in lines if name in line)
                 for name in (GRADIENT_RATIO, EQUIVARIANCE_TERM)
             )
-        return cls(ratios, terms, UNSCALED if precision == "16-mixed" else "")
+        return cls(ratios, terms, UNSCALED if lines and precision == "16-mixed" else "")
 
 
 NO_LOG = TrainingLog()

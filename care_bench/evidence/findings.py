@@ -28,6 +28,8 @@ from care_bench.names import Representation
 
 Side: TypeAlias = Literal["for", "against", "neither"]
 Effect: TypeAlias = Literal["difference", "ratio", "value", "share of draws", "share of bootstrap samples"]
+SWEPT: Effect = "share of bootstrap samples"
+"""Of a sweep."""
 
 
 class Finding(BaseModel):
@@ -149,7 +151,7 @@ def judge_sweep(sweep: Sweep, index: Index, dataset: str, protocol: str, least: 
         metric=sweep.metric,
         representation=sweep.representation,
         epoch=None,
-        kind="share of bootstrap samples",
+        kind=SWEPT,
         seeds=tuple(seeds),
         missing=left_out(index.missing(sweep.rows, cell, measure_of(protocol, sweep.metric, cell))),
         records=tuple(records[seed].id for records in found for seed in seeds),

@@ -55,7 +55,7 @@ def find_projector(
             parts = {0: {name: tensors[start + name] for name in ("weight", "bias") if start + name in tensors}}
         if not any(parts.values()):
             continue
-        if alone and start.removeprefix(prefix).split(".")[0] in CLASSIFIERS:
+        if alone and start.startswith(prefix) and start.removeprefix(prefix).split(".")[0] in CLASSIFIERS:
             tried.append(f"{start}: of a network by itself, which is a classifier")
             continue
         if any(key in used for key in tensors if key.startswith(start)):

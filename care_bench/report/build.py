@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from care_bench.artifacts.collection import COLLECTED, HOW_TO_COLLECT, PINNED, Collection, read_collection
-from care_bench.artifacts.folders import reading
+from care_bench.artifacts.folders import check_replaceable, reading
 from care_bench.artifacts.manifest import Manifest
 from care_bench.artifacts.pin import collected, damaged_pins, pinned, pins_of, read_pins
 from care_bench.artifacts.record import code_versions
@@ -167,7 +168,8 @@ def write_comparison(results: Path, first: str, second: str, out: Path | None = 
     found = compare(one.records, other.records)
     names = (collection.key.replace("/", "-") for collection in (one, other))
     folder = results / "report" / "-against-".join(names) if out is None else out
-    (path,) = publish(folder, "report", {"report.csv": comparison_csv(found)})
+    check_replaceable(folder, re.compile(r"report\.csv"), "a comparison")
+    (path,) = publish(folder, "report", {"report.csv": comparison_csv(one, found)})
     shown = standard_output()
     for line in (*comparison_lines(one, other, found), f"all differences: {path}"):
         shown.print(Text(line), soft_wrap=True)

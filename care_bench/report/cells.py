@@ -38,10 +38,8 @@ def _html_cell(cell: Cell, column: Column, table: Table, link: str) -> str:
 def _html_text(text: str, cell: Cell, column: Column) -> str:
     if cell.bold:
         return f"<strong>{html_text(text)}</strong>"
-    verdict, _, sides = text.partition(" (")
-    if column.name == "verdict" and verdict in OUTCOMES:
-        named = f'<span class="verdict {slug(verdict)}">{html_text(verdict)}</span>'
-        return f"{named} {html_text(f'({sides}')}" if sides else named
+    if column.name == "verdict" and text in OUTCOMES:
+        return f'<span class="verdict {slug(text)}">{html_text(text)}</span>'
     return html(text) if column.prose else html_text(text or "–")
 
 

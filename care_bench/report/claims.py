@@ -24,15 +24,13 @@ if TYPE_CHECKING:
 
 TITLE = "Claims"
 COMPARISONS = "Comparisons behind the claims"
-SWEPT = "share of bootstrap samples"
-"""The kind of effect of a sweep."""
 EFFECT = (
     "Effect: of the comparison that p comes from, or that is least clear; a ratio is a geometric mean. Every "
     "comparison, with its bootstrap interval (BCa), p-values and the ids of its records, is in report.csv "
     "(`--format csv`)."
 )
 _COLUMNS = (
-    *texts(("claim", "verdict", "comparison")),
+    *texts(("claim", "verdict", "sides", "comparison")),
     *texts(("effect", "p (Holm)", "seeds", "records"), prose=False),
     *texts(("why",)),
 )
@@ -106,6 +104,7 @@ def claims_of(
 
 def _caption(rules: ClaimRules, verdicts: Sequence[Verdict]) -> str:
     """Say what decides, with the tests that were run."""
+    from care_bench.evidence.findings import SWEPT
     from care_bench.evidence.statistics import EXACT
 
     equivalence = any(one.margin is not None for claim in rules.claims for one in claim.comparisons)
@@ -119,8 +118,8 @@ def _caption(rules: ClaimRules, verdicts: Sequence[Verdict]) -> str:
         + ("; an equivalence by two one-sided t-tests at 5 % alone" if equivalence else "")
         + ("; a sweep by the bootstrap samples of the seeds" if any(claim.sweep for claim in rules.claims) else "")
         + "; p is that of the whole claim, adjusted for the claims of its family (Holm), and has to be at most 0.05. "
-        "Everything else is inconclusive. In brackets: how many comparisons are for it, against it, undecided, "
-        "or blocked by a guard, whose effect is shown all the same."
+        "Everything else is inconclusive. Sides: how many comparisons are for it, against it, undecided, "
+        "or blocked: by a guard, whose effect is shown all the same, or for want of an effect."
     )
 
 
@@ -197,7 +196,8 @@ def _cells(verdict: Verdict, changed: bool) -> tuple[Cell, ...]:
     p = Cell(notes=why) if verdict.p_holm is None else Cell(_p_value(verdict.p_holm), quoted=verdict.p_holm)
     return (
         Cell(f"{verdict.text} ({verdict.source})"),
-        Cell(_sides(verdict)),
+        Cell(verdict.verdict),
+        Cell(sides) if (sides := _sides(verdict)) else Cell(notes=why),
         Cell(notes=why) if shown is None else Cell(_place(shown)),
         Cell(notes=why) if shown is None else _effect(shown),
         p,
@@ -208,12 +208,11 @@ def _cells(verdict: Verdict, changed: bool) -> tuple[Cell, ...]:
 
 
 def _sides(verdict: Verdict) -> str:
-    """Return the verdict with the number of comparisons on each side, such as `inconclusive (7 for, 1 blocked)`."""
+    """Return the number of comparisons on each side, such as `7 for, 1 blocked`."""
     from care_bench.evidence.ledger import Stand
 
     counts = Counter(verdict.stands)
-    counted = ", ".join(f"{counts[side]} {side}" for side in get_args(Stand) if counts[side])
-    return verdict.verdict if verdict.verdict == "not run" else f"{verdict.verdict} ({counted})"
+    return ", ".join(f"{counts[side]} {side}" for side in get_args(Stand) if counts[side])
 
 
 def _effect(finding: Finding) -> Cell:

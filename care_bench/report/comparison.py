@@ -144,7 +144,7 @@ def comparison_lines(first: Collection, second: Collection, found: Comparison) -
         *found.settings,
         *([found.apart] if found.apart else []),
     ]
-    name_of = _names(found)
+    name_of = _names(first, found)
     for one in found.differences[:SHOWN]:
         record = next(iter(one.first.values()))
         texts = " -> ".join(number(mean, record.unit) for mean in one.means)
@@ -155,9 +155,9 @@ def comparison_lines(first: Collection, second: Collection, found: Comparison) -
     return [line if len(line) <= WIDTH or line == found.apart else f"{line[: WIDTH - 1]}…" for line in lines]
 
 
-def comparison_csv(found: Comparison) -> str:
-    """Return all differences, the largest first."""
-    name_of = _names(found)
+def comparison_csv(first: Collection, found: Comparison) -> str:
+    """Return all differences, the largest first, with rows as a report of the first collection names them."""
+    name_of = _names(first, found)
     return csv_text(HEADER, (_row(one, name_of(next(iter(one.first.values())))) for one in found.differences))
 
 
@@ -207,10 +207,10 @@ def _what(record: Record) -> str:
     return f"{metric_label(record.metric)} of the {record.representation} ({record.protocol}{epoch})"
 
 
-def _names(found: Comparison) -> Callable[[Record], str]:
-    """Return what names the row of a record of the first collection."""
+def _names(first: Collection, found: Comparison) -> Callable[[Record], str]:
+    """Return what names the row of a record of the first collection, as a report of it does."""
+    variants = Variants(first.records)
     records = [record for one in found.differences for record in one.first.values()]
-    variants = Variants(records)
     names = labels(set(map(variants.of, records)))
     return lambda record: names[variants.of(record)]
 

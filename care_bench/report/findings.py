@@ -9,7 +9,7 @@ from statistics import fmean
 
 from care_bench.report.figures.accuracy import ACCURACIES
 from care_bench.report.figures.accuracy_drawing import ERROR
-from care_bench.report.figures.rows import REFERENCES, Measure, Rows
+from care_bench.report.figures.rows import MOST, REFERENCES, Measure, Rows
 from care_bench.report.labels import Variant
 from care_bench.report.statistics import summarise
 
@@ -27,36 +27,41 @@ class _Beside:
 
     Attributes:
         floor: mean of the reference row.
-        sides: trained row -> ``LESS``, ``MORE`` or ``ALIKE``.
-        means: trained row -> its mean.
-        seeds: most seeds that a comparison has.
+        sides: row -> ``LESS``, ``MORE`` or ``ALIKE``.
+        means: row -> its mean.
+        seeds: fewest and most seeds of the comparisons by intervals; (1, 1) where no row has several.
+        drawn: number of rows of the data set that are compared, where these are not all of it; else 0.
     """
 
     floor: float
     sides: dict[Variant, str]
     means: dict[Variant, float]
-    seeds: int
+    seeds: tuple[int, int]
+    drawn: int
 
     def counted(self, better: str) -> str:
         """Say how many rows are better, worse, and neither."""
         numbers = Counter(self.sides.values())
-        rows = f"{len(self.sides)} trained row{'' if len(self.sides) == 1 else 's'}"
+        rows = f"{len(self.sides)} other row{'' if len(self.sides) == 1 else 's'}"
+        rows += f" among the first {self.drawn}" if self.drawn else ""
         text = f"{better}: {numbers[better]} of {rows}, {OTHER[better]}: {numbers[OTHER[better]]}"
-        if self.seeds == 1:
+        low, high = self.seeds
+        if high == 1:
             return f"{text} (one seed each)"
-        return f"{text}, not told apart: {numbers[ALIKE]} (paired 95 % intervals, {self.seeds} seeds)"
+        seeds = f"{low} seeds" if low == high else f"{low} to {high} seeds"
+        return f"{text}, not told apart: {numbers[ALIKE]} (paired 95 % intervals, {seeds})"
 
     def best(self, better: str) -> Variant | None:
         """Return the best row; None where none is better, or one seed cannot say."""
-        found = [row for row, side in self.sides.items() if side == better] if self.seeds > 1 else []
+        found = [row for row, side in self.sides.items() if side == better] if self.seeds[1] > 1 else []
         return min(found, key=lambda row: self.means[row] * (1 if better == LESS else -1), default=None)
 
 
 def findings(rows: Rows) -> Iterator[str]:
-    """Yield sentences on the features of each data set's trained rows, of encoders after the last step.
+    """Yield sentences on the features of each data set's rows but reference rows, of encoders after the last step.
 
-    Rows are compared with a reference row seed by seed, by the 95 % t-interval of the difference; a row of one seed by
-    its number alone.
+    Rows are compared with a reference row seed by seed, by the 95 % t-interval of the difference; where all rows have
+    one seed, by their numbers alone.
     """
     for dataset in rows.datasets:
         error = _beside(rows, dataset, ERROR, "untrained")
@@ -88,14 +93,21 @@ def _beside(rows: Rows, dataset: str, measure: Measure, reference: str) -> _Besi
         for row, seeds in values.items()
         if floors and row.method not in REFERENCES
     }
-    sides = {row: _side(differences) for row, differences in pairs.items() if differences}
-    if not sides:
+    pairs = {row: differences for row, differences in pairs.items() if differences}
+    if not pairs:
         return None
+    numbers = [len(differences) for differences in pairs.values()]
+    several = [number for number in numbers if number > 1] or [1]
+    sides = {row: _side(differences, max(numbers)) for row, differences in pairs.items()}
     means = {row: fmean(values[row].values()) for row in sides}
-    return _Beside(fmean(floors[0].values()), sides, means, max(len(pairs[row]) for row in sides))
+    drawn = MOST if dataset in rows.cut else 0
+    return _Beside(fmean(floors[0].values()), sides, means, (min(several), max(several)), drawn)
 
 
-def _side(differences: list[float]) -> str:
+def _side(differences: list[float], most: int) -> str:
+    """Return the side of a row; one seed decides nothing where other rows have several."""
+    if len(differences) < min(most, 2):
+        return ALIKE
     found = summarise(differences)
     low, high = (found.mean if end is None else end for end in (found.low, found.high))
     return LESS if high < 0 else MORE if low > 0 else ALIKE

@@ -106,7 +106,11 @@ def overview_of(
         methods = replace(methods, caption=(*methods.caption, layers))
     undecided = " ".join(claims.items) if isinstance(claims, Statements) else ""
     said = " ".join(claims.caption) if isinstance(claims, Table) else undecided
-    changed = re.findall(r"Rules changed after the run: [^.]*\.|Since then \S+ has other rules [^.]*\.", said)
+    changed = re.findall(
+        r"They were kept after [^.]*\.|Rules changed (?:after the run|since then): [^.]*\.|"
+        r"Since then \S+ has other rules [^.]*\.",
+        said,
+    )
     return Overview(
         facts_of(collection, grid),
         (*remarks, *changed),
@@ -207,13 +211,8 @@ def _chosen(grid: Grid, keys: Sequence[Key]) -> list[Key]:
 
 def _verdicts(claims: Table) -> tuple[Verdict, ...]:
     names = [column.name for column in claims.columns]
-    places = [names.index(name) for name in ("claim", "verdict", "comparison", "effect")]
-    found = []
-    for claim, cells in claims.lines:
-        text, said, comparison, effect = (cells[place].text for place in places)
-        verdict, _, sides = said.removesuffix(")").partition(" (")
-        found.append(Verdict(claim, text, verdict, sides, comparison, effect))
-    return tuple(found)
+    places = [names.index(name) for name in ("claim", "verdict", "sides", "comparison", "effect")]
+    return tuple(Verdict(claim, *(cells[place].text for place in places)) for claim, cells in claims.lines)
 
 
 def _layers(verdicts: Sequence[Verdict]) -> str:
@@ -221,5 +220,7 @@ def _layers(verdicts: Sequence[Verdict]) -> str:
     compared = [one.comparison for one in verdicts if one.comparison]
     others = sum(f", {REPRESENTATION}, " not in text for text in compared)
     return (
-        f"Below: the {REPRESENTATION}; {others} of {len(compared)} claims are about the projection." if others else ""
+        f"Below: the {REPRESENTATION}; of {others} of {len(compared)} claims the effect shown is of the projection."
+        if others
+        else ""
     )

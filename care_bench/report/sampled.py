@@ -22,7 +22,7 @@ SEEDS_ALONE = "The intervals cover pretraining seeds, not the sampling of test i
 """The caption of verdicts without them."""
 COLUMNS = texts(("over test samples", "over both"), prose=False)
 VERDICT = texts(("verdict over both",))
-AFTER = 4
+AFTER = 5
 """Columns of verdicts before these: up to the effect."""
 UNMEASURED = "no such effect on halves of the test samples"
 NAMED = 2
@@ -90,7 +90,7 @@ def _stands(beside: Sequence[tuple[Finding, Sampling | None]], keeps: bool | Non
         if found is not None and found.stands is False
     ]
     more = f" and {len(fallen) - NAMED} more" if len(fallen) > NAMED else ""
-    named = f"; not by {', '.join(fallen[:NAMED])}{more} alone" if fallen and keeps else ""
+    named = f"; on its own {', '.join(fallen[:NAMED])}{more} would not" if fallen and keeps else ""
     return Cell(_STANDS[keeps] + named)
 
 

@@ -52,16 +52,18 @@ def test_the_floor_is_the_encoder_without_its_checkpoint(data: Path, encoders: P
     ended = measure(encoders, data, tmp_path / "other", "--weights", other, "--floor", floor)
     assert ended.returncode == 0, ended.stderr
     assert (floor / "records.jsonl").stat().st_ino == before.st_ino
-    assert "floor" in ended.stdout
+    assert next(line for line in ended.stdout.splitlines() if line.startswith("┃ metric")).count("floor") == 1
 
 
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         ((), "is for the encoder without its checkpoint; expected --weights"),
-        (("--weights", "mine.safetensors", "--floor", "mine"), "is the folder of --out; expected one of its own"),
+        (("--weights", "mine.safetensors", "--floor", "mine"), "has the name of --out"),
         (("--weights", "mine.safetensors", "--layer", "projector"), "the checkpoint alone has the layer 'projector'"),
         (("--weights", "mine.safetensors", "--floor", "file"), "is no folder"),
+        (("--weights", "mine.safetensors", "--floor", "other/mine"), "has the name of --out"),
+        (("--encoder", "run:mine"), "run:mine is a run; expected none"),
     ],
 )
 def test_what_has_no_floor_is_refused(
@@ -69,7 +71,7 @@ def test_what_has_no_floor_is_refused(
 ) -> None:
     checkpoint(encoders, tmp_path / "mine.safetensors", 3.0)
     (tmp_path / "file").touch()
-    places = {name: tmp_path / name for name in ("mine.safetensors", "mine", "file")}
+    places = {name: tmp_path / name for name in ("mine.safetensors", "mine", "file", "other/mine")}
     given = [places.get(option, option) for option in options]
     ended = measure(encoders, data, tmp_path / "mine", "--floor", tmp_path / "floor", *given)
     assert ended.returncode == 2
@@ -107,3 +109,12 @@ def test_one_record_of_the_floor_names_no_weights(data: Path, encoders: Path, tm
     first: Record = read_records(tmp_path / "floor" / "records.jsonl")[0]
     assert first.variant == "floor"
     assert '"weights":null' in first.config
+
+
+def test_a_seed_beside_a_whole_checkpoint_is_for_the_floor_alone(data: Path, encoders: Path, tmp_path: Path) -> None:
+    weights = checkpoint(encoders, tmp_path / "mine.safetensors", 3.0)
+    ended = measure(encoders, data, tmp_path / "mine", "--weights", weights, "--seed", "1")
+    assert ended.returncode == 2
+    assert ended.stderr.endswith("mine.safetensors gives them; expected none\n")
+    floor = ("--floor", tmp_path / "floor")
+    assert measure(encoders, data, tmp_path / "mine", "--weights", weights, "--seed", "1", *floor).returncode == 0

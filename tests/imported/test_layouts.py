@@ -222,3 +222,10 @@ def test_a_classifier_of_two_layers_is_no_projection_head(tmp_path: Path, prefix
     found = loaded(encoder=RESNET, weights=saved(tmp_path / "supervised.pth", content))
     assert found.encoder.representations == ("pooled",)
     assert "which is a classifier" in found.provenance["no_projector"]
+
+
+@pytest.mark.parametrize(("backbone", "place"), [("net.", "head."), ("network.", "fc."), ("model.", "head.")])
+def test_a_head_beside_a_network_is_its_projection_head(tmp_path: Path, backbone: str, place: str) -> None:
+    content = {**prefixed(backbone, NETWORK), **prefixed(place, head())}
+    found = loaded(encoder=RESNET, weights=saved(tmp_path / "weights.pth", content))
+    assert found.provenance["projector"] == place.rstrip(".")

@@ -91,7 +91,7 @@ def test_a_seed_beside_the_weights_of_a_run_is_refused(tmp_path: Path) -> None:
     arguments = ("--dataset", "digits", "--out", tmp_path / "mine", "--seed", "0")
     ended = run_care_bench("measure", "--encoder", "run:mine", *arguments)
     assert ended.returncode == 2
-    said = "care-bench: --seed is for weights that no file gives, and run:mine has its own; expected none"
+    said = "care-bench: --seed is for weights that no file gives, and run:mine gives them; expected none"
     assert ended.stderr.splitlines() == [said]
 
 

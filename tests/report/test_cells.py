@@ -28,12 +28,6 @@ def test_a_row_as_html() -> None:
     )
 
 
-def test_the_sides_behind_a_verdict_stand_beside_its_mark() -> None:
-    table = row(Cell("1"), Cell("inconclusive (7 for, 1 blocked)"), Cell("why"))
-    shown = '<span class="verdict inconclusive">inconclusive</span> (7 for, 1 blocked)'
-    assert shown in html_cells(table.cells[0], table, "#")
-
-
 def test_blanks_and_text_as_html() -> None:
     table = row(Cell(notes=("none",)), Cell("something else"), Cell("why", ids=(HOSTILE,)))
     assert html_cells(table.cells[0], table, "#") == (

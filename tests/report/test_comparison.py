@@ -193,6 +193,18 @@ def test_the_options_beside_compare_are_heeded_or_refused(
     assert not (tmp_path / "report").exists()
 
 
+def test_a_comparison_replaces_no_report(sides: tuple[list[Record], list[Record]], tmp_path: Path) -> None:
+    for name, records in zip(("one", "two"), sides, strict=True):
+        collect(write_runs(tmp_path / name, records), tmp_path / "collected" / name)
+    compared = ("--compare", "one", "two", "--out", tmp_path / "mine")
+    assert run_report(tmp_path, "--collection", "one", "--out", tmp_path / "mine").returncode == 0
+    before = sorted((tmp_path / "mine").rglob("*"))
+    ended = run_report(tmp_path, *compared)
+    assert ended.returncode == 2
+    assert "which cannot be part of a comparison" in ended.stderr
+    assert sorted((tmp_path / "mine").rglob("*")) == before
+
+
 def test_an_unknown_collection_is_one_line(sides: tuple[list[Record], list[Record]], tmp_path: Path) -> None:
     collect(write_runs(tmp_path / "one", sides[0]), tmp_path / "collected" / "one")
     ended = run_care_bench("report", tmp_path, "--compare", "one", "onne")

@@ -43,7 +43,7 @@ def test_rows_are_compared_with_the_untrained_encoder_seed_by_seed() -> None:
     )
     assert found == [
         "digits: one rotation or reflection of the untrained encoder's features leaves 0.625 of the motion of unseen "
-        "samples unexplained; less: 1 of 3 trained rows, more: 1, not told apart: 1 (paired 95 % intervals, 3 seeds); "
+        "samples unexplained; less: 1 of 3 other rows, more: 1, not told apart: 1 (paired 95 % intervals, 3 seeds); "
         "least: CARE (SimCLR), 0.528."
     ]
 
@@ -57,14 +57,14 @@ def test_accuracy_is_read_beside_the_inputs_and_the_best_row_is_named() -> None:
         knn("untrained", [99.0, 99.0, 99.0]),
     )
     assert found == [
-        "digits: kNN top-1 (%) on the inputs themselves is 90; more: 2 of 3 trained rows, less: 1, not told apart: 0 "
+        "digits: kNN top-1 (%) on the inputs themselves is 90; more: 2 of 3 other rows, less: 1, not told apart: 0 "
         "(paired 95 % intervals, 3 seeds); most: SimCLR, 95.5."
     ]
 
 
 def test_one_seed_ranks_nothing() -> None:
     (found,) = said(error("untrained", [0.5]), error("care", [0.4]), error("simclr", [0.6]))
-    assert found.endswith("; less: 1 of 2 trained rows, more: 1 (one seed each).")
+    assert found.endswith("; less: 1 of 2 other rows, more: 1 (one seed each).")
 
 
 @pytest.mark.parametrize("others", [[], error("random", FLOOR)])
@@ -75,4 +75,16 @@ def test_without_a_floor_or_a_trained_row_nothing_is_said(others: list[Record]) 
 
 def test_a_seed_that_the_floor_lacks_does_not_count() -> None:
     (found,) = said(error("untrained", FLOOR[:2]), error("care", [0.4, 0.65, 0.9]))
-    assert "less: 1 of 1 trained row, more: 0, not told apart: 0 (paired 95 % intervals, 2 seeds)" in found
+    assert "less: 1 of 1 other row, more: 0, not told apart: 0 (paired 95 % intervals, 2 seeds)" in found
+
+
+def test_one_seed_beside_rows_of_several_decides_nothing() -> None:
+    (found,) = said(error("untrained", FLOOR), error("care", [0.40, 0.66, 0.525]), error("simclr", [0.1]))
+    assert "less: 1 of 2 other rows, more: 0, not told apart: 1 (paired 95 % intervals, 3 seeds)" in found
+
+
+def test_of_many_rows_those_that_are_drawn_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("care_bench.report.figures.rows.MOST", 2)
+    monkeypatch.setattr("care_bench.report.findings.MOST", 2)
+    (found,) = said(error("untrained", FLOOR), error("care", [0.40, 0.66, 0.525]), error("moco", [0.1, 0.2, 0.3]))
+    assert " of 1 other row among the first 2," in found

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -153,7 +154,7 @@ def test_claims_about_another_representation_than_what_is_shown_are_counted(per_
     probe = {"protocols": ["cached-v1"], "metric": "top1", "direction": "higher", "representations": ["features"]}
     both = parse_claims(rules(claim(), claim(probe, id="C1"), **RULES), "here")
     found = lines_of(small(records), rules=(both, "d" * 64, "reference/claims.yaml"))
-    assert "Below: the features; 1 of 2 claims are about the projection." in found
+    assert "Below: the features; of 1 of 2 claims the effect shown is of the projection." in found
     lone = parse_claims(rules(claim(probe, id="C1"), **RULES), "here")
     said = lines_of(small(records), rules=(lone, "d" * 64, "reference/claims.yaml"))
     assert not any(line.startswith("Below") for line in said)
@@ -208,3 +209,7 @@ def test_rules_that_were_changed_after_the_run_are_named(per_seed: PerSeed) -> N
     kept = Collection("small", tuple(records), rules=before.encode())
     found = lines_of(kept, rules=(parse_claims(json.loads(now), "here"), "d" * 64, "reference/claims.yaml"))
     assert found[1] == "Rules changed after the run: C5."
+    late = replace(kept, rules=b"# Kept after 3 runs had been trained or measured.\n" + before.encode())
+    found = lines_of(late, rules=(parse_claims(json.loads(now), "here"), "d" * 64, "reference/claims.yaml"))
+    assert found[1] == "They were kept after 3 runs had been trained or measured: no verdict is preregistered."
+    assert "Rules changed since then: C5." in found

@@ -129,9 +129,11 @@ def test_a_violated_statement_is_kept_and_shown_and_fails_the_target(checkout: P
     assert "Verdicts: violated: 1; holds: 1." in (checkout.parent / "report/report.md").read_text()
 
     before = path.read_bytes()
-    ended = checked(checkout, "import nothing_like_it\n", python=forked_python)
-    assert ended.returncode != 0
-    assert path.read_bytes() == before, "checks that cannot run say nothing of the statements"
+    control = holds + "\ndef test_control():\n    raise AssertionError\n"
+    for checks in ("import nothing_like_it\n", control):
+        ended = checked(checkout, checks, python=forked_python)
+        assert ended.returncode != 0
+        assert path.read_bytes() == before, "checks that cannot run, or be trusted, say nothing of the statements"
 
     ended = checked(checkout, holds, python=forked_python)
     assert ended.returncode == 0, ended.stderr
