@@ -69,9 +69,9 @@ def check_crate_replaceable(out: Path, name: str, results: Path) -> None:
 
 def _changed(out: Path, names: Sequence[str]) -> CareBenchError:
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return CareBenchError(
-        f"{out}: {', '.join(names[:SHOWN])}{more} changed since the crate was written, or it is of an older version; {_EXPECTED}"
-    )
+    named = f"{', '.join(names[:SHOWN])}{more}"
+    changed = "changed since the crate was written, or it is of an older version"
+    return CareBenchError(f"{out}: {named} {changed}; {_EXPECTED}")
 
 
 def _descriptor(content: dict[str, Any]) -> dict[str, Any]:
