@@ -134,9 +134,9 @@ def test_other_weights_or_settings_of_the_same_encoder_do_not_replace_the_record
     assert "has the records of encoders.py:Scales with scale.pth on digits, of weights " in ended.stderr
     assert "; these have " in ended.stderr
     save({"scale": nn.Parameter(tensor(8.0))}, tmp_path / "scale.pth")
-    ended = measured("--seed", "3")
+    ended = measured("--allow-partial", "--seed", "3")
     assert ended.returncode == 2
-    assert "has records with another seed, which would be lost" in ended.stderr
+    assert "has records with another allow_partial, seed, which would be lost" in ended.stderr
     assert (tmp_path / "mine" / "records.jsonl").read_bytes() == records
     assert measured().returncode == 0
 
